@@ -1,0 +1,180 @@
+"""The utterance table: one row a clip, a polars frame whose ``label`` column is an Enum in class order.
+
+Readers fill what the corpus has; the rest is null, never guessed. Dimensions (activation, valence,
+dominance) are in [0, 1]. Definitions: docs/tables.md.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from unheard.errors import DataError, first_five
+from unheard.files import atomic, digest
+
+VOTE = pl.Struct({"grader": pl.String, "label": pl.String, "weight": pl.Float64, "modality": pl.String})
+
+#: Every column but ``label``, whose type holds the classes of the corpus in their order.
+SCHEMA: dict[str, pl.DataType] = {
+    "corpus": pl.String(),
+    "id": pl.String(),
+    "path": pl.String(),
+    "start": pl.Float64(),
+    "end": pl.Float64(),
+    "duration": pl.Float64(),
+    "speaker": pl.String(),
+    "gender": pl.Enum(["female", "male", "other"]),
+    "age": pl.Float64(),
+    "language": pl.String(),
+    "session": pl.String(),
+    "dialogue": pl.String(),
+    "turn": pl.String(),
+    "sentence": pl.String(),
+    "text": pl.String(),
+    "take": pl.String(),
+    "intensity": pl.String(),
+    "channel": pl.Enum(["speech", "song"]),
+    "label": pl.String(),
+    "votes": pl.List(VOTE),
+    "activation": pl.Float64(),
+    "valence": pl.Float64(),
+    "dominance": pl.Float64(),
+    "split": pl.String(),
+    "licence": pl.String(),
+}
+REQUIRED = ("corpus", "id", "path", "label")
+
+
+def utterances(rows: Iterable[Mapping[str, Any]], *, corpus: str, labels: Sequence[str]) -> pl.DataFrame:
+    """Make a checked utterance table from one mapping a clip, sorted by id.
+
+    Parameters
+    ----------
+    rows
+        Mappings with the columns of :data:`SCHEMA`; what is missing becomes null.
+    corpus
+        Name of the corpus.
+    labels
+        Its classes in order.
+
+    Raises
+    ------
+    DataError
+        Where a row does not hold: see :func:`check`.
+    """
+    listed = [dict(row, corpus=corpus) for row in rows]
+    if not listed:
+        raise DataError(f"no utterances found for {corpus!r}; is this the folder or file of that corpus?")
+    extra = sorted({key for row in listed for key in row} - set(SCHEMA))
+    if extra:
+        raise DataError(f"unknown column {first_five(extra)}; known are: {', '.join(SCHEMA)}")
+    odd = [f"{row.get('id')}: {row['label']!r}" for row in listed if row.get("label") not in (None, *labels)]
+    if odd:
+        raise DataError(f"label outside the classes ({', '.join(labels)}): {first_five(odd)}")
+    try:
+        frame = pl.DataFrame(listed, schema=_schema(labels), strict=True)
+    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"a value of {corpus!r} does not fit its column: {error}") from error
+    return check(frame.sort("id"))
+
+
+def _schema(labels: Sequence[str]) -> dict[str, pl.DataType]:
+    return {**SCHEMA, "label": pl.Enum(list(labels))}
+
+
+def check(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the table if it holds, else raise a DataError that names the column and the first five rows.
+
+    Checked: required columns and their types, ids present and unique, one corpus, ``start`` before ``end``,
+    dimensions inside [0, 1], and one gender a speaker.
+    """
+    missing = [name for name in REQUIRED if name not in table.columns]
+    if missing:
+        raise DataError(f"the utterance table lacks the column {first_five(missing)}")
+    if table.is_empty():
+        raise DataError("the utterance table is empty")
+    for name, dtype in table.schema.items():
+        if name == "label":
+            if not isinstance(dtype, pl.Enum):
+                raise DataError(f"column 'label' is {dtype}, expected an Enum of the classes in order")
+        elif name not in SCHEMA:
+            raise DataError(f"unknown column {name!r}; known are: {', '.join(SCHEMA)}")
+        elif dtype != SCHEMA[name]:
+            raise DataError(f"column {name!r} is {dtype}, expected {SCHEMA[name]}")
+    for name in ("corpus", "id", "path"):
+        empty = table.with_row_index("row").filter(pl.col(name).is_null() | (pl.col(name) == ""))["row"]
+        if len(empty):
+            raise DataError(f"column {name!r} is empty in row {first_five(empty)}")
+    if table["corpus"].n_unique() != 1:
+        raise DataError(f"one table holds one corpus; found {first_five(table['corpus'].unique().sort())}")
+    double = table.filter(pl.col("id").is_duplicated())["id"].unique().sort()
+    if len(double):
+        raise DataError(f"column 'id': the same id stands in several rows: {first_five(double)}")
+    if {"start", "end"} <= set(table.columns):
+        bad = table.filter((pl.col("start") < 0) | (pl.col("end") <= pl.col("start").fill_null(0.0)))["id"]
+        if len(bad):
+            raise DataError(f"columns 'start', 'end': not a piece of time in seconds: {first_five(bad)}")
+    for name in ("activation", "valence", "dominance"):
+        if name in table.columns:
+            bad = table.filter((pl.col(name) < 0) | (pl.col(name) > 1) | pl.col(name).is_nan())["id"]
+            if len(bad):
+                raise DataError(f"column {name!r} is outside [0, 1]: {first_five(bad)}")
+    return table
+
+
+def one_gender(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Set gender to null for every speaker to whom the rows give two; the audit reports GENDER_CONFLICT."""
+    genders: dict[str, set[str]] = {}
+    for row in rows:
+        if row.get("speaker") is not None and row.get("gender") is not None:
+            genders.setdefault(row["speaker"], set()).add(row["gender"])
+    conflicting = {speaker for speaker, found in genders.items() if len(found) > 1}
+    return [{**row, "gender": None} if row.get("speaker") in conflicting else dict(row) for row in rows]
+
+
+def complete(table: pl.DataFrame) -> pl.DataFrame:
+    """Add the missing optional columns as nulls and put all columns in the order of the schema."""
+    return table.select(
+        pl.col(name) if name in table.columns else pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in SCHEMA.items()
+    )
+
+
+def classes(table: pl.DataFrame) -> tuple[str, ...]:
+    """Classes of the table in order."""
+    dtype = table.schema["label"]
+    assert isinstance(dtype, pl.Enum)
+    return tuple(dtype.categories)
+
+
+def corpus_of(table: pl.DataFrame) -> str:
+    """Name of the corpus that the table holds."""
+    return str(table["corpus"][0])
+
+
+def table_digest(table: pl.DataFrame) -> str:
+    """SHA-256 of the rows without their paths: equal tables have equal digests wherever the audio lies."""
+    rows = complete(table).drop("path").sort("id").to_dicts()
+    return digest({"classes": list(classes(table)), "rows": rows})
+
+
+def write_table(table: pl.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write a checked table as Parquet."""
+    with atomic(path) as file:
+        complete(check(table)).write_parquet(file)
+
+
+def read_table(path: str | os.PathLike[str]) -> pl.DataFrame:
+    """Read a table that :func:`write_table` wrote, and check it."""
+    source = Path(path)
+    if not source.is_file():
+        raise DataError(f"{source}: no such file; `unheard prepare CORPUS FOLDER --out {source}` makes it")
+    try:
+        frame = pl.read_parquet(source)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{source}: not a readable Parquet file ({error})") from error
+    return check(frame)
