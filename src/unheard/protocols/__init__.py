@@ -1,1 +1,99 @@
-"""protocols."""
+"""Who trains, who validates, who is tested: folds by name, checked when they are built."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from unheard.errors import ProtocolError, UsageError, unknown
+from unheard.protocols import dealing, ravdess
+from unheard.protocols.fold import Fold, Protocol, fold, guarded
+from unheard.protocols.stored import from_file
+
+__all__ = ["Fold", "Protocol", "fold", "guarded", "make", "names"]
+
+
+def _emodb_loso10(table: pl.DataFrame) -> Protocol:
+    """Leave one of the ten speakers out; validation: the next two."""
+    speakers = sorted(_of("emodb", table)["speaker"].unique())
+    validation = [[speakers[(k + j) % len(speakers)] for j in (1, 2)] for k in range(len(speakers))]
+    folds = dealing.speakers_to_folds(table, [[s] for s in speakers], validation)
+    return guarded("emodb-loso10", table, folds)
+
+
+def _nemo_speaker9(table: pl.DataFrame) -> Protocol:
+    """Dealt round robin, which with nine speakers is one a fold; validation: the next fold."""
+    return dealing.next_fold(table, "nemo-speaker9", dealing.round_robin(_of("nemo", table), 9))
+
+
+def _of(corpus: str, table: pl.DataFrame) -> pl.DataFrame:
+    found = str(table["corpus"][0])
+    if found != corpus:
+        raise ProtocolError(f"this protocol needs the corpus {corpus}, found {found!r}")
+    return table
+
+
+NAMED: dict[str, Callable[[pl.DataFrame], Protocol]] = {
+    "ravdess-balanced6": ravdess.balanced6,
+    "ravdess-article6": ravdess.article6,
+    "ravdess-loso24": ravdess.loso24,
+    "ravdess-aus5": ravdess.aus5,
+    "ravdess-random6": ravdess.random6,
+    "emodb-loso10": _emodb_loso10,
+    "nemo-speaker9": _nemo_speaker9,
+    "loso": dealing.loso,
+    "session": dealing.session,
+}
+
+
+def names() -> list[str]:
+    """Every name that :func:`make` takes; ``k`` stands for a number."""
+    return [*NAMED, "owner", "group-k", "random-k", "a file (.json, .csv)"]
+
+
+def make(
+    name: str, table: pl.DataFrame, *, declare_leaky: bool = False, validation: str | None = None
+) -> Protocol:
+    """Make the folds of a named protocol on a table, and guard them.
+
+    Parameters
+    ----------
+    name
+        A name of :func:`names`, such as ``ravdess-balanced6``, ``loso``, ``group-5``, ``random-6``, or a file.
+    table
+        Utterances; clips without a label train and test nobody and are left out.
+    declare_leaky
+        For ``owner`` and files: stamp a speaker on two sides instead of refusing.
+    validation
+        ``next-fold`` takes validation speakers out of training where the folds have no validation side.
+
+    Raises
+    ------
+    UsageError
+        Unknown name (with near matches).
+    ProtocolError
+        The folds cannot be made from this table, or break their promise.
+    """
+    table = table.filter(pl.col("label").is_not_null())
+    if table.is_empty():
+        raise ProtocolError("no clip of the table has a label")
+    if validation is not None:
+        if validation != "next-fold":
+            raise unknown("way of validation", validation, ["next-fold"])
+        return dealing.with_validation(make(name, table, declare_leaky=declare_leaky), table)
+    if name in NAMED:
+        return NAMED[name](table)
+    if name == "owner":
+        return dealing.owner(table, declare_leaky=declare_leaky)
+    numbered = re.fullmatch(r"(group|random)-(\d{1,3})", name)
+    if numbered:
+        maker = dealing.group_k if numbered[1] == "group" else dealing.random_k
+        return maker(table, int(numbered[2]))
+    if Path(name).suffix in (".json", ".csv", ".tsv"):
+        return from_file(name, table, declare_leaky=declare_leaky)
+    if name in ("group-k", "random-k"):
+        raise UsageError(f"put a number for k, such as {name[:-1]}5")
+    raise unknown("protocol", name, names())

@@ -1,15 +1,16 @@
 """A fold, a protocol, the guard and the hash.
 
-A protocol is a name, a version, a corpus, a list of folds and what must be disjoint between their sides. It can
-only be made through :func:`guarded`, which refuses a fold whose sides share what they must not share.
+A protocol is a name, a version, a corpus, a list of folds and what must be disjoint between their
+sides. It is made through :func:`guarded` alone, which refuses a fold whose sides share what they must not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -42,8 +43,14 @@ class Protocol:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of ``{corpus, disjoint, folds}``: equal folds have equal hashes whatever made them."""
-        folds = [{part: sorted(ids) for part, ids in zip(PARTS, fold, strict=True)} for fold in self.folds]
+        folds = [{part: sorted(ids) for part, ids in zip(PARTS, sides, strict=True)} for sides in self.folds]
         return digest({"corpus": self.corpus, "disjoint": sorted(self.disjoint), "folds": folds})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for a JSON file, the hash among them."""
+        folds = [{part: list(ids) for part, ids in zip(PARTS, sides, strict=True)} for sides in self.folds]
+        plain = {name: getattr(self, name) for name in ("name", "version", "corpus", "leaky", "hash")}
+        return {**plain, "disjoint": list(self.disjoint), "stamps": list(self.stamps), "folds": folds}
 
 
 def fold(train: Iterable[str], val: Iterable[str], test: Iterable[str]) -> Fold:
@@ -58,6 +65,7 @@ def guarded(
     *,
     disjoint: Sequence[str] = ("speaker",),
     leaky: bool = False,
+    unverified: bool = False,
     version: int = 1,
 ) -> Protocol:
     """Return a protocol whose folds keep their promise on this table.
@@ -73,83 +81,74 @@ def guarded(
     disjoint
         Columns (``speaker``, ``sentence``, ``session``, ``text``) whose values may stand on one side only.
     leaky
-        Declared leaky: shared speakers are stamped instead of refused.
+        Declared leaky: what is shared is stamped ``LEAKY`` instead of refused.
+    unverified
+        Unknown values are stamped ``UNVERIFIED`` instead of refused.
 
     Raises
     ------
     ProtocolError
-        Unknown or repeated ids, an empty training or test side, a class absent from training, a value on two
-        sides, or unknown values in a column that must be disjoint.
+        Unknown or repeated ids, an empty training or test side, a class absent from training, a value on
+        two sides, or unknown values in a column that must be disjoint.
     """
-    columns = {
-        column: dict(zip(table["id"], table[column].to_list(), strict=True))
-        for column in ("speaker", "label", *disjoint)
-    }
-    known = columns["label"]
     if not folds:
         raise ProtocolError(f"{name}: a protocol needs at least one fold")
-    shared_speakers = False
-    unknown_speakers = False
+    value_of = {
+        c: dict(zip(table["id"], table[c].to_list(), strict=True)) for c in ("label", "speaker", *disjoint)
+    }
+    shared_speakers = unknown_speakers = False
     for number, sides in enumerate(folds):
         where = f"{name}, fold {number}"
-        _check_ids(where, sides, known)
-        _check_classes(where, sides, known)
-        speakers = columns["speaker"]
-        for side in sides:
-            unknown_speakers |= any(speakers[i] is None for i in side)
-        shared_speakers |= bool(_shared(sides, speakers))
-        if leaky:
-            continue
-        for column in disjoint:
-            blank = [i for side in sides for i in side if columns[column][i] is None]
-            if blank:
-                raise ProtocolError(
-                    f"{where}: {column} is unknown for {first_five(blank)}, and must not be on two sides; "
-                    f"fill the column, or take a protocol that is declared leaky (random-k)"
-                )
-            shared = _shared(sides, columns[column])
-            if shared:
-                raise ProtocolError(f"{column.upper()}_ON_TWO_SIDES: {where}: {column} {first_five(shared)}")
-    stamps = tuple(
-        stamp
-        for stamp, due in (
-            ("LEAKY", leaky and (shared_speakers or not unknown_speakers)),
-            ("UNVERIFIED", unknown_speakers),
-        )
-        if due
+        _check_ids(where, sides, value_of["label"])
+        _check_classes(where, sides, value_of["label"])
+        for column in disjoint if not leaky else ():
+            _check_disjoint(where, sides, column, value_of[column], unverified)
+        unknown_speakers |= any(value_of["speaker"][i] is None for side in sides for i in side)
+        shared_speakers |= bool(shared(sides, value_of["speaker"]))
+    due = {"LEAKY": leaky and (shared_speakers or not unknown_speakers), "UNVERIFIED": unknown_speakers}
+    stamps = tuple(stamp for stamp, is_due in due.items() if is_due)
+    return Protocol(
+        name, str(table["corpus"][0]), tuple(folds), tuple(disjoint), leaky, stamps, version=version
     )
-    corpus = str(table["corpus"][0])
-    return Protocol(name, corpus, tuple(folds), tuple(disjoint), leaky, stamps, version=version)
 
 
-def _check_ids(where: str, sides: Fold, known: dict[str, str | None]) -> None:
+def shared(sides: Fold, value_of: Mapping[str, Any]) -> list[str]:
+    """Values that stand on more than one side, sorted; unknown (null) values are nobody's."""
+    train, val, test = ({value_of[i] for i in side} - {None} for side in sides)
+    return sorted(str(value) for value in (train & val) | (train & test) | (val & test))
+
+
+def _check_ids(where: str, sides: Fold, known: Mapping[str, Any]) -> None:
     for part, side in zip(PARTS, sides, strict=True):
         strange = [i for i in side if i not in known]
         if strange:
             raise ProtocolError(f"{where}: {part} names clips that the table lacks: {first_five(strange)}")
         if part != "val" and not side:
             raise ProtocolError(f"{where}: the {part} side is empty")
-    everything = [i for side in sides for i in side]
-    double = (
-        sorted({i for i in everything if everything.count(i) > 1})
-        if len(set(everything)) < len(everything)
-        else []
-    )
+    times = Counter(i for side in sides for i in side)
+    double = sorted(i for i, n in times.items() if n > 1)
     if double:
         raise ProtocolError(
             f"{where}: the same clip stands on two sides or twice on one: {first_five(double)}"
         )
 
 
-def _check_classes(where: str, sides: Fold, labels: dict[str, str | None]) -> None:
-    learnt = {labels[i] for i in sides.train}
-    asked = {labels[i] for i in (*sides.val, *sides.test)} - {None}
-    absent = sorted(str(c) for c in asked - learnt)
-    if absent:
-        raise ProtocolError(f"{where}: no training clip of the class {first_five(absent)}")
+def _check_classes(where: str, sides: Fold, label_of: Mapping[str, Any]) -> None:
+    learnt = {label_of[i] for i in sides.train}
+    asked = {label_of[i] for i in (*sides.val, *sides.test)} - {None}
+    if asked - learnt:
+        raise ProtocolError(f"{where}: no training clip of the class {first_five(sorted(asked - learnt))}")
 
 
-def _shared(sides: Fold, value_of: dict[str, str | None]) -> list[str]:
-    """Values that stand on more than one side, sorted."""
-    train, val, test = ({value_of[i] for i in side} - {None} for side in sides)
-    return sorted(str(v) for v in (train & val) | (train & test) | (val & test))
+def _check_disjoint(
+    where: str, sides: Fold, column: str, value_of: Mapping[str, Any], unverified: bool
+) -> None:
+    blank = [i for side in sides for i in side if value_of[i] is None]
+    if blank and not unverified:
+        raise ProtocolError(
+            f"{where}: {column} is unknown for {first_five(blank)}, and must not be on two sides; "
+            f"fill the column, or take random-k, whose score is stamped"
+        )
+    on_two = shared(sides, value_of)
+    if on_two:
+        raise ProtocolError(f"{column.upper()}_ON_TWO_SIDES: {where}: {column} {first_five(on_two)}")

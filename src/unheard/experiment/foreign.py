@@ -1,0 +1,121 @@
+"""Somebody else's predictions: joined with a table and folds, and scored as ours are; nothing is fitted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+
+from unheard.corpora.table import classes, corpus_of
+from unheard.errors import DataError, UsageError, first_five
+from unheard.predictions.table import predictions
+from unheard.protocols.fold import Protocol
+
+
+def read_foreign(path: str | os.PathLike[str]) -> pl.DataFrame:
+    """Read a CSV, TSV or Parquet file with ``id``, ``fold``, ``label`` and ``p_CLASS…`` or ``logit_CLASS…``."""
+    source = Path(path)
+    if not source.is_file():
+        raise UsageError(f"{source}: no such file")
+    try:
+        if source.suffix == ".parquet":
+            return pl.read_parquet(source)
+        separator = "\t" if source.suffix == ".tsv" else ","
+        return pl.read_csv(source, separator=separator, schema_overrides={"id": pl.String}, infer_schema_length=None)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{source}: not a readable table ({error})") from error
+
+
+def joined(
+    frame: pl.DataFrame,
+    table: pl.DataFrame,
+    protocol: Protocol,
+    *,
+    system: str,
+    ids: dict[str, str] | None = None,
+) -> pl.DataFrame:
+    """Return the prediction table of a foreign system on the test sides of a protocol.
+
+    Parameters
+    ----------
+    frame
+        Columns ``id``, ``p_CLASS`` (sum to 1) or ``logit_CLASS`` for every class, and where given ``fold`` and
+        ``label``, which must agree with the protocol and the table.
+    table, protocol
+        The utterances and the folds.
+    system
+        Name of the foreign system.
+    ids
+        Map of foreign ids to ours.
+
+    Raises
+    ------
+    DataError
+        Unknown, repeated or missing clips; classes that differ; labels or folds that contradict ours.
+    """
+    names = classes(table)
+    kind = _kind(frame, names)
+    if "id" not in frame.columns:
+        raise DataError("the predictions lack the column 'id'")
+    frame = frame.with_columns(pl.col("id").cast(pl.String))
+    if ids:
+        frame = frame.with_columns(pl.col("id").replace(ids))
+    fold_of = {i: number for number, sides in enumerate(protocol.folds) for i in sides.test}
+    strange = frame.filter(~pl.col("id").is_in(list(fold_of)))["id"]
+    if len(strange):
+        raise DataError(f"predictions for clips that {protocol.name} tests in no fold: {first_five(strange)}")
+    double = frame.filter(pl.col("id").is_duplicated())["id"].unique().sort()
+    if len(double):
+        raise DataError(f"the same clip is predicted twice: {first_five(double)}")
+    missing = sorted(set(fold_of) - set(frame["id"]))
+    if missing:
+        raise DataError(f"no prediction for {len(missing)} tested clips: {first_five(missing)}")
+    values = pl.concat_list(pl.col(f"{kind}_{name}").cast(pl.Float64) for name in names)
+    ours = table.select("id", "speaker", "gender", "label")
+    rows = frame.with_columns(values.alias("probabilities" if kind == "p" else "logits"))
+    rows = rows.select(pl.exclude("label", "speaker", "gender")).join(ours, on="id", maintain_order="left")
+    if "label" in frame.columns:
+        stated = frame.select("id", stated=pl.col("label").cast(pl.String))
+        other = rows.join(stated, on="id").filter(pl.col("stated") != pl.col("label").cast(pl.String))
+        if len(other):
+            listed = (f"{i}: {theirs}, ours {mine}" for i, theirs, mine in other.select("id", "stated", "label").iter_rows())
+            raise DataError(f"labels differ from the table: {first_five(listed)}")
+    number = rows["id"].replace_strict(fold_of, return_dtype=pl.Int64)
+    if "fold" in frame.columns:
+        _same_folds(rows["fold"].cast(pl.String).to_list(), number.to_list(), protocol)
+    kept = rows.select("id", "speaker", "gender", "label", "probabilities" if kind == "p" else "logits")
+    return predictions(
+        kept.with_columns(
+            fold=number,
+            part=pl.lit("test"),
+            system=pl.lit(system),
+            corpus=pl.lit(corpus_of(table)),
+            protocol=pl.lit(protocol.name),
+            protocol_hash=pl.lit(protocol.hash),
+        ),
+        names,
+    )
+
+
+def _kind(frame: pl.DataFrame, names: tuple[str, ...]) -> str:
+    """Return ``p`` or ``logit``: the columns that hold one number a class."""
+    for kind in ("p", "logit"):
+        there = {column.removeprefix(f"{kind}_") for column in frame.columns if column.startswith(f"{kind}_")}
+        if not there:
+            continue
+        if there != set(names):
+            raise DataError(
+                f"the columns {kind}_CLASS name other classes than the table: "
+                f"missing {first_five(sorted(set(names) - there)) or 'none'}, "
+                f"unknown {first_five(sorted(there - set(names))) or 'none'}"
+            )
+        return kind
+    raise DataError(f"expected one column a class, p_{names[0]} … or logit_{names[0]} …; found {', '.join(frame.columns)}")
+
+
+def _same_folds(theirs: list[str], ours: list[int], protocol: Protocol) -> None:
+    """Their folds may have other names, but must hold the same clips."""
+    pairs = set(zip(theirs, ours, strict=True))
+    if len(pairs) != len(set(theirs)) or len(pairs) != len(set(ours)):
+        raise DataError(f"the column 'fold' groups the clips otherwise than the test sides of {protocol.name}")

@@ -1,0 +1,144 @@
+"""Folds × seeds over worker processes, with the same result as one after the other.
+
+Each fold is fitted with the recipe's number of threads whatever runs beside it, so ``jobs`` changes nothing
+but the time. A worker that dies is noticed and named, and its fold is tried once more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+Task = tuple[int, int]
+Done = Callable[[int, int], None]
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@dataclass
+class Outcome:
+    """What became of the tasks."""
+
+    failed: dict[Task, str] = field(default_factory=dict)
+    tried: int = 0
+    interrupted: bool = False
+    counting: threading.Lock = field(default_factory=threading.Lock)
+
+
+def fit_all(folder: Path, tasks: Sequence[Task], *, jobs: int, threads: int, done: Done) -> Outcome:
+    """Fit ``(fold, seed)`` tasks of a run folder in ``jobs`` processes.
+
+    ``done(finished, all)`` is called after each. The first interrupt lets the folds in hand finish and starts
+    no other; the second stops at once.
+    """
+    waiting: queue.Queue[Task] = queue.Queue()
+    for task in tasks:
+        waiting.put(task)
+    outcome = Outcome()
+    workers = [
+        _Worker(folder, threads, waiting, outcome, done, len(tasks)) for _ in range(min(jobs, len(tasks)))
+    ]
+    with _first_interrupt(outcome, workers):
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            while worker.is_alive():
+                worker.join(0.2)
+    return outcome
+
+
+class _Worker(threading.Thread):
+    """A thread that feeds one worker process, and starts another where it died."""
+
+    def __init__(
+        self, folder: Path, threads: int, waiting: queue.Queue[Task], outcome: Outcome, done: Done, total: int
+    ) -> None:
+        super().__init__(daemon=True)
+        self.folder, self.threads, self.waiting = folder, threads, waiting
+        self.outcome, self.done, self.total = outcome, done, total
+        self.process: subprocess.Popen[str] | None = None
+
+    def run(self) -> None:
+        while not self.outcome.interrupted:
+            try:
+                task = self.waiting.get_nowait()
+            except queue.Empty:
+                break
+            problem = self._fit(task)
+            if problem is not None and problem.startswith("worker"):
+                problem = self._fit(task)
+            with self.outcome.counting:
+                if problem is not None:
+                    self.outcome.failed[task] = problem
+                self.outcome.tried += 1
+                self.done(self.outcome.tried, self.total)
+        self.stop()
+
+    def _fit(self, task: Task) -> str | None:
+        """Return what went wrong, or nothing."""
+        process = self.process = self.process if _running(self.process) else self._start()
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.write(json.dumps({"fold": task[0], "seed": task[1]}) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except (BrokenPipeError, ValueError):
+            line = ""
+        if not line:
+            code = process.wait()
+            self.process = None
+            return f"worker died with exit status {code}"
+        answer = json.loads(line)
+        return answer.get("error")
+
+    def _start(self) -> subprocess.Popen[str]:
+        environment = {**os.environ, **dict.fromkeys(_THREADS, str(self.threads))}
+        return subprocess.Popen(
+            [sys.executable, "-m", "unheard.experiment.worker", str(self.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,  # an interrupt at the keyboard is the parent's to handle
+        )
+
+    def stop(self) -> None:
+        """End the process; it holds nothing that is not on disk."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+def _running(process: subprocess.Popen[str] | None) -> bool:
+    return process is not None and process.poll() is None
+
+
+@contextmanager
+def _first_interrupt(outcome: Outcome, workers: Sequence[_Worker]) -> Iterator[None]:
+    """Turn the first interrupt into "finish what is in hand"; the second stops at once."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        outcome.interrupted = True
+
+    # Only the main thread may set handlers; elsewhere interrupts are the caller's to handle.
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, handle) if main else None
+    try:
+        yield
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)
+        for worker in workers:
+            worker.stop()

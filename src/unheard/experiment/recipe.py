@@ -1,0 +1,173 @@
+"""A recipe: the complete statement of a system, flat, without inheritance, validated whole before any work.
+
+Recipes of the package are YAML files in ``unheard/recipes``; one of your own is named by its path.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from unheard import features, heads
+from unheard.errors import UnheardError, UsageError, unknown
+from unheard.files import digest
+
+
+class Published(BaseModel):
+    """A figure from a publication to set beside ours, as published, in percent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    system: str
+    protocol: str
+    train_speakers: int
+    accuracy: float | None = None
+    uar: float | None = None
+    source: str
+
+
+class Recipe(BaseModel):
+    """What a run does; every field is recorded, and all but names, folds and seeds make the settings hash."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recipe: str
+    about: str
+    corpus: str | None = None
+    protocol: str
+    features: dict[str, Any]
+    head: dict[str, Any]
+    calibration: Literal["temperature", "none"] = "temperature"
+    refit: Literal["none", "val"] = "none"
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    threads: int = Field(default=1, ge=1, le=64)
+    held_back: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
+
+    @field_validator("features")
+    @classmethod
+    def _features_exist(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _whole(features.settings, features.build, value)
+
+    @field_validator("head")
+    @classmethod
+    def _head_exists(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _whole(lambda head: head.settings(), heads.build, value)
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("the same seed stands twice")
+        return value
+
+    @property
+    def settings_hash(self) -> str:
+        """SHA-256 of what decides a fold's model, its threads included; not of folds, seeds or names."""
+        kept = ("features", "head", "calibration", "refit", "threads")
+        return digest({name: getattr(self, name) for name in kept})
+
+    def plain(self) -> dict[str, Any]:
+        """Plain values in the order of the fields, for YAML and JSON."""
+        return self.model_dump(mode="json")
+
+
+def _whole(settings: Any, build: Any, value: dict[str, Any]) -> dict[str, Any]:
+    """Check settings by building from them, and fill in the defaults, so that a recipe says everything."""
+    full: dict[str, Any] = settings(build(value))
+    return {key: item for key, item in full.items() if key not in ("seed", "threads")}
+
+
+def names() -> list[str]:
+    """Names of the recipes in the package."""
+    folder = files("unheard").joinpath("recipes")
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
+
+
+def load(name: str | os.PathLike[str], changes: Mapping[str, Any] | None = None) -> Recipe:
+    """Read a recipe by name or path, change what is asked, and validate the whole.
+
+    Parameters
+    ----------
+    name
+        A name of :func:`names`, or a YAML file.
+    changes
+        Dotted field to value, such as ``{"head.dropout": 0.3, "refit": "val"}``.
+
+    Raises
+    ------
+    UsageError
+        Unknown recipe or field, or a value that does not fit; the field is named.
+    """
+    given = str(name)
+    if given.endswith((".yaml", ".yml")):
+        source = Path(given)
+        if not source.is_file():
+            raise UsageError(f"{source}: no such recipe file")
+        text = source.read_text(encoding="utf-8")
+    elif given in names():
+        text = files("unheard").joinpath("recipes", f"{given}.yaml").read_text(encoding="utf-8")
+    else:
+        raise unknown("recipe", given, names())
+    try:
+        plain = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{given}: not YAML ({error})") from error
+    if not isinstance(plain, dict):
+        raise UsageError(f"{given}: a recipe is a mapping of fields")
+    return validate(_changed(plain, changes or {}))
+
+
+def validate(plain: Mapping[str, Any]) -> Recipe:
+    """Make a recipe of plain values, or say in one line a field what is wrong."""
+    try:
+        return Recipe.model_validate(plain)
+    except ValidationError as error:
+        raise UsageError(f"recipe {plain.get('recipe', '')!r}: {_explain(error.errors())}") from error
+
+
+def parse_changes(settings: Iterable[str]) -> dict[str, Any]:
+    """Read ``field=value`` texts; values are YAML (``[0, 1, 2]``, ``0.3``, ``val``)."""
+    changes = {}
+    for text in settings:
+        field, equals, value = text.partition("=")
+        if not equals or not field:
+            raise UsageError(f"--set takes field=value, such as head.dropout=0.3; found {text!r}")
+        try:
+            changes[field.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UsageError(f"--set {text}: the value is not YAML ({error})") from error
+    return changes
+
+
+def _changed(plain: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    result = {**plain, **{key: dict(value) for key, value in plain.items() if isinstance(value, dict)}}
+    for dotted, value in changes.items():
+        field, dot, inner = dotted.partition(".")
+        if field not in Recipe.model_fields:
+            raise unknown("recipe field", field, Recipe.model_fields)
+        if not dot:
+            result[field] = value
+        elif isinstance(result.get(field), dict):
+            result[field][inner] = value
+        else:
+            raise UsageError(f"--set {dotted}: the field {field!r} holds no settings of its own")
+    return result
+
+
+def _explain(errors: Iterable[Any]) -> str:
+    lines = []
+    for error in errors:
+        field = ".".join(str(part) for part in error["loc"])
+        cause = (error.get("ctx") or {}).get("error")
+        message = str(cause) if isinstance(cause, UnheardError | ValueError) else error["msg"]
+        lines.append(f"{field}: {message}" + ("" if cause else f" (found {error['input']!r})"))
+    return "; ".join(lines)

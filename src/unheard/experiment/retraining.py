@@ -1,0 +1,78 @@
+"""The model that leaves the house: a fold's own, or one retrained on all speakers with what the folds chose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from unheard import heads
+from unheard.decide.calibration import fit_temperature
+from unheard.errors import UsageError
+from unheard.experiment.fitting import examples, load_head
+from unheard.experiment.folder import Run
+from unheard.experiment.preparing import read_features
+from unheard.predictions.table import logits, truth
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fitted head with what a bundle must say of it."""
+
+    head: Any
+    temperature: float
+    speakers: list[str]
+    how: str
+
+
+def of_fold(run: Run, number: int, seed: int | None = None) -> Trained:
+    """Return the model that one fold fitted; it has not heard that fold's test speakers."""
+    records = [r for r in run.folds() if r["fold"] == number and seed in (None, r["seed"])]
+    if not records:
+        raise UsageError(f"{run.folder} has no fold {number}" + ("" if seed is None else f" with seed {seed}"))
+    record = records[0]
+    sides = run.protocol.folds[number]
+    taught = (*sides.train, *sides.val) if run.recipe.refit == "val" else sides.train
+    speakers = run.table.filter(pl.col("id").is_in(list(taught)))["speaker"].drop_nulls().unique().sort()
+    return Trained(
+        load_head(run.folder, run.recipe, number, record["seed"]),
+        record["temperature"],
+        speakers.to_list(),
+        f"fold {number}, seed {record['seed']}",
+    )
+
+
+def on_all_speakers(run: Run) -> Trained:
+    """Retrain on every clip of the protocol with the lower median of what the folds chose.
+
+    The temperature is fitted on the pooled validation rows of the folds (a model that has heard everybody
+    has nobody left to calibrate on).
+    """
+    recipe, table = run.recipe, run.table
+    used = sorted({i for sides in run.protocol.folds for side in sides for i in side})
+    features = read_features(recipe, table).features
+    head = heads.build({**recipe.head, "seed": recipe.seeds[0], "threads": recipe.threads})
+    head.chosen_ = consensus([record["chosen"] for record in run.folds()])
+    rows = examples(table, used, features)
+    temperature = 1.0
+    val = run.predictions.filter((pl.col("part") == "val") & pl.col("logits").is_not_null())
+    if recipe.calibration == "temperature" and len(val):
+        temperature = fit_temperature(logits(val), truth(val))
+    speakers = table.filter(pl.col("id").is_in(used))["speaker"].drop_nulls().unique().sort()
+    return Trained(head.refit(rows), temperature, speakers.to_list(), "all speakers")
+
+
+def consensus(chosen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the lower median of each chosen number, the commonest of each chosen name."""
+    result: dict[str, Any] = {}
+    for name in chosen[0]:
+        values = [choice[name] for choice in chosen]
+        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+            result[name] = sorted(values)[(len(values) - 1) // 2]
+        else:
+            listed = [str(value) for value in values]
+            result[name] = values[int(np.argmax([listed.count(value) for value in listed]))]
+    return result

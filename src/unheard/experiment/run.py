@@ -1,0 +1,250 @@
+"""The one place that knows the order: audit → features → folds × seeds → predictions → scores."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from unheard.audit import audit
+from unheard.corpora.table import corpus_of, write_table
+from unheard.errors import DataError, UnheardError, UsageError, first_five
+from unheard.experiment import ledger as ledger_file
+from unheard.experiment.folder import FOLDS, Run, clear, fold_folder, locked
+from unheard.experiment.pool import Task, fit_all
+from unheard.experiment.preparing import Progress, data_digest, read_features
+from unheard.experiment.provenance import provenance
+from unheard.experiment.recipe import Recipe
+from unheard.experiment.scoring import results
+from unheard.features.extract import BadClip
+from unheard.files import write_json, write_text
+from unheard.predictions.table import read_predictions, write_predictions
+from unheard.protocols.fold import Protocol
+
+
+class Interrupted(UnheardError):  # noqa: N818 - it is a request, not an error
+    """Stopped on request; what was finished is kept."""
+
+    exit_code = 130
+
+
+def run(
+    recipe: Recipe,
+    table: pl.DataFrame,
+    protocol: Protocol,
+    out: str | os.PathLike[str],
+    *,
+    folds: Sequence[int] | None = None,
+    jobs: int = 1,
+    resume: bool = False,
+    force: bool = False,
+    strict: bool = False,
+    max_bad: float = 0.01,
+    ledger: str | os.PathLike[str] | None = None,
+    decided: str = "",
+    progress: Progress | None = None,
+) -> Run:
+    """Run a recipe over the folds of a protocol into a folder.
+
+    Parameters
+    ----------
+    recipe, table, protocol
+        What to do, on which utterances, tested on whom.
+    out
+        Run folder; refused where it holds a run, unless ``resume`` (goes on) or ``force`` (starts again).
+    folds
+        Numbers of the folds to run; all where None.
+    jobs
+        Processes side by side; they change the time, not the result.
+    strict
+        Stop at the first recording that cannot be used.
+    max_bad
+        Greatest share of unusable recordings; more is an error.
+    ledger, decided
+        File that gets a row for a finished run, and what was decided on it.
+    progress
+        Called as ``progress(stage, done, total)``.
+
+    Raises
+    ------
+    UsageError
+        Output exists; resuming with other settings (the difference is named); the wrong corpus.
+    DataError
+        Too many recordings cannot be used; a fold failed.
+    Interrupted
+        Stopped by an interrupt: the finished folds are kept.
+    """
+    if recipe.corpus is not None and corpus_of(table) not in (recipe.corpus, "synthetic"):
+        raise UsageError(
+            f"recipe {recipe.recipe} is for the corpus {recipe.corpus}, the table holds {corpus_of(table)}"
+        )
+    numbers = _fold_numbers(protocol, folds)
+    used = {i for sides in protocol.folds for side in sides for i in side}
+    table = table.filter(pl.col("id").is_in(list(used)))
+    folder = Path(out)
+    with locked(folder):
+        data_hash = data_digest(table)
+        _open(folder, recipe, protocol, table, data_hash, resume=resume, force=force)
+        if not (folder / "audit.json").is_file():
+            certificate = audit(table, protocol, jobs=jobs, progress=_staged(progress, "audit"))
+            write_json(folder / "audit.json", certificate.as_dict())
+        bad = read_features(recipe, table, jobs=jobs, progress=progress).errors
+        _report_bad(folder, bad, len(table), strict=strict, max_bad=max_bad)
+        failed = _fit(folder, recipe, numbers, jobs, progress)
+        return _finish(folder, recipe, table, protocol, numbers, failed, ledger, decided)
+
+
+def _fit(
+    folder: Path, recipe: Recipe, numbers: Sequence[int], jobs: int, progress: Progress | None
+) -> dict[Task, str]:
+    """Fit what is missing and return what failed; an interrupt raises."""
+    tasks = [(number, seed) for number in numbers for seed in recipe.seeds]
+    missing = [task for task in tasks if not (fold_folder(folder, *task) / "fold.json").is_file()]
+    finished = len(tasks) - len(missing)
+
+    def done(count: int, total: int) -> None:
+        if progress is not None:
+            progress("folds", finished + count, len(tasks))
+
+    done(0, len(missing))
+    if not missing:
+        return {}
+    outcome = fit_all(folder, missing, jobs=jobs, threads=recipe.threads, done=done)
+    if outcome.interrupted:
+        raise Interrupted(f"stopped; finished folds are kept. `--resume` with --out {folder} goes on")
+    return outcome.failed
+
+
+def _finish(
+    folder: Path,
+    recipe: Recipe,
+    table: pl.DataFrame,
+    protocol: Protocol,
+    numbers: Sequence[int],
+    failed: dict[Task, str],
+    ledger: str | os.PathLike[str] | None,
+    decided: str,
+) -> Run:
+    """Put the folds together and score them; whatever failed is said in the results and raised at the end."""
+    made = Run(folder)
+    records = [
+        record for record in made.folds() if record["fold"] in numbers and record["seed"] in recipe.seeds
+    ]
+    if not records:
+        raise DataError(f"no fold could be fitted; the first reason: {next(iter(failed.values()))}")
+    parts = [
+        read_predictions(fold_folder(folder, record["fold"], record["seed"]) / "predictions.parquet")
+        for record in records
+    ]
+    predicted = pl.concat(parts)
+    write_predictions(predicted, folder / "predictions.parquet")
+    not_run = [n for n in range(len(protocol.folds)) if n not in numbers]
+    incomplete = [f"fold {n}: not asked for" for n in not_run]
+    incomplete += [f"fold {n}, seed {s}: {reason}" for (n, s), reason in failed.items()]
+    found = results(
+        table,
+        predicted,
+        protocol,
+        recipe=recipe.recipe,
+        refit=recipe.refit,
+        settings_hash=recipe.settings_hash,
+        records=records,
+        held_back=recipe.held_back,
+        incomplete=incomplete,
+    )
+    found["published"] = recipe.plain()["published"]
+    write_json(folder / "results.json", found)
+    if ledger is not None:
+        looked = found["n_speakers"] if not not_run else f"{found['n_speakers']} (folds {_ranges(numbers)})"
+        ledger_file.append(ledger, found, str(looked), decided)
+    if failed:
+        raise DataError(f"the run is incomplete: {first_five(incomplete)}; `--resume` tries these again")
+    return Run(folder)
+
+
+def _open(
+    folder: Path,
+    recipe: Recipe,
+    protocol: Protocol,
+    table: pl.DataFrame,
+    data_hash: str,
+    *,
+    resume: bool,
+    force: bool,
+) -> None:
+    """Begin the folder, or check that it may be gone on with."""
+    stated = {"config": recipe.plain(), "protocol_hash": protocol.hash, "data_hash": data_hash}
+    begun = (folder / "provenance.json").is_file()
+    if begun and resume:
+        before = Run(folder)
+        kept = {"config": before.config} | {k: before.provenance[k] for k in ("protocol_hash", "data_hash")}
+        other = _difference(kept, stated)
+        if other:
+            raise UsageError(
+                f"{folder} was begun with other settings and cannot be resumed: {first_five(other)}"
+            )
+        for unfinished in (folder / FOLDS).glob(".fold*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return
+    if begun and not force:
+        raise UsageError(f"{folder} holds a run; choose another --out, or give --resume or --force")
+    clear(folder)
+    write_text(folder / "config.yaml", yaml.safe_dump(recipe.plain(), sort_keys=False, allow_unicode=True))
+    write_table(table, folder / "table.parquet")
+    write_json(folder / "protocol.json", protocol.as_dict())
+    write_json(folder / "provenance.json", provenance(recipe, protocol, data_hash))
+
+
+def _difference(before: Any, now: Any, where: str = "") -> list[str]:
+    """Return where two plain values differ, as ``field: old → new``."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = sorted(before.keys() | now.keys())
+        return [line for key in keys for line in _difference(before.get(key), now.get(key), f"{where}.{key}")]
+    return [] if before == now else [f"{where.removeprefix('.config').removeprefix('.')}: {before} → {now}"]
+
+
+def _report_bad(folder: Path, bad: Sequence[BadClip], total: int, *, strict: bool, max_bad: float) -> None:
+    """Write ``errors.jsonl``; stop where too many recordings cannot be used."""
+    rows = [{"id": clip.id, "path": str(clip.path), "reason": clip.reason} for clip in bad]
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    write_text(folder / "errors.jsonl", "".join(lines))
+    if bad and strict:
+        raise DataError(f"{bad[0].id}: {bad[0].reason} (--strict stops at the first)")
+    if len(bad) > max_bad * total:
+        raise DataError(
+            f"{len(bad)} of {total} recordings cannot be used, more than --max-bad {max_bad:g}: "
+            f"{first_five(f'{clip.id} ({clip.reason})' for clip in bad)}; all: {folder / 'errors.jsonl'}"
+        )
+
+
+def _fold_numbers(protocol: Protocol, folds: Sequence[int] | None) -> list[int]:
+    every = range(len(protocol.folds))
+    if folds is None:
+        return list(every)
+    odd = [number for number in folds if number not in every]
+    if odd or not folds:
+        raise UsageError(
+            f"{protocol.name} has the folds 0-{len(every) - 1}; asked for {first_five(odd) or 'none'}"
+        )
+    return sorted(set(folds))
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """0, 1, 2, 5 → ``0-2,5``."""
+    pieces: list[list[int]] = []
+    for number in sorted(numbers):
+        if pieces and number == pieces[-1][-1] + 1:
+            pieces[-1].append(number)
+        else:
+            pieces.append([number])
+    return ",".join(f"{p[0]}-{p[-1]}" if len(p) > 1 else str(p[0]) for p in pieces)
+
+
+def _staged(progress: Progress | None, stage: str) -> Any:
+    return None if progress is None else lambda done, total: progress(stage, done, total)

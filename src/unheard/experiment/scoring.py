@@ -1,0 +1,113 @@
+"""From predictions to ``results.json``: scores with intervals, baselines, groups, stamps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from unheard.corpora.table import classes, corpus_of
+from unheard.metrics import estimators
+from unheard.predictions.table import predictions
+from unheard.protocols.fold import Protocol
+
+
+def results(
+    table: pl.DataFrame,
+    predicted: pl.DataFrame,
+    protocol: Protocol,
+    *,
+    recipe: str,
+    refit: str,
+    settings_hash: str | None,
+    records: Sequence[Mapping[str, Any]],
+    held_back: Sequence[str] = (),
+    incomplete: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return the content of ``results.json`` (scores are fractions).
+
+    Parameters
+    ----------
+    table, predicted, protocol
+        The utterances, the prediction table and the folds.
+    recipe, refit, settings_hash
+        What made the predictions.
+    records
+        One mapping a fold and seed: ``chosen``, ``temperature``, ``n_train_speakers``.
+    held_back
+        Speakers whose score is shown beside the whole, as the part that development looked at least.
+    incomplete
+        Folds that are missing, with their reasons.
+    """
+    test = predicted.filter(pl.col("part") == "test")
+    tested = test["speaker"].drop_nulls().n_unique()
+    by_fold: list[dict[str, Any]] = estimators.folds(test)
+    for fold in by_fold:
+        own = [record for record in records if record["fold"] == fold["fold"]]
+        fold["n_train_speakers"] = own[0]["n_train_speakers"] if own else None
+        fold["temperature"] = [record.get("temperature") for record in own]
+        fold["chosen"] = [record.get("chosen") for record in own]
+    found: dict[str, Any] = {
+        "recipe": recipe,
+        "corpus": corpus_of(table),
+        "protocol": protocol.name,
+        "protocol_hash": protocol.hash,
+        "settings_hash": settings_hash,
+        "labels": list(classes(table)),
+        "stamps": stamps(test, protocol),
+        "refit": refit,
+        "seeds": sorted(test["seed"].unique()),
+        "n_train_speakers": _usual([record["n_train_speakers"] for record in records]),
+        "n_speakers": tested,
+        "n_clips": test["id"].n_unique(),
+        "n_folds": len(protocol.folds),
+        "metrics": estimators.estimate(test),
+        "folds": by_fold,
+        "groups": estimators.per_group(test),
+        "variance": estimators.variance_split(test),
+        "baselines": baselines(table, protocol, test),
+    }
+    part = test.filter(pl.col("speaker").is_in(list(held_back)))
+    if held_back and len(part):
+        found["held_back"] = {"speakers": list(held_back), "metrics": estimators.estimate(part)}
+    if incomplete:
+        found["incomplete"] = list(incomplete)
+    return found
+
+
+def stamps(test: pl.DataFrame, protocol: Protocol) -> list[str]:
+    """Marks that stand wherever the score is shown."""
+    due = list(protocol.stamps)
+    if test["speaker"].drop_nulls().n_unique() < 10 and "UNVERIFIED" not in due:
+        due.append("FEW SPEAKERS")
+    if test["corpus"][0] == "synthetic":
+        due.append("SYNTHETIC")
+    return due
+
+
+def baselines(table: pl.DataFrame, protocol: Protocol, test: pl.DataFrame) -> dict[str, Any]:
+    """Return chance, and the scores of always answering the training side's commonest class."""
+    k = len(classes(table))
+    label = dict(zip(table["id"], table["label"].to_physical().to_list(), strict=True))
+    commonest = {}
+    for number, sides in enumerate(protocol.folds):
+        counts = Counter(label[i] for i in sides.train)
+        commonest[number] = min(range(k), key=lambda c: (-counts[c], c))
+    one_seed = test.filter(pl.col("seed") == test["seed"].min())
+    answers = [[float(c == commonest[fold]) for c in range(k)] for fold in one_seed["fold"]]
+    constant = one_seed.drop("logits", "probabilities").with_columns(
+        system=pl.lit("majority"), probabilities=pl.Series(answers, dtype=pl.List(pl.Float64))
+    )
+    majority = estimators.estimate(predictions(constant, classes(table)))
+    kept = ("accuracy", "uar", "macro_f1", "weighted_f1")
+    return {
+        "chance": {"accuracy": 1 / k, "uar": 1 / k},
+        "majority": {name: majority[name] for name in kept},
+    }
+
+
+def _usual(counts: Sequence[int]) -> int | None:
+    """Return the commonest count, the smaller on a tie."""
+    return min(set(counts), key=lambda n: (-counts.count(n), n)) if counts else None

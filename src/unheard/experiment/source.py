@@ -1,0 +1,43 @@
+"""Utterances from whatever a user points at: a prepared table, a corpus folder, a list of files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+
+from unheard import corpora
+from unheard.corpora.table import corpus_of, read_table
+from unheard.errors import UsageError
+
+
+def utterances(path: str | os.PathLike[str], corpus: str | None = None) -> pl.DataFrame:
+    """Return the utterance table of a path.
+
+    Parameters
+    ----------
+    path
+        A table that ``unheard prepare`` wrote (.parquet), the folder of a corpus, or a list of files with labels.
+    corpus
+        Reader to use for a folder or list; ``generic`` where None. A folder that our synthesiser wrote is always
+        read as ``synthetic``.
+    """
+    source = Path(path)
+    if not source.exists():
+        raise UsageError(f"{source}: no such file or folder (--data)")
+    if (source / "synthetic.json").is_file():
+        return corpora.read("synthetic", source)
+    if source.suffix == ".parquet":
+        table = read_table(source) if _is_ours(source) else corpora.read("generic", source)
+        if corpus not in (None, "generic", corpus_of(table)):
+            raise UsageError(f"{source} holds the corpus {corpus_of(table)}, asked for {corpus}")
+        return table
+    return corpora.read(corpus or "generic", source)
+
+
+def _is_ours(source: Path) -> bool:
+    try:
+        return isinstance(pl.read_parquet_schema(source).get("label"), pl.Enum)
+    except (OSError, pl.exceptions.PolarsError):
+        return True  # read_table says what is wrong with it

@@ -1,0 +1,61 @@
+"""A worker process: fits folds that it is told of on standard input, answers on standard output.
+
+One task a line, ``{"fold": 0, "seed": 0}``; one answer a line. It ends with its parent: when standard input
+closes, whatever it is doing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from unheard.errors import UnheardError
+from unheard.experiment.fitting import Features, fit_fold, save
+from unheard.experiment.folder import Run
+from unheard.experiment.preparing import read_features
+
+
+def main(folder: str) -> None:
+    """Serve fold tasks for one run folder until standard input closes."""
+    tasks: queue.Queue[dict[str, Any]] = queue.Queue()
+    # What libraries print must not mix with the answers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
+    run = Run(Path(folder))
+    features: Features | None = None
+    while True:
+        task = tasks.get()
+        try:
+            if features is None:
+                features = read_features(run.recipe, run.table).features
+            fitted = fit_fold(
+                run.recipe,
+                run.table,
+                run.protocol,
+                features,
+                number=task["fold"],
+                seed=task["seed"],
+                data_hash=run.provenance["data_hash"],
+            )
+            save(fitted, run.folder)
+            answer = {**task, "seconds": fitted.record["seconds"]}
+        except UnheardError as error:
+            answer = {**task, "error": str(error)}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _listen(tasks: queue.Queue[dict[str, Any]]) -> None:
+    for line in sys.stdin:
+        tasks.put(json.loads(line))
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

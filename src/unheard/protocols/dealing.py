@@ -1,0 +1,189 @@
+"""Ways of making folds for any corpus: by speaker, by group, by session, by the owner, or (leaky) by clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+
+from unheard.errors import ProtocolError, first_five
+from unheard.protocols.fold import Fold, Protocol, fold, guarded
+
+
+def speakers_to_folds(
+    table: pl.DataFrame,
+    test: Sequence[Sequence[str]],
+    validation: Sequence[Sequence[str]],
+) -> list[Fold]:
+    """Make folds from the test and validation speakers of each; all other speakers train."""
+    known = set(table["speaker"].drop_nulls())
+    named = {speaker for side in (*test, *validation) for speaker in side}
+    if named - known:
+        raise ProtocolError(
+            f"the table lacks the speaker {first_five(sorted(named - known))} of this protocol"
+        )
+    sides = []
+    for testing, validating in zip(test, validation, strict=True):
+        of_part = dict.fromkeys(testing, "test") | dict.fromkeys(validating, "val")
+        part = table["speaker"].replace_strict(of_part, default="train", return_dtype=pl.String)
+        ids = {name: table.filter(part == name)["id"] for name in ("train", "val", "test")}
+        sides.append(fold(**ids))
+    return sides
+
+
+def loso(table: pl.DataFrame) -> Protocol:
+    """Leave one speaker out; validation: the next fifth of the speakers in name order (at least one)."""
+    speakers = _speakers(table)
+    if len(speakers) < 3:
+        raise ProtocolError(f"loso needs at least 3 speakers, found {len(speakers)}")
+    after = max(1, (len(speakers) - 1) // 5)
+    validation = [
+        [speakers[(k + j) % len(speakers)] for j in range(1, after + 1)] for k in range(len(speakers))
+    ]
+    return guarded("loso", table, speakers_to_folds(table, [[s] for s in speakers], validation))
+
+
+def next_fold(table: pl.DataFrame, name: str, test: Sequence[Sequence[str]]) -> Protocol:
+    """Protocol in which each fold's validation speakers are the test speakers of the next one."""
+    validation = [test[(k + 1) % len(test)] for k in range(len(test))]
+    return guarded(name, table, speakers_to_folds(table, test, validation))
+
+
+def with_validation(protocol: Protocol, table: pl.DataFrame) -> Protocol:
+    """Take validation out of training for folds that have none: the speakers whom the next fold tests."""
+    if any(sides.val for sides in protocol.folds):
+        raise ProtocolError(f"{protocol.name}: its folds have a validation side already; leave --val out")
+    speaker = dict(zip(table["id"], table["speaker"], strict=True))
+    folds = []
+    for k, sides in enumerate(protocol.folds):
+        after = {speaker[i] for i in protocol.folds[(k + 1) % len(protocol.folds)].test} - {None}
+        val = [i for i in sides.train if speaker[i] in after]
+        if not val:
+            raise ProtocolError(f"{protocol.name}, fold {k}: no speaker of the next fold's test side trains here")
+        folds.append(fold(set(sides.train) - set(val), val, sides.test))
+    return guarded(
+        protocol.name, table, folds, disjoint=protocol.disjoint, leaky=protocol.leaky, unverified=True
+    )
+
+
+def round_robin(table: pl.DataFrame, k: int) -> list[list[str]]:
+    """Deal women, then men, then speakers of unknown gender, each in name order, round robin into k hands."""
+    gender = _gender_of(table)
+    rank = {"female": 0, "male": 1}
+    ordered = sorted(_speakers(table), key=lambda speaker: (rank.get(gender[speaker] or "", 2), speaker))
+    _enough("this protocol", ordered, k)
+    return [ordered[hand::k] for hand in range(k)]
+
+
+def group_k(table: pl.DataFrame, k: int, seed: int = 0) -> Protocol:
+    """K folds of speakers, balanced by gender (unknown is a group of its own), then by class.
+
+    Within each gender the speakers are shuffled with the seed and, longest first, each goes to the fold with
+    the fewest speakers of that gender, then to the one whose class counts it makes least uneven.
+    """
+    speakers = _speakers(table)
+    _enough(f"group-{k}", speakers, k)
+    labels = sorted(str(label) for label in table["label"].drop_nulls().unique())
+    counts = {speaker: np.zeros(len(labels)) for speaker in speakers}
+    for speaker, label in zip(table["speaker"], table["label"], strict=True):
+        if label is not None:
+            counts[speaker][labels.index(label)] += 1
+    gender = _gender_of(table)
+    rng = np.random.default_rng(seed)
+    hands: list[list[str]] = [[] for _ in range(k)]
+    load = np.zeros((k, len(labels)))
+    for group in ("female", "male", "other", None):
+        members = [speaker for speaker in speakers if gender[speaker] == group]
+        members = [members[i] for i in rng.permutation(len(members))]
+        of_group = np.zeros(k)
+        for speaker in sorted(members, key=lambda s: -counts[s].sum()):
+            sizes = [len(hand) for hand in hands]
+            uneven = [float(((load[hand] + counts[speaker]) ** 2).sum()) for hand in range(k)]
+            best = min(range(k), key=lambda hand: (of_group[hand], sizes[hand], uneven[hand], hand))
+            hands[best].append(speaker)
+            load[best] += counts[speaker]
+            of_group[best] += 1
+    return next_fold(table, f"group-{k}", [sorted(hand) for hand in hands])
+
+
+def session(table: pl.DataFrame) -> Protocol:
+    """Leave one session out; validation: the next session."""
+    names = sorted(table["session"].drop_nulls().unique())
+    if len(names) < 3 or table["session"].null_count():
+        raise ProtocolError("session needs the column 'session' filled, with at least 3 sessions")
+    of = {name: list(table.filter(pl.col("session") == name)["id"]) for name in names}
+    folds = []
+    for k, name in enumerate(names):
+        after = names[(k + 1) % len(names)]
+        train = [i for other in names if other not in (name, after) for i in of[other]]
+        folds.append(fold(train, of[after], of[name]))
+    return guarded("session", table, folds, disjoint=("speaker", "session"))
+
+
+def owner(table: pl.DataFrame, *, declare_leaky: bool = False) -> Protocol:
+    """Take the owner's split from the column ``split`` (``train``, ``val`` or ``dev``, ``test``)."""
+    names = {
+        "train": "train",
+        "training": "train",
+        "val": "val",
+        "valid": "val",
+        "validation": "val",
+        "dev": "val",
+    }
+    names |= {"development": "val", "test": "test"}
+    found = [str(value) for value in table["split"].drop_nulls().unique().sort()]
+    odd = [value for value in found if value.lower() not in names]
+    if not found or odd:
+        raise ProtocolError(
+            f"column 'split' must hold train, val and test; found {first_five(found) or 'nothing'}"
+        )
+    part = table["split"].str.to_lowercase().replace_strict(names, default=None, return_dtype=pl.String)
+    ids = {name: table.filter(part == name)["id"] for name in ("train", "val", "test")}
+    return guarded("owner", table, [fold(**ids)], leaky=declare_leaky, unverified=True)
+
+
+def random_k(table: pl.DataFrame, k: int, seed: int = 0) -> Protocol:
+    """LEAKY: stratified K folds over shuffled clips; validation is a stratified fifth of the rest."""
+    return guarded(f"random-{k}", table, stratified(table, k, seed, 0.2), disjoint=(), leaky=True)
+
+
+def stratified(table: pl.DataFrame, k: int, seed: int, validation: float) -> list[Fold]:
+    """Stratified folds over clips sorted by id, with scikit-learn's shuffling."""
+    from sklearn.model_selection import StratifiedKFold, train_test_split
+
+    rows = table.filter(pl.col("label").is_not_null()).sort("id")
+    ids, labels = rows["id"].to_numpy(), rows["label"].cast(pl.String).to_numpy()
+    fewest = int(rows["label"].value_counts()["count"].min())  # type: ignore[arg-type]
+    if fewest < max(k, 3):
+        raise ProtocolError(
+            f"random-{k} needs at least {max(k, 3)} clips of each class; the rarest has {fewest}"
+        )
+    folds = []
+    for rest, test in StratifiedKFold(k, shuffle=True, random_state=seed).split(ids, labels):
+        train, val = train_test_split(rest, test_size=validation, random_state=seed, stratify=labels[rest])
+        folds.append(fold(ids[train].tolist(), ids[val].tolist(), ids[test].tolist()))
+    return folds
+
+
+def _speakers(table: pl.DataFrame) -> list[str]:
+    """Speakers in name order; unknown speakers are refused."""
+    blank = table.filter(pl.col("speaker").is_null())["id"]
+    if len(blank):
+        raise ProtocolError(
+            f"column 'speaker' is empty for {first_five(blank)}; a speaker-independent protocol needs it "
+            f"(without speakers only random-k is possible, and its score is stamped)"
+        )
+    return sorted(table["speaker"].unique())
+
+
+def _gender_of(table: pl.DataFrame) -> Mapping[str, str | None]:
+    genders = table.group_by("speaker").agg(pl.col("gender").cast(pl.String).unique())
+    return {speaker: found[0] if len(found) == 1 else None for speaker, found in genders.iter_rows()}
+
+
+def _enough(name: str, speakers: Sequence[str], k: int) -> None:
+    if k < 3 or len(speakers) < k:
+        raise ProtocolError(
+            f"{name} needs 3 or more folds and a speaker for each; asked {k}, found {len(speakers)}"
+        )
