@@ -1,0 +1,92 @@
+"""Cutting a waveform into overlapping frames, in samples at 16 kHz.
+
+Conventions for where a frame lies (``edges``):
+
+``snip``
+    frame t starts at sample t·hop and only whole frames are kept: 1 + floor((n − length) / hop).
+    Kaldi's default.
+``mirror``
+    frame t is centred on (t + ½)·hop, the signal is mirrored at its ends: round(n / hop) frames. Kaldi with
+    ``--snip-edges=false``.
+``zeros``
+    frame t is centred on t·hop, zeros stand outside the signal: 1 + floor(n / hop). What librosa does.
+
+A waveform shorter than one frame gives one frame, padded with zeros at its end (``snip``) or as said above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from unheard.errors import AudioError
+
+RATE = 16_000
+EDGES = ("snip", "mirror", "zeros")
+BLOCK = 512  # frames in work at a time, so that memory does not grow with the recording
+
+Array = NDArray[np.float64]
+
+
+def frames(wave: NDArray[np.floating], length: int, hop: int, edges: str = "mirror") -> Array:
+    """Return overlapping frames as a read-only view.
+
+    Parameters
+    ----------
+    wave : (n,) samples; nothing at all (n = 0) counts as one sample of silence.
+    length, hop : frame length and distance in samples.
+    edges : one of ``EDGES``.
+
+    Returns
+    -------
+    (frames, length) float64, at least one frame.
+    """
+    samples = np.asarray(wave, dtype=np.float64)
+    n = max(1, len(samples))
+    if edges == "snip":
+        count, before = 1 + max(0, n - length) // hop, 0
+    elif edges == "mirror":
+        count, before = max(1, (n + hop // 2) // hop), length // 2 - hop // 2
+    else:
+        count, before = 1 + n // hop, length // 2
+    after = max(0, (count - 1) * hop + length - before - n)
+    if edges == "mirror":
+        # A frame shorter than the hop starts inside the signal.
+        padded = _mirrored(samples, max(0, before), after)[max(0, -before) :]
+    else:
+        padded = np.concatenate([np.zeros(before), samples, np.zeros(after + n - len(samples))])
+    view: Array = sliding_window_view(padded, length)[::hop][:count]
+    return view
+
+
+def checked(wave: NDArray[np.floating]) -> Array:
+    """Return the waveform in float64.
+
+    Raises
+    ------
+    AudioError
+        Where it is not one row of finite numbers.
+    """
+    samples = np.asarray(wave, dtype=np.float64)
+    if samples.ndim != 1:
+        raise AudioError(f"a waveform is one row of samples (mono), found shape {samples.shape}")
+    bad = int((~np.isfinite(samples)).sum())
+    if bad:
+        raise AudioError(f"the waveform holds {bad} samples that are not finite numbers; decode it again")
+    return samples
+
+
+def blocks(count: int) -> Iterator[slice]:
+    """Yield slices that cover ``count`` frames, ``BLOCK`` at a time."""
+    for start in range(0, count, BLOCK):
+        yield slice(start, min(start + BLOCK, count))
+
+
+def _mirrored(samples: Array, before: int, after: int) -> Array:
+    """Extend both ends by reflection, the outermost sample included, as often as needed."""
+    if len(samples) == 0:
+        return np.zeros(before + 1 + after)
+    return np.pad(samples, (before, after), mode="symmetric")

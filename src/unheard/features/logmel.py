@@ -1,0 +1,167 @@
+"""Log-mel spectrogram: one implementation, whose fields say whose conventions it follows.
+
+``KALDI`` (the defaults) equals Kaldi's ``fbank`` without dither; ``LIBROSA`` equals the decibels of
+``librosa.feature.melspectrogram`` at 16 kHz. Anything between them is a set of plain fields:
+``dataclasses.replace(KALDI, bands=40)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard.errors import UsageError, unknown
+from unheard.features.frames import EDGES, RATE, blocks, checked, frames
+from unheard.features.mel import NORMS, SCALES, TRIANGLES, mel_filters
+
+WINDOWS = ("povey", "hamming", "hann", "hann_periodic")
+LOGS = ("natural", "decibel", "none")
+CHOICES = {
+    "window": WINDOWS,
+    "edges": EDGES,
+    "scale": SCALES,
+    "triangles": TRIANGLES,
+    "norm": NORMS,
+    "log": LOGS,
+}
+
+
+@dataclass(frozen=True)
+class LogMel:
+    """Log energies in mel bands, (frames, bands) float32.
+
+    Parameters
+    ----------
+    bands : mel bands.
+    frame, hop : frame length and distance, seconds.
+    fft : points of the transform, at least the samples of a frame.
+    low, high : lowest and highest frequency of the filterbank, Hz.
+    window : ``povey`` (Hann to the power 0.85), ``hamming``, ``hann`` (all symmetric), ``hann_periodic``.
+    edges : where frames lie, ``snip``, ``mirror`` or ``zeros`` (see ``frames``).
+    scale, triangles, norm : the filterbank (see ``mel``).
+    preemphasis : x[t] − preemphasis · x[t − 1] within a frame; 0 for none.
+    remove_dc : whether a frame's mean is taken off first.
+    gain : factor on the waveform; Kaldi reads 16-bit integers as they are, 32768.
+    power : exponent of the magnitude, 2 (power) or 1.
+    log : ``natural``, ``decibel`` (10 log10) or ``none``.
+    floor : least energy before the logarithm.
+    """
+
+    bands: int = 80
+    frame: float = 0.025
+    hop: float = 0.010
+    fft: int = 512
+    low: float = 20.0
+    high: float = 8000.0
+    window: str = "povey"
+    edges: str = "snip"
+    scale: str = "htk"
+    triangles: str = "mel"
+    norm: str = "none"
+    preemphasis: float = 0.97
+    remove_dc: bool = True
+    gain: float = 32768.0
+    power: float = 2.0
+    log: str = "natural"
+    floor: float = float(np.finfo(np.float32).eps)
+
+    version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        for kind, choices in CHOICES.items():
+            if getattr(self, kind) not in choices:
+                raise unknown(f"logmel {kind}", getattr(self, kind), choices)
+        if self.bands < 1:
+            raise UsageError(f"logmel bands: {self.bands}; give at least 1")
+        if not 1 / RATE <= self.hop <= 1 or not 2 / RATE <= self.frame <= 1:
+            raise UsageError(f"logmel frame and hop are seconds up to 1: found {self.frame} and {self.hop}")
+        if self.fft < self._length:
+            raise UsageError(f"logmel fft: {self.fft} points are fewer than the {self._length} of a frame")
+        if not 0 <= self.low < self.high <= RATE / 2:
+            raise UsageError(
+                f"logmel low and high must satisfy 0 <= low < high <= {RATE / 2:g} Hz: "
+                f"found {self.low:g} and {self.high:g}"
+            )
+        if self.power <= 0 or self.gain <= 0 or self.floor <= 0:
+            raise UsageError("logmel power, gain and floor must be above 0")
+
+    def compute(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (frames, bands) of a waveform at 16 kHz, full scale ±1."""
+        cut = frames(checked(wave), self._length, self._hop, self.edges)
+        weights = mel_filters(
+            self.bands, self.fft, self.low, self.high, self.scale, self.triangles, self.norm
+        ).T
+        shape = window(self.window, self._length)
+        out = np.empty((len(cut), self.bands), dtype=np.float32)
+        for block in blocks(len(cut)):
+            out[block] = self._logarithm(self._spectrum(cut[block], shape) @ weights)
+        return out
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the dimensions, lowest band first."""
+        return tuple(f"mel{band:02d}" for band in range(self.bands))
+
+    @property
+    def frames_per_second(self) -> float:
+        """Frames a second."""
+        return RATE / self._hop
+
+    @property
+    def _length(self) -> int:
+        return round(self.frame * RATE)
+
+    @property
+    def _hop(self) -> int:
+        return round(self.hop * RATE)
+
+    def _spectrum(self, cut: NDArray[np.float64], shape: NDArray[np.float64]) -> NDArray[np.float64]:
+        work = cut * self.gain
+        if self.remove_dc:
+            work -= work.mean(axis=1, keepdims=True)
+        if self.preemphasis:
+            # The first sample has no predecessor and counts as its own, as in Kaldi.
+            work[:, 1:] -= self.preemphasis * work[:, :-1]
+            work[:, 0] *= 1.0 - self.preemphasis
+        values = np.fft.rfft(work * shape, self.fft)
+        power: NDArray[np.float64] = values.real**2 + values.imag**2
+        return power if self.power == 2.0 else power ** (self.power / 2.0)
+
+    def _logarithm(self, energies: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.log == "none":
+            return energies
+        logs: NDArray[np.float64] = np.log(np.maximum(energies, self.floor))
+        return logs if self.log == "natural" else logs * (10.0 / np.log(10.0))
+
+
+def window(name: str, length: int) -> NDArray[np.float64]:
+    """Return a window of ``WINDOWS``, (length,)."""
+    steps = length if name == "hann_periodic" else length - 1
+    cosine = np.cos(2.0 * np.pi * np.arange(length) / steps)
+    if name == "hamming":
+        return 0.54 - 0.46 * cosine
+    hann = 0.5 - 0.5 * cosine
+    return hann**0.85 if name == "povey" else hann
+
+
+KALDI = LogMel()
+LIBROSA = LogMel(
+    bands=128,
+    frame=0.128,
+    hop=0.032,
+    fft=2048,
+    low=0.0,
+    window="hann_periodic",
+    edges="zeros",
+    scale="slaney",
+    triangles="hertz",
+    norm="slaney",
+    preemphasis=0.0,
+    remove_dc=False,
+    gain=1.0,
+    log="decibel",
+    floor=1e-10,
+)
