@@ -1,0 +1,158 @@
+"""Speech emotion recognition by transfer learning, scored only on people it has never heard.
+
+Every command is one call of this module; what it does not name is private. Imports are made when a function
+is called, so that predicting needs the core packages alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from unheard.audit.certificate import Certificate
+    from unheard.bundle.runtime import Bundle, Prediction
+    from unheard.experiment.folder import Run
+    from unheard.metrics.compare import Comparison
+    from unheard.protocols.fold import Protocol
+
+__all__ = [
+    "__version__",
+    "certify",
+    "compare",
+    "export",
+    "load",
+    "open_run",
+    "predict",
+    "premium",
+    "protocol",
+    "read",
+    "run",
+    "score",
+    "write_report",
+]
+
+try:
+    __version__ = metadata.version("unheard")
+except metadata.PackageNotFoundError:  # a source tree that was never installed
+    __version__ = "0+unknown"
+
+_Path = str | os.PathLike[str]
+
+
+def read(corpus: str, path: _Path) -> pl.DataFrame:
+    """Return the utterances of a corpus, one row a clip (docs/tables.md).
+
+    ``corpus`` is a reader (``ravdess``, ``emodb``, ``nemo``, ``urdu``, ``baved``, ``synthetic``) or ``generic``
+    for a table or a folder a class of one's own.
+    """
+    from unheard import corpora
+
+    return corpora.read(corpus, Path(path))
+
+
+def protocol(
+    name: str, table: Any, *, declare_leaky: bool = False, validation: str | None = None
+) -> Protocol:
+    """Return guarded folds: raises ProtocolError where a speaker is on two sides (docs/protocols.md)."""
+    from unheard import protocols
+    from unheard.corpora.table import accept
+
+    return protocols.make(name, accept(table), declare_leaky=declare_leaky, validation=validation)
+
+
+def certify(table: Any, folds: Protocol | None = None, *, jobs: int = 1) -> Certificate:
+    """Audit a table, and folds where given: leaks, duplicates, labels that give themselves away."""
+    from unheard.audit import audit
+    from unheard.corpora.table import accept
+
+    return audit(accept(table), folds, jobs=jobs)
+
+
+def run(
+    recipe: str,
+    table: Any,
+    folds: Protocol | None = None,
+    *,
+    out: _Path,
+    changes: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Run:
+    """Run a recipe over folds (its own protocol where None) into a folder, and score it.
+
+    ``changes`` sets recipe fields (``{"head.dropout": 0.3}``); further options are those of
+    :func:`unheard.experiment.run.run`: ``jobs``, ``resume``, ``force``, ``progress`` …
+    """
+    from unheard import protocols
+    from unheard.corpora.table import accept
+    from unheard.experiment.recipe import load as load_recipe
+    from unheard.experiment.run import run as run_folds
+
+    utterances = accept(table)
+    stated = load_recipe(recipe, changes)
+    return run_folds(stated, utterances, folds or protocols.make(stated.protocol, utterances), out, **options)
+
+
+def open_run(path: _Path) -> Run:
+    """Open a run folder: ``.scores``, ``.predictions``, ``.table``, ``.protocol``."""
+    from unheard.experiment.folder import open_run as open_folder
+
+    return open_folder(path)
+
+
+def compare(a: Run, b: Run, *, across: bool = False) -> Comparison:
+    """Compare two runs of one protocol, paired over speakers (docs/metrics.md)."""
+    from unheard.metrics.compare import compare as compare_tables
+
+    return compare_tables(a.predictions, b.predictions, across=across)
+
+
+def premium(a: Run, b: Run) -> Comparison:
+    """Leakage premium between a leaky and a speaker-independent run of the same recipe, in either order."""
+    from unheard.experiment.comparing import premium as premium_of
+
+    return premium_of(a, b)
+
+
+def score(predictions: Any, table: Any, folds: Protocol, *, system: str = "foreign") -> dict[str, Any]:
+    """Score anybody's predictions (``id``, ``p_CLASS…`` or ``logit_CLASS…``) as ours are; nothing is fitted."""
+    from unheard.corpora.table import accept, to_polars
+    from unheard.experiment.foreign import joined
+    from unheard.experiment.scoring import results
+
+    utterances = accept(table)
+    predicted = joined(to_polars(predictions), utterances, folds, system=system)
+    return results(
+        utterances, predicted, folds, recipe=system, refit="unknown", settings_hash=None, records=[]
+    )
+
+
+def write_report(runs: Sequence[Run], out: _Path) -> Path:
+    """Write one self-contained HTML page over one run or several."""
+    from unheard.experiment.reporting import report
+
+    return report(runs, out)
+
+
+def export(run: Run, out: _Path, *, fold: int | None = None, force: bool = False) -> Path:
+    """Write a bundle: retrained on all speakers, or the model of one fold."""
+    from unheard.experiment.exporting import export as export_run
+
+    return export_run(run, out, fold=fold, force=force)
+
+
+def load(path: _Path) -> Bundle:
+    """Load and verify a bundle; ``load(path).predict(wave, rate)`` needs no torch."""
+    from unheard.bundle.runtime import load as load_bundle
+
+    return load_bundle(path)
+
+
+def predict(path: _Path, *, model: _Path) -> Prediction:
+    """Predict one recording with a bundle."""
+    return load(model).predict_file(path)

@@ -1,1 +1,107 @@
-"""cli."""
+"""The command line: each file parses, makes one call, prints, and ends with an exit code.
+
+0 well; 1 findings; 2 usage; 3 bad data; 4 the machine. Nothing heavy is imported before a command runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from unheard.cli import (
+    audit,
+    cache,
+    compare,
+    export,
+    predict,
+    prepare,
+    quickstart,
+    recipes,
+    report,
+    results,
+    run,
+    score,
+    synthesize,
+)
+from unheard.errors import UnheardError
+
+app = typer.Typer(
+    name="unheard",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich",
+)
+app.command()(quickstart.quickstart)
+app.command()(predict.predict)
+app.command()(prepare.prepare)
+app.command()(audit.audit)
+app.command()(run.run)
+app.command()(report.report)
+app.command()(compare.compare)
+app.command()(compare.premium)
+app.command()(score.score)
+app.command()(export.export)
+app.command()(recipes.recipes)
+app.command()(results.results)
+app.command()(synthesize.synthesize)
+app.command()(cache.cache)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        import unheard
+
+        typer.echo(f"unheard {unheard.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _unheard(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Recognise emotion in speech, scored only on people the system has never heard."""
+
+
+def main() -> None:
+    """Run the command line; errors made on purpose become one line and their exit code."""
+    try:
+        app()
+    except UnheardError as error:
+        _complain(str(error))
+        sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRA:
+            raise
+        _complain(
+            f"this command needs {missing}, which is not installed: pip install 'unheard[{_EXTRA[missing]}]'"
+        )
+        sys.exit(4)
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader has gone: point standard output at nothing, so that closing it says nothing either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+#: Which extra brings a module that is missing.
+_EXTRA = {
+    **dict.fromkeys(
+        ("polars", "pydantic", "yaml", "sklearn", "scipy", "matplotlib", "jinja2", "onnx"), "eval"
+    ),
+    "safetensors": "eval",
+    **dict.fromkeys(("torch", "lightning"), "train"),
+    "opensmile": "lld",
+}
+
+
+def _complain(text: str) -> None:
+    typer.echo(f"error: {text}", err=True)

@@ -178,3 +178,34 @@ def read_table(path: str | os.PathLike[str]) -> pl.DataFrame:
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{source}: not a readable Parquet file ({error})") from error
     return check(frame)
+
+
+def to_polars(frame: Any) -> pl.DataFrame:
+    """Accept polars, or pandas at the border."""
+    if isinstance(frame, pl.DataFrame):
+        return frame
+    if type(frame).__module__.partition(".")[0] == "pandas":
+        return pl.from_pandas(frame)
+    raise DataError(f"expected a polars or pandas frame, found {type(frame).__name__}")
+
+
+def accept(frame: Any) -> pl.DataFrame:
+    """Return any polars or pandas frame with our columns as a checked, complete utterance table.
+
+    Labels that are no Enum become one in alphabetical order; a missing ``corpus`` becomes ``generic``.
+    """
+    table = to_polars(frame)
+    missing = [name for name in ("id", "path", "label") if name not in table.columns]
+    if missing:
+        raise DataError(f"the utterance table lacks the column {first_five(missing)}")
+    if "corpus" not in table.columns:
+        table = table.with_columns(corpus=pl.lit("generic"))
+    if not isinstance(table.schema["label"], pl.Enum):
+        labels = sorted(str(label) for label in table["label"].drop_nulls().unique())
+        table = table.with_columns(pl.col("label").cast(pl.String).cast(pl.Enum(labels)))
+    try:
+        known = {name: dtype for name, dtype in SCHEMA.items() if name in table.columns and name != "label"}
+        table = table.with_columns(pl.col(name).cast(dtype) for name, dtype in known.items())
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"a value of the table does not fit its column: {error}") from error
+    return complete(check(table)).sort("id")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+import yaml
 
-from unheard.corpora.table import classes, corpus_of
+from unheard.corpora.table import classes, corpus_of, write_table
 from unheard.errors import DataError, UsageError, first_five
-from unheard.predictions.table import predictions
+from unheard.experiment.folder import clear, locked
+from unheard.experiment.scoring import results
+from unheard.files import file_digest, write_json, write_text
+from unheard.predictions.table import predictions, write_predictions
 from unheard.protocols.fold import Protocol
 
 
@@ -22,7 +27,9 @@ def read_foreign(path: str | os.PathLike[str]) -> pl.DataFrame:
         if source.suffix == ".parquet":
             return pl.read_parquet(source)
         separator = "\t" if source.suffix == ".tsv" else ","
-        return pl.read_csv(source, separator=separator, schema_overrides={"id": pl.String}, infer_schema_length=None)
+        return pl.read_csv(
+            source, separator=separator, schema_overrides={"id": pl.String}, infer_schema_length=None
+        )
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{source}: not a readable table ({error})") from error
 
@@ -79,7 +86,10 @@ def joined(
         stated = frame.select("id", stated=pl.col("label").cast(pl.String))
         other = rows.join(stated, on="id").filter(pl.col("stated") != pl.col("label").cast(pl.String))
         if len(other):
-            listed = (f"{i}: {theirs}, ours {mine}" for i, theirs, mine in other.select("id", "stated", "label").iter_rows())
+            listed = (
+                f"{i}: {theirs}, ours {mine}"
+                for i, theirs, mine in other.select("id", "stated", "label").iter_rows()
+            )
             raise DataError(f"labels differ from the table: {first_five(listed)}")
     number = rows["id"].replace_strict(fold_of, return_dtype=pl.Int64)
     if "fold" in frame.columns:
@@ -111,11 +121,64 @@ def _kind(frame: pl.DataFrame, names: tuple[str, ...]) -> str:
                 f"unknown {first_five(sorted(there - set(names))) or 'none'}"
             )
         return kind
-    raise DataError(f"expected one column a class, p_{names[0]} … or logit_{names[0]} …; found {', '.join(frame.columns)}")
+    raise DataError(
+        f"expected one column a class, p_{names[0]} … or logit_{names[0]} …; found {', '.join(frame.columns)}"
+    )
 
 
 def _same_folds(theirs: list[str], ours: list[int], protocol: Protocol) -> None:
     """Their folds may have other names, but must hold the same clips."""
     pairs = set(zip(theirs, ours, strict=True))
     if len(pairs) != len(set(theirs)) or len(pairs) != len(set(ours)):
-        raise DataError(f"the column 'fold' groups the clips otherwise than the test sides of {protocol.name}")
+        raise DataError(
+            f"the column 'fold' groups the clips otherwise than the test sides of {protocol.name}"
+        )
+
+
+def score(
+    path: str | os.PathLike[str],
+    table: pl.DataFrame,
+    protocol: Protocol,
+    *,
+    system: str,
+    ids: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Return the results of a file of foreign predictions; with ``out`` also leave a run folder.
+
+    The folder has no folds and no models, but can be compared and reported like any other.
+    """
+    mapping = None
+    if ids is not None:
+        pairs = read_foreign(ids)
+        if pairs.width != 2:
+            raise DataError(
+                f"{ids}: expected two columns, their id and our id; found {', '.join(pairs.columns)}"
+            )
+        mapping = {str(theirs): str(ours) for theirs, ours in pairs.iter_rows()}
+    predicted = joined(read_foreign(path), table, protocol, system=system, ids=mapping)
+    tested = table.filter(
+        pl.col("id").is_in(list({i for sides in protocol.folds for side in sides for i in side}))
+    )
+    found = results(
+        tested, predicted, protocol, recipe=system, refit="unknown", settings_hash=None, records=[]
+    )
+    if out is None:
+        return found
+    folder = Path(out)
+    with locked(folder):
+        if (folder / "config.yaml").is_file() and not force:
+            raise UsageError(f"{folder} holds a run; choose another --out or give --force")
+        clear(folder)
+        stated = {"recipe": system, "about": "predictions of another system", "predictions": str(path)}
+        write_text(folder / "config.yaml", yaml.safe_dump(stated, sort_keys=False))
+        write_table(tested, folder / "table.parquet")
+        write_json(folder / "protocol.json", protocol.as_dict())
+        write_json(
+            folder / "provenance.json",
+            {"predictions_sha256": file_digest(path), "protocol_hash": protocol.hash},
+        )
+        write_predictions(predicted, folder / "predictions.parquet")
+        write_json(folder / "results.json", found)
+    return found

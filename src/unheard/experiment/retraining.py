@@ -32,7 +32,9 @@ def of_fold(run: Run, number: int, seed: int | None = None) -> Trained:
     """Return the model that one fold fitted; it has not heard that fold's test speakers."""
     records = [r for r in run.folds() if r["fold"] == number and seed in (None, r["seed"])]
     if not records:
-        raise UsageError(f"{run.folder} has no fold {number}" + ("" if seed is None else f" with seed {seed}"))
+        raise UsageError(
+            f"{run.folder} has no fold {number}" + ("" if seed is None else f" with seed {seed}")
+        )
     record = records[0]
     sides = run.protocol.folds[number]
     taught = (*sides.train, *sides.val) if run.recipe.refit == "val" else sides.train

@@ -10,6 +10,7 @@ import polars as pl
 
 from unheard.corpora.table import classes, corpus_of
 from unheard.metrics import estimators
+from unheard.metrics.speakers import variance_split
 from unheard.predictions.table import predictions
 from unheard.protocols.fold import Protocol
 
@@ -65,8 +66,8 @@ def results(
         "n_folds": len(protocol.folds),
         "metrics": estimators.estimate(test),
         "folds": by_fold,
-        "groups": estimators.per_group(test),
-        "variance": estimators.variance_split(test),
+        "groups": {"gender": estimators.per_gender(test)},
+        "variance": variance_split(test),
         "baselines": baselines(table, protocol, test),
     }
     part = test.filter(pl.col("speaker").is_in(list(held_back)))

@@ -1,0 +1,35 @@
+.PHONY: help format lint types imports test slow check figures bench gate
+
+help:                ## list what there is
+	@grep -E '^[a-z]+: *##' $(MAKEFILE_LIST) | sed 's/: *## /\t/'
+
+format:              ## write code as it should look
+	ruff format src tests benchmarks
+	ruff check --fix src tests benchmarks
+
+lint:                ## look for mistakes
+	ruff format --check src tests benchmarks
+	ruff check src tests benchmarks
+
+types:               ## check types
+	mypy
+
+imports:             ## check that data flows one way
+	lint-imports
+
+test:                ## tests, without the slow ones
+	pytest --cov --cov-report=term:skip-covered
+
+slow:                ## slow tests
+	pytest -m slow
+
+figures:             ## figures in the text against stored results
+	unheard results --check README.md
+
+check: lint types imports test figures  ## all of the above
+
+bench:               ## benchmarks, one JSON object each
+	for script in benchmarks/*.py; do python $$script || exit 1; done
+
+gate:                ## what must pass before a release, in fresh environments
+	bash .ci/run

@@ -1,0 +1,52 @@
+"""``unheard compare`` and ``unheard premium``: paired over speakers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unheard.cli.terminal import print_json, show
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Two or more run folders of one protocol.")],
+    across: Annotated[
+        bool, typer.Option("--across", help="Compare runs of different folds, and say so.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say whether one run beats another, paired over speakers, with Holm's correction over all pairs."""
+    from unheard.errors import UsageError
+    from unheard.experiment.folder import open_run
+    from unheard.experiment.reporting import names
+    from unheard.metrics.compare import compare_all
+    from unheard.metrics.wording import describe
+
+    if len(runs) < 2:
+        raise UsageError("compare takes two or more run folders")
+    opened = [open_run(path) for path in runs]
+    pairs = compare_all([run.predictions for run in opened], names=names(opened), across=across)
+    if as_json:
+        print_json([pair.as_dict() for pair in pairs])
+        return
+    for pair in pairs:
+        show(describe(pair))
+
+
+def premium(
+    first: Annotated[Path, typer.Argument(help="A run.")],
+    second: Annotated[Path, typer.Argument(help="The same recipe on other folds: one of the two is leaky.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say how much a leaky split flatters: the same recipe, once with and once without test speakers heard."""
+    from unheard.experiment.comparing import premium as premium_of
+    from unheard.experiment.folder import open_run
+    from unheard.metrics.wording import describe
+
+    found = premium_of(open_run(first), open_run(second))
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        show(describe(found))

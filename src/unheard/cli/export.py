@@ -1,0 +1,27 @@
+"""``unheard export``: from a run to a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unheard.cli.terminal import say
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Bundle folder to make.")],
+    fold: Annotated[
+        int | None,
+        typer.Option("--fold", help="Take this fold's model instead of retraining on all speakers."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
+) -> None:
+    """Write a bundle that predicts without torch: the model, its features, calibration, card and self-test."""
+    from unheard.experiment.exporting import export as export_run
+    from unheard.experiment.folder import open_run
+
+    made = export_run(open_run(run), out, fold=fold, force=force)
+    say(f"bundle: {made} (unheard predict CLIP --model {made})")

@@ -1,0 +1,97 @@
+"""``unheard predict``: what was felt in a recording, with a bundle; needs the core packages alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from unheard.cli.terminal import print_json, say, show
+from unheard.errors import UnheardError, UsageError
+
+if TYPE_CHECKING:
+    from unheard.bundle.runtime import Bundle
+
+EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".caf")
+
+
+def predict(
+    inputs: Annotated[
+        list[str], typer.Argument(help="Recordings, folders, patterns ('*.wav'), or - for a list.")
+    ],
+    model: Annotated[Path | None, typer.Option("--model", "-m", help="Bundle folder.")] = None,
+    n_best: Annotated[int, typer.Option("--n-best", "-n", min=1, help="How many labels to show a clip.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON value.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with every probability.")] = False,
+) -> None:
+    """Predict the perceived emotion of recordings; a file that cannot be used is named, and the others go on.
+
+    Ends with 3 where a file could not be used.
+    """
+    from unheard.bundle.runtime import load
+
+    if model is None:
+        raise UsageError("name a bundle: --model FOLDER (`unheard export` makes one)")
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other")
+    bundle = load(model)
+    rows = [_one(bundle, path) for path in _paths(inputs)]
+    if not rows:
+        raise UsageError(f"no recordings in {', '.join(inputs)}; looked for {', '.join(EXTENSIONS)}")
+    failed = [row for row in rows if "error" in row]
+    if as_json:
+        print_json(rows)
+    elif as_csv:
+        _print_csv(rows, bundle.classes)
+    else:
+        for row in rows:
+            show(line(row, n_best))
+    for row in failed:
+        say(f"error: {row['path']}: {row['error']}")
+    raise typer.Exit(3 if failed else 0)
+
+
+def _paths(inputs: Iterable[str]) -> Iterator[Path]:
+    """Yield the recordings that the inputs name, folders and patterns in name order."""
+    for text in inputs:
+        path = Path(text)
+        if text == "-":
+            yield from (Path(line.rstrip("\r\n")) for line in sys.stdin if line.strip())
+        elif path.is_dir():
+            yield from sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS)
+        elif not path.exists() and any(mark in text for mark in "*?["):
+            # A pattern that the shell left alone.
+            yield from sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
+        else:
+            yield path
+
+
+def _one(bundle: Bundle, path: Path) -> dict[str, Any]:
+    try:
+        return {"path": str(path), **bundle.predict_file(path).as_dict()}
+    except UnheardError as error:
+        return {"path": str(path), "error": str(error)}
+
+
+def line(row: dict[str, Any], n_best: int) -> str:
+    """One prediction as a line: path, the most probable labels, and what to beware of."""
+    if "error" in row:
+        return f"{row['path']}\terror"
+    ranked = sorted(row["probabilities"].items(), key=lambda item: -item[1])[:n_best]
+    answer = "  ".join(f"{label} {100 * p:.0f} %" for label, p in ranked) if row["label"] else "no answer"
+    marks = f"  ({', '.join([*row['flags'], *row['warnings']])})" if row["flags"] or row["warnings"] else ""
+    return f"{row['path']}\t{answer}{marks}"
+
+
+def _print_csv(rows: list[dict[str, Any]], classes: Iterable[str]) -> None:
+    import csv
+
+    columns = ["path", "label", *(f"p_{label}" for label in classes), "flags", "error"]
+    writer = csv.DictWriter(sys.stdout, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        probabilities = {f"p_{label}": f"{p:.6f}" for label, p in row.get("probabilities", {}).items()}
+        writer.writerow({**row, **probabilities, "flags": ";".join(row.get("flags", ()))})

@@ -1,0 +1,38 @@
+"""``unheard prepare``: from a corpus on disk to an utterance table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unheard.cli.terminal import say
+
+
+def prepare(
+    corpus: Annotated[
+        str, typer.Argument(help="Reader: ravdess, emodb, nemo, urdu, baved, synthetic or generic.")
+    ],
+    source: Annotated[Path, typer.Argument(help="Folder of the corpus, or a table of your own (generic).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Table to write (.parquet).")],
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing table.")] = False,
+) -> None:
+    """Read a corpus into a table, and list every file that is left out, with the reason."""
+    from collections import Counter
+
+    from unheard import corpora
+    from unheard.corpora.table import write_table
+    from unheard.files import new_output
+
+    new_output(out, force)
+    table, left_out = corpora.survey(corpus, source)
+    write_table(table, out)
+    for entry in left_out:
+        say(f"left out: {entry.path}: {entry.reason}")
+    speakers = table["speaker"].drop_nulls().n_unique()
+    say(f"{out}: {len(table)} clips, {speakers} speakers, {len(left_out)} files left out")
+    for reason, count in Counter(entry.reason for entry in left_out).most_common():
+        say(f"  {count:5d}  {reason}")
+    for label, count in table["label"].value_counts(sort=True).iter_rows():
+        say(f"  {count:5d}  {label if label is not None else '(no label)'}")

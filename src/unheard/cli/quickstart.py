@@ -1,0 +1,32 @@
+"""``unheard quickstart``: everything once, on synthetic speech."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unheard.cli.terminal import bars, say, show
+
+
+def quickstart(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.")] = Path("quickstart"),
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes side by side.")] = 2,
+    force: Annotated[bool, typer.Option("--force", help="Start again in that folder.")] = False,
+) -> None:
+    """Make a small synthetic corpus, score one system with and without a leak, export it, predict, report."""
+    from unheard.cli.predict import line
+    from unheard.cli.summary import score_lines
+    from unheard.experiment.quickstart import quickstart as once
+    from unheard.metrics.wording import describe
+
+    with bars() as advance:
+        tour = once(out, jobs=jobs, force=force, progress=advance)
+    for run in (tour.leaky, tour.independent):
+        for text in score_lines(run.scores):
+            show(text)
+    show(describe(tour.premium))
+    show(f"a speaker whom this model has never heard, who meant {tour.truth}:")
+    show("  " + line({"path": tour.clip.name, **tour.prediction.as_dict()}, n_best=3))
+    say(f"corpus: {out / 'corpus'}\nbundle: {tour.bundle}\nreport: {tour.report}")

@@ -1,0 +1,84 @@
+"""``unheard run``: a recipe over the folds of a protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unheard.cli.terminal import bars, number_list, say, show
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe (`unheard recipes`), or a YAML file.")],
+    data: Annotated[
+        Path, typer.Option("--data", "-d", help="Corpus folder, prepared table, or list of files.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Run folder to make.")],
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", "-p", help="Folds; default: the recipe's.")
+    ] = None,
+    corpus: Annotated[
+        str | None, typer.Option("--corpus", help="Reader; default: the recipe's, or generic.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="Change one recipe field: head.dropout=0.3, refit=val.")
+    ] = None,
+    folds: Annotated[str | None, typer.Option("--folds", help="Run a part of the folds: 0-3 or 0,4.")] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, help="Folds side by side; the result is the same.")
+    ] = 2,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where the run in this folder stopped.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Start again in a folder that holds a run.")] = False,
+    validation: Annotated[
+        str | None, typer.Option("--val", help="next-fold: take validation speakers out of training.")
+    ] = None,
+    declare_leaky: Annotated[
+        bool,
+        typer.Option("--declare-leaky", help="Run folds that share speakers; everything is stamped LEAKY."),
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")
+    ] = False,
+    max_bad: Annotated[
+        float, typer.Option("--max-bad", min=0, max=1, help="Share of unusable recordings.")
+    ] = 0.01,
+    ledger: Annotated[
+        Path | None, typer.Option("--ledger", help="CSV that gets a row for this look.")
+    ] = None,
+    decided: Annotated[str, typer.Option("--decided", help="What was decided on it, for the ledger.")] = "",
+) -> None:
+    """Train and score a recipe on speakers it has never heard, and leave a run folder with a report."""
+    from unheard import protocols
+    from unheard.cli.summary import score_lines
+    from unheard.experiment import recipe as recipes
+    from unheard.experiment.reporting import report
+    from unheard.experiment.run import run as run_recipe
+    from unheard.experiment.source import utterances
+
+    stated = recipes.load(recipe, recipes.parse_changes(changes or []))
+    table = utterances(data, corpus or stated.corpus)
+    chosen = protocols.make(
+        protocol or stated.protocol, table, declare_leaky=declare_leaky, validation=validation
+    )
+    asked = number_list(folds)
+    count = len(chosen.folds) if asked is None else len(asked)
+    say(
+        f"{stated.recipe} on {chosen.name}: {len(table)} clips, {count} folds × {len(stated.seeds)} seeds → {out}"
+    )
+    if chosen.leaky:
+        say("LEAKY: speakers are on two sides; this score says nothing about people it has not heard")
+    with bars() as advance:
+        made = run_recipe(
+            stated, table, chosen, out,
+            folds=asked, jobs=jobs, resume=resume, force=force, strict=strict, max_bad=max_bad,
+            ledger=ledger, decided=decided, progress=advance,
+        )  # fmt: skip
+    for line in score_lines(made.scores):
+        show(line)
+    if not made.audit["passed"]:
+        say("the audit found errors: see the report, or `unheard audit`")
+    say(f"report: {report([made], made.folder / 'report.html')}")

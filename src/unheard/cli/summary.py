@@ -1,0 +1,41 @@
+"""Scores as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def score_lines(results: Mapping[str, Any]) -> list[str]:
+    """Return headline, baselines and marks of ``results.json`` as lines."""
+    name = results["recipe"] + ("+val" if results["refit"] == "val" else "")
+    trained = results["n_train_speakers"]
+    heard = f"{trained} training speakers, " if trained is not None else ""
+    lines = [f"{name} on {results['protocol']} ({heard}{results['n_speakers']} tested)"]
+    if results["stamps"]:
+        lines.append(f"  {' · '.join(results['stamps'])}")
+    for metric, label in (("accuracy", "accuracy"), ("uar", "UAR"), ("macro_f1", "macro-F1")):
+        lines.append(f"  {label:10} {estimate(results['metrics'][metric])}")
+    baselines = results["baselines"]
+    majority = baselines["majority"]["accuracy"]["mean"]
+    lines.append(
+        f"  {'chance':10} {percent(baselines['chance']['accuracy'])} %, majority {percent(majority)} %"
+    )
+    lines.extend(f"  incomplete: {reason}" for reason in results.get("incomplete", ()))
+    return lines
+
+
+def estimate(value: Mapping[str, float | None]) -> str:
+    """``50.7 ± 5.1 % [47.8, 53.4]``: mean and spread over folds, interval over speakers."""
+    text = percent(value["mean"])
+    if value["sd"] is not None:
+        text += f" ± {percent(value['sd'])}"
+    text += " %"
+    if value["low"] is not None:
+        text += f" [{percent(value['low'])}, {percent(value['high'])}]"
+    return text
+
+
+def percent(fraction: float | None) -> str:
+    """``50.7``; a dash where there is none."""
+    return "–" if fraction is None else f"{100 * fraction:.1f}"

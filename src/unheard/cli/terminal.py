@@ -1,0 +1,76 @@
+"""What every command shares: where words go, bars while work is long, one JSON value where asked."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from unheard.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Progress = Callable[[str, int, int], None]
+
+
+def out() -> Console:
+    """Results: standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def err() -> Console:
+    """Everything else: standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Print a line for people, plain: what stands in data is never read as markup."""
+    err().print(text, markup=False)
+
+
+def show(text: str) -> None:
+    """Print a line of the result, plain."""
+    out().print(text, markup=False)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value, and nothing else goes to standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+@contextmanager
+def bars() -> Iterator[Progress]:
+    """Give a callback ``(stage, done, total)`` that draws a bar a stage; silent without a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = err()
+    stages: dict[str, TaskID] = {}
+    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
+
+        def advance(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                stages[stage] = shown.add_task(stage, total=total)
+            shown.update(stages[stage], completed=done, total=total)
+
+        yield advance
+
+
+def number_list(text: str | None) -> list[int] | None:
+    """Read ``0-3,5`` as 0, 1, 2, 3, 5."""
+    if text is None:
+        return None
+    numbers: list[int] = []
+    for piece in text.split(","):
+        first, dash, last = piece.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise UsageError(f"expected numbers such as 0-3 or 0,2,5; found {text!r}")
+        numbers.extend(range(int(first), int(last if dash else first) + 1))
+    return numbers

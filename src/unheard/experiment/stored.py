@@ -1,0 +1,186 @@
+"""Small results kept beside the code, and the check that a text says what they say.
+
+``results/RECIPE/PROTOCOL`` (``PROTOCOL+val`` where refitted) holds ``results.json``, ``provenance.json``,
+``config.yaml`` and, where our own outputs on the corpus may be kept, ``predictions.parquet``.
+
+A table of a text is checked where its first column is headed ``recipe``; what each other column means is told by
+its heading (:data:`COLUMNS`). Sentences name a figure as ``<!-- RECIPE/PROTOCOL HEADING -->`` right behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from unheard.errors import DataError, UsageError
+from unheard.experiment.folder import Run
+from unheard.files import write_json
+from unheard.metrics import estimators
+from unheard.metrics.compare import Comparison, compare, premium
+from unheard.predictions.table import read_predictions, write_predictions
+
+#: Corpora on which our own outputs may be stored.
+KEPT = ("ravdess", "emodb", "nemo")
+
+Cell = Callable[[Mapping[str, Any]], str]
+
+
+def _points(fraction: float | None) -> str:
+    return "–" if fraction is None else f"{100 * fraction:.1f}"
+
+
+def _spread(value: Mapping[str, Any]) -> str:
+    text = _points(value["mean"])
+    if value["sd"] is not None:
+        text += f" ± {_points(value['sd'])}"
+    if value["low"] is not None:
+        text += f" [{_points(value['low'])}, {_points(value['high'])}]"
+    return text
+
+
+def _gender(found: Mapping[str, Any]) -> str:
+    groups = found["groups"]["gender"]
+    return " / ".join(_points(groups[g]["accuracy"]["pooled"]) for g in ("female", "male"))
+
+
+#: Heading of a column → what its cells must say, from the recomputed ``results.json``.
+COLUMNS: dict[str, Cell] = {
+    "training speakers": lambda r: "–" if r["n_train_speakers"] is None else str(r["n_train_speakers"]),
+    "accuracy": lambda r: _spread(r["metrics"]["accuracy"]),
+    "UAR": lambda r: _spread(r["metrics"]["uar"]),
+    "mean accuracy": lambda r: _points(r["metrics"]["accuracy"]["mean"]),
+    "mean UAR": lambda r: _points(r["metrics"]["uar"]["mean"]),
+    "macro-F1": lambda r: _points(r["metrics"]["macro_f1"]["mean"]),
+    "ECE": lambda r: f"{r['metrics']['ece']['mean']:.3f}",
+    "NLL": lambda r: f"{r['metrics']['nll']['mean']:.3f}",
+    "Brier": lambda r: f"{r['metrics']['brier']['mean']:.3f}",
+    "women / men": _gender,
+    "actors 17-24": lambda r: _spread(r["held_back"]["metrics"]["accuracy"]) if "held_back" in r else "–",
+    "stamps": lambda r: ", ".join(r["stamps"]) or "–",
+}
+
+
+def store(run: Run, root: str | os.PathLike[str]) -> Path:
+    """Copy what may be kept of a run, and return its folder."""
+    found = run.scores
+    if found.get("incomplete"):
+        raise UsageError(f"{run.folder}: only complete runs are stored; {found['incomplete'][0]}")
+    suffix = "+val" if found["refit"] == "val" else ""
+    target = Path(root) / found["recipe"] / f"{found['protocol']}{suffix}"
+    write_json(target / "results.json", found)
+    shutil.copyfile(run.folder / "config.yaml", target / "config.yaml")
+    shutil.copyfile(run.folder / "provenance.json", target / "provenance.json")
+    if found["corpus"] in KEPT and found["settings_hash"] is not None:
+        write_predictions(run.predictions, target / "predictions.parquet")
+    return target
+
+
+@cache
+def recomputed(folder: Path) -> dict[str, Any]:
+    """Return stored results with the scores computed again from the stored predictions, where these are kept."""
+    if not (folder / "results.json").is_file():
+        raise DataError(f"{folder}: no stored result")
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    if (folder / "predictions.parquet").is_file():
+        test = _test_rows(folder)
+        found["metrics"] = estimators.estimate(test)
+        found["groups"] = {"gender": estimators.per_gender(test)}
+        if "held_back" in found:
+            part = test.filter(pl.col("speaker").is_in(found["held_back"]["speakers"]))
+            found["held_back"]["metrics"] = estimators.estimate(part)
+    return found
+
+
+def check(text: str | os.PathLike[str], root: str | os.PathLike[str]) -> tuple[int, list[str]]:
+    """Return how many figures a text was checked for, and a line for each that differs."""
+    source, folder = Path(text), Path(root)
+    if not source.is_file():
+        raise UsageError(f"{source}: no such file")
+    lines = source.read_text(encoding="utf-8").splitlines()
+    seen, problems = 0, []
+    header: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        cells = _cells(line)
+        if not cells:
+            header = []
+        elif not header:
+            header = cells
+        elif header[0] == "recipe" and not set("".join(cells)) <= set("-: "):
+            for heading, said, due in _due(dict(zip(header, cells, strict=False)), folder):
+                seen += 1
+                if said != due:
+                    problems.append(f"{source}:{number}: {cells[0]}, {heading}: says {said!r}, is {due!r}")
+        for said, path, heading in re.findall(r"(\S+)\s?<!-- (\S+/\S+) ([^>]+?) -->", line):
+            seen += 1
+            due = _column(heading)(recomputed(folder / path))
+            if said.strip("*,;.()%") != due:
+                problems.append(f"{source}:{number}: {path}, {heading}: says {said!r}, is {due!r}")
+    problems += _drift(folder)
+    return seen, problems
+
+
+def _due(row: Mapping[str, str], folder: Path) -> list[tuple[str, str, str]]:
+    """Heading, what stands there, and what should, for each cell that is a figure of ours."""
+    recipe = row["recipe"].strip("`* ")
+    if "premium" in row:
+        leaky, fair = (folder / recipe_at / row[side].strip("` ") for recipe_at, side in _sides(recipe))
+        return [("premium", row["premium"], _difference(premium(_test_rows(leaky), _test_rows(fair))))]
+    if "against" in row:
+        at = row["protocol"].strip("` ")
+        pair = compare(_test_rows(folder / recipe / at), _test_rows(folder / row["against"].strip("` ") / at))
+        p = "< 0.0001" if pair.p < 1e-4 else f"{pair.p:.4f}"
+        return [("difference", row["difference"], _difference(pair)), ("p", row["p"], p)]
+    found = recomputed(folder / recipe / row["protocol"].strip("` "))
+    figures = [heading for heading in row if heading not in ("recipe", "protocol", "what", "published")]
+    return [(heading, row[heading], _column(heading)(found)) for heading in figures]
+
+
+def _sides(recipe: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    return (f"{recipe}-random", "leaky"), (recipe, "independent")
+
+
+def _difference(pair: Comparison) -> str:
+    return f"{100 * pair.difference:+.1f} [{100 * pair.low:+.1f}, {100 * pair.high:+.1f}]"
+
+
+def _column(heading: str) -> Cell:
+    if heading not in COLUMNS:
+        raise DataError(f"no figure is called {heading!r}; known are: {', '.join(COLUMNS)}")
+    return COLUMNS[heading]
+
+
+def _drift(folder: Path) -> list[str]:
+    """Return where stored results are not what their own predictions give."""
+    problems = []
+    for path in sorted(folder.rglob("results.json")):
+        stored = json.loads(path.read_text(encoding="utf-8"))["metrics"]
+        again = recomputed(path.parent)["metrics"]
+        for metric, values in stored.items():
+            for part, value in values.items():
+                now = again[metric][part]
+                same = value == now or (None not in (value, now) and abs(value - now) <= 1e-9)
+                if not same:
+                    problems.append(
+                        f"{path}: {metric}.{part} is stored as {value}, its predictions give {now}"
+                    )
+    return problems
+
+
+@cache
+def _test_rows(folder: Path) -> pl.DataFrame:
+    return read_predictions(folder / "predictions.parquet").filter(pl.col("part") == "test")
+
+
+def _cells(line: str) -> list[str]:
+    stripped = line.strip()
+    if not (stripped.startswith("|") and stripped.endswith("|")):
+        return []
+    return [cell.strip() for cell in stripped.strip("|").split("|")]

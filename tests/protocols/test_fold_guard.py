@@ -1,0 +1,198 @@
+"""The guard: no fold is built whose sides share what they must not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unheard import protocols
+from unheard.corpora.table import utterances
+from unheard.errors import ProtocolError, UsageError
+from unheard.protocols.fold import PARTS, fold, guarded
+
+
+def rows(speakers: Sequence[str | None], clips: int = 4, labels: Sequence[str] = ("a", "b")) -> pl.DataFrame:
+    """A table in which every speaker says ``clips`` clips, labels in turn, women and men in turn."""
+    return utterances(
+        (
+            {
+                "id": f"{n:03d}-{c}",
+                "path": f"{n}-{c}.wav",
+                "speaker": speaker,
+                "gender": None if speaker is None else ("female", "male")[n % 2],
+                "label": labels[c % len(labels)],
+                "sentence": f"s{c % 2}",
+                "session": f"x{n // 2}",
+            }
+            for n, speaker in enumerate(speakers)
+            for c in range(clips)
+        ),
+        corpus="made",
+        labels=labels,
+    )
+
+
+def of(table: pl.DataFrame, *speakers: str) -> list[str]:
+    return table.filter(pl.col("speaker").is_in(list(speakers)))["id"].to_list()
+
+
+@given(st.lists(st.integers(0, 2), min_size=6, max_size=6), st.integers(0, 5), st.integers(0, 2))
+@settings(max_examples=60, deadline=None)
+def test_a_planted_speaker_on_two_sides_is_always_refused(sides: list[int], who: int, other: int) -> None:
+    """Whatever the split, moving one clip of a speaker to another side is found."""
+    table = rows("ABCDEF")
+    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    for speaker, side in zip("ABCDEF", sides, strict=True):
+        parts[PARTS[side]] += of(table, speaker)
+    moved = of(table, "ABCDEF"[who])[0]
+    if sides[who] == other or not parts["train"] or not parts["test"]:
+        return
+    parts[PARTS[sides[who]]].remove(moved)
+    parts[PARTS[other]].append(moved)
+    with pytest.raises(ProtocolError, match=r"SPEAKER_ON_TWO_SIDES|no training clip|side is empty"):
+        guarded("planted", table, [fold(**parts)])
+
+
+def test_a_declared_leak_is_stamped_and_not_refused() -> None:
+    table = rows("AB")
+    ids = table["id"].to_list()
+    leaky = guarded("split", table, [fold(ids[:4], [], ids[4:])], leaky=True, disjoint=())
+    assert leaky.stamps == ("LEAKY",)
+
+
+def test_sentences_and_sessions_are_kept_apart_where_asked() -> None:
+    table = rows("ABCD")
+    sides = fold(of(table, "A", "B"), [], of(table, "C", "D"))
+    guarded("speakers", table, [sides])
+    guarded("sessions", table, [sides], disjoint=("speaker", "session"))
+    with pytest.raises(ProtocolError, match="SENTENCE_ON_TWO_SIDES"):
+        guarded("sentences", table, [sides], disjoint=("speaker", "sentence"))
+
+
+@pytest.mark.parametrize(
+    ("sides", "message"),
+    [
+        ((["000-0", "nobody"], [], ["001-0"]), "table lacks: nobody"),
+        ((["000-0", "000-1"], [], []), "test side is empty"),
+        (([], [], ["000-0"]), "train side is empty"),
+        ((["000-0", "000-1"], ["000-0"], ["001-0"]), "stands on two sides"),
+        ((["000-0", "000-2"], [], ["001-1"]), "no training clip of the class b"),
+    ],
+)
+def test_broken_folds_are_refused_by_name(sides: tuple[list[str], ...], message: str) -> None:
+    with pytest.raises(ProtocolError, match=message):
+        guarded("broken", rows("AB"), [fold(*sides)])
+
+
+def test_unknown_speakers_are_refused_or_stamped() -> None:
+    table = rows([None, None, "C"])
+    ids = table["id"].to_list()
+    sides = [fold(ids[:4], [], ids[4:])]
+    with pytest.raises(ProtocolError, match="speaker is unknown"):
+        guarded("who", table, sides)
+    assert guarded("who", table, sides, unverified=True).stamps == ("UNVERIFIED",)
+
+
+def test_the_hash_is_that_of_the_documented_json() -> None:
+    table = rows("ABC")
+    made = guarded("x", table, [fold(of(table, "A"), of(table, "B"), of(table, "C"))])
+    plain = {
+        "corpus": "made",
+        "disjoint": ["speaker"],
+        "folds": [{"train": of(table, "A"), "val": of(table, "B"), "test": of(table, "C")}],
+    }
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert made.hash == hashlib.sha256(text.encode()).hexdigest()
+    # Equal folds have equal hashes whatever made them, and whatever order the ids came in.
+    shuffled = fold(of(table, "A")[::-1], of(table, "B"), of(table, "C")[::-1])
+    assert guarded("another name", table, [shuffled]).hash == made.hash
+    other = fold(of(table, "A"), of(table, "C"), of(table, "B"))
+    assert guarded("x", table, [other]).hash != made.hash
+
+
+def test_loso_tests_each_speaker_once() -> None:
+    table = rows("ABCDEFG")
+    made = protocols.make("loso", table)
+    assert sorted(i for sides in made.folds for i in sides.test) == sorted(table["id"])
+    assert all(len(sides.train) + len(sides.val) + len(sides.test) == len(table) for sides in made.folds)
+    assert all(sides.val for sides in made.folds)
+
+
+@given(st.integers(3, 5), st.integers(5, 12))
+@settings(max_examples=25, deadline=None)
+def test_group_k_balances_gender_and_tests_each_speaker_once(k: int, n: int) -> None:
+    table = rows([f"s{i:02d}" for i in range(n)])
+    made = protocols.make(f"group-{k}", table)
+    assert sorted(i for sides in made.folds for i in sides.test) == sorted(table["id"])
+    gender = dict(zip(table["id"], table["gender"], strict=True))
+    for wanted in ("female", "male"):
+        counts = [len({i[:3] for i in sides.test if gender[i] == wanted}) for sides in made.folds]
+        assert max(counts) - min(counts) <= 1
+    sizes = [len(sides.test) for sides in made.folds]
+    assert max(sizes) - min(sizes) <= 8
+    assert protocols.make(f"group-{k}", table).hash == made.hash
+
+
+def test_random_k_is_leaky_and_a_corpus_without_speakers_is_unverified() -> None:
+    assert protocols.make("random-3", rows("ABCD", clips=8)).stamps == ("LEAKY",)
+    assert protocols.make("random-3", rows([None] * 4, clips=8)).stamps == ("UNVERIFIED",)
+    with pytest.raises(ProtocolError, match="column 'speaker' is empty"):
+        protocols.make("group-3", rows([None] * 4))
+
+
+def test_names_are_checked() -> None:
+    table = rows("ABC")
+    with pytest.raises(UsageError, match="did you mean 'loso'"):
+        protocols.make("losso", table)
+    with pytest.raises(UsageError, match="put a number for k"):
+        protocols.make("group-k", table)
+    with pytest.raises(ProtocolError, match="needs 3 or more folds and a speaker for each"):
+        protocols.make("group-9", table)
+    with pytest.raises(ProtocolError, match="needs the corpus ravdess"):
+        protocols.make("ravdess-balanced6", table.with_columns(channel=pl.lit("speech")))
+
+
+def test_folds_from_files(tmp_path: object) -> None:
+    from pathlib import Path
+
+    folder = Path(str(tmp_path))
+    table = rows("ABC")
+    csv = folder / "folds.csv"
+    lines = ["id;fold;part"]
+    part = {"A": "train", "B": "dev", "C": "test"}
+    lines += [f"{i};0;{part[s]}" for i, s in zip(table["id"], table["speaker"], strict=True)]
+    csv.write_text("﻿" + "\r\n".join(lines), encoding="utf-8")
+    made = protocols.make(str(csv), table)
+    assert made.folds[0].val == tuple(of(table, "B"))
+    stored = folder / "stored.json"
+    stored.write_text(json.dumps(made.as_dict()))
+    assert protocols.make(str(stored), table).hash == made.hash
+
+    swapped = csv.read_text(encoding="utf-8").replace("000-0;0;train", "000-0;0;test")
+    csv.write_text(swapped, encoding="utf-8")
+    with pytest.raises(ProtocolError, match="SPEAKER_ON_TWO_SIDES"):
+        protocols.make(str(csv), table)
+    assert protocols.make(str(csv), table, declare_leaky=True).stamps == ("LEAKY",)
+    csv.write_text("id,fold,part\n000-0,0,trian\n")
+    with pytest.raises(ProtocolError, match="row 2: part is 'trian'"):
+        protocols.make(str(csv), table)
+
+
+def test_validation_is_taken_from_the_next_fold_on_request() -> None:
+    table = rows("ABCD")
+    bare = [fold(set(table["id"]) - set(of(table, s)), [], of(table, s)) for s in "ABCD"]
+    without = guarded("bare", table, bare)
+    from unheard.protocols.dealing import with_validation
+
+    made = with_validation(without, table)
+    assert made.folds[0].val == tuple(of(table, "B"))
+    assert made.folds[3].val == tuple(of(table, "A"))
+    assert all(not set(sides.train) & set(sides.val) for sides in made.folds)
+    with pytest.raises(ProtocolError, match="have a validation side already"):
+        with_validation(made, table)
