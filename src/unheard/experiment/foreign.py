@@ -81,6 +81,8 @@ def joined(
     values = pl.concat_list(pl.col(f"{kind}_{name}").cast(pl.Float64) for name in names)
     ours = table.select("id", "speaker", "gender", "label")
     rows = frame.with_columns(values.alias("probabilities" if kind == "p" else "logits"))
+    if kind == "p":
+        rows = _sum_to_one(rows)
     rows = rows.select(pl.exclude("label", "speaker", "gender")).join(ours, on="id", maintain_order="left")
     if "label" in frame.columns:
         stated = frame.select("id", stated=pl.col("label").cast(pl.String))
@@ -124,6 +126,15 @@ def _kind(frame: pl.DataFrame, names: tuple[str, ...]) -> str:
     raise DataError(
         f"expected one column a class, p_{names[0]} … or logit_{names[0]} …; found {', '.join(frame.columns)}"
     )
+
+
+def _sum_to_one(rows: pl.DataFrame) -> pl.DataFrame:
+    """Take out the rounding of printed probabilities; what is further from 1 than 1e-3 is no distribution."""
+    total = rows["probabilities"].list.sum()
+    off = rows.filter((total - 1).abs() > 1e-3)["id"]
+    if len(off):
+        raise DataError(f"the probabilities of a clip must sum to 1: {first_five(off)}")
+    return rows.with_columns(pl.col("probabilities").list.eval(pl.element() / pl.element().sum()))
 
 
 def _same_folds(theirs: list[str], ours: list[int], protocol: Protocol) -> None:

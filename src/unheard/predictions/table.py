@@ -68,6 +68,7 @@ def predictions(frame: pl.DataFrame, classes: tuple[str, ...]) -> pl.DataFrame:
         )
     except pl.exceptions.PolarsError as error:
         raise DataError(f"a prediction column holds a value that does not fit: {error}") from error
+    _check_lists(full)
     if full["probabilities"].null_count() and full["logits"].null_count() < len(full):
         full = full.with_columns(
             pl.when(pl.col("probabilities").is_null() & pl.col("logits").is_not_null())
@@ -80,16 +81,7 @@ def predictions(frame: pl.DataFrame, classes: tuple[str, ...]) -> pl.DataFrame:
 
 def check(table: pl.DataFrame) -> pl.DataFrame:
     """Return the table if it holds, else raise a DataError naming column and the first five clips."""
-    k = len(classes(table))
-    for name in ("logits", "probabilities"):
-        bad = table.filter(pl.col(name).list.len() != k)["id"]
-        if len(bad):
-            raise DataError(f"column {name!r} must hold {k} numbers (the classes): {first_five(bad)}")
-        bad = table.filter(
-            ~pl.col(name).list.eval(pl.element().is_finite()).list.all() & pl.col(name).is_not_null()
-        )["id"]
-        if len(bad):
-            raise DataError(f"column {name!r} is not finite: {first_five(bad)}")
+    _check_lists(table)
     total = pl.col("probabilities").list.sum()
     low = pl.col("probabilities").list.min()
     bad = table.filter(((total - 1).abs() > 1e-6) | (low < -1e-9))["id"]
@@ -101,6 +93,20 @@ def check(table: pl.DataFrame) -> pl.DataFrame:
             f"the same clip is predicted twice in a fold, seed and condition: {first_five(double)}"
         )
     return table
+
+
+def _check_lists(table: pl.DataFrame) -> None:
+    """Each list of numbers holds one finite number a class."""
+    k = len(classes(table))
+    for name in ("logits", "probabilities"):
+        bad = table.filter(pl.col(name).list.len() != k)["id"]
+        if len(bad):
+            raise DataError(f"column {name!r} must hold {k} numbers (the classes): {first_five(bad)}")
+        bad = table.filter(
+            ~pl.col(name).list.eval(pl.element().is_finite()).list.all() & pl.col(name).is_not_null()
+        )["id"]
+        if len(bad):
+            raise DataError(f"column {name!r} is not finite: {first_five(bad)}")
 
 
 def classes(table: pl.DataFrame) -> tuple[str, ...]:
