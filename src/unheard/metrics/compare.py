@@ -14,9 +14,10 @@ from typing import Any
 import polars as pl
 
 from unheard.errors import UsageError
-from unheard.metrics.intervals import DRAWS, FEW
+from unheard.metrics.intervals import DRAWS
 from unheard.metrics.paired import LEAST, LEVEL, bootstrap, holm, sign_flip, smallest_shown
 from unheard.metrics.pairs import pair
+from unheard.metrics.rows import marks
 from unheard.metrics.secondary import over_clips, over_folds, uar_difference
 
 
@@ -184,14 +185,13 @@ def _compare(
         .sort("unit")
     )
     d = by_unit["d"].to_numpy()
-    unknown = by_unit["speaker"].null_count()
     interval = bootstrap(d, draws, seed)
     low, high = interval or (None, None)
-    # With unknown speakers nothing can be shown, whatever the clips say.
-    can = interval is not None and not unknown
-    smallest = smallest_shown(d, interval, LEVEL / pairs, seed) if can and interval else None
     p = sign_flip(d, seed)
     known = by_unit.filter(pl.col("speaker").is_not_null())
+    # With unknown speakers nothing can be shown, whatever the clips say.
+    verified = len(known) == len(by_unit)
+    smallest = smallest_shown(d, interval, LEVEL / pairs, seed) if interval and verified else None
     return Comparison(
         a=names[0],
         b=names[1],
@@ -219,7 +219,7 @@ def _compare(
             "corrected_t": over_folds(both, a, b) if same else None,
             "mcnemar": over_clips(both),
         },
-        marks=("UNVERIFIED",) if unknown else ("FEW SPEAKERS",) if len(known) < FEW else (),
+        marks=marks(by_unit["speaker"]),
     )
 
 
@@ -231,7 +231,7 @@ def _supported(c: Comparison, p_holm: float) -> bool:
 
 def _names(tables: Sequence[pl.DataFrame]) -> list[str]:
     """System names, with the protocol where they do not tell the systems apart."""
-    names = [table["system"][0] or f"system {i + 1}" for i, table in enumerate(tables)]
+    names = [next(iter(table["system"]), None) or f"system {i + 1}" for i, table in enumerate(tables)]
     if len(set(names)) < len(names):
         names = [
             f"{name} on {_protocol(table)}" if _protocol(table) else name
@@ -243,8 +243,7 @@ def _names(tables: Sequence[pl.DataFrame]) -> list[str]:
 
 
 def _hash(table: pl.DataFrame) -> str | None:
-    value: str | None = table["protocol_hash"][0]
-    return value
+    return next(iter(table["protocol_hash"]), None)
 
 
 def _short(table: pl.DataFrame) -> str:
@@ -252,5 +251,4 @@ def _short(table: pl.DataFrame) -> str:
 
 
 def _protocol(table: pl.DataFrame) -> str | None:
-    value: str | None = table["protocol"][0]
-    return value
+    return next(iter(table["protocol"]), None)

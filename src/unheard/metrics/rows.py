@@ -41,7 +41,7 @@ class Rows:
     probabilities: NDArray[np.float64]
 
 
-def scored_rows(predictions: pl.DataFrame) -> Rows:
+def scored_rows(table: pl.DataFrame) -> Rows:
     """Take the test rows that have a label.
 
     Raises
@@ -51,7 +51,7 @@ def scored_rows(predictions: pl.DataFrame) -> Rows:
     DataError
         No labelled test row.
     """
-    frame = predictions.filter((pl.col("part") == "test") & pl.col("label").is_not_null())
+    frame = table.filter((pl.col("part") == "test") & pl.col("label").is_not_null())
     if frame.is_empty():
         raise DataError("the prediction table has no test row with a label: there is nothing to score")
     for column in ("system", "condition", "enrol_k", "protocol_hash"):
@@ -60,6 +60,8 @@ def scored_rows(predictions: pl.DataFrame) -> Rows:
             raise UsageError(
                 f"column {column!r} holds {first_five(found)}; a score is of one: filter the table first"
             )
+    # One order of rows gives one order of sums, to the last digit.
+    frame = frame.sort("fold", "seed", "id")
     label, answer = truth(frame), answers(frame)
     unit = pl.concat_str(
         pl.when(pl.col("speaker").is_null()).then(pl.lit("clip ")).otherwise(pl.lit("speaker ")),
@@ -85,14 +87,8 @@ def units(frame: pl.DataFrame) -> tuple[list[str], NDArray[np.int64]]:
     )
 
 
-def marks(predictions: pl.DataFrame) -> tuple[str, ...]:
-    """Stamps that the test speakers call for: ``UNVERIFIED`` (some unknown), ``FEW SPEAKERS`` (below 10)."""
-    speakers = scored_rows(predictions).frame["speaker"]
+def marks(speakers: pl.Series) -> tuple[str, ...]:
+    """Stamps that test speakers call for: ``UNVERIFIED`` (some are null), else ``FEW SPEAKERS`` (below ten)."""
     if speakers.null_count():
         return ("UNVERIFIED",)
     return ("FEW SPEAKERS",) if speakers.n_unique() < FEW else ()
-
-
-def chance(predictions: pl.DataFrame) -> float:
-    """Score of guessing, 1/C."""
-    return 1 / len(classes(predictions))
