@@ -37,7 +37,7 @@ def test_the_better_one_is_named_whichever_it_is(found: Comparison) -> None:
 def test_not_shown_says_what_could_have_been(found: Comparison) -> None:
     c = replace(found, supported=False, low=-0.01, p=0.21)
     assert describe(c).splitlines()[0] == (
-        "Not shown: egemaps and compare differ by +5.2 points of accuracy. The smallest difference that these "
+        "Not shown: egemaps and compare differ by 5.2 points of accuracy. The smallest difference that these "
         "12 speakers could have shown is 3.0 points."
     )
     few = describe(replace(c, smallest=None, n_speakers=5, marks=("FEW SPEAKERS",)))

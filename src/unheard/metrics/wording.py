@@ -28,7 +28,7 @@ def _verdict(c: Comparison) -> str:
     if c.supported:
         better, worse = (c.a, c.b) if c.difference > 0 else (c.b, c.a)
         return f"Supported: {better} is more accurate than {worse} by {abs(c.difference) * 100:.1f} points."
-    line = f"Not shown: {c.a} and {c.b} differ by {_points(c.difference)} points of accuracy."
+    line = f"Not shown: {c.a} and {c.b} differ by {abs(c.difference) * 100:.1f} points of accuracy."
     if "UNVERIFIED" in c.marks:
         return f"{line} Speakers are unknown, so no difference could have been shown."
     if c.smallest is None:
