@@ -1,1 +1,78 @@
-"""heads."""
+"""Heads: what turns features into class scores. One file a head, one contract for all.
+
+A head learns from :class:`~unheard.heads.examples.Examples` of training speakers, and may choose with those of
+validation speakers; it never sees a test row, a fold or a protocol. Its constructor only stores; what it
+learned ends in an underscore.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard.errors import UsageError, unknown
+from unheard.heads.examples import Examples, Features
+from unheard.heads.settings import construct
+
+__all__ = ["HEADS", "Examples", "Features", "Head", "State", "build"]
+
+State = dict[str, NDArray[Any]]
+
+#: Name to module and class; a head's module is imported when the head is built.
+HEADS = {
+    "probe": ("unheard.heads.probe", "Probe"),
+    "svm": ("unheard.heads.svm", "SVM"),
+    "tcgru": ("unheard.heads.tcgru", "TCGRU"),
+}
+
+
+class Head(Protocol):
+    """What every head promises (checked for each of them in ``tests/contracts``)."""
+
+    name: ClassVar[str]
+    seed: int
+    threads: int
+    #: What fitting chose (``{"C": 0.01}``, ``{"epochs": 17}``); plain values.
+    chosen_: dict[str, Any]
+    #: One record per epoch or candidate; plain values.
+    history_: list[dict[str, Any]]
+
+    def fit(self, train: Examples, val: Examples | None = None) -> Self:
+        """Choose and learn; returns itself."""
+
+    def refit(self, rows: Examples) -> Self:
+        """Return a new head that learned from ``rows`` with ``chosen_``, choosing nothing."""
+
+    def logits(self, features: Features) -> NDArray[np.float64]:
+        """Class scores, shape (n, classes): a clip's do not depend on the clips beside it."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return plain values from which :func:`build` makes the same unfitted head."""
+
+    def state(self) -> State:
+        """All that was learned and set, as arrays without objects, for ``numpy.savez``."""
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Make the fitted head again from :meth:`state`."""
+
+
+def build(settings: Mapping[str, Any]) -> Head:
+    """Make an unfitted head from its settings, such as ``{"name": "probe", "statistics": "mean"}``.
+
+    Raises
+    ------
+    UsageError
+        Unknown head or setting (with near matches), or a value of the wrong kind or out of range.
+    """
+    if "name" not in settings:
+        raise UsageError(f"head: a 'name' is missing; choose from: {', '.join(sorted(HEADS))}")
+    if settings["name"] not in HEADS:
+        raise unknown("head", settings["name"], HEADS)
+    module, cls = HEADS[settings["name"]]
+    head: Head = construct(getattr(import_module(module), cls), settings)
+    return head

@@ -1,0 +1,85 @@
+"""From the features of clips to the rows that a linear head sees, and the checks that every head makes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard.errors import DataError, UsageError, first_five, unknown
+from unheard.heads.examples import Examples, Features
+
+STATISTICS = ("mean", "mean+sd")
+
+
+def matrix(features: Features, statistics: str) -> NDArray[np.float64]:
+    """One row a clip, shape (n, dims) or, for ``mean+sd`` of frames, (n, 2 dims).
+
+    Utterance features (dims,) are taken as they are; of frames (frames, dims) the statistics over frames
+    (population standard deviation).
+    """
+    if statistics not in STATISTICS:
+        raise unknown("head.statistics", statistics, STATISTICS)
+    _check(features)
+    if features[0].ndim == 1:
+        return np.stack([np.asarray(clip, dtype=np.float64) for clip in features])
+    rows = []
+    for clip in features:
+        frames = np.asarray(clip, dtype=np.float64)
+        parts = [frames.mean(axis=0)]
+        if statistics == "mean+sd":
+            parts.append(frames.std(axis=0))
+        rows.append(np.concatenate(parts))
+    return np.stack(rows)
+
+
+def check_frames(features: Features) -> None:
+    """Refuse features that are not (frames, dims) arrays of the same dims with finite values."""
+    _check(features)
+    if features[0].ndim != 2:
+        raise UsageError(
+            f"this head needs frame features (frames, dims), and these are {features[0].shape} a clip; "
+            "take features such as mfbf0 or logmel"
+        )
+
+
+def check_examples(rows: Examples) -> None:
+    """Refuse training rows in which a class has no example, or that do not fit together."""
+    n = len(rows)
+    if n == 0:
+        raise DataError("there are no training rows")
+    if len(rows.features) != n or len(rows.groups) != n:
+        raise DataError(f"{len(rows.features)} features and {len(rows.groups)} groups for {n} labels")
+    if rows.classes < 2:
+        raise DataError(f"at least two classes are needed, found {rows.classes}")
+    outside = [int(y) for y in np.unique(rows.labels) if not 0 <= y < rows.classes]
+    if outside:
+        raise DataError(f"labels must be class numbers 0 … {rows.classes - 1}, found {first_five(outside)}")
+    absent = sorted(set(range(rows.classes)) - set(rows.labels.tolist()))
+    if absent:
+        raise DataError(f"no training row of class number {first_five(absent)}; every class needs some")
+
+
+def check_dims(found: int, expected: int) -> None:
+    """Refuse features of other dims than the head was trained on."""
+    if found != expected:
+        raise DataError(f"the head was trained on {expected} dims, and these features have {found}")
+
+
+def _check(features: Features) -> None:
+    if not len(features):
+        raise DataError("there are no features")
+    dims = features[0].shape[-1] if features[0].ndim in (1, 2) else 0
+    for number, clip in enumerate(features):
+        if (
+            clip.ndim not in (1, 2)
+            or clip.ndim != features[0].ndim
+            or clip.shape[-1] != dims
+            or not clip.size
+        ):
+            raise DataError(
+                f"features of row {number} have shape {clip.shape}, those of row 0 {features[0].shape}; "
+                "expected (dims,) or (frames, dims) for every clip, with the same dims and no empty clip"
+            )
+    bad = [number for number, clip in enumerate(features) if not np.isfinite(clip).all()]
+    if bad:
+        raise DataError(f"features are NaN or infinite in row {first_five(bad)}")
