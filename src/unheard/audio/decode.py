@@ -1,0 +1,214 @@
+"""Decode a recording, or a piece of one, to 16 kHz mono float32.
+
+Samples are relative to full scale: ±1 is as loud as integers go. Decoding runs in blocks, so memory grows with
+what is in the file and not with what its header says.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from unheard.audio.flags import UNUSABLE, Meter
+from unheard.audio.resample import QUALITY, RATE, Resampler
+from unheard.audio.source import LONGEST, Source, check_bounds, opened
+from unheard.errors import AudioError
+
+SLACK = 0.1  # seconds: tables round times, and MP3 encoders and decoders disagree about a frame or two
+
+#: What decides about the samples besides the file; part of every cache key.
+VERSIONS = {
+    "decode": "1",
+    "libsndfile": str(soundfile.__libsndfile_version__),
+    "soxr": f"{soxr.__version__} {QUALITY}",
+}
+
+Wave = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A decoded recording.
+
+    Attributes
+    ----------
+    wave : (n,) float32 at 16 kHz, mono.
+    flags : what is wrong with it, see ``unheard.audio.flags``.
+    source_rate, source_channels : of the file, Hz and number.
+    """
+
+    wave: Wave
+    flags: tuple[str, ...]
+    source_rate: int
+    source_channels: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return len(self.wave) / RATE
+
+    @property
+    def usable(self) -> bool:
+        """Whether anything can be said about it: not silent, constant, too short or non-finite."""
+        return not set(self.flags) & set(UNUSABLE)
+
+
+def load(
+    path: str | os.PathLike[str],
+    start: float | None = None,
+    end: float | None = None,
+    *,
+    channel: int | None = None,
+    allow_truncated: bool = False,
+) -> Clip:
+    """Decode a file, or the piece of it between two times.
+
+    Parameters
+    ----------
+    path : any file that libsndfile reads, whatever its name.
+    start, end : seconds; ``None`` for the file's beginning and end.
+    channel : the channel to take, counted from 0; ``None`` averages all.
+    allow_truncated : take what is there of a file that ends early, flagged ``truncated``, instead of refusing it.
+
+    Raises
+    ------
+    AudioError
+        Where the file is missing, unreadable, no audio, truncated or out of bounds (1-768 kHz, 64 channels,
+        24 hours), or lacks the piece or the channel. Silent, constant, very short and non-finite recordings come
+        back with a flag; ``check_trainable`` refuses them.
+    """
+    try:
+        with opened(path) as source:
+            if channel is not None and not 0 <= channel < source.channels:
+                raise AudioError(f"has no channel {channel}; it has {source.channels}, counted from 0")
+            if source.cut and not allow_truncated:
+                raise _truncated(source.frames or 0, source.promised, source.rate)
+            return _decode(source, start, end, channel, allow_truncated)
+    except AudioError as error:
+        raise AudioError(f"{shown(path)}: {error}") from error
+
+
+def from_samples(samples: NDArray[np.floating], rate: int, channel: int | None = None) -> Clip:
+    """Make a clip of samples that are already decoded, with the same flags as ``load``.
+
+    Parameters
+    ----------
+    samples : (n,) or (n, channels) floats, full scale ±1.
+    rate : Hz.
+    channel : the channel to take, counted from 0; ``None`` averages all.
+
+    Raises
+    ------
+    AudioError
+        Where shape, type or rate are out of bounds.
+    """
+    values = np.asarray(samples)
+    if values.dtype.kind != "f":
+        raise AudioError(f"samples are {values.dtype}; give floats, full scale ±1 (16-bit integers / 32768)")
+    if values.ndim not in (1, 2) or values.size == 0:
+        raise AudioError(f"samples have shape {values.shape}; expected (n,) or (n, channels), n at least 1")
+    values = values.reshape(len(values), -1)
+    channels = values.shape[1]
+    check_bounds(rate, channels, len(values))
+    if channel is not None and not 0 <= channel < channels:
+        raise AudioError(f"the samples have no channel {channel}; they have {channels}, counted from 0")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is flagged
+        block = values.astype(np.float32)
+    meter = Meter()
+    wave = _mono_wave([block], rate, channel, meter)
+    return Clip(wave, _flags(meter, wave, len(values) / rate, channels), rate, channels)
+
+
+def check_trainable(clip: Clip) -> None:
+    """Refuse a recording from which nothing can be learnt.
+
+    Raises
+    ------
+    AudioError
+        Where the clip is flagged silent, constant, too short or non-finite.
+    """
+    reasons = {
+        "non_finite": "holds NaN or infinite samples",
+        "silent": "is silent (nothing above -90 dB of full scale)",
+        "constant": "has the same value throughout",
+        "too_short": f"lasts {clip.seconds:.3f} s, shorter than 0.1 s",
+    }
+    found = [reasons[flag] for flag in UNUSABLE if flag in clip.flags]
+    if found:
+        raise AudioError(f"the recording {' and '.join(found)}; leave it out or record it again")
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """Return a path that can be printed anywhere, on one line."""
+    text = os.fspath(path)
+    return text if text.isprintable() else ascii(text)
+
+
+def _decode(
+    source: Source, start: float | None, end: float | None, channel: int | None, allow_truncated: bool
+) -> Clip:
+    first, last = _piece(source, start, end)
+    meter = Meter(source.subtype)
+    wave = _mono_wave(source.blocks(first, last), source.rate, channel, meter)
+    expected = last if last is not None else source.frames
+    slack = SLACK * source.rate if source.subtype.startswith("MPEG") else 0
+    short = expected is not None and source.place < expected - slack
+    if short and source.frames is None:
+        raise AudioError(f"ends at {source.place / source.rate:.3f} s, before the piece does ({end:.3f} s)")
+    if short and not allow_truncated:
+        raise _truncated(source.place, source.promised or source.frames, source.rate)
+    if source.place <= first:
+        raise AudioError("holds no samples; copy it again from its source")
+    flags = _flags(meter, wave, (source.place - first) / source.rate, source.channels)
+    flags += ("truncated",) if short or source.cut else ()
+    return Clip(wave, flags, source.rate, source.channels)
+
+
+def _piece(source: Source, start: float | None, end: float | None) -> tuple[int, int | None]:
+    """First sample of the piece and the one after its last, ``None`` for the end of the file."""
+    begin = 0.0 if start is None else start
+    if not 0 <= begin < (LONGEST if end is None else min(end, LONGEST)):
+        raise AudioError(f"start {start} and end {end}: not a piece of time in seconds")
+    first = round(begin * source.rate)
+    last = None if end is None else round(min(end, LONGEST) * source.rate)
+    if source.frames is not None:
+        there = f"the file lasts {source.frames / source.rate:.3f} s"
+        if first and first >= source.frames:
+            raise AudioError(f"the piece starts at {begin:.3f} s, but {there}; is its row right?")
+        if last is not None and last > source.frames:
+            if last > source.frames + SLACK * source.rate and not source.cut:
+                raise AudioError(f"the piece ends at {end:.3f} s, but {there}; is its row right?")
+            last = source.frames
+    return first, last
+
+
+def _mono_wave(blocks: Iterable[Wave], rate: int, channel: int | None, meter: Meter) -> Wave:
+    """Take one channel or the mean of all, at 16 kHz, and let the meter hear it on the way."""
+    resampler = Resampler(rate)
+    parts = []
+    for block in blocks:
+        used = meter.clean(block if channel is None else block[:, channel : channel + 1])
+        mono = used[:, 0].copy() if used.shape[1] == 1 else used.mean(axis=1)
+        meter.mono(mono)
+        parts.append(resampler.add(mono))
+    if parts:
+        parts.append(resampler.end())
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.float32), *parts])
+
+
+def _flags(meter: Meter, wave: Wave, seconds: float, channels: int) -> tuple[str, ...]:
+    return meter.flags(wave, seconds) + (("several_channels",) if channels > 1 else ())
+
+
+def _truncated(decoded: int, promised: int | None, rate: int) -> AudioError:
+    of = "an unknown length" if promised is None else f"{promised / rate:.3f} s"
+    return AudioError(
+        f"truncated: {decoded / rate:.3f} of {of}; copy it again from its source, "
+        "or allow truncated files to take what is there"
+    )

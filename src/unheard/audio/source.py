@@ -1,0 +1,180 @@
+"""An audio file opened for decoding in blocks, with its header checked before anything is allocated.
+
+The file is recognised by its content, not its name. What it holds may still be less, or more, than its header
+says: ``Source.blocks`` stops where the audio does, and at the longest duration allowed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from unheard.audio import mpeg
+from unheard.audio.container import part_present
+from unheard.errors import AudioError
+
+RATES = (1_000, 768_000)  # Hz
+MOST_CHANNELS = 64
+LONGEST = 24 * 3600  # seconds
+BLOCK = 1 << 17  # samples of all channels together, decoded at a time
+
+Wave = NDArray[np.float32]
+_UNKNOWN = 1 << 62  # libsndfile says about 2^63 frames where a FLAC header leaves their number open,
+_BAD_SEEK = 39  # and fails so behind the last of them
+_UNSEEKABLE = 40
+
+
+class Source:
+    """An open file: ``rate`` (Hz), ``channels``, ``subtype`` (libsndfile's name for the form of its samples).
+
+    Attributes
+    ----------
+    frames : samples a channel that libsndfile finds; ``None`` where the header leaves that open.
+    cut : whether the container promises more than the file holds.
+    promised : samples a channel that it promises; ``None`` where that is not known.
+    place : where decoding stands, samples a channel from the beginning.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        part = part_present(file)
+        self.cut = part is None or part < 1
+        try:
+            # A number instead of a name: libsndfile then looks at the content alone.
+            self._sound = soundfile.SoundFile(file.fileno(), closefd=False)
+        except soundfile.LibsndfileError as error:
+            what = "truncated: nothing in it decodes" if self.cut else "not audio that libsndfile can read"
+            raise AudioError(
+                f"{what} ({error.error_string.rstrip('.')}); copy it again from its source"
+            ) from error
+        self.rate: int = self._sound.samplerate
+        self.channels: int = self._sound.channels
+        self.subtype: str = self._sound.subtype
+        self.frames: int | None = self._sound.frames if self._sound.frames < _UNKNOWN else None
+        self.promised = None if self.frames is None or not part else round(self.frames / part)
+        if self.subtype.startswith("MPEG") and self.frames is not None:
+            # There libsndfile reports what the file's own tag promises.
+            self.promised, self.frames = self.frames, round(self.frames * (part or 0))
+        self.place = 0
+        self._failed = False
+
+    def check(self, file: BinaryIO) -> None:
+        """Refuse a header out of bounds, and an MP3 whose end libsndfile would leave out in silence."""
+        check_bounds(self.rate, self.channels, self.promised or self.frames or 0)
+        if self.subtype != "MPEG_LAYER_III" or self.promised is None:
+            return
+        place = file.tell()  # libsndfile reads through the same file
+        length = 0.0 if mpeg.tag(file) else mpeg.counted_samples(file) / self.rate
+        file.seek(place)
+        if self.promised / self.rate < length - 0.1:
+            raise AudioError(
+                f"an MP3 of {length:.1f} s and varying bit rate without a length tag, of which libsndfile reads "
+                f"only {self.promised / self.rate:.1f} s; convert it to another format"
+            )
+
+    def blocks(self, first: int, last: int | None) -> Iterator[Wave]:
+        """Decode the samples from ``first`` up to ``last``, or to the end; ``place`` says how far that went.
+
+        Yields
+        ------
+        (n, channels) float32, valid until the next block.
+        """
+        length = max(1, BLOCK // self.channels)
+        buffer = np.empty((length, self.channels), dtype=np.float32)
+        ends = [last, self.promised or self.frames, LONGEST * self.rate + 1]
+        limit = min(end for end in ends if end is not None)
+        self._go_to(first, buffer)
+        while self.place < limit and not self._failed:
+            block = self._read(buffer[: limit - self.place])
+            if len(block) == 0:
+                break
+            self.place += len(block)
+            yield block
+        if self.place > LONGEST * self.rate:
+            raise AudioError(f"more than {LONGEST // 3600} h of audio; cut it into shorter files")
+
+    def close(self) -> None:
+        """Close libsndfile's side."""
+        self._sound.close()
+
+    def _go_to(self, first: int, buffer: Wave) -> None:
+        if first == 0:
+            return
+        try:
+            self.place = self._sound.seek(first)
+        except soundfile.LibsndfileError as error:
+            if error.code != _UNSEEKABLE:
+                raise _undecodable(error) from error
+            while self.place < first and len(block := self._read(buffer[: first - self.place])):
+                self.place += len(block)
+
+    def _read(self, buffer: Wave) -> Wave:
+        """Fill the buffer as far as the file goes; what was decoded before a fault is not lost."""
+        buffer[:] = np.nan
+        try:
+            block: Wave = self._sound.read(out=buffer)
+            return block
+        except soundfile.LibsndfileError as error:
+            # soundfile does not say how much came before the fault. Only integer formats get here, without NaN.
+            self._failed = True
+            filled = np.flatnonzero(~np.isnan(buffer[:, 0]))
+            if self.frames is None and error.code != _BAD_SEEK:
+                raise _undecodable(error) from error
+            return buffer[: filled[-1] + 1] if len(filled) else buffer[:0]
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[Source]:
+    """Open a file for decoding.
+
+    Raises
+    ------
+    AudioError
+        Where it is missing, unreadable, not a regular file, empty, no audio, or out of bounds.
+    """
+    try:
+        found = Path(path).stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise AudioError("is a directory, expected an audio file")
+        if not stat.S_ISREG(found.st_mode):
+            raise AudioError("is a pipe or a device, expected a regular file; copy it to one first")
+        if found.st_size == 0:
+            raise AudioError("has zero bytes; copy it again from its source")
+        file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - closed below, after libsndfile
+    except FileNotFoundError as error:
+        raise AudioError("no such file") from error
+    except (OSError, ValueError) as error:
+        raise AudioError(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+    with file:
+        source = Source(file)
+        try:
+            source.check(file)
+            yield source
+        finally:
+            source.close()
+
+
+def check_bounds(rate: float, channels: int, frames: int) -> None:
+    """Refuse a rate, a number of channels or a duration that no recording of speech has."""
+    if not RATES[0] <= rate <= RATES[1]:
+        raise AudioError(
+            f"sampling rate {rate:g} Hz, expected {RATES[0]} to {RATES[1]} Hz; is the header damaged?"
+        )
+    if not 1 <= channels <= MOST_CHANNELS:
+        raise AudioError(f"{channels} channels, expected 1 to {MOST_CHANNELS}; is the header damaged?")
+    if frames > LONGEST * rate:
+        raise AudioError(
+            f"{frames / rate / 3600:.1f} h of audio by its header, at most {LONGEST // 3600} h are read; "
+            "cut it into shorter files, or repair its header"
+        )
+
+
+def _undecodable(error: soundfile.LibsndfileError) -> AudioError:
+    return AudioError(f"decoding fails ({error.error_string.rstrip('.')}); copy it again from its source")

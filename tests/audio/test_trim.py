@@ -1,0 +1,61 @@
+"""Trimming: both ends, frames of 25 ms every 10 ms, decibels below the loudest frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unheard.audio.trim import FRAME, HOP, trim
+from unheard.errors import UsageError
+
+
+def naive(wave: np.ndarray, decibels: float) -> np.ndarray:
+    """The definition, one frame at a time."""
+    starts = range(0, len(wave) - FRAME + 1, HOP)
+    levels = []
+    for start in starts:
+        power = float(np.mean(wave[start : start + FRAME].astype(np.float64) ** 2))
+        levels.append(10 * np.log10(power) if power > 0 else -np.inf)
+    if not levels or max(levels) == -np.inf:
+        return wave
+    kept = [start for start, level in zip(starts, levels, strict=True) if level >= max(levels) - decibels]
+    end = len(wave) if kept[-1] == starts[-1] else kept[-1] + FRAME
+    return wave[kept[0] : end]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    levels=st.lists(st.sampled_from([0.0, -20.0, -35.0, -45.0, -80.0, None]), min_size=1, max_size=12),
+    tail=st.integers(0, 399),
+    decibels=st.sampled_from([10.0, 30.0, 40, 60.0]),
+    seed=st.integers(0, 5),
+)
+def test_it_follows_the_definition(levels: list, tail: int, decibels: float, seed: int) -> None:
+    noise = np.random.default_rng(seed).standard_normal(len(levels) * 500 + tail)
+    gains = np.repeat([0.0 if level is None else 10 ** (level / 20) for level in levels], 500)
+    wave = (noise * np.concatenate([gains, np.full(tail, gains[-1])])).astype(np.float32)
+    kept = trim(wave, decibels)
+    np.testing.assert_array_equal(kept, naive(wave, decibels))
+    np.testing.assert_array_equal(trim(kept, decibels), kept)
+
+
+def test_pauses_inside_stay_and_gain_does_not_matter() -> None:
+    loud, quiet = np.ones(1600, dtype=np.float32), np.full(8000, 1e-4, dtype=np.float32)
+    wave = np.concatenate([quiet, loud, quiet, loud, quiet])
+    kept = trim(wave, 40)
+    # A frame is loud from a 40 dB overlap on: at most one frame and a hop of silence stay on each side.
+    assert 11_200 <= len(kept) <= 11_200 + 2 * (FRAME + HOP)
+    np.testing.assert_array_equal(trim(wave * np.float32(0.25), 40), kept * np.float32(0.25))
+
+
+def test_nothing_to_cut() -> None:
+    for wave in (np.zeros(5000), np.empty(0), np.ones(10), np.ones(FRAME - 1), np.ones(7777)):
+        np.testing.assert_array_equal(trim(wave.astype(np.float32), 40), wave)
+
+
+@pytest.mark.parametrize("decibels", [0, -40, float("nan"), float("inf"), "40", True, None])
+def test_a_threshold_that_is_none_is_refused(decibels: object) -> None:
+    with pytest.raises(UsageError, match="decibels above 0"):
+        trim(np.ones(5000, dtype=np.float32), decibels)  # type: ignore[arg-type]
