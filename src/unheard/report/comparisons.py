@@ -1,0 +1,54 @@
+"""Which systems of a page may be compared, and what came of it: pairs of one protocol, and leakage premiums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from unheard.metrics.compare import Comparison, compare_all, premium
+from unheard.report.system import System
+
+
+@dataclass(frozen=True)
+class Compared:
+    """All pairs among the systems of one protocol hash, adjusted together."""
+
+    protocol: str
+    protocol_hash: str
+    pairs: tuple[Comparison, ...]
+
+
+def compared(systems: Sequence[System]) -> list[Compared]:
+    """Compare every two systems that share a protocol hash; systems of different hashes are never compared."""
+    groups: dict[str, list[System]] = {}
+    for system in systems:
+        if system.protocol_hash:
+            groups.setdefault(system.protocol_hash, []).append(system)
+    return [
+        Compared(
+            those[0].protocol,
+            protocol_hash,
+            tuple(compare_all([s.clean for s in those], names=[s.name for s in those])),
+        )
+        for protocol_hash, those in groups.items()
+        if len(those) > 1
+    ]
+
+
+def premiums(systems: Sequence[System]) -> list[Comparison]:
+    """Leakage premium of every leaky run that stands beside a speaker-independent run of the same recipe.
+
+    The recipe is the same where the settings hash is; names and folds are no part of it.
+    """
+    leaky = [s for s in systems if "LEAKY" in s.stamps]
+    fair = [s for s in systems if not {"LEAKY", "UNVERIFIED"} & set(s.stamps)]
+    return [
+        replace(premium(a.clean, b.clean), a=a.name, b=b.name)
+        for a in leaky
+        for b in fair
+        if a.results.get("settings_hash")
+        and a.results["settings_hash"] == b.results.get("settings_hash")
+        and a.corpus == b.corpus
+        and a.protocol_hash != b.protocol_hash
+        and not set(a.rows.frame["id"]).isdisjoint(b.rows.frame["id"])
+    ]

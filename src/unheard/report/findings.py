@@ -1,0 +1,199 @@
+"""What a page found, in plain words: the sentences that stand before every figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from unheard.metrics.compare import Comparison
+from unheard.metrics.wording import describe
+from unheard.report.comparisons import Compared
+from unheard.report.system import System
+from unheard.report.wording import interval, listed, meaning, number, percent, points, printable
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One statement: ``kind`` is the word that stands before it, ``grave`` what no reader may miss."""
+
+    kind: str
+    text: str
+    grave: bool = False
+
+
+def findings(
+    systems: Sequence[System], groups: Sequence[Compared], premiums: Sequence[Comparison]
+) -> list[Finding]:
+    """All statements of the page: what must be known first, then scores, then comparisons."""
+    found: list[Finding] = []
+    for system in systems:
+        name = f"{printable(system.name)}: " if len(systems) > 1 else ""
+        found += [Finding("warning", name + text, grave=True) for text in _doubts(system)]
+        found += [Finding("stamp", f"{name}{s}: {meaning(s) or 'see the documentation'}.", grave=True)
+                  for s in system.stamps]  # fmt: skip
+        found += [Finding("score", name + text) for text in (_score(system), _held_back(system)) if text]
+        found.append(Finding("audit", name + _split(system), grave=certificate_of(system) != "passed"))
+        # Of several systems these stand in their sections alone.
+        found += remarks(system) if len(systems) == 1 else []
+    found += [Finding("premium", _premium(c)) for c in premiums]
+    for group in groups:
+        where = printable(group.protocol)
+        found += [
+            Finding("comparison", f"On {where}: {printable(' '.join(describe(c).splitlines()[:2]))}")
+            for c in group.pairs
+        ]
+    if len(systems) > 1 and len({s.protocol_hash for s in systems}) > 1:
+        found.append(
+            Finding("note", "Scores of different protocols stand here side by side and are not compared.")
+        )
+    # A number and its sign stay on one line.
+    return [replace(f, text=f.text.replace(" %", "\u00a0%")) for f in found]
+
+
+def remarks(system: System) -> list[Finding]:
+    """Statements of the second rank: women and men, where scores vary, probabilities."""
+    said = {
+        "gender": _gender(system),
+        "spread": _variance(system),
+        "probabilities": _calibration(system),
+    }
+    return [Finding(kind, text) for kind, text in said.items() if text]
+
+
+def certificate_of(system: System) -> str:
+    """State the certificate in two or three words."""
+    if system.certificate is None:
+        return "none"
+    return "passed" if system.certificate.get("passed") else "failed"
+
+
+def baseline(system: System, which: str, metric: str) -> float | None:
+    """Read a baseline, ``chance`` or ``majority``, stored as a number, as scores, or as estimates of scores."""
+    value: Any = (system.results.get("baselines") or {}).get(which)
+    if isinstance(value, Mapping):
+        value = value.get(metric)
+    elif metric != "accuracy":
+        value = None
+    if isinstance(value, Mapping):
+        value = value.get("pooled")
+    if value is None and which == "chance":
+        value = 1 / len(system.rows.classes)
+    return None if value is None else float(value)
+
+
+def _score(system: System) -> str:
+    clips = system.rows.frame["id"].n_unique()
+    ends = interval(system.metric("accuracy", "low"), system.metric("accuracy", "high"))
+    speakers = system.results.get("n_speakers")
+    over = "" if speakers else " over clips"
+    sure = f"95 % interval{over} {ends}" if ends.startswith("[") else "no interval, for want of speakers"
+    who = f"{speakers} speakers" if speakers else "speakers who are unknown"
+    majority = baseline(system, "majority", "accuracy")
+    against = f"chance is {percent(baseline(system, 'chance', 'accuracy'))} %"
+    against += f", always giving the commonest answer {percent(majority)} %" if majority is not None else ""
+    return (
+        f"{percent(system.metric('accuracy'))} % of {clips:,} clips by {who} are answered correctly ({sure}); "
+        f"{against}. UAR is {percent(system.metric('uar'))} % "
+        f"{interval(system.metric('uar', 'low'), system.metric('uar', 'high'))}."
+    )
+
+
+def _split(system: System) -> str:
+    trained = system.results.get("n_train_speakers")
+    refit = ", validation speakers included" if system.results.get("refit") == "val" else ""
+    how = (
+        f"Protocol {printable(system.protocol) or 'unknown'}, "
+        f"{trained or 'an unknown number of'} training speakers{refit}. "
+    )
+    certificate = system.certificate
+    if certificate is None:
+        return how + "There is no certificate: nothing has checked this split."
+    notes = [f for f in certificate.get("findings") or () if f.get("severity") != "information"]
+    said = listed(f"{printable(f.get('code'))} ({f.get('severity')}, {f.get('count')})" for f in notes[:6])
+    if certificate.get("passed"):
+        rest = f" It found {said}." if said else ""
+        return how + "The audit of table and split passed." + rest
+    return how + f"The audit of table and split failed: {said or 'see the findings below'}."
+
+
+def _doubts(system: System) -> list[str]:
+    """What would make a careful reader stop."""
+    found = []
+    answered = system.rows.answer >= 0
+    if not answered.all():
+        silent = system.rows.frame["id"].filter(~answered).n_unique()
+        found.append(f"{silent:,} clips got no answer (unreadable recordings) and count as errors.")
+    missing = system.results.get("incomplete") or ()
+    if missing:
+        said = listed(printable(m, 80) for m in list(missing)[:3])
+        found.append(f"This run is incomplete: {said}{' and more' if len(missing) > 3 else ''}.")
+    right = system.rows.frame.group_by("seed").agg(pl.col("right").mean())["right"].mean()
+    stored = system.metric("accuracy")
+    if stored is not None and isinstance(right, float) and abs(right - stored) > 1e-6:
+        found.append(
+            f"The stored results do not fit the predictions: accuracy {percent(stored)} % is stored, "
+            f"{percent(right)} % follows from the predictions. Score the run again."
+        )
+    leaky = "LEAKY" in system.stamps
+    if system.certificate is not None and system.certificate.get("passed") and leaky:
+        found.append(
+            "The score is stamped LEAKY but the stored certificate passed; one of them is out of date."
+        )
+    return found
+
+
+def _held_back(system: System) -> str | None:
+    held = system.results.get("held_back")
+    if not held:
+        return None
+    score = held["metrics"]["accuracy"]
+    return (
+        f"On the {len(held['speakers'])} speakers whom development looked at least, accuracy is "
+        f"{percent(score.get('pooled'))} % {interval(score.get('low'), score.get('high'))}."
+    )
+
+
+def _gender(system: System) -> str | None:
+    groups = system.results.get("groups") or {}
+    gap = (groups.get("difference") or {}).get("accuracy")
+    if not gap or gap.get("pooled") is None:
+        return None
+    women, men = (percent(groups[g]["accuracy"]["pooled"]) for g in ("female", "male"))
+    low, high = gap.get("low"), gap.get("high")
+    text = f"Women {women} %, men {men} %: a difference of {points(gap['pooled'])} points"
+    if low is None or high is None:
+        return f"{text}, without an interval."
+    zero = "which excludes 0" if low > 0 or high < 0 else "which includes 0"
+    return f"{text}, 95 % interval [{points(low)}, {points(high)}], {zero}."
+
+
+def _variance(system: System) -> str | None:
+    parts = system.results.get("variance") or {}
+    names = (("speaker", "speakers"), ("fold", "folds"), ("seed", "seeds"))
+    said = [
+        f"{percent(parts[key] ** 0.5)} between {name}" for key, name in names if parts.get(key) is not None
+    ]
+    return f"Standard deviation of accuracy, in points: {listed(said)}." if said else None
+
+
+def _calibration(system: System) -> str:
+    return (
+        f"ECE {number(system.metric('ece'))}, NLL {number(system.metric('nll'))}, "
+        f"Brier {number(system.metric('brier'))} (smaller is better)."
+    )
+
+
+def _premium(c: Comparison) -> str:
+    ends = "without an interval" if c.low is None else f"95 % interval [{points(c.low)}, {points(c.high)}]"
+    return (
+        f"{printable(c.a)}, which has heard its test speakers, scores {points(c.difference)} points against "
+        f"{printable(c.b)}, which has not: {ends}. "
+        + (
+            "That much of the leaky score is no skill with unheard people."
+            if c.low is not None and c.low > 0
+            else "A premium is not shown."
+        )
+    )

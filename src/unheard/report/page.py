@@ -1,0 +1,150 @@
+"""The page: one HTML file without a script, that loads nothing and can be mailed, printed and kept.
+
+Every string of a table, a recipe or a file name is escaped by the template; only the drawings of
+:mod:`unheard.report.figures` are inserted as they are, and those escape their own texts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from unheard.errors import need
+from unheard.files import write_text
+from unheard.metrics.compare import Comparison
+from unheard.metrics.wording import describe
+from unheard.report import wording
+from unheard.report.anchors import anchors
+from unheard.report.comparisons import Compared, compared, premiums
+from unheard.report.figures.axis import axis_chart, axis_rows
+from unheard.report.figures.chart import Chart
+from unheard.report.figures.differences import differences_chart
+from unheard.report.findings import baseline, certificate_of, findings
+from unheard.report.section import section
+from unheard.report.system import System, checked
+
+
+def page(systems: Sequence[System], out: str | os.PathLike[str]) -> None:
+    """Write the report over one or several systems to ``out``, atomically.
+
+    The same systems give the same bytes.
+
+    Raises
+    ------
+    DataError
+        Nothing to show, or two systems of one name: see :func:`unheard.report.system.checked`.
+    """
+    write_text(out, html(systems))
+
+
+def html(systems: Sequence[System]) -> str:
+    """Return the page as text; see :func:`page`."""
+    shown = checked(systems)
+    jinja2 = need("jinja2", "eval")
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    text: str = environment.from_string(_data("page.html.j2")).render(
+        css=_data("page.css"), **_context(shown)
+    )
+    return text
+
+
+def _data(name: str) -> str:
+    return files("unheard.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _context(systems: list[System]) -> dict[str, Any]:
+    groups, gains = compared(systems), premiums(systems)
+    names = wording.listed(system.name for system in systems)
+    return {
+        "title": f"{wording.printable(names, 80)}: unheard report",
+        "heading": systems[0].name if len(systems) == 1 else f"{len(systems)} systems",
+        "findings": findings(systems, groups, gains),
+        "tables": [t for t in (_scores(systems, False), _scores(systems, True)) if t["rows"]],
+        "axes": _axes(systems),
+        "comparisons": _comparisons(groups, gains),
+        "sections": [section(f"s{i}", system) for i, system in enumerate(systems)],
+    }
+
+
+def _comparisons(
+    groups: Sequence[Compared], gains: Sequence[Comparison]
+) -> list[tuple[Chart, list[list[str]]]]:
+    """Charts of the leakage premiums and of each protocol's pairs, each with its pairs in words."""
+    sets: list[tuple[str, str, Sequence[Comparison]]] = (
+        [("premium", "Leakage premium", gains)] if gains else []
+    )
+    sets += [
+        (f"pairs{i}", f"Paired over speakers, {wording.printable(g.protocol)}", g.pairs)
+        for i, g in enumerate(groups)
+    ]
+    return [
+        (differences_chart(name, title, pairs), [describe(c).splitlines() for c in pairs])
+        for name, title, pairs in sets
+    ]
+
+
+def _axes(systems: list[System]) -> list[Chart]:
+    """One axis for each of accuracy and UAR, and others for what is stamped."""
+    published = anchors(systems)
+    charts = []
+    for stamped in (False, True):
+        for metric in ("accuracy", "uar"):
+            rows = axis_rows(systems, published, metric, stamped)
+            if any(row.ours for row in rows) and len(rows) > 1:
+                levels = {baseline(s, "chance", metric) for s in systems}
+                chance = levels.pop() if len(levels) == 1 else None
+                charts.append(axis_chart(f"axis-{metric}-{int(stamped)}", rows, metric, chance, stamped))
+    return charts
+
+
+def _scores(systems: list[System], stamped: bool) -> dict[str, Any]:
+    """Rows of one table of scores, grouped by protocol, with the baselines of each protocol below its systems."""
+    rows: list[dict[str, Any]] = []
+    those = [s for s in systems if bool(s.stamps) == stamped]
+    for protocol_hash in dict.fromkeys(s.protocol_hash for s in those):
+        group = [s for s in those if s.protocol_hash == protocol_hash]
+        rows += [_score_row(f"s{systems.index(s)}", s) for s in group]
+        for which, label in (("majority", "commonest answer"), ("chance", "chance")):
+            scores = {
+                m: wording.percent(baseline(group[0], which, m)) for m in ("accuracy", "uar", "macro_f1")
+            }
+            if set(scores.values()) != {wording.NONE}:
+                rows.append({"name": label, "protocol": group[0].protocol, "baseline": True, **scores})
+    return {"stamped": stamped, "rows": rows}
+
+
+def _score_row(anchor: str, system: System) -> dict[str, Any]:
+    metrics = {
+        name: {
+            "fold": wording.spread(system.metric(name, "mean"), system.metric(name, "sd")),
+            "pooled": wording.percent(system.metric(name)),
+            "interval": wording.interval(system.metric(name, "low"), system.metric(name, "high")),
+        }
+        for name in ("accuracy", "uar", "macro_f1")
+    }
+    return {
+        "name": system.name,
+        "anchor": anchor,
+        "protocol": system.protocol,
+        "hash": system.protocol_hash[:12],
+        "training_speakers": system.results.get("n_train_speakers"),
+        "speakers": system.results.get("n_speakers"),
+        "certificate": certificate_of(system),
+        "stamps": system.stamps,
+        "baseline": False,
+        "ece": wording.number(system.metric("ece")),
+        **metrics,
+    }
+
+
+def _printable(value: Any) -> Any:
+    """Make plain strings printable; what is marked as HTML (the drawings) stays as it is."""
+    return wording.printable(value) if type(value) is str else value

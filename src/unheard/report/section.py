@@ -1,0 +1,195 @@
+"""The part of the page about one system: its figures and the tables beside them, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from unheard.metrics.categorical import confusion, per_class
+from unheard.metrics.probabilistic import reliability
+from unheard.metrics.speakers import per_speaker
+from unheard.report.figures.chart import Chart
+from unheard.report.figures.classes import classes_chart
+from unheard.report.figures.confusion import confusion_charts
+from unheard.report.figures.curves import curves, curves_chart
+from unheard.report.figures.folds import fold_scores, folds_chart
+from unheard.report.figures.reliability import reliability_chart
+from unheard.report.figures.speakers import speaker_scores, speakers_chart
+from unheard.report.findings import baseline, certificate_of, remarks
+from unheard.report.system import System
+from unheard.report.wording import NONE, interval, number, percent, printable, spread
+from unheard.report.worst import most_confidently_wrong
+
+_SCORES = {
+    "accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1", "weighted_f1": "weighted F1",
+    "ece": "ECE", "nll": "NLL", "brier": "Brier",
+}  # fmt: skip
+#: Scores that are no share of anything, and are not written in percent.
+_PLAIN = ("ece", "nll", "brier")
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the template shows of one system; ``anchor`` is its id on the page."""
+
+    anchor: str
+    name: str
+    about: str
+    stamps: tuple[str, ...]
+    certificate: str
+    certificate_rows: list[tuple[str, str, str, str, str]]
+    scores: list[tuple[str, str, str, str]]
+    remarks: list[str]
+    charts: list[Chart]
+    worst_columns: tuple[str, ...]
+    worst: list[tuple[str, ...]]
+    fold_rows: list[tuple[str, str, str, str]]
+    recipe: list[tuple[str, str]]
+    made_with: list[tuple[str, str]]
+
+
+def section(anchor: str, system: System) -> Section:
+    """Collect everything about one system."""
+    worst_columns, worst = _worst(system)
+    return Section(
+        anchor=anchor,
+        name=system.name,
+        about=str(system.config.get("about") or ""),
+        stamps=system.stamps,
+        certificate=certificate_of(system),
+        certificate_rows=_certificate(system),
+        scores=_scores(system),
+        remarks=[remark.text for remark in remarks(system)],
+        charts=_charts(anchor, system),
+        worst_columns=worst_columns,
+        worst=worst,
+        fold_rows=_folds(system),
+        recipe=[row for key, value in system.config.items() if key not in ("published", "about")
+                for row in _flat(key, value)],
+        made_with=_made_with(system),
+    )  # fmt: skip
+
+
+def _charts(anchor: str, system: System) -> list[Chart]:
+    rows = system.rows
+    seeds = system.seeds
+    chance, majority = (baseline(system, which, "accuracy") for which in ("chance", "majority"))
+    found: list[Chart] = []
+    folds = fold_scores(system)
+    if folds:
+        found.append(
+            folds_chart(f"{anchor}-folds", folds, system.metric("accuracy", "mean"), chance, majority)
+        )
+    speakers = speaker_scores(per_speaker(system.clean))
+    if speakers:
+        found.append(speakers_chart(f"{anchor}-speakers", speakers, chance))
+    counts = confusion(rows.label, rows.answer, len(rows.classes))
+    found.append(classes_chart(f"{anchor}-classes", per_class(counts), rows.classes, seeds))
+    bins = reliability(rows.probabilities, rows.label)
+    found.append(reliability_chart(f"{anchor}-reliability", bins, system.metric("ece")))
+    step, histories = curves(system.fits)
+    fitted = curves_chart(f"{anchor}-curves", step, histories)
+    if fitted is not None:
+        found.append(fitted)
+    # After an even number of figures the two matrices stand side by side.
+    return [*found[:2], *confusion_charts(f"{anchor}-confusion", counts, rows.classes, seeds), *found[2:]]
+
+
+def _scores(system: System) -> list[tuple[str, str, str, str]]:
+    """Every score of the results: name, mean over folds with its spread, pooled, interval."""
+    rows = []
+    for key, name in _SCORES.items():
+        if system.metric(key) is None:
+            continue
+        mean, sd, pooled, low, high = (
+            system.metric(key, part) for part in ("mean", "sd", "pooled", "low", "high")
+        )
+        if key in _PLAIN:
+            fold = number(mean) + ("" if sd is None else f" ± {number(sd)}")
+            ends = NONE if low is None or high is None else f"[{number(low)}, {number(high)}]"
+            rows.append((name, fold, number(pooled), ends))
+        else:
+            rows.append((f"{name} %", spread(mean, sd), percent(pooled), interval(low, high)))
+    return rows
+
+
+def _certificate(system: System) -> list[tuple[str, str, str, str, str]]:
+    """Findings of the certificate, the gravest first: severity, code, count, message, examples."""
+    order = ("error", "warning", "information")
+    found = sorted(
+        (system.certificate or {}).get("findings") or (),
+        key=lambda f: order.index(f["severity"]) if f.get("severity") in order else 0,
+    )
+    return [
+        (
+            str(f.get("severity", "")),
+            str(f.get("code", "")),
+            str(f.get("count", "")),
+            str(f.get("message", "")),
+            "; ".join(_plain(example) for example in list(f.get("examples") or ())[:5]),
+        )
+        for f in found
+    ]
+
+
+def _worst(system: System) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns and rows of the worst mistakes; columns of which nothing is known are left out."""
+    names = ("clip", "path", "speaker", "fold", "truth", "answer", "probability %", "of the truth %")
+    rows = [
+        (
+            clip.id, clip.path or NONE, clip.speaker or NONE, str(clip.fold), clip.truth, clip.answer,
+            percent(clip.sure), percent(clip.true_probability),
+        )
+        for clip in most_confidently_wrong(system)
+    ]  # fmt: skip
+    kept = [i for i in range(len(names)) if any(row[i] != NONE for row in rows)]
+    return tuple(names[i] for i in kept), [tuple(row[i] for i in kept) for row in rows]
+
+
+def _folds(system: System) -> list[tuple[str, str, str, str]]:
+    """What was chosen inside each fold: fold, training speakers, temperature, chosen values."""
+    rows = []
+    for fold in system.results.get("folds") or ():
+        temperatures = [t for t in _as_list(fold.get("temperature")) if t is not None]
+        chosen = [c for c in _as_list(fold.get("chosen")) if c]
+        if temperatures or chosen:
+            rows.append(
+                (
+                    str(fold["fold"]),
+                    str(fold.get("n_train_speakers") or NONE),
+                    ", ".join(f"{t:.2f}" for t in temperatures) or NONE,
+                    "; ".join(dict.fromkeys(_plain(c) for c in chosen)) or NONE,
+                )
+            )
+    return rows
+
+
+def _made_with(system: System) -> list[tuple[str, str]]:
+    named = {"protocol": system.protocol, "protocol_hash": system.protocol_hash, "folder": system.folder}
+    known = {**{key: value for key, value in named.items() if value}, **system.provenance}
+    return [row for key, value in known.items() for row in _flat(key, value)]
+
+
+def _flat(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Nested settings as lines: ``head.C``, ``0.01``."""
+    if isinstance(value, Mapping) and value:
+        for inner, item in value.items():
+            yield from _flat(f"{key}.{inner}", item)
+    else:
+        yield key, _plain(value)
+
+
+def _plain(value: Any) -> str:
+    """Plain values as text: mappings and lists without their brackets."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return NONE if value is None else printable(value)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]

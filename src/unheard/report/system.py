@@ -1,0 +1,112 @@
+"""One system as the report takes it: plain data, whatever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from unheard.errors import DataError
+from unheard.metrics.rows import Rows, scored_rows
+
+
+@dataclass(frozen=True)
+class System:
+    """A scored system.
+
+    Parameters
+    ----------
+    name
+        What the page calls it; unique on a page.
+    results
+        Content of ``results.json``: scores are fractions.
+    predictions
+        The prediction table; only clean test rows without enrolment are drawn.
+    certificate
+        Content of ``audit.json``, or None where nothing checked the split.
+    config
+        The recipe as it was run; empty for predictions of unknown making.
+    table
+        The utterances, for the paths of clips.
+    folder
+        Where the run lies, for the reader of the page.
+    fits
+        One record a fold and seed: ``fold``, ``seed``, ``history``, ``chosen``, ``temperature``.
+    provenance
+        Versions, hardware and hashes.
+    """
+
+    name: str
+    results: Mapping[str, Any]
+    predictions: pl.DataFrame
+    certificate: Mapping[str, Any] | None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    table: pl.DataFrame | None = None
+    folder: str = ""
+    fits: Sequence[Mapping[str, Any]] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def stamps(self) -> tuple[str, ...]:
+        """Stamps of the score, as stored."""
+        return tuple(str(stamp) for stamp in self.results.get("stamps") or ())
+
+    @property
+    def protocol(self) -> str:
+        """Name of the protocol."""
+        return str(self.results.get("protocol", ""))
+
+    @property
+    def protocol_hash(self) -> str:
+        """Hash of the protocol: scores of one hash may be compared."""
+        return str(self.results.get("protocol_hash", ""))
+
+    @property
+    def corpus(self) -> str:
+        """Corpus of the predictions; empty where unknown."""
+        return str(self.predictions["corpus"][0] or "")
+
+    @cached_property
+    def clean(self) -> pl.DataFrame:
+        """Predictions under clean conditions and without enrolment: those that the headline counts."""
+        return self.predictions.filter((pl.col("condition") == "clean") & (pl.col("enrol_k") == 0))
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Labelled test rows of :attr:`clean`, as arrays."""
+        return scored_rows(self.clean)
+
+    @property
+    def seeds(self) -> int:
+        """Number of seeds among the test rows."""
+        return self.rows.frame["seed"].n_unique()
+
+    def metric(self, name: str, part: str = "pooled") -> float | None:
+        """One number of ``results["metrics"]``, or None where it is absent."""
+        value = (self.results.get("metrics") or {}).get(name, {}).get(part)
+        return None if value is None else float(value)
+
+
+def checked(systems: Sequence[System]) -> list[System]:
+    """Return the systems, or say why no page can be made of them.
+
+    Raises
+    ------
+    DataError
+        No system, a name twice, no labelled test row, or results without accuracy.
+    """
+    if not systems:
+        raise DataError("a report needs at least one system")
+    for system in systems:
+        if [other.name for other in systems].count(system.name) > 1:
+            raise DataError(f"two systems are called {system.name!r}; give each its own name")
+        if not len(system.rows.label):
+            raise DataError(f"{system.name}: the predictions hold no labelled test row")
+        if system.metric("accuracy") is None:
+            raise DataError(
+                f"{system.name}: the results hold no metrics.accuracy.pooled; score the run again"
+            )
+    return list(systems)

@@ -1,0 +1,108 @@
+"""How the report writes numbers, scores and stamps; everything that is text and no figure."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+from unheard.report.system import System
+
+NONE = "–"
+
+#: What each stamp means to a reader who knows none of them.
+STAMPS = {
+    "LEAKY": "speakers stand on both sides of the split, so the score says nothing about unheard people",
+    "UNVERIFIED": "the speakers are unknown, so nobody can tell whether the test people were unheard",
+    "CONTAMINATED": "a model in this system has met recordings or labels of test speakers before",
+    "CROSS-FITTED": "a fusion or calibration was fitted on the test rows of other folds",
+    "ENROLLED": "the system knew some clips of each test speaker",
+    "FEW SPEAKERS": "there are too few test speakers for the interval to be trusted",
+    "RANDOM WEIGHTS": "a control: the features come from a model with random weights",
+    "SYNTHETIC": "the recordings are synthetic, so the score says nothing about real speech",
+}
+
+
+def meaning(stamp: str) -> str:
+    """Plain words for a stamp (``ENROLLED 3`` is looked up without its number)."""
+    return STAMPS.get(stamp, STAMPS.get(stamp.rpartition(" ")[0], ""))
+
+
+def printable(text: object, length: int | None = None) -> str:
+    """Text that can stand on a page: no control or direction characters, cut in the middle to ``length``."""
+    clean = "".join("\ufffd" if _unprintable(c) else c for c in str(text))
+    if length is None or len(clean) <= length:
+        return clean
+    tail = (length - 1) // 3
+    return f"{clean[: length - 1 - tail]}…{clean[len(clean) - tail :]}"
+
+
+def _unprintable(character: str) -> bool:
+    turns_text = "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
+    return turns_text or unicodedata.category(character) in ("Cc", "Cs") or character in "\ufffe\uffff"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Fraction as a percentage without its sign: ``0.5069 -> "50.7"``."""
+    return NONE if value is None or value != value else f"{100 * value:.{digits}f}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Plain number with fixed digits."""
+    return NONE if value is None or value != value else f"{value:.{digits}f}"
+
+
+def p_value(value: float) -> str:
+    """Probability of a test, never rounded to 0."""
+    return "< 0.001" if value < 0.001 else number(value)
+
+
+def points(value: float | None) -> str:
+    """Difference of two fractions in percentage points, with its sign."""
+    return NONE if value is None or value != value else f"{100 * value:+.1f}".replace("-", "−")
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """95 % interval in percent, or a dash where there is none."""
+    return NONE if low is None or high is None else f"[{percent(low)}, {percent(high)}]"
+
+
+def spread(mean: float | None, sd: float | None) -> str:
+    """Mean over folds and its standard deviation, in percent."""
+    return percent(mean) if sd is None else f"{percent(mean)} ± {percent(sd)}"
+
+
+def listed(items: Iterable[object]) -> str:
+    """Join words as in a sentence: ``a``, ``a and b``, ``a, b and c``."""
+    words = [str(item) for item in items]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def summary_rows(systems: Iterable[System]) -> list[dict[str, str]]:
+    """One row a system for a terminal table, those without a stamp first.
+
+    Stamped scores stand under keys of their own (``stamped accuracy``, ``stamped UAR``), so that no column
+    holds both kinds.
+    """
+    rows = []
+    for system in sorted(systems, key=lambda s: bool(s.stamps)):
+        prefix = "stamped " if system.stamps else ""
+        scores = {
+            name: f"{spread(system.metric(key, 'mean'), system.metric(key, 'sd'))} "
+            f"{interval(system.metric(key, 'low'), system.metric(key, 'high'))}"
+            for name, key in (("accuracy", "accuracy"), ("UAR", "uar"))
+        }
+        rows.append(
+            {
+                "system": printable(system.name),
+                "protocol": printable(system.protocol),
+                "training speakers": str(system.results.get("n_train_speakers", NONE)),
+                "test speakers": str(system.results.get("n_speakers", NONE)),
+                "stamps": ", ".join(system.stamps),
+                **{
+                    p + name: (text if p == prefix else "")
+                    for p in ("", "stamped ")
+                    for name, text in scores.items()
+                },
+            }
+        )
+    return rows

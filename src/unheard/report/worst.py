@@ -1,0 +1,56 @@
+"""The clips that a system got most wrong: those to listen to first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unheard.report.system import System
+
+
+@dataclass(frozen=True)
+class WrongClip:
+    """A wrong answer: ``sure`` is its probability, ``true_probability`` that of the truth."""
+
+    id: str
+    path: str
+    speaker: str
+    fold: int
+    truth: str
+    answer: str
+    sure: float
+    true_probability: float
+
+
+def most_confidently_wrong(system: System, most: int = 20) -> list[WrongClip]:
+    """Wrong answers, the most probable first; of a clip with several seeds or folds, the most probable one.
+
+    Paths come from the utterance table; without one they are empty.
+    """
+    rows = system.rows
+    wrong = np.flatnonzero((rows.answer >= 0) & (rows.answer != rows.label))
+    sure = rows.probabilities[wrong, rows.answer[wrong]]
+    table = system.table
+    paths = {} if table is None else dict(zip(table["id"].to_list(), table["path"].to_list(), strict=True))
+    ids, folds = rows.frame["id"], rows.frame["fold"]
+    speakers = rows.frame["speaker"]
+    found: dict[str, WrongClip] = {}
+    for i in wrong[np.lexsort((wrong, -sure))]:
+        number = int(i)
+        found.setdefault(
+            ids[number],
+            WrongClip(
+                ids[number],
+                paths.get(ids[number]) or "",
+                speakers[number] or "",
+                folds[number],
+                rows.classes[rows.label[i]],
+                rows.classes[rows.answer[i]],
+                float(rows.probabilities[i, rows.answer[i]]),
+                float(rows.probabilities[i, rows.label[i]]),
+            ),
+        )
+        if len(found) == most:
+            break
+    return list(found.values())
