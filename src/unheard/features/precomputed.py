@@ -1,0 +1,216 @@
+"""Features that somebody else computed: one array for each utterance, found by its id.
+
+Three forms: a ``.npz`` file, a ``.safetensors`` file, or a folder of ``.npy`` files. Names are utterance ids; an
+id with ``/`` is a name with ``/``, in a folder a file in a subfolder. Arrays are (dims,) or (frames, dims), all of
+one kind and one number of dims, and become float32. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard.errors import DataError, UsageError, first_five, need
+from unheard.files import digest, file_digest
+
+Array = NDArray[np.float32]
+_Shapes = dict[str, tuple[str, tuple[int, ...]]]  # name of the type and shape by utterance id
+_Read = Callable[[str], NDArray[Any]]
+_SAFE_TYPES = {"F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8"}
+
+
+@dataclass(frozen=True)
+class Precomputed:
+    """Features looked up by utterance id; they cannot be computed from a waveform.
+
+    Parameters
+    ----------
+    path : the file or folder.
+    sha256 : digest of its content. Filled in where it is left out, so that settings say which features they mean.
+
+    Raises
+    ------
+    UsageError
+        Where the path is none of the three forms.
+    DataError
+        Where the content is not that of ``sha256``, is not readable, or its arrays do not fit together.
+    """
+
+    path: str
+    sha256: str = field(default="")
+
+    version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        found = _content(Path(self.path))
+        if self.sha256 and self.sha256 != found:
+            raise DataError(
+                f"{self.path}: the content has changed: sha256 {found[:12]}…, expected {self.sha256[:12]}…; "
+                "leave sha256 out to take what is there now"
+            )
+        object.__setattr__(self, "sha256", found)
+        _opened(self.path, found)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the dimensions: their numbers."""
+        shapes, _ = _opened(self.path, self.sha256)
+        dims = next(iter(shapes.values()))[1][-1]
+        return tuple(f"x{number}" for number in range(dims))
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Utterance ids that have an array, sorted."""
+        return tuple(sorted(_opened(self.path, self.sha256)[0]))
+
+    def lookup(self, name: str) -> Array:
+        """Return the array of an utterance, (dims,) or (frames, dims) float32.
+
+        Raises
+        ------
+        DataError
+            Where there is none, or it holds NaN or infinity.
+        """
+        shapes, read = _opened(self.path, self.sha256)
+        if name not in shapes:
+            raise DataError(
+                f"{self.path} has no array named {name!r} (names are utterance ids); its {len(shapes)} are called "
+                f"{first_five(sorted(shapes))}"
+            )
+        try:
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+                array = np.asarray(read(name)).astype(np.float32)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(f"{self.path}: the array {name!r} cannot be read: {error}") from error
+        bad = int((~np.isfinite(array)).sum())
+        if bad:
+            raise DataError(f"{self.path}: the array {name!r} holds {bad} values that are not finite")
+        return array
+
+    def compute(self, wave: Array) -> NoReturn:
+        """Refuse: there is nothing to compute with.
+
+        Raises
+        ------
+        UsageError
+            Always.
+        """
+        raise UsageError(
+            "precomputed features belong to utterance ids and cannot be computed from a recording; a system that "
+            "shall predict needs features with a name, such as 'functionals'"
+        )
+
+
+def _content(path: Path) -> str:
+    """Digest of a file, or of all arrays of a folder with their names."""
+    if path.is_dir():
+        return digest({name: file_digest(file) for name, file in _files(path).items()})
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file or folder; precomputed features need a path to one")
+    return file_digest(path)
+
+
+@lru_cache(maxsize=4)
+def _opened(path: str, sha256: str) -> tuple[_Shapes, _Read]:
+    """Shapes of all arrays, checked, and the function that reads one; ``sha256`` says which content is meant."""
+    place = Path(path)
+    forms = {".npz": _npz, ".safetensors": _safetensors}
+    if not place.is_dir() and place.suffix not in forms:
+        raise UsageError(f"{path}: expected a .npz or .safetensors file, or a folder of .npy files")
+    try:
+        shapes, read = _folder(place) if place.is_dir() else forms[place.suffix](place)
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    _check(path, shapes)
+    return shapes, read
+
+
+def _check(path: str, shapes: _Shapes) -> None:
+    if not shapes:
+        raise DataError(f"{path} holds no arrays; expected one for each utterance, named by its id")
+    odd = [f"{name} ({kind})" for name, (kind, _) in shapes.items() if kind not in _SAFE_TYPES]
+    if odd:
+        raise DataError(f"{path}: only arrays of real numbers are read; found {first_five(sorted(odd))}")
+    odd = [f"{name} {shape}" for name, (_, shape) in shapes.items() if len(shape) not in (1, 2) or 0 in shape]
+    if odd:
+        raise DataError(
+            f"{path}: arrays are (dims,) or (frames, dims), none empty; found {first_five(sorted(odd))}"
+        )
+    kinds = Counter((len(shape), shape[-1]) for _, shape in shapes.values())
+    (axes, dims), count = kinds.most_common(1)[0]
+    if count < len(shapes):
+        odd = [
+            f"{name} {shape}"
+            for name, (_, shape) in shapes.items()
+            if (len(shape), shape[-1]) != (axes, dims)
+        ]
+        form = f"({dims},)" if axes == 1 else f"(frames, {dims})"
+        raise DataError(f"{path}: {count} arrays are {form}, but not {first_five(sorted(odd))}")
+
+
+# --- the three forms -------------------------------------------------------------------------------------------
+
+
+def _npz(path: Path) -> tuple[_Shapes, _Read]:
+    shapes: _Shapes = {}
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as file:
+                head = _header(file)
+            # NumPy allocates what the header says before it reads.
+            if head[2] > member.file_size:
+                raise ValueError(f"the array {member.filename!r} is shorter than its header says")
+            shapes[member.filename.removesuffix(".npy")] = head[:2]
+    arrays = np.load(path, allow_pickle=False)
+    return shapes, lambda name: arrays[name]
+
+
+def _folder(path: Path) -> tuple[_Shapes, _Read]:
+    files = _files(path)
+    shapes: _Shapes = {}
+    for name, place in files.items():
+        with place.open("rb") as file:
+            head = _header(file)
+        if head[2] > place.stat().st_size:
+            raise ValueError(f"{place} is shorter than its header says")
+        shapes[name] = head[:2]
+    return shapes, lambda name: np.load(files[name], allow_pickle=False)
+
+
+def _safetensors(path: Path) -> tuple[_Shapes, _Read]:
+    library = need("safetensors", "eval")
+    try:
+        archive = library.safe_open(path, framework="numpy")
+        pieces = {name: archive.get_slice(name) for name in archive.keys()}  # noqa: SIM118 - not a mapping
+    except library.SafetensorError as error:
+        raise ValueError(error) from error
+    shapes = {name: (str(piece.get_dtype()), tuple(piece.get_shape())) for name, piece in pieces.items()}
+    return shapes, archive.get_tensor
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Files of arrays by utterance id; ids can only name what is listed here, so none leaves the folder."""
+    return {
+        path.relative_to(folder).as_posix().removesuffix(".npy"): path
+        for path in sorted(folder.rglob("*.npy"))
+    }
+
+
+def _header(file: Any) -> tuple[str, tuple[int, ...], int]:
+    """Type, shape and bytes of an array in NumPy's format, without reading it."""
+    major, _ = np.lib.format.read_magic(file)
+    if major not in (1, 2):
+        return "structured", (1,), 0
+    read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    letter = {"f": "F", "i": "I", "u": "U"}.get(dtype.kind)
+    kind = str(dtype) if letter is None else f"{letter}{8 * dtype.itemsize}"
+    return kind, shape, dtype.itemsize * int(np.prod(shape, dtype=object))
