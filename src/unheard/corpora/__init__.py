@@ -1,1 +1,82 @@
-"""corpora."""
+"""Corpora as utterance tables: one reader a file, each with its name, labels, citation and licence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import polars as pl
+
+from unheard.corpora import baved, emodb, generic, nemo, ravdess, synthetic, urdu
+from unheard.corpora.folder import LeftOut
+from unheard.corpora.table import one_gender, utterances
+from unheard.errors import DataError, first_five, unknown
+
+__all__ = ["READERS", "LeftOut", "names", "read", "survey"]
+
+#: Modules with NAME, DESCRIPTION, CITATION, LICENCE, LABELS, LANGUAGES and ``scan(root)``.
+READERS: dict[str, ModuleType] = {
+    reader.NAME: reader for reader in (ravdess, emodb, nemo, urdu, baved, synthetic, generic)
+}
+
+
+def names() -> list[str]:
+    """Names that :func:`read` takes."""
+    return list(READERS)
+
+
+def read(name: str, path: str | os.PathLike[str]) -> pl.DataFrame:
+    """Read a corpus from its folder (or, for ``generic``, its table) into an utterance table.
+
+    Raises
+    ------
+    UsageError
+        There is no reader of that name.
+    DataError
+        The folder is missing, holds no recording of that corpus, or a table does not hold.
+    """
+    return survey(name, path)[0]
+
+
+def survey(name: str, path: str | os.PathLike[str]) -> tuple[pl.DataFrame, list[LeftOut]]:
+    """Read a corpus as :func:`read` does, and list everything that did not enter the table, with the reason.
+
+    A speaker to whom the files give two genders is in that list too; the table has null there.
+    """
+    if name not in READERS:
+        raise unknown("corpus", name, READERS)
+    reader, root = READERS[name], Path(path)
+    rows: list[dict[str, Any]] = []
+    left: list[LeftOut] = []
+    for item in reader.scan(root):
+        if isinstance(item, LeftOut):
+            left.append(item)
+        else:
+            rows.append(item)
+    if not rows:
+        seen = first_five(f"{item.path} ({item.reason})" for item in left) or "nothing"
+        raise DataError(f"{root}: no utterances of {name!r} there; found {seen}")
+    corpus = sorted({row.get("corpus") or name for row in rows})
+    if len(corpus) > 1:
+        raise DataError(f"{root}: one table holds one corpus; found {first_five(corpus)} in column 'corpus'")
+    table = utterances(
+        one_gender(rows), corpus=corpus[0], labels=reader.LABELS or generic.classes(root, rows)
+    )
+    return table, left + _two_genders(rows)
+
+
+def _two_genders(rows: list[dict[str, Any]]) -> list[LeftOut]:
+    genders: dict[str, set[str]] = {}
+    for row in rows:
+        if row.get("speaker") is not None and row.get("gender") is not None:
+            genders.setdefault(row["speaker"], set()).add(row["gender"])
+    return [
+        LeftOut(
+            f"gender of speaker {speaker}",
+            f"GENDER_CONFLICT: {' and '.join(sorted(found))}; null in the table",
+        )
+        for speaker, found in sorted(genders.items())
+        if len(found) > 1
+    ]

@@ -1,0 +1,139 @@
+"""Walking a corpus folder: one row a recording, everything else left out with its reason.
+
+A reader gives a function from a relative path to the fields that the owner's name holds; this file finds the
+files, takes one file of each id, and adds path and duration. Order and result depend on names alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import soundfile
+
+from unheard.errors import DataError
+
+#: Extensions that are taken for recordings; the first ones lose nothing and win where a clip has several.
+LOSSLESS = (".wav", ".flac", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64", ".snd", ".sph")
+LOSSY = (".ogg", ".oga", ".opus", ".mp3")
+UNREADABLE = (".m4a", ".aac", ".wma", ".amr", ".mp4", ".avi", ".mov", ".mkv", ".webm")
+LONGEST = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file (or a row, or a value) that is not in the table, and why."""
+
+    path: str
+    reason: str
+
+
+#: Fields of a clip by its path inside the corpus folder, or the reason why it is left out.
+Fields = Callable[[Path], dict[str, Any] | str]
+
+
+def clips(root: Path, fields: Fields) -> Iterator[dict[str, Any] | LeftOut]:
+    """Yield one row a clip below ``root``, and a :class:`LeftOut` for every other file.
+
+    Parameters
+    ----------
+    root
+        Folder of the corpus.
+    fields
+        Says what a file is by its path relative to ``root``. Its ``id`` is the name without extension unless the
+        fields say otherwise; of several files of one id the one that lost least is taken (then the one nearest
+        to ``root``, then the first by name) and the others are left out.
+
+    Raises
+    ------
+    DataError
+        ``root`` is not a folder.
+    """
+    found: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
+    for item in recordings(root):
+        if isinstance(item, LeftOut):
+            yield item
+            continue
+        row = fields(item)
+        if isinstance(row, str):
+            yield LeftOut(item.as_posix(), row)
+        else:
+            found.setdefault(str(row.get("id", item.stem)), []).append((item, row))
+    for name in sorted(found):
+        (path, row), *doubles = sorted(found[name], key=lambda pair: _preference(pair[0]))
+        where = root.absolute() / path
+        yield {"id": name, **row, "path": str(where), "duration": duration(where)}
+        for double, _ in doubles:
+            yield LeftOut(double.as_posix(), f"the same clip as {path.as_posix()}, which is taken")
+
+
+def recordings(root: Path) -> Iterator[Path | LeftOut]:
+    """Yield the audio files below ``root`` as relative paths in name order, and what is not one as left out."""
+    if not root.is_dir():
+        raise DataError(
+            f"{root}: {'not a folder' if root.exists() else 'no such folder'}; give the folder of the corpus"
+        )
+    for path in _walk(root, Path(), frozenset()):
+        if isinstance(path, LeftOut):
+            yield path
+            continue
+        suffix = path.suffix.lower()
+        if not _is_utf8(path):
+            yield LeftOut(
+                os.fsencode(path).decode("utf-8", "backslashreplace"), "its name is not UTF-8; rename it"
+            )
+        elif suffix in UNREADABLE:
+            yield LeftOut(path.as_posix(), f"{suffix} is not read; convert it to FLAC or WAV")
+        elif suffix not in LOSSLESS + LOSSY:
+            yield LeftOut(path.as_posix(), "not audio")
+        else:
+            yield path
+
+
+def duration(path: Path) -> float | None:
+    """Seconds that the header promises, or None where it cannot be read (the run will say why)."""
+    try:
+        header = soundfile.info(str(path))
+    except (RuntimeError, OSError, TypeError):
+        return None
+    seconds = header.frames / header.samplerate if header.samplerate > 0 else 0.0
+    return float(seconds) if 0 < seconds <= LONGEST else None
+
+
+def _walk(root: Path, inside: Path, above: frozenset[str]) -> Iterator[Path | LeftOut]:
+    """Files in name order; links to folders are followed, but never into a folder that is already open above."""
+    here = os.path.realpath(root / inside)
+    if here in above:
+        yield LeftOut(inside.as_posix(), "a link back to a folder above it")
+        return
+    try:
+        names = sorted(entry.name for entry in (root / inside).iterdir())
+    except OSError as error:
+        yield LeftOut(inside.as_posix(), f"cannot be opened: {error.strerror}")
+        return
+    for name in names:
+        path = inside / name
+        if name.startswith(".") or name == "__MACOSX":
+            yield LeftOut(path.as_posix(), "hidden")
+        elif (root / path).is_dir():
+            yield from _walk(root, path, above | {here})
+        elif (root / path).is_file():
+            yield path
+        else:
+            yield LeftOut(path.as_posix(), "neither a file nor a folder (a broken link?)")
+
+
+def _preference(path: Path) -> tuple[int, int, str]:
+    order = LOSSLESS + LOSSY
+    return order.index(path.suffix.lower()), len(path.parts), path.as_posix()
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,239 @@
+"""Any corpus: a table (CSV, TSV, JSONL, Parquet) in our columns, or a folder that holds one folder a class.
+
+Columns are those of docs/tables.md; a few near-obvious names are taken for them (:data:`ALIASES`). Paths in a
+table are relative to the table's folder. Classes are in name order, but a Parquet table whose ``label`` is an Enum
+keeps its own. The corpus is called ``generic`` unless the table has a column ``corpus``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from unheard.corpora.folder import LeftOut, clips, duration
+from unheard.corpora.table import SCHEMA
+from unheard.corpora.tabular import SUFFIXES, read_rows
+from unheard.errors import DataError, first_five, need
+
+NAME = "generic"
+DESCRIPTION = "Any corpus, from a table in our columns or from a folder a class"
+CITATION = "whatever its owner asks for"
+LICENCE = "the table's own column"
+LABELS: tuple[str, ...] = ()  # found in the data
+LANGUAGES: tuple[str, ...] = ()
+
+ALIASES = {
+    "path": ("file", "filename", "file_name", "filepath", "file_path", "audio", "wav"),
+    "label": ("emotion", "class"),
+    "speaker": ("speaker_id", "spk", "actor"),
+    "gender": ("sex",),
+    "language": ("lang",),
+    "text": ("transcript", "transcription"),
+    "activation": ("arousal",),
+    "licence": ("license",),
+}
+_NUMBERS = ("start", "end", "duration", "age", "activation", "valence", "dominance")
+_WORDS = {
+    "gender": {"f": "female", "m": "male", **{g: g for g in ("female", "male", "other")}},
+    "channel": {c: c for c in ("speech", "song")},
+}
+_VOTE = {"grader", "label", "weight", "modality"}
+
+
+def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
+    """Yield a row for every row of a table, or for every recording below a class folder.
+
+    A row whose file is missing stays, with an unknown duration: the run counts it as a bad file.
+
+    Raises
+    ------
+    DataError
+        The table cannot be read, or a value does not hold: names file, row and column of the first five.
+    """
+    if root.is_dir():
+        found = list(clips(root, _class_folder))
+        yield from (item for item in found if isinstance(item, LeftOut))
+        yield from _short_ids([item for item in found if not isinstance(item, LeftOut)])
+        return
+    if not root.exists():
+        raise DataError(f"{root}: no such file or folder")
+    if root.suffix.lower() not in SUFFIXES:
+        raise DataError(
+            f"{root}: expected a folder that holds one folder a class, or a table ({', '.join(SUFFIXES)})"
+        )
+    numbered = read_rows(root)
+    columns = _columns(root, list(dict.fromkeys(name for _, row in numbered for name in row)))
+    unused = sorted({name for _, row in numbered for name in row} - set(columns.values()))
+    if unused:
+        yield LeftOut(root.name, f"columns that are not used: {', '.join(map(str, unused))}")
+    yield from _rows(root, columns, numbered)
+
+
+def classes(root: Path, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Classes in order: a Parquet table's own, else those of the rows by name."""
+    if root.suffix.lower() == ".parquet" and root.is_file():
+        polars = need("polars", "eval")
+        dtype = polars.read_parquet_schema(root).get("label")
+        if isinstance(dtype, polars.Enum):
+            return tuple(dtype.categories)
+    return tuple(sorted({row["label"] for row in rows if row["label"] is not None}))
+
+
+def _class_folder(path: Path) -> dict[str, Any] | str:
+    """Fields of a file in a folder a class."""
+    if len(path.parts) < 2:
+        return "in no class folder"
+    return {"id": path.with_suffix("").as_posix(), "label": path.parts[0]}
+
+
+def _short_ids(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Cut ids that are relative paths down to the base name where that is unique."""
+    count = Counter(row["id"].rsplit("/", 1)[-1] for row in rows)
+    return [
+        {**row, "id": base if count[base := row["id"].rsplit("/", 1)[-1]] == 1 else row["id"]} for row in rows
+    ]
+
+
+def _columns(table: Path, found: list[str]) -> dict[str, str]:
+    """Our column -> the table's."""
+    columns = {}
+    for name in SCHEMA:
+        here = [column for column in (name, *ALIASES.get(name, ())) if column in found]
+        if here:
+            columns[name] = here[0]
+    for name in ("path", "label"):
+        if name not in columns:
+            raise DataError(
+                f"{table}: lacks the column {name!r} (or {', '.join(ALIASES[name])}); found: {', '.join(found)}"
+            )
+    for column in set(found) - set(columns.values()):
+        near = get_close_matches(
+            column.lower(), [name for name in SCHEMA if name not in columns], n=1, cutoff=0.8
+        )
+        if near:
+            raise DataError(f"{table}: unknown column {column!r}; did you mean {near[0]!r}?")
+    return columns
+
+
+def _rows(
+    table: Path, columns: dict[str, str], numbered: list[tuple[int, dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    rows, problems = [], []
+    for number, cells in numbered:
+        row: dict[str, Any] = {}
+        for name, column in columns.items():
+            try:
+                row[name] = _value(name, cells.get(column))
+            except ValueError as error:
+                problems.append(f"row {number}, column {column!r}: {error}")
+        if row.get("path") is None and "path" in row:
+            problems.append(
+                f"row {number}, column {columns['path']!r}: empty, expected the path of a recording"
+            )
+        rows.append(row)
+    if problems:
+        raise DataError(f"{table}: {first_five(problems)}")
+    if all(row["label"] is None for row in rows):
+        raise DataError(f"{table}: column {columns['label']!r} is empty in every row")
+    whole: dict[str, float | None] = {}  # many rows may be pieces of one file
+    for row, name in zip(rows, _ids(table, rows), strict=True):
+        row["path"] = path = str(table.parent.absolute() / row["path"])
+        if row.get("id") is None:
+            row["id"] = name
+        if row.get("duration") is None:
+            if path not in whole:
+                whole[path] = duration(Path(path))
+            row["duration"] = _length(whole[path], row.get("start"), row.get("end"))
+    _refuse_doubles(table, [(number, row["id"]) for (number, _), row in zip(numbered, rows, strict=True)])
+    return rows
+
+
+def _value(name: str, cell: Any) -> Any:
+    """Return the value of a cell in the type of our column; empty is null."""
+    if isinstance(cell, str):
+        cell = cell.strip()
+    if cell is None or cell == "":
+        return None
+    if name == "votes":
+        return _votes(cell)
+    if name in _NUMBERS:
+        return _number(cell)
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)  # a column of whole numbers with gaps, as other tools write it
+    if isinstance(cell, (dict, list, bool)) or (isinstance(cell, float) and not math.isfinite(cell)):
+        raise ValueError(f"{cell!r} is not a text")
+    text = str(cell)
+    if name in _WORDS:
+        if text.lower() not in _WORDS[name]:
+            raise ValueError(f"{text!r}, expected {', '.join(_WORDS[name])} or nothing")
+        return _WORDS[name][text.lower()]
+    return text
+
+
+def _number(cell: Any) -> float:
+    try:
+        number = float(cell)
+    except (TypeError, ValueError):
+        hint = " (decimal points, not commas)" if "," in str(cell) else ""
+        raise ValueError(f"{cell!r} is not a number{hint}") from None
+    if not math.isfinite(number) or isinstance(cell, bool):
+        raise ValueError(f"{cell!r} is not a number; leave the field empty where nothing is known")
+    return number
+
+
+def _votes(cell: Any) -> list[dict[str, Any]]:
+    """Votes as a list of objects, or as its JSON where the table is text."""
+    try:
+        votes = json.loads(cell) if isinstance(cell, str) else cell
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON ({error.msg})") from None
+    if not isinstance(votes, list) or not all(isinstance(v, dict) and set(v) <= _VOTE for v in votes):
+        raise ValueError(f"expected a list of objects with {', '.join(sorted(_VOTE))}")
+    made: list[dict[str, Any]] = [
+        {
+            "grader": None if vote.get("grader") is None else str(vote["grader"]),
+            "label": None if vote.get("label") is None else str(vote["label"]),
+            "weight": 1.0 if vote.get("weight") is None else _number(vote["weight"]),
+            "modality": None if vote.get("modality") is None else str(vote["modality"]),
+        }
+        for vote in votes
+    ]
+    if any(vote["label"] is None for vote in made) or any(vote["weight"] < 0 for vote in made):
+        raise ValueError("a vote without a label, or with a negative weight")
+    if sum(vote["weight"] for vote in made) == 0:
+        raise ValueError("the votes sum to 0")
+    return made
+
+
+def _ids(table: Path, rows: list[dict[str, Any]]) -> list[str]:
+    """Base name without extension where that is unique in the table, else the path without extension."""
+    paths = [Path(row["path"]) for row in rows]
+    count = Counter(path.stem for path in paths)
+    folder = table.parent.absolute()
+    inside = [path.relative_to(folder) if path.is_relative_to(folder) else path for path in paths]
+    return [
+        path.stem if count[path.stem] == 1 else relative.with_suffix("").as_posix()
+        for path, relative in zip(paths, inside, strict=True)
+    ]
+
+
+def _refuse_doubles(table: Path, ids: list[tuple[int, str]]) -> None:
+    count = Counter(name for _, name in ids)
+    double = [f"row {number}: {name!r}" for number, name in ids if count[name] > 1]
+    if double:
+        raise DataError(
+            f"{table}: the same id stands in several rows: {first_five(double)}; "
+            "give each clip its own value in a column 'id'"
+        )
+
+
+def _length(whole: float | None, start: float | None, end: float | None) -> float | None:
+    """Seconds of the piece from ``start`` to ``end`` (None: the file's own ends)."""
+    stop = whole if end is None else end
+    seconds = None if stop is None else stop - (start or 0.0)
+    return seconds if seconds is not None and seconds > 0 else None

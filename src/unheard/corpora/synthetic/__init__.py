@@ -1,0 +1,28 @@
+"""Synthetic speech in RAVDESS' shape, made by our own source-filter synthesiser.
+
+phonemes.py says what is spoken, voice.py speaks, room.py records, people.py says who and how, corpus.py writes.
+"""
+
+from unheard.corpora.synthetic.corpus import (
+    CITATION,
+    DESCRIPTION,
+    LABELS,
+    LANGUAGES,
+    LICENCE,
+    MARKER,
+    NAME,
+    scan,
+    write,
+)
+
+__all__ = [
+    "CITATION",
+    "DESCRIPTION",
+    "LABELS",
+    "LANGUAGES",
+    "LICENCE",
+    "MARKER",
+    "NAME",
+    "scan",
+    "write",
+]
