@@ -48,7 +48,7 @@ def train(network: TCGRUNetwork, rows: Examples, val: Examples | None, plan: Pla
     as the best epoch made it: highest UAR, lowest loss among equals. Without, all epochs are run and the last
     stays. The caller has seeded torch.
     """
-    course = _Course(network, rows, val, plan)
+    course = _Course(network, rows, plan)
     with _quiet():
         trainer = lightning.Trainer(
             accelerator="gpu" if plan.device == "cuda" else "cpu",
@@ -62,7 +62,8 @@ def train(network: TCGRUNetwork, rows: Examples, val: Examples | None, plan: Pla
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
-        trainer.fit(course)
+        held = _Batches(val, plan.batch, None) if val is not None else None
+        trainer.fit(course, _Batches(rows, plan.batch, course.rng), held)
     if course.best is not None:
         network.load_state_dict(course.best)
     network.cpu().eval()
@@ -74,19 +75,19 @@ class _Course(lightning.LightningModule):
 
     class_weights: Tensor
 
-    def __init__(self, network: TCGRUNetwork, rows: Examples, val: Examples | None, plan: Plan) -> None:
+    def __init__(self, network: TCGRUNetwork, rows: Examples, plan: Plan) -> None:
         super().__init__()
         # Steps are taken by hand, so that a batch too large for the memory can be done in parts.
         self.automatic_optimization = False
         self.network = network
-        self.rows, self.val, self.plan = rows, val, plan
+        self.rows, self.plan = rows, plan
         self.part = plan.batch
         self.history: list[Record] = []
         self.best: dict[str, Tensor] | None = None
         counts = np.bincount(rows.labels, minlength=rows.classes)
         balanced = len(rows) / (rows.classes * counts)
         self.register_buffer("class_weights", torch.tensor(balanced, dtype=torch.float32))
-        self._rng = np.random.default_rng([plan.seed, 1])
+        self.rng = np.random.default_rng([plan.seed, 1])
         self._losses: list[float] = []
         self._last: tuple[int, ...] = ()
         self._seen: list[tuple[Tensor, Tensor]] = []
@@ -95,14 +96,6 @@ class _Course(lightning.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam with its usual moments."""
         return torch.optim.Adam(self.network.parameters(), lr=self.plan.learning_rate)
-
-    def train_dataloader(self) -> _Batches:
-        """Batches of the training rows, other ones every epoch."""
-        return _Batches(self.rows, self.plan.batch, self._rng)
-
-    def val_dataloader(self) -> _Batches | list[Any]:
-        """Batches of the validation rows, always the same."""
-        return _Batches(self.val, self.plan.batch, None) if self.val is not None else []
 
     def training_step(self, batch: dict[str, Any], _: int) -> None:
         """One step of Adam, with gradients summed over parts where the memory asks for it."""
@@ -152,7 +145,7 @@ class _Course(lightning.LightningModule):
     def _backward(self, batch: dict[str, Any]) -> float:
         """Gradients of the batch's weighted mean loss, and its value."""
         frames = self.network.standardise(batch["frames"])
-        frames = augmented(frames, batch["lengths"], self.plan.augmentation, self._rng)
+        frames = augmented(frames, batch["lengths"], self.plan.augmentation, self.rng)
         weight = self.class_weights[batch["labels"]]
         total = 0.0
         for start in range(0, len(weight), self.part):

@@ -1,0 +1,190 @@
+"""The probe against plain scikit-learn, and the choice of C against one written out."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from unheard.errors import DataError, UsageError
+from unheard.heads import Examples
+from unheard.heads.probe import Probe
+
+
+def problem(
+    seed: int, n: int = 60, dims: int = 8, classes: int = 3, speakers: int = 6, spread: float = 1.0
+) -> Examples:
+    """Rows of unequal classes, dimensions of very different scale, one of them constant."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(classes, n, p=np.arange(1, classes + 1) / np.arange(1, classes + 1).sum())
+    labels[:classes] = np.arange(classes)
+    X = rng.normal(0, 1, (n, dims)) + spread * rng.normal(0, 1, (classes, dims))[labels]
+    X = X * 10.0 ** rng.integers(-3, 4, dims) + rng.normal(0, 5, dims)
+    X[:, -1] = 0.1
+    groups = np.array([f"s{i}" for i in rng.permutation(np.arange(n) % speakers)])
+    return Examples(list(X.astype(np.float32)), labels.astype(np.int64), groups, classes)
+
+
+def plain(C: float) -> object:
+    model = LogisticRegression(C=C, class_weight="balanced", tol=1e-10, max_iter=100_000)
+    return make_pipeline(StandardScaler(), model)
+
+
+def stacked(rows: Examples) -> np.ndarray:
+    return np.stack(rows.features).astype(np.float64)
+
+
+@pytest.mark.parametrize("C", [1e-4, 1e-2, 1.0, 100.0])
+@pytest.mark.parametrize(
+    ("dims", "classes"), [(8, 3), (200, 4), (60, 3), (61, 3), (8, 2), (200, 2)], ids=lambda v: str(v)
+)
+def test_equals_plain_logistic_regression_on_standardised_rows(dims: int, classes: int, C: float) -> None:
+    # 60 rows: with 61 and 200 dimensions the fit is made in row space.
+    train, test = problem(0, dims=dims, classes=classes), problem(1, dims=dims, classes=classes)
+    ours = Probe(grid=(C,)).fit(train).logits(test.features)
+    reference = plain(C).fit(stacked(train), train.labels).decision_function(stacked(test))
+    if classes == 2:
+        assert_allclose(ours[:, 1] - ours[:, 0], reference, atol=2e-3 * np.abs(reference).max())
+        return
+    centred = ours - ours.mean(axis=1, keepdims=True)
+    assert_allclose(
+        centred, reference - reference.mean(axis=1, keepdims=True), atol=2e-3 * np.abs(reference).max()
+    )
+
+
+def test_chosen_c_is_that_of_pooled_answers_over_grouped_folds() -> None:
+    train = problem(3, n=90, dims=40, spread=0.5)
+    head = Probe().fit(train)
+    X, y = stacked(train), train.labels
+    expected = []
+    for C in head.grid:
+        answers = np.empty_like(y)
+        for inner, held in GroupKFold(5).split(X, groups=train.groups):
+            answers[held] = plain(C).fit(X[inner], y[inner]).predict(X[held])
+        expected.append(balanced_accuracy_score(y, answers))
+    assert_allclose([record["uar"] for record in head.history_], expected, atol=1e-12)
+    assert [record["C"] for record in head.history_] == list(head.grid)
+    assert head.chosen_["C"] == head.grid[int(np.argmax(expected))]
+
+
+def test_a_tie_goes_to_the_smaller_c() -> None:
+    # Far apart: every C answers everything.
+    rows = problem(0, spread=40.0)
+    head = Probe(grid=(10.0, 1.0, 100.0)).fit(rows)
+    assert [record["uar"] for record in head.history_] == [1.0, 1.0, 1.0]
+    assert head.chosen_ == {"C": 1.0}
+
+
+def test_order_of_rows_does_not_matter() -> None:
+    rows, test = problem(0, dims=100), problem(1, dims=100)
+    order = np.random.default_rng(5).permutation(len(rows))
+    shuffled = Examples(
+        [rows.features[i] for i in order], rows.labels[order], rows.groups[order], rows.classes
+    )
+    one, two = Probe().fit(rows), Probe().fit(shuffled)
+    assert one.chosen_ == two.chosen_
+    assert_allclose(one.logits(test.features), two.logits(test.features), atol=1e-3)
+
+
+def test_constant_dimensions_have_no_say() -> None:
+    for dims in (8, 100):
+        head = Probe(grid=(1.0,)).fit(problem(0, dims=dims))
+        assert head.scale_[-1] == 1.0
+        assert_allclose(head.coef_[:, -1], 0, atol=1e-9)
+        assert head.coef_.shape == (3, dims)
+        seen = problem(1, dims=dims)
+        moved = [np.append(row[:-1], np.float32(0.3)) for row in seen.features]
+        assert_allclose(head.logits(moved), head.logits(seen.features), atol=1e-6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000), st.integers(-3, 3), st.floats(-5, 5))
+def test_units_of_the_features_do_not_matter(seed: int, power: int, shift: float) -> None:
+    rows, test = problem(seed, n=40, dims=5), problem(seed + 1, n=10, dims=5)
+    scale = 10.0**power
+    other = Examples(
+        [(row.astype(np.float64) * scale + shift) for row in rows.features],  # type: ignore[misc]
+        rows.labels,
+        rows.groups,
+        rows.classes,
+    )
+    one = Probe(grid=(0.1,)).fit(rows).logits(test.features)
+    two = (
+        Probe(grid=(0.1,))
+        .fit(other)
+        .logits([row.astype(np.float64) * scale + shift for row in test.features])
+    )
+    assert_allclose(one, two, atol=1e-4)
+
+
+def test_statistics_over_frames() -> None:
+    rng = np.random.default_rng(0)
+    clips = [rng.normal(i % 2, 1, (3 + i, 4)).astype(np.float32) for i in range(12)]
+    labels, groups = np.arange(12) % 2, np.array([f"s{i // 4}" for i in range(12)])
+    both = [np.concatenate([c.mean(0, dtype=float), c.std(0, dtype=float)]) for c in clips]
+    for statistics, dims in (("mean", 4), ("mean+sd", 8)):
+        pooled = Probe(grid=(1.0,)).fit(Examples([row[:dims] for row in both], labels, groups, 2))
+        head = Probe(grid=(1.0,), statistics=statistics).fit(Examples(clips, labels, groups, 2))
+        assert_allclose(head.logits(clips), pooled.logits([row[:dims] for row in both]), atol=1e-6)
+    with pytest.raises(UsageError, match="did you mean 'mean'"):
+        Probe(statistics="meen")
+
+
+def test_fewer_groups_give_fewer_folds_and_one_gives_none() -> None:
+    rows = problem(0, speakers=2)
+    assert len(Probe(grid=(0.1, 1.0)).fit(rows).history_) == 2
+    alone = problem(0, speakers=1)
+    with pytest.raises(DataError, match="all 60 rows are of one"):
+        Probe().fit(alone)
+    assert Probe(grid=(0.5,)).fit(alone).chosen_ == {"C": 0.5}
+
+
+def test_a_class_that_one_speaker_alone_has_is_missed_in_the_inner_folds_and_learned_at_the_end() -> None:
+    rows = problem(0, spread=6.0)
+    groups = np.where(rows.labels == 2, "s0", np.where(rows.groups == "s0", "s1", rows.groups))
+    head = Probe().fit(Examples(rows.features, rows.labels, groups, 3))
+    assert max(record["uar"] for record in head.history_) <= 2 / 3 + 1e-12
+    assert (head.logits(rows.features).argmax(axis=1) == rows.labels).mean() > 0.95
+
+
+def test_an_inner_part_of_a_single_class_answers_that_class() -> None:
+    rows = problem(0, classes=2)
+    groups = np.where(rows.labels == 1, "a", "b")
+    head = Probe(grid=(0.1, 1.0)).fit(Examples(rows.features, rows.labels, groups, 2))
+    assert [record["uar"] for record in head.history_] == [0.0, 0.0]
+
+
+def test_threads_do_not_change_what_is_chosen() -> None:
+    rows, test = problem(0, dims=100), problem(1, dims=100)
+    one, two = Probe(threads=1).fit(rows), Probe(threads=2).fit(rows)
+    assert one.chosen_ == two.chosen_
+    assert_allclose(one.logits(test.features), two.logits(test.features), atol=1e-4)
+
+
+def test_the_result_does_not_depend_on_how_c_was_found() -> None:
+    rows, test = problem(0, dims=100), problem(1, dims=100)
+    searched = Probe().fit(rows)
+    direct = Probe(grid=(searched.chosen_["C"],)).fit(rows)
+    assert_array_equal(searched.logits(test.features), direct.logits(test.features))
+
+
+@pytest.mark.slow
+def test_compare_sized_folds_take_less_than_a_minute() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(960) % 8
+    # A decaying spectrum, as such features have it.
+    latent = rng.normal(0, 1, (960, 300)) * 30 / np.arange(1, 301) + rng.normal(0, 1, (8, 300))[labels]
+    X = (latent @ rng.normal(0, 1, (300, 6373)) + rng.normal(0, 1, (960, 6373))).astype(np.float32)
+    rows = Examples(list(X), labels, np.array([f"s{i % 16}" for i in range(960)]), 8)
+    started = time.process_time()
+    Probe().fit(rows)
+    assert time.process_time() - started < 60
