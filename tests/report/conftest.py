@@ -75,12 +75,12 @@ def made_up(
     predicted = predictions(frame, classes)
     by_fold = estimators.folds(predicted)
     fits = [
-        {"fold": f, "seed": run, "chosen": {"epoch": 6}, "temperature": 1.2, "history": _history(rng)}
+        {"fold": f, "seed": run, "chosen": {"epochs": 7}, "temperature": 1.2, "history": _history(rng)}
         for f in range(folds)
         for run in range(seeds)
     ]
     for fold in by_fold:
-        fold |= {"n_train_speakers": 16, "temperature": [1.2] * seeds, "chosen": [{"epoch": 6}] * seeds}
+        fold |= {"n_train_speakers": 16, "temperature": [1.2] * seeds, "chosen": [{"epochs": 7}] * seeds}
     results = {
         "recipe": "made-up",
         "corpus": corpus,

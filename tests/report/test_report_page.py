@@ -339,7 +339,7 @@ def test_what_cannot_be_shown_is_refused(make: Make) -> None:
         html([])
     with pytest.raises(DataError, match="two systems are called 'made-up'"):
         html([system, system])
-    with pytest.raises(DataError, match="hold no metrics.accuracy"):
+    with pytest.raises(DataError, match=r"hold no metrics\.accuracy"):
         html([replace(system, results={**system.results, "metrics": {}})])
     unlabelled = system.predictions.with_columns(
         pl.lit("val", system.predictions.schema["part"]).alias("part")

@@ -35,16 +35,13 @@ def findings(
         found += [Finding("stamp", f"{name}{s}: {meaning(s) or 'see the documentation'}.", grave=True)
                   for s in system.stamps]  # fmt: skip
         found += [Finding("score", name + text) for text in (_score(system), _held_back(system)) if text]
-        found.append(Finding("audit", name + _split(system), grave=certificate_of(system) != "passed"))
+        passed = certificate_of(system) == "passed"
+        if not passed or len(systems) == 1:
+            found.append(Finding("audit", name + _split(system), grave=not passed))
         # Of several systems these stand in their sections alone.
         found += remarks(system) if len(systems) == 1 else []
     found += [Finding("premium", _premium(c)) for c in premiums]
-    for group in groups:
-        where = printable(group.protocol)
-        found += [
-            Finding("comparison", f"On {where}: {printable(' '.join(describe(c).splitlines()[:2]))}")
-            for c in group.pairs
-        ]
+    found += [Finding("comparison", text) for group in groups for text in _compared(group)]
     if len(systems) > 1 and len({s.protocol_hash for s in systems}) > 1:
         found.append(
             Finding("note", "Scores of different protocols stand here side by side and are not compared.")
@@ -184,6 +181,16 @@ def _calibration(system: System) -> str:
         f"ECE {number(system.metric('ece'))}, NLL {number(system.metric('nll'))}, "
         f"Brier {number(system.metric('brier'))} (smaller is better)."
     )
+
+
+def _compared(group: Compared) -> list[str]:
+    """Verdict of each pair; of more than six pairs, their number and the supported ones."""
+    where = f"On {printable(group.protocol)}: "
+    if len(group.pairs) <= 6:
+        return [where + printable(" ".join(describe(c).splitlines()[:2])) for c in group.pairs]
+    shown = [c for c in group.pairs if c.supported]
+    said = [f"{where}{len(shown)} of {len(group.pairs)} differences are supported."]
+    return said + [where + printable(describe(c).splitlines()[0]) for c in shown]
 
 
 def _premium(c: Comparison) -> str:

@@ -120,8 +120,8 @@ def shade(value: float, most: float) -> tuple[tuple[float, float, float], str]:
     t = 0.0 if most <= 0 else min(max(value / most, 0.0), 1.0)
     light, dark = (1.0, 1.0, 1.0), (0.0, 0.27, 0.48)
     r, g, b = (a + (z - a) * t for a, z in zip(light, dark, strict=True))
-    # Above 0.7 white contrasts more than dark ink does.
-    return (r, g, b), "white" if t > 0.7 else INK
+    # Black and white contrast alike here, both by 4.5 to 1.
+    return (r, g, b), "white" if t > 0.715 else "black"
 
 
 def _inline(source: str, name: str, alt: str, width: float, height: float) -> str:

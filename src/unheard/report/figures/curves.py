@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: What stands on the horizontal axis, first match first.
-_STEPS = ("epoch", "C", "step")
+#: What a history runs over, and under which name the head says what it chose. Epochs are counted from 0 in a
+#: history and shown as the number trained, which is what is chosen.
+_STEPS = {"epoch": "epochs", "C": "C"}
 
 
 @dataclass(frozen=True)
@@ -29,23 +30,27 @@ class Curve:
 
 
 def curves(fits: Sequence[Mapping[str, Any]]) -> tuple[str, list[Curve]]:
-    """Read the records of the folds; the name of the steps and one curve a fold and seed that has a history."""
+    """Read the records of the folds: the name of the steps, and one curve a fold and seed with a history.
+
+    Folds whose history runs over something else than the first one's are left out.
+    """
     found = []
     name = ""
     for fit in fits:
         rows = [row for row in fit.get("history") or () if isinstance(row, Mapping)]
         step = next((s for s in _STEPS if rows and all(_plain(row.get(s)) for row in rows)), None)
-        if step is None or (name and step != name):
+        if step is None or (name and _STEPS[step] != name):
             continue
-        name = step
+        name = _STEPS[step]
+        ahead = 1 if step == "epoch" else 0
         quantities = [k for k in rows[0] if k != step and all(_plain(row.get(k)) for row in rows)]
         values = {k: tuple(float(row[k]) for row in rows) for k in quantities}
-        chosen = (fit.get("chosen") or {}).get(step)
+        chosen = (fit.get("chosen") or {}).get(name)
         found.append(
             Curve(
                 int(fit.get("fold", 0)),
                 int(fit.get("seed", 0)),
-                tuple(float(row[step]) for row in rows),
+                tuple(float(row[step]) + ahead for row in rows),
                 values,
                 None if chosen is None or not _plain(chosen) else float(chosen),
             )
@@ -85,7 +90,7 @@ def curves_chart(name: str, step: str, found: list[Curve]) -> Chart | None:
         (
             "fold",
             "seed",
-            f"{step}s seen" if step == "epoch" else f"values of {step}",
+            "epochs trained" if step == "epochs" else f"values of {step}",
             "chosen",
             f"{last} at the chosen",
         ),
