@@ -11,6 +11,7 @@ import pytest
 
 from unheard.corpora.table import utterances
 from unheard.metrics import estimators
+from unheard.metrics.speakers import variance_split
 from unheard.predictions.table import predictions
 from unheard.report.system import System
 
@@ -94,7 +95,8 @@ def made_up(
         "n_speakers": speakers if known else 0,
         "metrics": estimators.estimate(predicted, draws=DRAWS),
         "folds": by_fold,
-        "groups": estimators.per_gender(predicted, draws=DRAWS),
+        "groups": {"gender": estimators.per_gender(predicted, draws=DRAWS)},
+        "variance": variance_split(predicted),
         "baselines": {
             "chance": {"accuracy": 1 / k, "uar": 1 / k},
             "majority": {"accuracy": {"pooled": 0.133}, "uar": {"pooled": 1 / k}},

@@ -38,9 +38,9 @@ def test_the_first_sentence_holds_score_interval_chance_and_majority(system: Sys
 
 
 def test_women_and_men_are_those_of_the_results(system: System) -> None:
-    gap = system.results["groups"]["difference"]["accuracy"]
+    gap = system.results["groups"]["gender"]["difference"]["accuracy"]
     text = next(f.text for f in said([system]) if f.kind == "gender").replace("\u00a0", " ")
-    women = 100 * system.results["groups"]["female"]["accuracy"]["pooled"]
+    women = 100 * system.results["groups"]["gender"]["female"]["accuracy"]["pooled"]
     assert text.startswith(f"Women {women:.1f} %, men ")
     assert f"{100 * gap['pooled']:+.1f} points" in text
     assert ("which excludes 0" in text) == (gap["low"] > 0 or gap["high"] < 0)
@@ -91,6 +91,12 @@ def test_the_part_looked_at_least_is_told(system: System) -> None:
     held = {"speakers": ["17", "18"], "metrics": {"accuracy": {"pooled": 0.4321, "low": 0.4, "high": 0.47}}}
     texts = [f.text for f in said([with_results(system, held_back=held)]) if f.kind == "score"]
     assert "On the 2 speakers" in texts[1] and "43.2\u00a0% [40.0, 47.0]" in texts[1]
+
+
+def test_where_scores_vary_is_told_in_points(system: System) -> None:
+    parts = {"speaker": 0.0064, "fold": 0.0, "seed": None, "residual": 0.01}
+    texts = [f.text for f in said([with_results(system, variance=parts)]) if f.kind == "spread"]
+    assert texts == ["Standard deviation of accuracy, in points: 8.0 between speakers and 0.0 between folds."]
 
 
 def test_baselines_are_read_in_every_form(system: System) -> None:

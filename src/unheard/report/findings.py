@@ -154,7 +154,7 @@ def _held_back(system: System) -> str | None:
 
 
 def _gender(system: System) -> str | None:
-    groups = system.results.get("groups") or {}
+    groups = (system.results.get("groups") or {}).get("gender") or {}
     gap = (groups.get("difference") or {}).get("accuracy")
     if not gap or gap.get("pooled") is None:
         return None

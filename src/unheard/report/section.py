@@ -60,7 +60,7 @@ def section(anchor: str, system: System) -> Section:
         certificate=certificate_of(system),
         certificate_rows=_certificate(system),
         scores=_scores(system),
-        remarks=[remark.text for remark in remarks(system)],
+        remarks=[remark.text for remark in remarks(system) if remark.kind != "probabilities"],
         charts=_charts(anchor, system),
         worst_columns=worst_columns,
         worst=worst,
