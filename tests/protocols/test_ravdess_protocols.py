@@ -52,7 +52,9 @@ def actors(ids: tuple[str, ...]) -> set[int]:
     return {int(i[-2:]) for i in ids}
 
 
-@pytest.mark.parametrize(("name", "k"), [("balanced6", 6), ("article6", 6), ("loso24", 24), ("aus5", 5), ("random6", 6)])
+@pytest.mark.parametrize(
+    ("name", "k"), [("balanced6", 6), ("article6", 6), ("loso24", 24), ("aus5", 5), ("random6", 6)]
+)
 def test_every_speech_clip_is_tested_once_and_no_song(table: pl.DataFrame, name: str, k: int) -> None:
     made = protocols.make(f"ravdess-{name}", table)
     assert len(made.folds) == k
@@ -118,5 +120,7 @@ def test_a_missing_actor_is_said(table: pl.DataFrame) -> None:
 
 def test_hashes_stay(table: pl.DataFrame) -> None:
     """Stored results name these hashes: a change of folds must be a new protocol."""
-    hashes = {name: protocols.make(f"ravdess-{name}", table).hash[:12] for name in ("balanced6", "article6", "aus5")}
+    hashes = {
+        name: protocols.make(f"ravdess-{name}", table).hash[:12] for name in ("balanced6", "article6", "aus5")
+    }
     assert hashes == {"balanced6": "b6b2d50a3fb7", "article6": "7f33780fde26", "aus5": "ac350fd58db4"}

@@ -9,9 +9,9 @@ import polars as pl
 from unheard import features
 from unheard.corpora.table import table_digest
 from unheard.experiment.recipe import Recipe
-from unheard.features.cache import Cache
+from unheard.features.cache import default_cache
 from unheard.features.extract import ClipRef, Extracted, extract
-from unheard.files import cache_folder, digest, file_digest
+from unheard.files import digest, file_digest
 
 Progress = Callable[[str, int, int], None]
 
@@ -23,12 +23,7 @@ def read_features(
     spec = features.build(recipe.features)
     clips = [ClipRef(*row) for row in table.select("id", "path", "start", "end").iter_rows()]
     report = None if progress is None else lambda done, total: progress("features", done, total)
-    return extract(clips, spec, cache=open_cache(), jobs=jobs, progress=report)
-
-
-def open_cache() -> Cache:
-    """Return the feature cache in the cache folder."""
-    return Cache(cache_folder() / "features")
+    return extract(clips, spec, cache=default_cache(), jobs=jobs, progress=report)
 
 
 def data_digest(table: pl.DataFrame) -> str:

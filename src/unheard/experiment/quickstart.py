@@ -48,14 +48,15 @@ def quickstart(
     """
     folder = Path(out)
     corpus = folder / "corpus"
-    if corpus.exists() and not (force and (corpus / MARKER).is_file()):
+    if folder.exists() and not force:
         raise UsageError(f"{folder} exists; choose another --out, or give --force to start again there")
 
     def clips(done: int, total: int) -> None:
         if progress is not None:
             progress("clips", done, total)
 
-    write(corpus, speakers=SPEAKERS, force=force, progress=clips)
+    if not (corpus / MARKER).is_file():
+        write(corpus, speakers=SPEAKERS, progress=clips)
     table = corpora.read("synthetic", corpus)
     recipe = load_recipe("functionals")
     runs = {}

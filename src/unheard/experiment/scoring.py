@@ -10,6 +10,7 @@ import polars as pl
 
 from unheard.corpora.table import classes, corpus_of
 from unheard.metrics import estimators
+from unheard.metrics.rows import marks
 from unheard.metrics.speakers import variance_split
 from unheard.predictions.table import predictions
 from unheard.protocols.fold import Protocol
@@ -80,9 +81,7 @@ def results(
 
 def stamps(test: pl.DataFrame, protocol: Protocol) -> list[str]:
     """Marks that stand wherever the score is shown."""
-    due = list(protocol.stamps)
-    if test["speaker"].drop_nulls().n_unique() < 10 and "UNVERIFIED" not in due:
-        due.append("FEW SPEAKERS")
+    due = list(dict.fromkeys((*protocol.stamps, *marks(test["speaker"]))))
     if test["corpus"][0] == "synthetic":
         due.append("SYNTHETIC")
     return due

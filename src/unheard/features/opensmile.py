@@ -1,0 +1,66 @@
+"""eGeMAPS and ComParE through openSMILE, whose licence allows non-commercial use only (the extra ``lld``).
+
+- ``egemaps``: eGeMAPSv02, 88 functionals (Eyben et al., IEEE Trans. Affective Computing 7(2), 2016).
+- ``compare``: ComParE_2016, 6,373 functionals (Schuller et al., Interspeech 2016; Weninger et al. 2013).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard.audio.decode import RATE
+from unheard.errors import need, unknown
+
+SETS = {"egemaps": "eGeMAPSv02", "compare": "ComParE_2016"}
+#: openSMILE's longest windows (60 ms, with deltas over several) give nothing for shorter clips.
+SHORTEST = RATE // 2
+
+
+@dataclass(frozen=True)
+class OpenSmile:
+    """Functionals of one openSMILE feature set.
+
+    Parameters
+    ----------
+    set
+        ``egemaps`` or ``compare``.
+    """
+
+    set: str = "egemaps"
+
+    def __post_init__(self) -> None:
+        if self.set not in SETS:
+            raise unknown("openSMILE feature set", self.set, SETS)
+
+    @property
+    def version(self) -> str:
+        """Version of openSMILE: another one may give other numbers."""
+        return str(need("opensmile", "lld").__version__)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the dimensions, openSMILE's own."""
+        return tuple(_smile(self.set).feature_names)
+
+    def compute(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (dims,) of a waveform (n,) at 16 kHz; clips below 0.5 s are padded with zeros at the end."""
+        padded = np.pad(wave, (0, max(0, SHORTEST - len(wave))))
+        values = _smile(self.set).process_signal(padded, RATE).to_numpy(dtype=np.float32)[0]
+        # A functional of voiced frames has no value where nothing is voiced.
+        return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+@cache
+def _smile(name: str) -> Any:
+    """One extractor a process: making it costs more than using it."""
+    opensmile = need("opensmile", "lld")
+    return opensmile.Smile(
+        feature_set=getattr(opensmile.FeatureSet, SETS[name]),
+        feature_level=opensmile.FeatureLevel.Functionals,
+        num_workers=1,
+    )
