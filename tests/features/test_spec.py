@@ -1,0 +1,126 @@
+"""Features by name: settings are whole, make the same spec again, and decide its digest."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from unheard.audio.trim import trim
+from unheard.errors import UsageError
+from unheard.features import build, settings, spec_hash
+from unheard.features.logmel import LogMel
+from unheard.features.spec import SPECS, Trimmed
+
+NAMES = [name for name in SPECS if name != "precomputed"]
+
+
+def wave() -> np.ndarray:
+    noise = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * np.float32(0.1)
+    noise[:4000] *= np.float32(1e-4)
+    noise[12_000:] *= np.float32(1e-4)
+    return noise
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_settings_are_plain_whole_and_make_the_same_spec(name: str) -> None:
+    for trimmed in (None, 40):
+        spec = build({"name": name, "trim": trimmed})
+        full = settings(spec)
+        assert json.loads(json.dumps(full)) == full
+        assert full["name"] == name
+        assert full["trim"] == trimmed
+        assert build(full) == spec
+        assert spec_hash(build(full)) == spec_hash(spec)
+        inner = spec.spec if isinstance(spec, Trimmed) else spec
+        known = {field.name for field in dataclasses.fields(inner)}  # type: ignore[arg-type]
+        assert set(full) - {"name", "trim"} <= known
+
+
+def test_every_difference_makes_another_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    variants: list[dict[str, Any]] = [
+        {"name": "logmel"}, {"name": "logmel", "trim": 30}, {"name": "logmel", "trim": 40},
+        {"name": "logmel", "bands": 40}, {"name": "logmel", "log": "decibel"}, {"name": "mfbf0"},
+        {"name": "mfbf0", "bands": 80}, {"name": "egemaps"}, {"name": "compare"}, {"name": "functionals"},
+    ]  # fmt: skip
+    hashes = [spec_hash(build(variant)) for variant in variants]
+    assert len(set(hashes)) == len(variants)
+    assert spec_hash(build({"name": "logmel", "bands": 80, "trim": None})) == hashes[0]
+    assert spec_hash(build({"name": "logmel", "trim": 40.0})) == hashes[2]
+    monkeypatch.setattr(LogMel, "version", 99)
+    assert spec_hash(build({"name": "logmel"})) != hashes[0]
+
+
+@pytest.mark.parametrize("name", ["logmel", "mfbf0", "functionals"])
+def test_trimming_comes_first(name: str) -> None:
+    plain, cut = build({"name": name}), build({"name": name, "trim": 40})
+    assert cut.names == plain.names
+    assert cut.version == plain.version
+    np.testing.assert_array_equal(cut.compute(wave()), plain.compute(trim(wave(), 40)))
+    assert cut.compute(wave()).shape[-1] == len(cut.names)
+    assert not np.array_equal(cut.compute(wave()), plain.compute(wave()))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "features need a name; choose from: logmel"),
+        ({"name": "logmels"}, "unknown features 'logmels'; did you mean 'logmel'"),
+        ({"name": 3}, "unknown features '3'"),
+        ({"name": "logmel", "band": 40}, "unknown key of the features 'logmel' 'band'; did you mean 'bands'"),
+        ({"name": "logmel", "trimm": 40}, "did you mean 'trim'"),
+        ({"name": "logmel", "version": 2}, "unknown key"),
+        ({"name": "logmel", "bands": "80"}, "bands is '80', expected int"),
+        ({"name": "logmel", "bands": True}, "bands is True, expected int"),
+        ({"name": "logmel", "bands": 80.5}, "bands is 80.5, expected int"),
+        ({"name": "logmel", "log": None}, "log is None, expected str"),
+        ({"name": "logmel", "bands": 0}, "bands: 0"),
+        ({"name": "logmel", "trim": -3}, "-3 is not a number of decibels above 0"),
+        ({"name": "logmel", "trim": "40"}, "'40' is not a number of decibels"),
+        ({"name": "precomputed"}, "path"),
+        ({"name": "precomputed", "path": 3}, "path is 3, expected str"),
+        ({"name": "egemaps", "set": "compare"}, "unknown key"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        build(given)
+    assert message in str(caught.value)
+
+
+def test_whole_numbers_are_floats_where_floats_are_meant() -> None:
+    assert settings(build({"name": "logmel", "low": 20})) == settings(build({"name": "logmel", "low": 20.0}))
+    assert spec_hash(build({"name": "logmel", "low": 20})) == spec_hash(
+        build({"name": "logmel", "low": 20.0})
+    )
+
+
+def test_a_spec_of_nobody_is_refused() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Own:
+        version = 1
+
+    with pytest.raises(UsageError, match="unknown spec"):
+        settings(Own())  # type: ignore[arg-type]
+
+
+PREDICTS = """
+import sys
+import numpy as np
+from unheard import features
+from unheard.audio.decode import from_samples
+clip = from_samples(np.random.default_rng(0).uniform(-.5, .5, 48_000), 48_000)
+assert len(features.build({"name": "mfbf0", "trim": 40}).compute(clip.wave))
+heavy = {"polars", "scipy", "sklearn", "torch", "pydantic", "yaml", "matplotlib", "onnx", "opensmile", "pandas"}
+print(sorted(heavy & set(sys.modules)))
+"""
+
+
+def test_prediction_needs_the_core_alone() -> None:
+    done = subprocess.run([sys.executable, "-c", PREDICTS], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
