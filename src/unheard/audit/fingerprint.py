@@ -1,0 +1,196 @@
+"""What a recording sounds like, in a few kilobytes: for finding it again under another name, rate or format.
+
+Conventions: waves are (n,) float32 at 16 kHz; a frame is 10 ms. Two parts, for two questions:
+
+- *landmarks* answer "which pairs are worth a look": local peaks of a log spectrogram (64 bands, 300-3,400 Hz),
+  hashed in pairs with the time between them (Wang 2003, "An industrial-strength audio search algorithm").
+  They need no alignment and go into an inverted index (see ``matching.py``);
+- the *band wave* answers "is it one recording": the signal itself between 300 and 1,800 Hz at 4 kHz, its loudness
+  levelled. Copies agree in phase, which two takes of one sentence by one person never do; :func:`similarity` is the
+  largest normalised cross-correlation over all alignments. Gain, polarity, codecs, rates and shifts leave it high.
+
+The threshold is derived by ``benchmarks/fingerprint.py`` from takes of RAVDESS.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+#: Pairs at least this similar are one recording. Same-sentence takes of one RAVDESS actor stay below it, copies above.
+THRESHOLD = 0.6
+#: Seconds of a recording that its fingerprint covers; the exact hash covers all of it.
+LONGEST = 600.0
+
+RATE = 16_000
+HOP = 160
+WINDOW = 1024
+BANDS = 64
+LOWEST, HIGHEST = 300.0, 3400.0
+PEAK_REACH = (4, 3)  # a peak is the largest value within so many frames and bands on each side
+PEAK_RANGE = 30.0  # dB below the loudest point of the spectrogram in which peaks count
+FLOOR = 45.0  # dB below the loudest point: what is weaker is noise of a codec
+FAN = 5  # each peak is paired with so many that follow
+REACH = 50  # frames between the two peaks of a pair, at most
+WAVE_RATE = 4_000
+WAVE_BAND = (250.0, 350.0, 1700.0, 1900.0)  # Hz: raised-cosine edges of the band wave
+LEVEL_WINDOW = 100  # samples of the band wave, 25 ms, over which loudness is measured
+LEVEL_RANGE = 20.0  # dB below the loudest from which quiet parts are left quiet
+MEETING = 0.4  # share of each one's energy that must meet the other: pieces of one programme overlap by less than half
+SILENCE = 1e-6  # RMS, 30 dB below the last bit of 16-bit audio
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Landmarks and band wave of one recording.
+
+    Attributes
+    ----------
+    hashes
+        (k,) int64: two bands and the frames between them.
+    times
+        (k,) int64: frame of the first peak of each pair.
+    wave
+        (m,) int8: the band wave at 4 kHz, levelled, its largest magnitude at 127.
+    """
+
+    hashes: Array
+    times: Array
+    wave: Array
+
+
+def exact_hash(wave: Array) -> str:
+    """SHA-256 of the wave as 16-bit little-endian PCM: equal decoded audio, equal hash."""
+    pcm = np.rint(np.clip(wave, -1.0, 1.0) * 32767.0).astype("<i2")
+    return hashlib.sha256(pcm.tobytes()).hexdigest()
+
+
+def fingerprint(wave: Array) -> Fingerprint:
+    """Return the fingerprint of a wave, (n,) float32 at 16 kHz, of any length."""
+    wave = np.asarray(wave, dtype=np.float32)[: int(LONGEST * RATE)]
+    hashes, times = _landmarks(_log_spectrogram(wave))
+    return Fingerprint(hashes, times, _band_wave(wave))
+
+
+def similarity(a: Fingerprint, b: Fingerprint) -> float:
+    """Largest magnitude of the normalised cross-correlation of two band waves, in [0, 1].
+
+    Every alignment counts in which at least ``MEETING`` of each one's energy meets the other recording; energies are
+    taken over what meets, so padded or cut ends cost little.
+    """
+    x, y = a.wave.astype(np.float32), b.wave.astype(np.float32)
+    if not (x.any() and y.any()):
+        return 0.0
+    size = _fast_length(len(x) + len(y))
+    cross = np.fft.rfft(x, size) * np.conj(np.fft.rfft(y, size))
+    # Twice the rate, since a shift by half a sample at 4 kHz would already cost up to a tenth.
+    products = 2.0 * np.abs(np.fft.irfft(cross, 2 * size))
+    lags = np.arange(1 - len(y), len(x))
+    before = np.maximum(products[(2 * lags - 1) % (2 * size)], products[(2 * lags + 1) % (2 * size)])
+    products = np.maximum(products[(2 * lags) % (2 * size)], before)
+    energy_x, energy_y = _running_energy(x), _running_energy(y)
+    begin, end = np.maximum(lags, 0), np.minimum(lags + len(y), len(x))
+    met_x = energy_x[end] - energy_x[begin]
+    met_y = energy_y[end - lags] - energy_y[begin - lags]
+    enough = (met_x >= MEETING * energy_x[-1]) & (met_y >= MEETING * energy_y[-1])
+    if not enough.any():
+        return 0.0
+    return float(min(1.0, np.max(products[enough] / np.sqrt(met_x[enough] * met_y[enough]))))
+
+
+def _log_spectrogram(wave: Array) -> Array:
+    """Return (frames, bands) natural log power, floored; equal up to a constant for any gain."""
+    padded = np.concatenate([wave, np.zeros(max(0, WINDOW - len(wave)), np.float32)])
+    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
+    blocks = [_band_power(frames[i : i + 4096]) for i in range(0, len(frames), 4096)]
+    power = np.concatenate(blocks)
+    loudest = float(power.max())
+    if loudest <= 0.0:
+        return np.zeros_like(power)
+    return np.log(power / loudest + 10.0 ** (-FLOOR / 10.0))
+
+
+def _band_power(frames: Array) -> Array:
+    """Power in bands of equal width on a log scale, with fractional bins at their edges."""
+    spectrum = np.fft.rfft(frames * np.hanning(WINDOW).astype(np.float32), axis=1)
+    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float64)
+    cumulated = np.concatenate([np.zeros((len(power), 1)), np.cumsum(power, axis=1)], axis=1)
+    edges = np.geomspace(LOWEST, HIGHEST, BANDS + 1) * WINDOW / RATE
+    whole = edges.astype(int)
+    below, above = cumulated[:, whole], cumulated[:, whole + 1]
+    return np.diff(below + (edges - whole) * (above - below), axis=1)
+
+
+def _landmarks(spectrogram: Array) -> tuple[Array, Array]:
+    """Hashes of peak pairs and the frames at which they begin."""
+    loud = spectrogram > -PEAK_RANGE / 10.0 * np.log(10.0)
+    time, band = np.nonzero(loud & (spectrogram == _largest_around(spectrogram)))
+    hashes, times = [], []
+    for step in range(1, FAN + 1):
+        gap = time[step:] - time[:-step]
+        near = gap <= REACH
+        hashes.append((((band[:-step] * BANDS + band[step:]) * (REACH + 1)) + gap)[near])
+        times.append(time[:-step][near])
+    return np.concatenate(hashes), np.concatenate(times)
+
+
+def _largest_around(values: Array) -> Array:
+    """Largest value in the rectangle of ``PEAK_REACH`` around each point."""
+    for axis, reach in enumerate(PEAK_REACH):
+        width = [(reach, reach) if a == axis else (0, 0) for a in (0, 1)]
+        padded = np.pad(values, width, constant_values=-np.inf)
+        values = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=axis).max(axis=-1)
+    return values
+
+
+def _band_wave(wave: Array) -> Array:
+    """Cut a band out of the spectrum of the whole wave, back at a quarter of the rate, and level its loudness.
+
+    Without the levelling, one click of a mouse that ends two recordings makes them equal.
+    """
+    factor, length = RATE // WAVE_RATE, -(-len(wave) // (RATE // WAVE_RATE))
+    size = factor * _fast_length(length + 64)  # some room, since a spectrum wraps around
+    spectrum = np.fft.rfft(wave, size)[: size // factor // 2 + 1]
+    frequency = np.arange(len(spectrum)) * RATE / size
+    rise, full, fall, end = WAVE_BAND
+    low = np.clip((frequency - rise) / (full - rise), 0.0, 1.0)
+    high = np.clip((end - frequency) / (end - fall), 0.0, 1.0)
+    gain = np.sin(0.5 * np.pi * np.minimum(low, high)) ** 2
+    band = np.fft.irfft(spectrum * gain, size // factor)[:length]
+    loudness = _local_rms(band)
+    loudest = float(loudness.max(initial=0.0))
+    if loudest < SILENCE:
+        return np.zeros(length, np.int8)
+    level = band / (loudness + loudest * 10.0 ** (-LEVEL_RANGE / 20.0))
+    return np.rint(level / np.abs(level).max() * 127.0).astype(np.int8)
+
+
+def _local_rms(wave: Array) -> Array:
+    """RMS in the window of ``LEVEL_WINDOW`` samples around each sample."""
+    energy = _running_energy(wave)
+    here = np.arange(len(wave))
+    begin, end = np.maximum(here - LEVEL_WINDOW // 2, 0), np.minimum(here + LEVEL_WINDOW // 2, len(wave))
+    return np.sqrt(np.maximum(energy[end] - energy[begin], 0.0) / np.maximum(end - begin, 1))
+
+
+def _running_energy(wave: Array) -> Array:
+    return np.concatenate([[0.0], np.cumsum(wave.astype(np.float64) ** 2)])
+
+
+def _fast_length(least: int) -> int:
+    """Smallest even product of 2, 3 and 5 from ``least`` on, for which transforms are fast."""
+    best = 1 << max(1, int(np.ceil(np.log2(max(least, 2)))))
+    for three in (1, 3, 9, 27):
+        for five in (1, 5, 25):
+            odd = three * five
+            power = max(1, int(np.ceil(np.log2(max(least, 2) / odd)))) if odd < least else 1
+            candidate = odd << power
+            if least <= candidate < best:
+                best = candidate
+    return best

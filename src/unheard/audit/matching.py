@@ -1,0 +1,117 @@
+"""Find the near-duplicates among many fingerprints without comparing every pair.
+
+An inverted index of landmarks (``fingerprint.py``) gives candidates: pairs whose landmarks agree at one and the same
+shift. Only these are aligned and compared. Work grows with the number of landmarks that two clips share by chance
+(about one a pair of clips), so 5,000 clips take seconds; memory grows with the number of clips alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from unheard.audit.fingerprint import THRESHOLD, Fingerprint, similarity
+
+#: Landmarks that must agree at one shift, at least, and as a share of the smaller number of landmarks.
+#: Copies through the codecs of ``benchmarks/fingerprint.py`` share a fifth or more.
+LEAST_VOTES, LEAST_SHARE = 4, 0.05
+BLOCK = 64  # clips looked up at once
+EVENTS = 4_000_000  # landmark pairs held in memory at once, about 200 MB
+
+Array = npt.NDArray[Any]
+
+
+class Match(NamedTuple):
+    """Positions of two clips, first below second, and how alike they are."""
+
+    first: int
+    second: int
+    similarity: float
+
+
+def near_duplicates(
+    prints: Sequence[Fingerprint],
+    *,
+    threshold: float = THRESHOLD,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Match]:
+    """Return all pairs at least ``threshold`` alike, sorted by position; equal recordings are among them."""
+    pairs = candidates(prints)
+    found = []
+    for done, (first, second) in enumerate(pairs, start=1):
+        alike = similarity(prints[first], prints[second])
+        if alike >= threshold:
+            found.append(Match(first, second, alike))
+        if progress is not None:
+            progress(done, len(pairs))
+    return found
+
+
+def candidates(prints: Sequence[Fingerprint]) -> list[tuple[int, int]]:
+    """Return sorted pairs of positions whose landmarks agree at one shift often enough to be worth aligning."""
+    sizes = np.array([len(p.hashes) for p in prints], dtype=np.int64)
+    if len(prints) < 2 or not sizes.any():
+        return []
+    hashes, times = (np.concatenate([getattr(p, name) for p in prints]) for name in ("hashes", "times"))
+    clips = np.repeat(np.arange(len(prints)), sizes)
+    order = np.argsort(hashes, kind="stable")
+    index = (hashes[order], clips[order], times[order])
+    least = np.maximum(LEAST_VOTES, LEAST_SHARE * sizes)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    found = []
+    for first, last in _blocks(hashes, index[0], starts):
+        piece = slice(starts[first], starts[last])
+        pairs, votes = _votes(hashes[piece], clips[piece], times[piece], index, len(prints))
+        a, b = pairs // len(prints), pairs % len(prints)
+        enough = votes >= np.minimum(least[a], least[b])
+        found += list(zip(a[enough].tolist(), b[enough].tolist(), strict=True))
+    return sorted(found)
+
+
+def shared_landmarks(a: Fingerprint, b: Fingerprint) -> int:
+    """Landmarks that agree at one shift, the best one."""
+    order = np.argsort(b.hashes, kind="stable")
+    index = (b.hashes[order], np.ones(len(order), np.int64), b.times[order])
+    return int(_votes(a.hashes, np.zeros(len(a.hashes), np.int64), a.times, index, 2)[1].max(initial=0))
+
+
+def _blocks(hashes: Array, index: Array, starts: Array) -> list[tuple[int, int]]:
+    """Cut the clips into runs of at most ``BLOCK``, shorter where many landmarks are common ones."""
+    hits = np.searchsorted(index, hashes, "right") - np.searchsorted(index, hashes, "left")
+    total = np.concatenate([[0], np.cumsum(hits)])[starts]  # landmark pairs up to each clip
+    blocks, first = [], 0
+    while first < len(starts) - 1:
+        last = int(np.searchsorted(total, total[first] + EVENTS, "right")) - 1
+        last = min(max(last, first + 1), first + BLOCK, len(starts) - 1)
+        blocks.append((first, last))
+        first = last
+    return blocks
+
+
+def _votes(
+    hashes: Array, clips: Array, times: Array, index: tuple[Array, Array, Array], count: int
+) -> tuple[Array, Array]:
+    """Pairs (first · count + second) with a common landmark, and the most that agree within two frames of shift."""
+    all_hashes, all_clips, all_times = index
+    left, right = (np.searchsorted(all_hashes, hashes, side) for side in ("left", "right"))
+    hits = right - left
+    query = np.repeat(np.arange(len(hashes)), hits)
+    # Positions left[q], left[q] + 1, …, right[q] - 1 for every landmark q, in one line.
+    there = np.arange(len(query)) - np.repeat(np.cumsum(hits) - hits, hits) + np.repeat(left, hits)
+    later = all_clips[there] > clips[query]
+    query, there = query[later], there[later]
+    pair = clips[query] * count + all_clips[there]
+    shift = times[query] - all_times[there]
+    if not len(pair):
+        return pair, pair
+    low, span = int(shift.min()), int(shift.max() - shift.min()) // 2 + 2
+    best: dict[str, Array] = {}
+    for phase in (0, 1):  # two frames a bin, the bins overlapping by one
+        keys, votes = np.unique(pair * span + (shift - low + phase) // 2, return_counts=True)
+        owner = keys // span
+        begin = np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]]))
+        best[f"pairs{phase}"], best[f"votes{phase}"] = owner[begin], np.maximum.reduceat(votes, begin)
+    return best["pairs0"], np.maximum(best["votes0"], best["votes1"])
