@@ -30,6 +30,7 @@ LICENCE = "CC0-1.0"
 LABELS = ravdess.LABELS
 LANGUAGES = ("en",)
 MARKER = "synthetic.json"
+UNFINISHED = "synthetic.unfinished.json"  # the same while clips are being written
 VERSION = 1  # of the synthesiser: equal parameters and versions give equal clips
 
 Progress = Callable[[int, int], None]
@@ -57,7 +58,7 @@ def write(
     Parameters
     ----------
     folder
-        A new or empty folder.
+        A new or empty folder, or one in which writing the same corpus was interrupted.
     speakers, takes, intensities, sentences
         What to write: actors 1 to ``speakers`` (at most 99), one or two takes, ``normal`` and ``strong`` (neutral
         has no strong), sentences ``01`` and ``02``.
@@ -88,9 +89,12 @@ def write(
             raise UsageError(f"{name} is {strength}, expected a strength of 0 or more (1 is the usual one)")
     if not 8_000 <= rate <= 192_000:
         raise UsageError(f"rate is {rate} Hz, expected 8000 to 192000")
+    made = {
+        "corpus": NAME, "version": VERSION, "speakers": speakers, "takes": takes, "intensities": list(intensities),
+        "sentences": list(sentences), "seed": seed, **strengths, "rate": rate,
+    }  # fmt: skip
     target = Path(folder)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(f"{target} is not an empty folder; choose another one")
+    _begin(target, made)
     people: dict[int, Person] = {}
     for done, (actor, stem) in enumerate(names, start=1):
         if actor not in people:
@@ -102,15 +106,7 @@ def write(
         soundfile.write(str(target / f"Actor_{actor:02d}" / f"{stem}.wav"), wave, rate, subtype="PCM_16")
         if progress is not None:
             progress(done, len(names))
-    made = {
-        "speakers": speakers,
-        "takes": takes,
-        "intensities": list(intensities),
-        "sentences": list(sentences),
-    }
-    write_json(
-        target / MARKER, {"corpus": NAME, "version": VERSION, **made, "seed": seed, **strengths, "rate": rate}
-    )
+    (target / UNFINISHED).replace(target / MARKER)
     return target
 
 
@@ -132,6 +128,21 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
     if corpus != NAME:
         raise DataError(f"{marker}: corpus is {corpus!r}, expected {NAME!r}")
     return clips(root, _fields)
+
+
+def _begin(target: Path, made: dict[str, Any]) -> None:
+    """Take a new or empty folder, or one in which writing the very same corpus was interrupted."""
+    empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
+    if not (empty or _says(target / UNFINISHED, made)):
+        raise UsageError(f"{target} is not an empty folder; choose another one")
+    write_json(target / UNFINISHED, made)
+
+
+def _says(marker: Path, made: dict[str, Any]) -> bool:
+    try:
+        return bool(json.loads(marker.read_bytes()) == made)
+    except (OSError, ValueError):
+        return False
 
 
 def _fields(path: Path) -> dict[str, Any] | str:

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from unheard.corpora import read, survey
+from unheard.corpora.table import classes
+from unheard.errors import DataError
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "trees"))
+from miniature import tone
+
+
+def csv(folder, text, name="t.csv"):
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+def test_near_obvious_columns_and_relative_paths(tmp_path):
+    tone(tmp_path / "clips" / "a.wav")
+    tone(tmp_path / "clips" / "b.flac", seconds=0.4)
+    path = csv(
+        tmp_path,
+        "\ufefffilename;emotion;speaker_id;sex;arousal;license;note\r\n"
+        "clips/a.wav;sad; 07 ;F;0.25;CC0-1.0;x\r\n"
+        f"{tmp_path}/clips/b.flac;joy;08;male;;;y\r\n",
+    )
+    table, left = survey("generic", path)
+    assert table["id"].to_list() == ["a", "b"]
+    assert table["path"].to_list() == [str(tmp_path / "clips" / "a.wav"), str(tmp_path / "clips" / "b.flac")]
+    assert table["speaker"].to_list() == ["07", "08"]
+    assert table["gender"].to_list() == ["female", "male"]
+    assert table["activation"].to_list() == [0.25, None]
+    assert table["licence"].to_list() == ["CC0-1.0", None]
+    assert table["duration"].to_list() == pytest.approx([0.2, 0.4])
+    assert classes(table) == ("joy", "sad")
+    assert [item.reason for item in left] == ["columns that are not used: note"]
+
+
+def test_our_own_name_of_a_column_wins(tmp_path):
+    path = csv(tmp_path, "path,label,emotion\na.wav,x,y\n")
+    table, left = survey("generic", path)
+    assert table["label"].to_list() == ["x"]
+    assert "emotion" in left[0].reason
+
+
+def test_base_names_are_ids_where_they_are_unique(tmp_path):
+    path = csv(tmp_path, "path,label\nx/a.wav,1\ny/a.wav,2\ny/b.wav,3\n")
+    assert sorted(read("generic", path)["id"]) == ["b", "x/a", "y/a"]
+
+
+def test_missing_files_stay_with_unknown_duration(tmp_path):
+    table = read("generic", csv(tmp_path, "path,label\nabsent.wav,sad\n"))
+    assert table["duration"].to_list() == [None]
+
+
+def test_pieces_of_one_file(tmp_path):
+    tone(tmp_path / "long.wav", seconds=2.0)
+    path = csv(
+        tmp_path, "id,path,label,start,end\np,long.wav,sad,0,0.5\nq,long.wav,joy,0.5,\nr,long.wav,joy,,0.25\n"
+    )
+    assert read("generic", path)["duration"].to_list() == pytest.approx([0.5, 1.5, 0.25])
+    with pytest.raises(DataError, match=r"row 2: 'long', row 3: 'long'.*column 'id'"):
+        read("generic", csv(tmp_path, "path,label,start\nlong.wav,sad,0\nlong.wav,joy,0.5\n", "u.csv"))
+
+
+def test_votes_in_json_lines_and_in_a_cell(tmp_path):
+    votes = [{"grader": 1, "label": "sad"}, {"label": "joy", "weight": 0.5, "modality": "voice"}]
+    expected = [
+        {"grader": "1", "label": "sad", "weight": 1.0, "modality": None},
+        {"grader": None, "label": "joy", "weight": 0.5, "modality": "voice"},
+    ]
+    line = json.dumps({"path": "a.wav", "label": None, "votes": votes})
+    other = json.dumps({"path": "b.wav", "label": "sad", "speaker": 3})
+    table = read("generic", csv(tmp_path, f"{line}\n{other}\n", "t.jsonl"))
+    assert table["votes"].to_list() == [expected, None]
+    assert table["speaker"].to_list() == [None, "3"]
+    assert table["label"].to_list() == [None, "sad"]
+    cell = json.dumps(votes).replace('"', '""')
+    table = read("generic", csv(tmp_path, f'path,label,votes\na.wav,sad,"{cell}"\n'))
+    assert table["votes"].to_list() == [expected]
+
+
+def test_parquet_with_numbers_from_other_tools(tmp_path):
+    frame = pl.DataFrame(
+        {"file": ["a.wav", "b.wav"], "label": [1, 0], "speaker": [7.0, None], "age": [30, None]}
+    )
+    frame.write_parquet(tmp_path / "t.parquet")
+    table = read("generic", tmp_path / "t.parquet")
+    assert table["speaker"].to_list() == ["7", None]
+    assert table["age"].to_list() == [30.0, None]
+    assert classes(table) == ("0", "1")
+
+
+def test_parquet_keeps_the_order_of_its_classes(tmp_path):
+    frame = pl.DataFrame({"path": ["a.wav", "b.wav"], "label": ["joy", "sad"]}).cast(
+        {"label": pl.Enum(["sad", "joy", "calm"])}
+    )
+    frame.write_parquet(tmp_path / "t.parquet")
+    assert classes(read("generic", tmp_path / "t.parquet")) == ("sad", "joy", "calm")
+
+
+def test_the_column_corpus_names_the_corpus(tmp_path):
+    assert read("generic", csv(tmp_path, "path,label\na.wav,x\n"))["corpus"][0] == "generic"
+    assert read("generic", csv(tmp_path, "path,label,corpus\na.wav,x,mine\n"))["corpus"][0] == "mine"
+    with pytest.raises(DataError, match="one table holds one corpus"):
+        read("generic", csv(tmp_path, "path,label,corpus\na.wav,x,mine\nb.wav,x,yours\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,feeling\na.wav,x\n", "lacks the column 'label' (or emotion, class); found: file, feeling"),
+        ("emotion\nx\n", "lacks the column 'path'"),
+        ("path,label,speakr\na.wav,x,1\n", "unknown column 'speakr'; did you mean 'speaker'?"),
+        ("path,label,age\na.wav,x,12 years\n", "row 2, column 'age': '12 years' is not a number"),
+        ("path;label;age\na.wav;x;12,5\n", "row 2, column 'age': '12,5' is not a number (decimal points"),
+        ("path,label,age\na.wav,x,nan\n", "row 2, column 'age': 'nan' is not a number"),
+        ("path,label,sex\na.wav,x,w\n", "row 2, column 'sex': 'w', expected"),
+        ("path,label,channel\na.wav,x,talk\n", "row 2, column 'channel': 'talk', expected speech, song"),
+        ("path,label\na.wav,x\n ,y\n", "row 3, column 'path': empty"),
+        ("path,label\na.wav,\nb.wav,\n", "column 'label' is empty in every row"),
+        ("path,label,valence\na.wav,x,4.5\n", "column 'valence' is outside [0, 1]: a"),
+        ("path,label,start,end\na.wav,x,3,2\n", "not a piece of time in seconds: a"),
+        ("id,path,label\n1,a.wav,x\n1,b.wav,x\n", "row 2: '1', row 3: '1'"),
+        ("path,label,votes\na.wav,x,happy\n", "row 2, column 'votes': not JSON"),
+        (
+            'path,label,votes\na.wav,x,"[{""label"": ""x"", ""weight"": 0}]"\n',
+            "row 2, column 'votes': the votes sum to 0",
+        ),
+        ('path,label,votes\na.wav,x,"[{""weight"": 1}]"\n', "a vote without a label"),
+        ('path,label,votes\na.wav,x,"[{""who"": 1}]"\n', "expected a list of objects"),
+    ],
+)
+def test_faults_name_row_and_column(text, message, tmp_path):
+    with pytest.raises(DataError) as error:
+        read("generic", csv(tmp_path, text))
+    assert message in str(error.value)
+
+
+def test_the_first_five_faults_and_how_many_more(tmp_path):
+    rows = "".join(f"{k}.wav,x,old\n" for k in range(8))
+    with pytest.raises(DataError, match=r"row 2, .*row 6, .* and 3 more$"):
+        read("generic", csv(tmp_path, "path,label,age\n" + rows))
+
+
+def test_a_folder_a_class(tmp_path):
+    for name in ("joy/x/a.wav", "joy/b.wav", "sad/a.wav", "loose.wav"):
+        tone(tmp_path / name)
+    (tmp_path / "joy" / "notes.txt").write_text("")
+    table, left = survey("generic", tmp_path)
+    assert dict(zip(table["id"], table["label"], strict=True)) == {
+        "b": "joy",
+        "joy/x/a": "joy",
+        "sad/a": "sad",
+    }
+    assert table["speaker"].null_count() == 3
+    assert {(item.path, item.reason) for item in left} == {
+        ("loose.wav", "in no class folder"),
+        ("joy/notes.txt", "not audio"),
+    }
+
+
+def test_two_formats_of_one_clip_in_a_class_folder(tmp_path):
+    tone(tmp_path / "joy" / "a.wav")
+    tone(tmp_path / "joy" / "a.opus")
+    table, left = survey("generic", tmp_path)
+    assert table["id"].to_list() == ["a"] and table["path"][0].endswith(".wav")
+    assert left[0].path == "joy/a.opus"
+
+
+def test_neither_folder_nor_table(tmp_path):
+    (tmp_path / "t.txt").write_text("path,label\n")
+    with pytest.raises(DataError, match="expected a folder that holds one folder a class, or a table"):
+        read("generic", tmp_path / "t.txt")

@@ -1,0 +1,113 @@
+"""EmoDB, nEMO, URDU and BAVED: what each name says, and what is wrong with others."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from unheard.corpora import read, survey
+from unheard.errors import DataError
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "trees"))
+from miniature import TREES, tone
+
+
+def row(name, folder, clip):
+    TREES[name](folder)
+    table = read(name, folder)
+    found = table.filter(table["id"] == clip).to_dicts()[0]
+    return {
+        key: value
+        for key, value in found.items()
+        if value is not None and key not in ("corpus", "id", "path")
+    }
+
+
+def test_emodb(tmp_path):
+    assert row("emodb", tmp_path, "08a02Wb") == {
+        "duration": 0.2, "speaker": "08", "gender": "female", "age": 34.0, "language": "de", "sentence": "a02",
+        "take": "b", "channel": "speech", "label": "anger",
+        "licence": "CC0-1.0 (as stated by its audformat publication)",
+    }  # fmt: skip
+
+
+def test_nemo(tmp_path):
+    assert row("nemo", tmp_path, "WR0_surprised_64") == {
+        "duration": 0.2, "speaker": "WR0", "gender": "male", "age": 23.0, "language": "pl", "sentence": "64",
+        "text": "Ucho wykrywa dźwięki.", "channel": "speech", "label": "surprised", "licence": "CC BY-NC-SA 4.0",
+    }  # fmt: skip
+
+
+def test_urdu(tmp_path):
+    assert row("urdu", tmp_path, "SF2_F1_H01") == {
+        "duration": 0.2, "speaker": "SF2", "gender": "female", "language": "ur", "channel": "speech",
+        "label": "happy", "licence": "research only (as its owner states)",
+    }  # fmt: skip
+
+
+def test_baved(tmp_path):
+    assert row("baved", tmp_path, "100-f-6-0-0-1") == {
+        "duration": 0.2, "speaker": "100", "gender": "female", "age": 6.0, "language": "ar", "sentence": "0",
+        "text": "اعجبني", "channel": "speech", "label": "low", "licence": "none stated",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("corpus", "name", "reason"),
+    [
+        ("emodb", "wav/04a01Fa.wav", "speaker is 04"),
+        ("emodb", "wav/03a03Fa.wav", "sentence is a03"),
+        ("emodb", "wav/03a01Xa.wav", "emotion is X"),
+        ("emodb", "wav/03a01F.wav", "not an official name"),
+        ("nemo", "samples/EB0_anger_1.wav", "not in data.tsv"),
+        ("urdu", "Angry/SM1_F10_X010.wav", "emotion is X"),
+        ("urdu", "Angry/SM1_F11_S010.wav", "named for sad but found in Angry"),
+        ("baved", "7/46-m-20-7-2-954.wav", "word is 7"),
+        ("baved", "3/46-m-20-3-3-954.wav", "level is 3"),
+        ("baved", "2/46-m-20-3-1-955.wav", "named for word 3 but found in folder 2"),
+    ],
+)
+def test_wrong_names_are_left_out_and_say_why(corpus, name, reason, tmp_path):
+    ids = TREES[corpus](tmp_path)
+    tone(tmp_path / name)
+    table, left = survey(corpus, tmp_path)
+    assert set(table["id"]) == ids
+    assert [reason in item.reason for item in left if item.path == name] == [True]
+
+
+def test_nemo_lists_what_is_missing(tmp_path):
+    TREES["nemo"](tmp_path)
+    (tmp_path / "samples" / "EB0_neutral_13.wav").unlink()
+    left = survey("nemo", tmp_path)[1]
+    assert ("EB0_neutral_13", "in data.tsv but not in the folder") in [
+        (item.path, item.reason) for item in left
+    ]
+
+
+def test_nemo_contradictions_and_unknown_emotions_are_left_out(tmp_path):
+    TREES["nemo"](tmp_path)
+    table = (tmp_path / "data.tsv").read_text(encoding="utf-8")
+    (tmp_path / "data.tsv").write_text(
+        table.replace("\tsurprised\t", "\tsad\t").replace("        EB0", "        EB1"), encoding="utf-8"
+    )
+    with pytest.raises(DataError, match=r"contradicts data.tsv.*emotion is 'sad'"):
+        read("nemo", tmp_path)
+
+
+def test_nemo_without_a_column(tmp_path):
+    TREES["nemo"](tmp_path)
+    table = (tmp_path / "data.tsv").read_text(encoding="utf-8")
+    (tmp_path / "data.tsv").write_text(table.replace("speaker_id", "who"), encoding="utf-8")
+    with pytest.raises(DataError, match=r"data\.tsv: lacks the column speaker_id"):
+        read("nemo", tmp_path)
+
+
+def test_two_genders_of_one_speaker_become_null_and_are_said(tmp_path):
+    TREES["baved"](tmp_path)
+    tone(tmp_path / "0" / "46-f-20-0-1-9999.wav")
+    table, left = survey("baved", tmp_path)
+    assert table.filter(table["speaker"] == "46")["gender"].null_count() == 2
+    assert table.filter(table["speaker"] != "46")["gender"].null_count() == 0
+    assert [item.path for item in left if "GENDER_CONFLICT" in item.reason] == ["gender of speaker 46"]
