@@ -1,7 +1,8 @@
 """A function over many items in parallel processes, of which any may die.
 
 Items go to the processes in chunks and come back in any order. Where a process dies, what it had in hand is tried
-again one item at a time, so that only the item that kills its process is lost.
+again one item at a time, so that only the item that kills its process is lost. Each process computes with one
+thread: the matrices are small, and more threads only wait for each other.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Generic, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
+from typing import Any, Generic, TypeVar
 
 from unheard.errors import MachineError
 
@@ -34,7 +37,8 @@ class _All(Generic[Item, Result]):
         self._function = function
 
     def __call__(self, items: Iterable[Item]) -> list[Result]:
-        return [self._function(item) for item in items]
+        with _one_thread():
+            return [self._function(item) for item in items]
 
 
 def spread(
@@ -55,8 +59,9 @@ def spread(
     """
     chunks = [items[first : first + CHUNK] for first in range(0, len(items), CHUNK)]
     if jobs == 1 or len(chunks) <= 1:
-        for item in items:
-            yield item, function(item)
+        with _one_thread():
+            for item in items:
+                yield item, function(item)
         return
     lost: list[Item] = []
     with _Pool(min(jobs, len(chunks))) as pool:
@@ -79,7 +84,7 @@ def _one_by_one(
             while left and alive:
                 item = left.popleft()
                 try:
-                    yield item, pool.submit(function, item).result()
+                    yield item, pool.submit(_All(function), [item]).result()[0]
                 except BrokenProcessPool:
                     alive = False
                     yield item, Died()
@@ -100,6 +105,15 @@ class _Pool(ProcessPoolExecutor):
 
     def __exit__(self, *details: object) -> None:
         self.shutdown(wait=True, cancel_futures=True)
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Hold numpy's linear algebra to one thread where threadpoolctl is there (it comes with scikit-learn)."""
+    try:
+        limits: AbstractContextManager[Any] = import_module("threadpoolctl").threadpool_limits(1)
+    except ImportError:
+        return nullcontext()
+    return limits
 
 
 def _ignore_interrupt() -> None:
