@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from unheard.errors import DataError, UsageError, need, unknown
 from unheard.heads.examples import Examples, Features
-from unheard.heads.rows import STATISTICS, check_dims, check_examples, matrix
+from unheard.heads.rows import STATISTICS, check_dims, check_examples, matrix, scale_of
 from unheard.heads.settings import between, pack, settings_of, unpack
 
 Floats = NDArray[np.float64]
@@ -181,9 +181,8 @@ def _uar(true: Labels, answer: Labels) -> float:
 
 
 def _moments(X: Floats) -> tuple[Floats, Floats]:
-    """Mean and standard deviation (ddof 0), 1 where a dimension is constant up to rounding."""
-    scaler = need("sklearn.preprocessing", "eval").StandardScaler().fit(X)
-    return scaler.mean_, scaler.scale_
+    mean: Floats = X.mean(axis=0)
+    return mean, scale_of(mean, X.std(axis=0))
 
 
 def _row_space(Z: Floats) -> tuple[Floats, Floats | None]:

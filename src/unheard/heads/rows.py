@@ -65,6 +65,15 @@ def check_dims(found: int, expected: int) -> None:
         raise DataError(f"the head was trained on {expected} dims, and these features have {found}")
 
 
+def scale_of(mean: NDArray[np.float64], sd: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what standardises: the standard deviation, 1 where a dimension is constant.
+
+    Features are float32: a spread below a millionth of the mean is their rounding, and dividing by it would turn
+    the smallest change in a new recording into a huge number.
+    """
+    return np.where(sd <= 1e-6 * np.abs(mean), 1.0, sd)
+
+
 def _check(features: Features) -> None:
     if not len(features):
         raise DataError("there are no features")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from unheard.errors import DataError, MachineError, UsageError, need, unknown
 from unheard.heads.examples import Examples, Features
-from unheard.heads.rows import check_dims, check_examples, check_frames
+from unheard.heads.rows import check_dims, check_examples, check_frames, scale_of
 from unheard.heads.settings import between, pack, settings_of, unpack
 
 if TYPE_CHECKING:
@@ -203,13 +203,11 @@ class TCGRU:
 
 
 def _moments(features: Features) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation over all frames of all clips, 1 where a dimension is constant."""
+    """Mean and scale over all frames of all clips."""
     count = sum(len(clip) for clip in features)
     mean = np.sum([np.sum(clip, axis=0, dtype=np.float64) for clip in features], axis=0) / count
     square = np.sum([np.sum((clip - mean) ** 2, axis=0) for clip in features], axis=0) / count
-    # What rounding leaves of a constant dimension is no spread.
-    constant = square <= (1e-6 * np.abs(mean)) ** 2 + 1e-24
-    return mean, np.where(constant, 1.0, np.sqrt(square))
+    return mean, scale_of(mean, np.sqrt(square))
 
 
 @contextmanager

@@ -1,0 +1,186 @@
+"""``card.md``: what a bundle is, for whoever is about to use it.
+
+Written from ``bundle.json`` alone. What the score has is shown; what it lacks is said to be unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from unheard.bundle.schema import Description
+from unheard.errors import first_five
+
+_NAMES = {
+    "accuracy": "accuracy",
+    "uar": "UAR",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "ece": "ECE",
+    "nll": "NLL",
+    "brier": "Brier",
+    "recall": "recall",
+    "precision": "precision",
+    "f1": "F1",
+    "n": "clips",
+    "speakers": "speakers",
+}
+_PLAIN = ("ece", "nll", "brier", "n", "speakers", "n_speakers", "n_clips")
+
+_USE = """\
+## Intended use
+
+Research on and teaching about expressed emotion; software in which people choose to have their own
+recordings analysed and can see, correct and delete the result. The answer is the **perceived expression**
+that listeners or actors gave recordings like those of the training corpus. It is **not inner state**: it
+does not say what somebody feels, means, intends or is.
+
+## Not to be used
+
+- **At work or in education.** Article 5(1)(f) of Regulation (EU) 2024/1689 (AI Act) prohibits, since
+  2 February 2025, placing on the market, putting into service for this purpose, or using AI systems that
+  infer emotions of persons in the areas of workplace and education institutions, except for medical or
+  safety reasons. Call centres, job interviews, examinations, and the monitoring of employees or pupils are
+  such areas. Elsewhere in the Union emotion recognition from voices counts as high-risk (Annex III, 1(c)),
+  and people exposed to it must be told (Article 50(3)). Data protection law applies besides. This is no
+  legal advice.
+- For decisions about people: hiring, policing, migration, credit, insurance, lie detection, diagnosis.
+- On people who have not agreed, or who cannot know that it happens.
+"""
+
+_LIMITS = """\
+## Limits
+
+- Scores hold for people, languages, recordings and ways of acting like those of the corpus. Acted emotion
+  is clearer than everyday speech; on other corpora scores are lower, often by far.
+- The labels are not the range of human expression: whatever is heard, one of them is answered.
+- Recordings that are silent, constant, shorter than 0.1 s or not finite get no label. Noise, rooms,
+  telephones and clipping change answers; what is seen of them in a recording is flagged.
+- Probabilities are calibrated on validation speakers of the corpus, and hold no better than the calibration
+  measured above.
+- People differ: the mean over people hides that some are recognised far less well.
+"""
+
+
+def card(description: Description) -> str:
+    """Return the card in Markdown."""
+    d = description
+    parts = [
+        f"# {_plain(d.name)}",
+        _about(d),
+        _data(d),
+        _score(d.score),
+        _USE.rstrip(),
+        _LIMITS.rstrip(),
+        "## Licences\n\n" + "\n".join(_licence(layer, text) for layer, text in d.licences.items()),
+        "## Made with\n\n" + "\n".join(f"- {_plain(k)} {_plain(v)}" for k, v in d.versions.items()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _about(d: Description) -> str:
+    return (
+        f"Speech emotion recognition: one of {len(d.labels)} labels for a recording, with calibrated "
+        f"probabilities. Labels, in the order of probabilities: {', '.join(map(_plain, d.labels))}."
+    )
+
+
+def _data(d: Description) -> str:
+    speakers: Sequence[str] = d.training["speakers"]
+    listed = f" ({_plain(first_five(speakers))}; all are in bundle.json)" if speakers else ", or unknown ones"
+    shape = "one row a recording" if d.kind == "utterance" else "frames"
+    lines = [
+        f"- Corpus: {_plain(d.training.get('corpus') or 'unknown')}",
+        f"- Speakers that the model has heard: {len(speakers)}{listed}. A score on any of them is contaminated.",
+        f"- Features: {_plain(d.features.get('name'))}, {d.dims} dims, {shape}, from {d.sample_rate} Hz mono",
+        f"- Temperature: {d.temperature:.4g}",
+    ]
+    return "\n".join(["## Data", "", *lines])
+
+
+def _score(score: Mapping[str, Any] | None) -> str:
+    if score is None:
+        return "## Score\n\nNot scored: nothing is known about how often this model is right."
+    stamps = ", ".join(f"**{_plain(stamp)}**" for stamp in score.get("stamps", ()))
+    heard = score.get("n_train_speakers")
+    protocol, refit = _plain(score.get("protocol", "unknown")), _plain(score.get("refit", "unknown"))
+    taught = f"{heard} speakers" if heard is not None else "an unknown number of speakers"
+    measured = (
+        f"Protocol {protocol} (hash {_plain(score.get('protocol_hash', 'unknown'))[:12]}), refit: {refit}. This "
+        f"is the score of the models of the folds, each trained on {taught} and tested on others; the model in "
+        "this bundle may have been trained on more (above)."
+    )
+    lines = ["## Score", measured]
+    if stamps:
+        lines.append(f"Stamps: {stamps}. A stamped score does not compare with one without.")
+    metrics = score.get("metrics") or {}
+    rows = [
+        (_NAMES.get(name, name), _number(name, m.get("mean")), _number(name, m.get("sd")), _interval(name, m))
+        for name, m in metrics.items()
+        if isinstance(m, Mapping)
+    ]
+    lines.append(_table(("metric", "mean over folds", "sd over folds", "95 % over speakers"), rows))
+    for title, groups in _groupings(score):
+        lines.append(f"### By {_plain(title)}")
+        lines.append(_group_table(title, groups))
+    if not any(title == "emotion" for title, _ in _groupings(score)):
+        lines.append("Scores by emotion: unknown.")
+    return "\n\n".join(lines)
+
+
+def _groupings(score: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Tables of scores by emotion and by whatever groups the results have (gender)."""
+    found = []
+    if isinstance(score.get("per_class"), Mapping):
+        found.append(("emotion", score["per_class"]))
+    for name, groups in (score.get("groups") or {}).items():
+        if isinstance(groups, Mapping) and groups:
+            found.append((name, groups))
+    return found
+
+
+def _group_table(title: str, groups: Mapping[str, Any]) -> str:
+    flat = {group: _flat(scores) for group, scores in groups.items() if isinstance(scores, Mapping)}
+    columns = list(dict.fromkeys(name for scores in flat.values() for name in scores))
+    rows = [(group, *(_number(name, scores.get(name)) for name in columns)) for group, scores in flat.items()]
+    return _table((title, *(_NAMES.get(name, name) for name in columns)), rows)
+
+
+def _flat(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """One number a metric: the mean where an estimate has several."""
+    return {
+        name: value.get("mean", value.get("pooled")) if isinstance(value, Mapping) else value
+        for name, value in scores.items()
+    }
+
+
+def _number(name: str, value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "-" if value is None else str(value)
+    if name in _PLAIN or name.startswith("n_"):
+        return f"{value:g}" if isinstance(value, int) else f"{value:.3f}"
+    return f"{100 * value:.1f} %"
+
+
+def _interval(name: str, metric: Mapping[str, Any]) -> str:
+    low, high = metric.get("low"), metric.get("high")
+    return "-" if low is None or high is None else f"{_number(name, low)} … {_number(name, high)}"
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    names = list(header)
+    lines = [names, ["---"] * len(names), *rows]
+    return "\n".join("| " + " | ".join(_plain(cell) for cell in line) + " |" for line in lines)
+
+
+def _licence(layer: str, text: Any) -> str:
+    texts = text if isinstance(text, list) else [text]
+    return f"- {_plain(layer)}: {_plain('; '.join(map(str, texts)) or 'unknown')}"
+
+
+def _plain(value: object) -> str:
+    """Text that cannot break a table or become markup."""
+    text = " ".join(str(value).split())
+    for mark in ("\\", "|", "`", "<", ">", "[", "]"):
+        text = text.replace(mark, "\\" + mark) if mark not in "<>`" else text.replace(mark, " ")
+    return text

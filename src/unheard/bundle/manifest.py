@@ -1,0 +1,90 @@
+"""``manifest.json``: the SHA-256 of every file of a bundle, and the reading that trusts nothing else.
+
+Each file is read once; the bytes that were checked are the bytes that are used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from unheard.bundle.schema import SCHEMA, check_version, load_json
+from unheard.errors import BundleError, first_five
+from unheard.files import file_digest, write_json
+
+MANIFEST = "manifest.json"
+#: Files that every bundle has, with the most bytes that each may have.
+FILES = {"bundle.json": 2**22, "card.md": 2**22, "golden.npz": 2**26, "model.onnx": 2**31 - 1}
+
+
+def write_manifest(folder: Path) -> None:
+    """Write the manifest over the files that lie in the folder."""
+    digests = {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+    write_json(folder / MANIFEST, {"schema": SCHEMA, "files": digests})
+
+
+def read_verified(folder: Path) -> dict[str, bytes]:
+    """Read every file of a bundle, name to bytes.
+
+    Raises
+    ------
+    BundleError
+        No bundle, a newer schema, a name that leaves the folder, or a missing, extra, linked, oversized or
+        altered file.
+    """
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: no such bundle folder")
+    listed = listed_files(folder)
+    there = {path.name: path for path in folder.iterdir()}
+    extra = sorted(there.keys() - listed.keys() - {MANIFEST})
+    if extra:
+        raise BundleError(
+            f"{folder}: not listed in {MANIFEST}: {first_five(extra)}; a bundle holds nothing else"
+        )
+    missing = sorted((listed.keys() | FILES.keys()) - there.keys())
+    if missing:
+        raise BundleError(f"{folder}: missing: {first_five(missing)}; copy the whole bundle again")
+    files = {}
+    for name, digest in listed.items():
+        data = _bytes(there[name], FILES[name])
+        found = hashlib.sha256(data).hexdigest()
+        if found != digest:
+            raise BundleError(
+                f"{folder / name} was altered: its SHA-256 begins {found[:12]}, {MANIFEST} says {digest[:12]}; "
+                "copy the bundle again"
+            )
+        files[name] = data
+    return files
+
+
+def listed_files(folder: Path) -> dict[str, str]:
+    """File names and digests that the manifest lists."""
+    path = folder / MANIFEST
+    if not path.exists():
+        raise BundleError(f"{folder}: no {MANIFEST}, so this is no bundle (unheard export makes one)")
+    manifest = load_json(_bytes(path, 2**20), MANIFEST)
+    check_version(manifest.get("schema"), MANIFEST)
+    listed = manifest.get("files")
+    if not isinstance(listed, dict) or not all(isinstance(digest, str) for digest in listed.values()):
+        raise BundleError(f"{path}: 'files' must map names to SHA-256 digests")
+    outside = [name for name in listed if Path(name).name != name or "\\" in name or name in ("", ".", "..")]
+    if outside:
+        raise BundleError(f"{path} lists a path that leaves the folder: {first_five(map(repr, outside))}")
+    unknown = sorted(listed.keys() - FILES.keys())
+    if unknown:
+        raise BundleError(f"{path} lists files that no bundle has: {first_five(unknown)}")
+    return listed
+
+
+def _bytes(path: Path, most: int) -> bytes:
+    # A link could lead anywhere; a device or a pipe never ends.
+    if path.is_symlink() or not path.is_file():
+        raise BundleError(f"{path} is not a plain file")
+    try:
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > most:
+        raise BundleError(f"{path} has more than {most} bytes, the most for this file")
+    return data

@@ -1,0 +1,62 @@
+"""An answer about one recording, and what its flags mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+#: What a flag means to whoever reads the answer; flags of ``unheard.audio.flags`` and our own.
+MEANINGS = {
+    "clipped": "the recording is clipped: it was too loud for what recorded it",
+    "dc_offset": "the recording is off zero by a constant",
+    "narrowband": "the recording holds next to nothing above 4 kHz, as over a telephone",
+    "several_channels": "the channels were averaged",
+    "truncated": "the file ends before its header says so",
+    "non_finite": "no answer: the recording holds NaN or infinite samples",
+    "silent": "no answer: the recording is silent",
+    "constant": "no answer: the recording has the same value throughout",
+    "too_short": "no answer: the recording is shorter than 0.1 s",
+    "no_features": "no answer: no features could be computed from the recording",
+    "no_logits": "no answer: the model gave no number",
+    "unreadable": "no answer: the file cannot be read",
+    "unsure": "the largest probability lies below the bundle's threshold",
+}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """An answer about one recording.
+
+    Attributes
+    ----------
+    label
+        The most probable class, ties by class order; None where no answer can be given.
+    probabilities
+        Class to calibrated probability, in class order; all equal where there is no label.
+    flags
+        Short names of what to know about the recording or the answer.
+    warnings
+        The same in words.
+    seconds
+        Duration of the recording.
+    """
+
+    label: str | None
+    probabilities: dict[str, float]
+    flags: tuple[str, ...]
+    warnings: tuple[str, ...]
+    seconds: float
+
+    def best(self, n: int) -> list[tuple[str, float]]:
+        """Return the n most probable classes, most probable first, ties by class order."""
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:n]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "label": self.label,
+            "probabilities": dict(self.probabilities),
+            "flags": list(self.flags),
+            "warnings": list(self.warnings),
+            "seconds": round(self.seconds, 3),
+        }

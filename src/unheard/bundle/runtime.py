@@ -1,0 +1,185 @@
+"""What predicts: verifies a bundle when it is opened, and answers with onnxruntime and numpy alone.
+
+A recording about which nothing can be said (silent, constant, shorter than 0.1 s, not finite) gets no label and
+equal probabilities, with the reason among its flags; never a confident answer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard import features
+from unheard.audio import decode
+from unheard.bundle import golden
+from unheard.bundle.manifest import read_verified
+from unheard.bundle.prediction import MEANINGS, Prediction
+from unheard.bundle.schema import Description, parse
+from unheard.bundle.session import Session
+from unheard.decide.calibration import apply_temperature
+from unheard.errors import AudioError, BundleError, UsageError
+
+__all__ = ["Bundle", "Prediction", "load"]
+
+#: Clips, and padded frames, that go through the graph together.
+BATCH, BATCH_FRAMES = 16, 50_000
+
+Logits = NDArray[np.float64]
+Wave = NDArray[np.float32]
+
+
+class Bundle:
+    """A verified model; :func:`load` makes one."""
+
+    def __init__(self, description: Description, spec: features.Spec, model: bytes) -> None:
+        self.description = description
+        self._spec = spec
+        self._session = Session(model, description)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes in the order of probabilities."""
+        return self.description.labels
+
+    @property
+    def training_speakers(self) -> tuple[str, ...]:
+        """Speakers that the model has heard: a score on them is ``CONTAMINATED``."""
+        return tuple(self.description.training["speakers"])
+
+    def predict(self, wave: NDArray[np.floating], rate: int) -> Prediction:
+        """Predict samples: (n,) or (n, channels) floats, full scale ±1, at ``rate`` Hz.
+
+        Raises
+        ------
+        AudioError
+            Where shape, type or rate are out of bounds.
+        """
+        return next(self._predictions([decode.from_samples(wave, rate)]))
+
+    def predict_file(self, path: str | os.PathLike[str]) -> Prediction:
+        """Predict a file of any format, rate and channel count that libsndfile reads.
+
+        Raises
+        ------
+        AudioError
+            Where it is missing, unreadable, no audio, truncated or out of bounds.
+        """
+        return next(self._predictions([decode.load(path)]))
+
+    def predict_many(self, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Prediction]:
+        """Predict files in their order, several at a time.
+
+        A file that cannot be read gives an answer without a label, flagged ``unreadable``, whose first warning
+        is the reason; the others go on.
+        """
+        return self._predictions(map(_loaded, paths))
+
+    def logits(self, inputs: Sequence[NDArray[np.float32]]) -> Logits:
+        """Scores of features, (n, classes) before temperature: those of the head that the bundle was made of."""
+        return self._session.logits(inputs)
+
+    def _predictions(self, clips: Iterable[decode.Clip | AudioError]) -> Iterator[Prediction]:
+        """Answer clips in order; those of a batch pass the graph together, unusable ones not at all."""
+        waiting: list[tuple[decode.Clip | AudioError, NDArray[np.float32] | None]] = []
+        longest = 0
+        for clip in clips:
+            x = self._features(clip)
+            longest = max(longest, len(x) if x is not None and x.ndim == 2 else 0)
+            waiting.append((clip, x))
+            if len(waiting) == BATCH or longest * len(waiting) > BATCH_FRAMES:
+                yield from self._answers(waiting)
+                waiting, longest = [], 0
+        yield from self._answers(waiting)
+
+    def _features(self, clip: decode.Clip | AudioError) -> NDArray[np.float32] | None:
+        if isinstance(clip, AudioError) or not clip.usable:
+            return None
+        x = self._spec.compute(clip.wave)
+        return x if x.size and np.isfinite(x).all() else None
+
+    def _answers(
+        self, rows: Sequence[tuple[decode.Clip | AudioError, NDArray[np.float32] | None]]
+    ) -> Iterator[Prediction]:
+        inputs = [x for _, x in rows if x is not None]
+        logits = iter(self.logits(inputs) if inputs else ())
+        for clip, x in rows:
+            yield self._answer(clip, None if x is None else next(logits))
+
+    def _answer(self, clip: decode.Clip | AudioError, logits: Logits | None) -> Prediction:
+        if isinstance(clip, AudioError):
+            return self._prediction(None, ("unreadable",), 0.0, str(clip))
+        if logits is None:
+            own = () if not clip.usable else ("no_features",)
+            return self._prediction(None, (*clip.flags, *own), clip.seconds)
+        if not np.isfinite(logits).all():
+            return self._prediction(None, (*clip.flags, "no_logits"), clip.seconds)
+        p = apply_temperature(logits, self.description.temperature)
+        unsure = p.max() < self.description.thresholds.get("confidence", 0.0)
+        return self._prediction(p, (*clip.flags, "unsure") if unsure else clip.flags, clip.seconds)
+
+    def _prediction(
+        self, p: Logits | None, flags: tuple[str, ...], seconds: float, reason: str = ""
+    ) -> Prediction:
+        k = len(self.classes)
+        values = np.full(k, 1 / k) if p is None else p
+        said = tuple(MEANINGS.get(flag, flag) for flag in flags)
+        return Prediction(
+            label=None if p is None else self.classes[int(p.argmax())],
+            probabilities=dict(zip(self.classes, values.tolist(), strict=True)),
+            flags=flags,
+            warnings=(reason, *said) if reason else said,
+            seconds=seconds,
+        )
+
+
+def load(path: str | os.PathLike[str]) -> Bundle:
+    """Open a bundle after verifying every file, its description, its graph and its golden vectors.
+
+    Raises
+    ------
+    BundleError
+        Where anything about it is not as it was made; the message says what.
+    MachineError
+        Where its features need a package that is not installed here (openSMILE).
+    """
+    files = read_verified(Path(path))
+    description = parse(files["bundle.json"])
+    stored = golden.unpack(files["golden.npz"])
+    try:
+        spec = features.build(description.features)
+    except UsageError as error:
+        raise BundleError(f"bundle.json: features: {error}") from error
+    bundle = Bundle(description, spec, files["model.onnx"])
+    _check_golden(bundle, stored)
+    return bundle
+
+
+def _check_golden(bundle: Bundle, stored: golden.Golden) -> None:
+    """Refuse a graph, or features, that give other logits here than where the bundle was made."""
+    if stored.logits.shape[1] != len(bundle.classes):
+        raise BundleError(f"golden.npz has {stored.logits.shape[1]} logits for {len(bundle.classes)} labels")
+    far = golden.difference(bundle.logits(stored.features), stored.logits)
+    if far > golden.TOLERANCE:
+        raise BundleError(
+            f"model.onnx differs from its golden vectors by {far:.2g}, more than {golden.TOLERANCE:g}; "
+            "it is not the model that was exported"
+        )
+    computed = [bundle._spec.compute(wave) for wave in stored.waves]
+    far = golden.difference(bundle.logits(computed), stored.logits)
+    if far > golden.TOLERANCE:
+        then, now = bundle.description.versions.get("features"), bundle._spec.version
+        raise BundleError(
+            f"the features computed here change the logits by {far:.2g}, more than {golden.TOLERANCE:g}: made "
+            f"with features of version {then}, read with {now}; export the bundle again with this version"
+        )
+
+
+def _loaded(path: str | os.PathLike[str]) -> decode.Clip | AudioError:
+    try:
+        return decode.load(path)
+    except AudioError as error:
+        return error
