@@ -168,12 +168,12 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
 
 
 def test_the_bound_holds_over_many_small_entries(tmp_path: Path) -> None:
-    cache = Cache(tmp_path, max_bytes=40_000)
-    for name in range(300):
+    cache = Cache(tmp_path, max_bytes=20_000)
+    for name in range(120):
         cache.put(key(name), np.zeros(64))
-        if name % 50 == 49:
-            assert cache.size() <= 40_000 * 1.02
-    assert cache.size() > 30_000
+        if name % 10 == 9:
+            assert cache.size() <= 20_000 * 1.02
+    assert cache.size() > 15_000
 
 
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.EPERM])
