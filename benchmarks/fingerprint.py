@@ -3,10 +3,10 @@
     python benchmarks/fingerprint.py --data FOLDER_OF_RAVDESS
 
 *Takes*: all pairs of different recordings of one actor and one sentence, speech and song, which are not duplicates
-(the one recording that RAVDESS holds twice, 03-01-03-01-02-01-07 = 03-01-03-01-02-02-07, is left out).
-*Copies*: every n-th recording under changes that must not hide it (gain, formats, rates, shifts, and the hardest of
-them together). *Beyond*: changes that nothing was promised for. The threshold lies midway between the most similar
-take and the least similar copy, rounded to 0.05. The last line is one JSON object.
+(the one recording that RAVDESS holds twice, 03-01-03-01-02-01-07 = 03-01-03-01-02-02-07, is left out). *Copies*:
+every n-th speech clip under changes that must not hide it (gain, formats, rates, shifts, and the hardest together).
+*Beyond*: changes for which nothing is promised. The threshold lies midway between the most similar take and the
+least similar copy, rounded to 0.05. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ Wave = np.ndarray[Any, Any]
 
 
 def main() -> None:
+    """Measure and print."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=os.environ.get("UNHEARD_TEST_DATA"), required=False)
+    arguments.add_argument("--data", type=Path, default=os.environ.get("UNHEARD_TEST_DATA"))
     arguments.add_argument("--every", type=int, default=12, help="copies are made of every n-th recording")
     given = arguments.parse_args()
     if given.data is None:
@@ -56,7 +57,9 @@ def main() -> None:
     for kind, changes, out in (("copies", COPIES, copies), ("beyond", BEYOND, beyond)):
         for name, change in changes.items():
             out[name] = changed(speech[:: given.every], waves, prints, change)
-            print(f"{kind:7} {name:24} least {out[name]['least']:.3f}, landmarks {out[name]['landmarks_least']:.2f}")
+            print(
+                f"{kind:7} {name:24} least {out[name]['least']:.3f}, landmarks {out[name]['landmarks_least']:.2f}"
+            )
     highest = max(kind["greatest"] for kind in takes.values())
     lowest = min(kind["least"] for kind in copies.values())
     derived = round(20 * (highest + lowest) / 2) / 20
@@ -115,7 +118,7 @@ def changed(
     prints: dict[str, Fingerprint],
     change: Callable[[Wave], Wave],
 ) -> dict[str, Any]:
-    """How alike recordings and their changed copies are, and how many are found (as candidates, then by similarity)."""
+    """How alike recordings and their changed copies are, and how many are found: as candidates, then as equal."""
     values, shares, found = [], [], 0
     for name in names:
         copy = fingerprint(change(waves[name]).astype(np.float32))
@@ -147,6 +150,7 @@ def through(form: str, kind: str, rate: int = RATE) -> Callable[[Wave], Wave]:
 
 
 def at(wave: Wave, rate: int, target: int) -> Wave:
+    """Resample."""
     return wave if rate == target else soxr.resample(wave, rate, target)
 
 
@@ -157,6 +161,7 @@ def padded(before: int, after: int, noise: float = 0.0) -> Callable[[Wave], Wave
 
 
 def cut(before: int, after: int) -> Callable[[Wave], Wave]:
+    """Lose samples at both ends."""
     return lambda wave: wave[before : len(wave) - after]
 
 
@@ -172,6 +177,8 @@ def noisy(decibels: float) -> Callable[[Wave], Wave]:
 
 
 def chain(*changes: Callable[[Wave], Wave]) -> Callable[[Wave], Wave]:
+    """One change after the other."""
+
     def change(wave: Wave) -> Wave:
         for one in changes:
             wave = one(wave)
@@ -204,7 +211,9 @@ COPIES: dict[str, Callable[[Wave], Wave]] = {
     "0.333 s of noise before": padded(5331, 3001, 1e-4),
     "0.5 s cut before": cut(8000, 0),
     "0.49 s cut, 0.41 s after": cut(7777, 6543),
-    "shift, gain, Opus 8 kHz": chain(padded(3333, 0), cut(0, 7001), lambda w: 0.2 * w, through("OGG", "OPUS", 8000)),
+    "shift, gain, Opus 8 kHz": chain(
+        padded(3333, 0), cut(0, 7001), lambda w: 0.2 * w, through("OGG", "OPUS", 8000)
+    ),
     "cut, gain, MP3 22.05 kHz": chain(
         cut(6101, 4000), lambda w: 0.3 * w, through("MP3", "MPEG_LAYER_III", 22050)
     ),

@@ -1,1 +1,91 @@
-"""audit."""
+"""Does a table hold up, and a split? Leaks, duplicates, labels that give themselves away, broken files.
+
+An audit looks at training and test rows at once, and therefore fits nothing. Each check is a function of plain
+values in a file of its own; :func:`audit` runs them all and puts the findings on one certificate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+
+import unheard
+from unheard.audio import decode
+from unheard.audit.balance import check_balance
+from unheard.audit.certificate import Certificate, Finding
+from unheard.audit.duplicates import check_duplicates, find_pairs
+from unheard.audit.giveaway import check_giveaways
+from unheard.audit.recordings import check_files, listen
+from unheard.audit.sides import check_sides
+from unheard.corpora.table import complete, table_digest
+from unheard.errors import ProtocolError, first_five
+from unheard.protocols.fold import Protocol
+
+__all__ = ["RULES", "Certificate", "Finding", "audit"]
+
+#: Version of the checks; raised when one of them could find something else on the same data.
+RULES = "1"
+
+
+def audit(
+    table: pl.DataFrame,
+    protocol: Protocol | None = None,
+    *,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Certificate:
+    """Check a table, its recordings, and the folds of a protocol where one is given.
+
+    Parameters
+    ----------
+    table
+        Utterance table; every recording it names is decoded once.
+    protocol
+        Folds over ids of the table. A speaker on two sides is an error, declared leaky or not.
+    jobs
+        Processes that decode; they change the time, not the result.
+    progress
+        Called as ``progress(done, total)`` while the recordings are decoded.
+
+    Returns
+    -------
+    Certificate
+        The same for the same rows in any order.
+
+    Raises
+    ------
+    ProtocolError
+        The protocol names clips that the table lacks.
+    """
+    table = complete(table).sort("id")
+    if protocol is not None:
+        _check_ids(table, protocol)
+    recordings = listen(table, jobs=jobs, progress=progress)
+    findings = [
+        *check_files(recordings),
+        *check_duplicates(find_pairs(recordings), table, protocol),
+        *check_giveaways(table, protocol),
+        *check_balance(table, protocol),
+        *(check_sides(table, protocol) if protocol is not None else ()),
+    ]
+    return Certificate(
+        table_hash=table_digest(table),
+        protocol=None if protocol is None else protocol.name,
+        protocol_hash=None if protocol is None else protocol.hash,
+        clips=len(table),
+        speakers=table["speaker"].drop_nulls().n_unique(),
+        findings=tuple(findings),
+        versions={**decode.VERSIONS, "audit": RULES, "numpy": np.__version__, "unheard": unheard.__version__},
+    )
+
+
+def _check_ids(table: pl.DataFrame, protocol: Protocol) -> None:
+    used = {name for sides in protocol.folds for side in sides for name in side}
+    strange = sorted(used - set(table["id"]))
+    if strange:
+        raise ProtocolError(
+            f"{protocol.name} names clips that the table lacks: {first_five(strange)}; "
+            "make the protocol on this table"
+        )

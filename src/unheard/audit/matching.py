@@ -1,13 +1,13 @@
 """Find the near-duplicates among many fingerprints without comparing every pair.
 
-An inverted index of landmarks (``fingerprint.py``) gives candidates: pairs whose landmarks agree at one and the same
-shift. Only these are aligned and compared. Work grows with the number of landmarks that two clips share by chance
+An inverted index of landmarks (``fingerprint.py``) gives candidates: pairs whose landmarks agree at one and the
+same shift. Only these are aligned and compared. Work grows with the number of landmarks that two clips share by chance
 (about one a pair of clips), so 5,000 clips take seconds; memory grows with the number of clips alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,22 +32,10 @@ class Match(NamedTuple):
     similarity: float
 
 
-def near_duplicates(
-    prints: Sequence[Fingerprint],
-    *,
-    threshold: float = THRESHOLD,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[Match]:
+def near_duplicates(prints: Sequence[Fingerprint], *, threshold: float = THRESHOLD) -> list[Match]:
     """Return all pairs at least ``threshold`` alike, sorted by position; equal recordings are among them."""
-    pairs = candidates(prints)
-    found = []
-    for done, (first, second) in enumerate(pairs, start=1):
-        alike = similarity(prints[first], prints[second])
-        if alike >= threshold:
-            found.append(Match(first, second, alike))
-        if progress is not None:
-            progress(done, len(pairs))
-    return found
+    matches = (Match(a, b, similarity(prints[a], prints[b])) for a, b in candidates(prints))
+    return [match for match in matches if match.similarity >= threshold]
 
 
 def candidates(prints: Sequence[Fingerprint]) -> list[tuple[int, int]]:
@@ -94,7 +82,7 @@ def _blocks(hashes: Array, index: Array, starts: Array) -> list[tuple[int, int]]
 def _votes(
     hashes: Array, clips: Array, times: Array, index: tuple[Array, Array, Array], count: int
 ) -> tuple[Array, Array]:
-    """Pairs (first · count + second) with a common landmark, and the most that agree within two frames of shift."""
+    """Pairs (first · count + second) with a common landmark, and how many agree within two frames of shift."""
     all_hashes, all_clips, all_times = index
     left, right = (np.searchsorted(all_hashes, hashes, side) for side in ("left", "right"))
     hits = right - left
@@ -108,10 +96,11 @@ def _votes(
     if not len(pair):
         return pair, pair
     low, span = int(shift.min()), int(shift.max() - shift.min()) // 2 + 2
-    best: dict[str, Array] = {}
-    for phase in (0, 1):  # two frames a bin, the bins overlapping by one
+    owner, best = pair[:0], pair[:0]
+    for phase in (0, 1):  # two frames a bin; the bins of the second round lie across those of the first
         keys, votes = np.unique(pair * span + (shift - low + phase) // 2, return_counts=True)
-        owner = keys // span
-        begin = np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]]))
-        best[f"pairs{phase}"], best[f"votes{phase}"] = owner[begin], np.maximum.reduceat(votes, begin)
-    return best["pairs0"], np.maximum(best["votes0"], best["votes1"])
+        pairs = keys // span
+        begin = np.flatnonzero(np.concatenate([[True], pairs[1:] != pairs[:-1]]))
+        most = np.maximum.reduceat(votes, begin)
+        owner, best = pairs[begin], most if phase == 0 else np.maximum(best, most)
+    return owner, best

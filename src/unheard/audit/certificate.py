@@ -1,0 +1,156 @@
+"""What an audit found, as plain values: findings in a fixed order, and hashes of what was looked at.
+
+A certificate holds no time, no path and no name of a machine: whoever has the same table, audio and protocol gets
+the same one. Each code has a page in ``docs/audit``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from unheard.errors import DataError
+from unheard.files import digest
+
+SEVERITIES = ("information", "warning", "error")
+#: Examples that a finding keeps; its count tells of all.
+MOST_EXAMPLES = 25
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a reader of the scores should know.
+
+    Attributes
+    ----------
+    code
+        Name of the finding and of its page, such as ``SPEAKER_ON_TWO_SIDES``.
+    severity
+        ``information``, ``warning`` or ``error``.
+    message
+        One sentence with the numbers.
+    count
+        How many cases there are (the code's page says of what).
+    examples
+        The first cases in order, at most :data:`MOST_EXAMPLES`.
+    """
+
+    code: str
+    severity: str
+    message: str
+    count: int
+    examples: tuple[str, ...] = ()
+
+    @property
+    def page(self) -> str:
+        """Page that explains the code."""
+        return f"docs/audit/{self.code}.md"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for a JSON file."""
+        plain = {name: getattr(self, name) for name in ("code", "severity", "message", "count", "page")}
+        return {**plain, "examples": list(self.examples)}
+
+
+def finding(code: str, severity: str, message: str, cases: Iterable[str]) -> Finding:
+    """Make a finding of all its cases: they are sorted and counted, and the first are kept."""
+    listed = sorted(cases)
+    return Finding(code, severity, message, len(listed), tuple(listed[:MOST_EXAMPLES]))
+
+
+def counted(number: int, thing: str) -> str:
+    """Return ``1 pair`` or ``2 pairs``."""
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The result of an audit.
+
+    Attributes
+    ----------
+    table_hash
+        Hash of the utterance table without its paths.
+    protocol, protocol_hash
+        Name and hash of the folds; None where the table was audited alone.
+    clips, speakers
+        How many clips and known speakers the table holds.
+    findings
+        Errors first, then warnings, then information; by code within each.
+    versions
+        Versions of all that decides about the findings.
+    """
+
+    table_hash: str
+    protocol: str | None
+    protocol_hash: str | None
+    clips: int
+    speakers: int
+    findings: tuple[Finding, ...]
+    versions: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        ordered = sorted(
+            self.findings, key=lambda f: (-SEVERITIES.index(f.severity), f.code, f.message, f.examples)
+        )
+        object.__setattr__(self, "findings", tuple(ordered))
+
+    @property
+    def passed(self) -> bool:
+        """Whether no finding is an error."""
+        return all(f.severity != "error" for f in self.findings)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of everything in the certificate: two audits agree where this does."""
+        return digest(self.as_dict())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for ``audit.json``."""
+        names = ("table_hash", "protocol", "protocol_hash", "clips", "speakers", "passed")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "findings": [f.as_dict() for f in self.findings],
+            "versions": dict(sorted(self.versions.items())),
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Certificate:
+        """Make the certificate again that :meth:`as_dict` wrote.
+
+        Raises
+        ------
+        DataError
+            Where a key is missing, a severity unknown, or ``passed`` does not follow from the findings.
+        """
+        try:
+            findings = tuple(
+                Finding(
+                    str(f["code"]),
+                    str(f["severity"]),
+                    str(f["message"]),
+                    int(f["count"]),
+                    tuple(str(e) for e in f["examples"]),
+                )
+                for f in plain["findings"]
+            )
+            made = cls(
+                str(plain["table_hash"]),
+                plain["protocol"],
+                plain["protocol_hash"],
+                int(plain["clips"]),
+                int(plain["speakers"]),
+                findings,
+                {str(k): str(v) for k, v in plain["versions"].items()},
+            )
+            passed = bool(plain["passed"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(
+                f"not an audit certificate ({type(error).__name__}: {error}); `unheard audit` makes one"
+            ) from error
+        if passed != made.passed:
+            raise DataError(
+                f"the certificate says passed: {passed}, but its findings say {made.passed}; audit again"
+            )
+        return made

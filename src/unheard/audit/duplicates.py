@@ -1,0 +1,120 @@
+"""The same recording under two names: where, whose, and with which labels.
+
+A pair is *exact* where the decoded audio is equal, and *near* where the fingerprints are alike (another rate, format,
+gain or cut, or two pieces of one programme that overlap). Each pair is one case of one ``…DUPLICATE…`` code by its
+speakers, one more of ``…DUPLICATE_ACROSS_SIDES`` where a fold has it on two sides, and one of
+``CONTRADICTING_LABELS`` where its labels differ.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from unheard.audit.certificate import Finding, counted, finding
+from unheard.audit.fingerprint import Fingerprint
+from unheard.audit.matching import near_duplicates
+from unheard.audit.recordings import Recording
+from unheard.protocols.fold import Protocol
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two ids in order; ``similarity`` is None where the audio is equal."""
+
+    first: str
+    second: str
+    similarity: float | None
+
+    def __str__(self) -> str:
+        alike = "" if self.similarity is None else f" ({self.similarity:.2f})"
+        return f"{self.first} = {self.second}{alike}"
+
+
+def find_pairs(recordings: Sequence[Recording]) -> list[Pair]:
+    """Return all pairs of equal and nearly equal recordings, sorted."""
+    heard = sorted(
+        ((r.id, r.exact, r.print) for r in recordings if r.exact is not None and r.print is not None),
+        key=lambda r: r[0],
+    )
+    by_hash: dict[str, list[str]] = {}
+    first_print: dict[str, Fingerprint] = {}
+    for name, exact, mark in heard:
+        by_hash.setdefault(exact, []).append(name)
+        first_print.setdefault(exact, mark)
+    equal = [Pair(a, b, None) for ids in by_hash.values() for a, b in itertools.combinations(ids, 2)]
+    # Equal audio has equal fingerprints: one of each kind is compared with the others, and speaks for all.
+    kinds = list(by_hash.values())
+    near = [
+        Pair(min(a, b), max(a, b), match.similarity)
+        for match in near_duplicates(list(first_print.values()))
+        for a, b in itertools.product(kinds[match.first], kinds[match.second])
+    ]
+    return sorted(equal + near, key=lambda pair: (pair.first, pair.second))
+
+
+def check_duplicates(pairs: Sequence[Pair], table: pl.DataFrame, protocol: Protocol | None) -> list[Finding]:
+    """Findings about pairs by speaker, by side and by label."""
+    speaker, label = (dict(zip(table["id"], table[c].to_list(), strict=True)) for c in ("speaker", "label"))
+    findings = []
+    for prefix, kind, chosen in (
+        ("", "equal", [p for p in pairs if p.similarity is None]),
+        ("NEAR_", "nearly equal", [p for p in pairs if p.similarity is not None]),
+    ):
+        groups: dict[str, list[Pair]] = {}
+        for pair in chosen:
+            groups.setdefault(_whose(speaker[pair.first], speaker[pair.second]), []).append(pair)
+        findings += [_by_speaker(prefix, kind, whose, group) for whose, group in groups.items()]
+        findings += _across_sides(prefix, kind, chosen, protocol)
+    return findings + _contradictions(pairs, label)
+
+
+def _whose(first: str | None, second: str | None) -> str:
+    if first is None or second is None:
+        return "UNKNOWN_SPEAKER"
+    return "WITHIN_SPEAKER" if first == second else "ACROSS_SPEAKERS"
+
+
+def _by_speaker(prefix: str, kind: str, whose: str, pairs: Sequence[Pair]) -> Finding:
+    text = {
+        "ACROSS_SPEAKERS": "under two speakers: one person has two names, or a label of a person is wrong",
+        "WITHIN_SPEAKER": "of one speaker: it counts twice",
+        "UNKNOWN_SPEAKER": "whose speaker is not known: it counts twice, and may stand on two sides",
+    }[whose]
+    severity = "error" if whose == "ACROSS_SPEAKERS" else "warning"
+    message = f"{counted(len(pairs), 'pair')} of {kind} recordings {text}."
+    return finding(f"{prefix}DUPLICATE_{whose}", severity, message, map(str, pairs))
+
+
+def _across_sides(prefix: str, kind: str, pairs: Sequence[Pair], protocol: Protocol | None) -> list[Finding]:
+    if protocol is None:
+        return []
+    sides = [{name: part for part, ids in enumerate(fold) for name in ids} for fold in protocol.folds]
+    found: dict[Pair, int] = {}
+    for pair in pairs:
+        places = [(side.get(pair.first), side.get(pair.second)) for side in sides]
+        split = sum(a is not None and b is not None and a != b for a, b in places)
+        if split:
+            found[pair] = split
+    if not found:
+        return []
+    message = (
+        f"{counted(len(found), 'pair')} of {kind} recordings on two sides of a fold: "
+        "what is tested was trained on."
+    )
+    cases = (f"{pair} in {number} of {len(sides)} folds" for pair, number in found.items())
+    return [finding(f"{prefix}DUPLICATE_ACROSS_SIDES", "error", message, cases)]
+
+
+def _contradictions(pairs: Sequence[Pair], label: dict[str, str | None]) -> list[Finding]:
+    bad = [p for p in pairs if None not in (labels := {label[p.first], label[p.second]}) and len(labels) == 2]
+    if not bad:
+        return []
+    # Pieces of one programme that overlap may be labelled differently and rightly so; equal recordings may not.
+    severity = "error" if any(p.similarity is None for p in bad) else "warning"
+    message = f"{counted(len(bad), 'pair')} of equal or nearly equal recordings with two labels: one of them is wrong."
+    cases = (f"{p}: {label[p.first]}, {label[p.second]}" for p in bad)
+    return [finding("CONTRADICTING_LABELS", severity, message, cases)]

@@ -1,0 +1,81 @@
+"""Listen to every clip of a table once: its exact hash, its fingerprint, or the reason why it cannot be used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from unheard.audio.decode import check_trainable, load
+from unheard.audit.certificate import Finding, finding
+from unheard.audit.fingerprint import Fingerprint, exact_hash, fingerprint
+from unheard.errors import AudioError
+from unheard.features.processes import Died, spread
+
+#: Greatest share of unusable recordings that is a warning; a run refuses more as well.
+MOST_BAD = 0.01
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was heard under an id: hash and fingerprint, or else the reason, and whether the file is missing."""
+
+    id: str
+    exact: str | None
+    print: Fingerprint | None
+    reason: str | None = None
+    missing: bool = False
+
+
+def listen(
+    table: pl.DataFrame, *, jobs: int = 1, progress: Callable[[int, int], None] | None = None
+) -> list[Recording]:
+    """Return one recording a row, in the table's order, whatever the number of processes."""
+    pieces = list(table.select("id", "path", "start", "end").iter_rows())
+    heard: dict[str, Recording] = {}
+    for piece, result in spread(_hear, pieces, jobs):
+        if isinstance(result, Died):
+            result = Recording(piece[0], None, None, "the process that decoded it died")
+        heard[piece[0]] = result
+        if progress is not None:
+            progress(len(heard), len(pieces))
+    return [heard[piece[0]] for piece in pieces]
+
+
+def check_files(recordings: Sequence[Recording]) -> list[Finding]:
+    """``MISSING_FILE`` and ``BROKEN_FILE``: recordings that cannot be used."""
+    kinds = {
+        "MISSING_FILE": ([r for r in recordings if r.missing], "the file does not exist"),
+        "BROKEN_FILE": (
+            [r for r in recordings if r.reason and not r.missing],
+            "the recording cannot be used",
+        ),
+    }
+    findings = []
+    for code, (bad, what) in kinds.items():
+        if bad:
+            share = len(bad) / len(recordings)
+            findings.append(
+                finding(
+                    code,
+                    "error" if share > MOST_BAD else "warning",
+                    f"{len(bad)} of {len(recordings)} clips: {what}; nothing else was checked of them.",
+                    (f"{r.id}: {r.reason}" for r in bad),
+                )
+            )
+    return findings
+
+
+def _hear(piece: tuple[str, str, float | None, float | None]) -> Recording:
+    name, path, start, end = piece
+    try:
+        clip = load(path, start, end)
+        check_trainable(clip)
+    except AudioError as error:
+        # Where the audio lies is nobody's business but its owner's: a certificate holds no paths.
+        reason = str(error).replace(os.fspath(path), Path(path).name)
+        return Recording(name, None, None, reason, missing=not Path(path).exists())
+    return Recording(name, exact_hash(clip.wave), fingerprint(clip.wave))
