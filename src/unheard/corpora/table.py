@@ -76,7 +76,9 @@ def utterances(rows: Iterable[Mapping[str, Any]], *, corpus: str, labels: Sequen
     if odd:
         raise DataError(f"label outside the classes ({', '.join(labels)}): {first_five(odd)}")
     try:
-        frame = pl.DataFrame(listed, schema=_schema(labels), strict=True)
+        # From text to Enum by a cast: the constructor makes null of a value outside the Enum.
+        text = {name: pl.String() if isinstance(dtype, pl.Enum) else dtype for name, dtype in SCHEMA.items()}
+        frame = pl.DataFrame(listed, schema=text, strict=True).cast(pl.Schema(_schema(labels)))
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(f"a value of {corpus!r} does not fit its column: {error}") from error
     return check(frame.sort("id"))
