@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from unheard._version import __version__
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,11 +37,6 @@ __all__ = [
     "score",
     "write_report",
 ]
-
-try:
-    __version__ = metadata.version("unheard")
-except metadata.PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0+unknown"
 
 _Path = str | os.PathLike[str]
 
@@ -86,7 +82,7 @@ def run(
     """Run a recipe over folds (its own protocol where None) into a folder, and score it.
 
     ``changes`` sets recipe fields (``{"head.dropout": 0.3}``); further options are those of
-    :func:`unheard.experiment.run.run`: ``jobs``, ``resume``, ``force``, ``progress`` …
+    :func:`unheard.experiment.run.run`: ``only`` (fold numbers), ``jobs``, ``resume``, ``force``, ``progress`` …
     """
     from unheard import protocols
     from unheard.corpora.table import accept

@@ -89,7 +89,7 @@ def test_changing_test_labels_changes_no_prediction(toy_run: Run, toy: pl.DataFr
         table,
         toy_run.protocol,
         out=tmp_path / "turned",
-        folds=[0],
+        only=[0],
         changes={"protocol": "group-3"},
     )
     columns = ["id", "logits", "probabilities"]
@@ -104,7 +104,7 @@ def test_a_part_of_the_folds_is_run_and_said(toy: pl.DataFrame, toy_run: Run, tm
         toy,
         toy_run.protocol,
         out=tmp_path / "part",
-        folds=[1],
+        only=[1],
         ledger=tmp_path / "ledger.csv",
         decided="nothing",
     )
@@ -118,7 +118,7 @@ def test_a_part_of_the_folds_is_run_and_said(toy: pl.DataFrame, toy_run: Run, tm
     assert "incomplete" not in whole.scores
     assert whole.predictions.equals(toy_run.predictions)
     with pytest.raises(UsageError, match="has the folds 0-2; asked for 7"):
-        ut.run("functionals", toy, toy_run.protocol, out=tmp_path / "x", folds=[7])
+        ut.run("functionals", toy, toy_run.protocol, out=tmp_path / "x", only=[7])
 
 
 def test_a_folder_is_not_mixed_with_other_settings(toy: pl.DataFrame, toy_run: Run, tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_bad_recordings_are_listed_and_bounded(
     folds = ut.protocol("group-3", table)
     with pytest.raises(DataError, match=f"1 of {len(table)} recordings cannot be used.*{tested['id'][0]}"):
         ut.run("functionals", table, folds, out=tmp_path / "strict", max_bad=0.0)
-    run = ut.run("functionals", table, folds, out=tmp_path / "run", max_bad=0.05, folds=[0])
+    run = ut.run("functionals", table, folds, out=tmp_path / "run", max_bad=0.05, only=[0])
     listed = [json.loads(line) for line in (run.folder / "errors.jsonl").read_text().splitlines()]
     assert [row["id"] for row in listed] == tested["id"].to_list()
     # It stays in its fold, without an answer, and counts as an error.
@@ -183,7 +183,7 @@ def test_the_premium_reads_which_run_is_leaky(toy: pl.DataFrame, toy_run: Run, t
     assert a.difference == pytest.approx(difference, abs=1e-9)
     with pytest.raises(UsageError, match="one leaky and one speaker-independent"):
         ut.premium(leaky, leaky)
-    with pytest.raises(UsageError, match="hash"):
+    with pytest.raises(UsageError, match="not of one protocol"):
         ut.compare(leaky, toy_run)
 
 

@@ -74,7 +74,7 @@ def run(
     with bars() as advance:
         made = run_recipe(
             stated, table, chosen, out,
-            folds=asked, jobs=jobs, resume=resume, force=force, strict=strict, max_bad=max_bad,
+            only=asked, jobs=jobs, resume=resume, force=force, strict=strict, max_bad=max_bad,
             ledger=ledger, decided=decided, progress=advance,
         )  # fmt: skip
     for line in score_lines(made.scores):

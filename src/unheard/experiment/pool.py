@@ -86,7 +86,9 @@ class _Worker(threading.Thread):
 
     def _fit(self, task: Task) -> str | None:
         """Return what went wrong, or nothing."""
-        process = self.process = self.process if _running(self.process) else self._start()
+        process = self.process
+        if process is None or process.poll() is not None:
+            process = self.process = self._start()
         assert process.stdin is not None and process.stdout is not None
         try:
             process.stdin.write(json.dumps({"fold": task[0], "seed": task[1]}) + "\n")
@@ -98,8 +100,8 @@ class _Worker(threading.Thread):
             code = process.wait()
             self.process = None
             return f"worker died with exit status {code}"
-        answer = json.loads(line)
-        return answer.get("error")
+        problem: str | None = json.loads(line).get("error")
+        return problem
 
     def _start(self) -> subprocess.Popen[str]:
         environment = {**os.environ, **dict.fromkeys(_THREADS, str(self.threads))}
@@ -117,10 +119,6 @@ class _Worker(threading.Thread):
         if self.process is not None:
             self.process.kill()
             self.process.wait()
-
-
-def _running(process: subprocess.Popen[str] | None) -> bool:
-    return process is not None and process.poll() is None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import unheard
+from unheard._version import __version__
 from unheard.experiment.recipe import Recipe
 from unheard.files import digest, file_digest
 from unheard.protocols.fold import Protocol
@@ -23,7 +23,7 @@ PACKAGES = (
 def provenance(recipe: Recipe, protocol: Protocol, data_hash: str) -> dict[str, Any]:
     """Plain values for ``provenance.json``."""
     return {
-        "unheard": unheard.__version__,
+        "unheard": __version__,
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "hardware": {"machine": platform.machine(), "processor": _processor(), "cores": os.cpu_count()},
@@ -39,7 +39,7 @@ def provenance(recipe: Recipe, protocol: Protocol, data_hash: str) -> dict[str, 
 
 def code_digest() -> str:
     """SHA-256 over the package's own source files."""
-    root = Path(unheard.__file__).parent
+    root = Path(__file__).parents[1]
     return digest({str(p.relative_to(root)): file_digest(p) for p in sorted(root.rglob("*.py"))})
 
 

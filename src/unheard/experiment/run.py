@@ -12,7 +12,9 @@ from typing import Any
 import polars as pl
 import yaml
 
-from unheard.audit import audit
+from unheard._version import __version__
+from unheard.audio.decode import VERSIONS
+from unheard.audit import RULES, audit
 from unheard.corpora.table import corpus_of, write_table
 from unheard.errors import DataError, UnheardError, UsageError, first_five
 from unheard.experiment import ledger as ledger_file
@@ -23,7 +25,7 @@ from unheard.experiment.provenance import provenance
 from unheard.experiment.recipe import Recipe
 from unheard.experiment.scoring import results
 from unheard.features.extract import BadClip
-from unheard.files import write_json, write_text
+from unheard.files import cache_folder, digest, write_json, write_text
 from unheard.predictions.table import read_predictions, write_predictions
 from unheard.protocols.fold import Protocol
 
@@ -40,7 +42,7 @@ def run(
     protocol: Protocol,
     out: str | os.PathLike[str],
     *,
-    folds: Sequence[int] | None = None,
+    only: Sequence[int] | None = None,
     jobs: int = 1,
     resume: bool = False,
     force: bool = False,
@@ -58,7 +60,7 @@ def run(
         What to do, on which utterances, tested on whom.
     out
         Run folder; refused where it holds a run, unless ``resume`` (goes on) or ``force`` (starts again).
-    folds
+    only
         Numbers of the folds to run; all where None.
     jobs
         Processes side by side; they change the time, not the result.
@@ -84,7 +86,7 @@ def run(
         raise UsageError(
             f"recipe {recipe.recipe} is for the corpus {recipe.corpus}, the table holds {corpus_of(table)}"
         )
-    numbers = _fold_numbers(protocol, folds)
+    numbers = _fold_numbers(protocol, only)
     used = {i for sides in protocol.folds for side in sides for i in side}
     table = table.filter(pl.col("id").is_in(list(used)))
     folder = Path(out)
@@ -92,12 +94,27 @@ def run(
         data_hash = data_digest(table)
         _open(folder, recipe, protocol, table, data_hash, resume=resume, force=force)
         if not (folder / "audit.json").is_file():
-            certificate = audit(table, protocol, jobs=jobs, progress=_staged(progress, "audit"))
-            write_json(folder / "audit.json", certificate.as_dict())
+            certificate = _certificate(table, protocol, data_hash, jobs, _staged(progress, "audit"))
+            write_json(folder / "audit.json", certificate)
         bad = read_features(recipe, table, jobs=jobs, progress=progress).errors
         _report_bad(folder, bad, len(table), strict=strict, max_bad=max_bad)
         failed = _fit(folder, recipe, numbers, jobs, progress)
         return _finish(folder, recipe, table, protocol, numbers, failed, ledger, decided)
+
+
+def _certificate(
+    table: pl.DataFrame, protocol: Protocol, data_hash: str, jobs: int, progress: Any
+) -> dict[str, Any]:
+    """Return the audit's certificate; the same data, folds and rules are not listened to twice."""
+    paths = sorted(table["path"])
+    key = digest([data_hash, protocol.hash, RULES, __version__, VERSIONS, paths])
+    kept = cache_folder() / "audits" / f"{key}.json"
+    if kept.is_file():
+        found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+        return found
+    certificate = audit(table, protocol, jobs=jobs, progress=progress).as_dict()
+    write_json(kept, certificate)
+    return certificate
 
 
 def _fit(
@@ -223,16 +240,16 @@ def _report_bad(folder: Path, bad: Sequence[BadClip], total: int, *, strict: boo
         )
 
 
-def _fold_numbers(protocol: Protocol, folds: Sequence[int] | None) -> list[int]:
+def _fold_numbers(protocol: Protocol, only: Sequence[int] | None) -> list[int]:
     every = range(len(protocol.folds))
-    if folds is None:
+    if only is None:
         return list(every)
-    odd = [number for number in folds if number not in every]
-    if odd or not folds:
+    odd = [number for number in only if number not in every]
+    if odd or not only:
         raise UsageError(
             f"{protocol.name} has the folds 0-{len(every) - 1}; asked for {first_five(odd) or 'none'}"
         )
-    return sorted(set(folds))
+    return sorted(set(only))
 
 
 def _ranges(numbers: Sequence[int]) -> str:

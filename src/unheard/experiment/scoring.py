@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from unheard.corpora.table import classes, corpus_of
 from unheard.metrics import estimators
+from unheard.metrics.categorical import confusion, per_class
 from unheard.metrics.rows import marks
 from unheard.metrics.speakers import variance_split
-from unheard.predictions.table import predictions
+from unheard.predictions.table import answers, predictions, truth
 from unheard.protocols.fold import Protocol
 
 
@@ -67,6 +69,7 @@ def results(
         "n_folds": len(protocol.folds),
         "metrics": estimators.estimate(test),
         "folds": by_fold,
+        "per_class": by_class(test),
         "groups": {"gender": estimators.per_gender(test)},
         "variance": variance_split(test),
         "baselines": baselines(table, protocol, test),
@@ -77,6 +80,23 @@ def results(
     if incomplete:
         found["incomplete"] = list(incomplete)
     return found
+
+
+def by_class(test: pl.DataFrame) -> dict[str, dict[str, float | int | None]]:
+    """Return support, recall, precision and F1 of each class over all test clips, mean over seeds."""
+    names = classes(test)
+    counts = confusion(truth(test), answers(test), len(names)).astype(np.float64)
+    scores = per_class(counts)
+    seeds = test["seed"].n_unique()
+    return {
+        name: {
+            "n_clips": int(scores.support[c] / seeds),
+            "recall": float(scores.recall[c]) if scores.support[c] else None,
+            "precision": float(scores.precision[c]),
+            "f1": float(scores.f1[c]),
+        }
+        for c, name in enumerate(names)
+    }
 
 
 def stamps(test: pl.DataFrame, protocol: Protocol) -> list[str]:

@@ -74,7 +74,7 @@ def store(run: Run, root: str | os.PathLike[str]) -> Path:
     if found.get("incomplete"):
         raise UsageError(f"{run.folder}: only complete runs are stored; {found['incomplete'][0]}")
     suffix = "+val" if found["refit"] == "val" else ""
-    target = Path(root) / found["recipe"] / f"{found['protocol']}{suffix}"
+    target = Path(root) / str(found["recipe"]) / f"{found['protocol']}{suffix}"
     write_json(target / "results.json", found)
     shutil.copyfile(run.folder / "config.yaml", target / "config.yaml")
     shutil.copyfile(run.folder / "provenance.json", target / "provenance.json")
@@ -148,7 +148,10 @@ def _sides(recipe: str) -> tuple[tuple[str, str], tuple[str, str]]:
 
 
 def _difference(pair: Comparison) -> str:
-    return f"{100 * pair.difference:+.1f} [{100 * pair.low:+.1f}, {100 * pair.high:+.1f}]"
+    text = f"{100 * pair.difference:+.1f}"
+    if pair.low is not None and pair.high is not None:
+        text += f" [{100 * pair.low:+.1f}, {100 * pair.high:+.1f}]"
+    return text
 
 
 def _column(heading: str) -> Cell:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.audio.decode import RATE
+from unheard.audio.resample import RATE
 from unheard.errors import need, unknown
 
 SETS = {"egemaps": "eGeMAPSv02", "compare": "ComParE_2016"}
@@ -52,7 +52,8 @@ class OpenSmile:
         padded = np.pad(wave, (0, max(0, SHORTEST - len(wave))))
         values = _smile(self.set).process_signal(padded, RATE).to_numpy(dtype=np.float32)[0]
         # A functional of voiced frames has no value where nothing is voiced.
-        return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+        finite: NDArray[np.float32] = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+        return finite
 
 
 @cache
