@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from unheard import features as feature_room
+from unheard.audio.resample import RATE
 from unheard.bundle import golden
 from unheard.bundle.card import card
 from unheard.bundle.graph import graph_of
@@ -94,7 +95,7 @@ def export(
         features=feature_room.settings(spec),
         kind=kind,
         dims=inputs[0].shape[-1],
-        sample_rate=golden.RATE,
+        sample_rate=RATE,
         temperature=float(temperature),
         thresholds=dict(thresholds or {}),
         training={"corpus": corpus, "speakers": sorted(map(str, training_speakers))},

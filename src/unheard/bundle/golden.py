@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.audio.resample import RATE
 from unheard.errors import BundleError
 
-RATE = 16_000
 WAVES = 3
 MOST_BYTES = 2**26
 #: Largest difference of a logit z that is still the same model, times max(1, |z|).

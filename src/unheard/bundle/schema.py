@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from unheard.audio.resample import RATE
 from unheard.errors import BundleError
 
 #: major.minor of what this version writes. A reader takes its own and older versions, at least the two minor
@@ -110,7 +111,7 @@ def parse(data: bytes) -> Description:
         features=_mapping(plain, "features"),
         kind=str(kind),
         dims=int(_number(entry, "dims", 1, MOST_DIMS, whole=True)),
-        sample_rate=int(_number(plain, "sample_rate", 1000, 768_000, whole=True)),
+        sample_rate=int(_number(plain, "sample_rate", RATE, RATE, whole=True)),
         temperature=_number(plain, "temperature", 1e-3, 1e3),
         thresholds=thresholds,
         training=training,
@@ -169,7 +170,8 @@ def _number(plain: Mapping[str, Any], key: str, low: float, high: float, *, whol
     value: Any = plain.get(key)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not low <= value <= high or not math.isfinite(value) or (whole and value != int(value)):
-        _refuse(key, repr(value)[:100], f"a {'whole ' if whole else ''}number in {low:g} … {high:g}")
+        kind = f"a {'whole ' if whole else ''}number in {low:g} … {high:g}" if low < high else f"{low:g}"
+        _refuse(key, repr(value)[:100], kind)
     return float(value)
 
 

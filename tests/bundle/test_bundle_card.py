@@ -1,0 +1,93 @@
+"""The card says what must be said, and no text of a table can break it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from bundle_parts import SCORES
+
+from unheard.bundle.card import card
+from unheard.bundle.schema import Description
+
+DESCRIPTION = Description(
+    name="toy",
+    labels=("angry", "happy", "sad"),
+    features={"name": "functionals"},
+    kind="utterance",
+    dims=88,
+    sample_rate=16_000,
+    temperature=1.25,
+    thresholds={},
+    training={"corpus": "toy corpus", "speakers": [f"s{i}" for i in range(12)]},
+    score=SCORES,
+    recipe={},
+    licences={"code": "Apache-2.0", "weights": ["CC BY-NC-SA 4.0", "CC0"]},
+    versions={"unheard": "0.1.0"},
+)
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    "must",
+    [
+        "angry, happy, sad",
+        "Corpus: toy corpus",
+        "heard: 12 (s0, s1, s2, s3, s4 and 7 more",
+        "Protocol loso (hash a1b2c3d4e5f6), refit: none",
+        "trained on 3 speakers",
+        "**FEW SPEAKERS**, **SYNTHETIC**",
+        "| accuracy | 50.0 % | 10.0 % | 40.0 % … 60.0 % |",
+        "| female | 20 | 61.0 % |",
+        "Scores by emotion: unknown",
+        "perceived expression",
+        "not inner state",
+        "Article 5(1)(f) of Regulation (EU) 2024/1689",
+        "since 2 February 2025",
+        "workplace and education institutions, except for medical or safety reasons",
+        "weights: CC BY-NC-SA 4.0; CC0",
+        "Temperature: 1.25",
+    ],
+)
+def test_says(must: str) -> None:
+    assert must in flat(card(DESCRIPTION))
+
+
+def test_scores_by_emotion_are_shown_where_known() -> None:
+    by_class = {"angry": {"recall": 0.75, "f1": 0.5, "n": 12}, "sad": {"recall": 0.25, "f1": None, "n": 3}}
+    text = flat(card(replace(DESCRIPTION, score={**SCORES, "per_class": by_class})))
+    assert "### By emotion | emotion | recall | F1 | clips |" in text
+    assert "| angry | 75.0 % | 50.0 % | 12 |" in text
+    assert "| sad | 25.0 % | - | 3 |" in text
+    assert "Scores by emotion: unknown" not in text
+
+
+def test_an_unscored_model_says_so() -> None:
+    text = flat(card(replace(DESCRIPTION, score=None)))
+    assert "Not scored: nothing is known about how often this model is right." in text
+
+
+def test_nothing_given_can_break_the_tables_or_become_markup() -> None:
+    evil = "x | y\n\n# Heading\n<script>alert(1)</script> [a](http://b) `code`"
+    score = {**SCORES, "groups": {"gender": {evil: {"n": 1, "uar": 0.5}}}, "protocol": evil, "stamps": [evil]}
+    text = card(
+        replace(
+            DESCRIPTION,
+            name=evil,
+            score=score,
+            labels=(evil, "b"),
+            licences={evil: evil},
+            versions={evil: evil},
+        )
+    )
+    assert "<script>" not in text
+    assert "\n# Heading" not in text
+    assert "`" not in text
+    assert not re.search(r"(?<!\\)\[a", text)
+    rows = [line for line in text.splitlines() if "0.5" in line or "50.0 %" in line]
+    assert rows
+    assert all(len(re.findall(r"(?<!\\)\|", row)) in (4, 5) for row in rows)

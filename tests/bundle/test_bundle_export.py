@@ -1,0 +1,245 @@
+"""What export promises: a graph that is the head, nothing half made, nothing of others' deleted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from bundle_parts import CLASSES, KINDS, Made, seal, sound
+from numpy.testing import assert_allclose
+
+import unheard.bundle.export as module
+from unheard import heads
+from unheard.bundle.export import export
+from unheard.bundle.runtime import load
+from unheard.bundle.session import Session
+from unheard.errors import BundleError, UsageError
+from unheard.heads import Examples
+
+Make = Callable[[str], Made]
+
+
+def again(
+    one: Made, out: Path, *, head: Any = None, features: Any = None, classes: Any = CLASSES, **changes: Any
+) -> Path:
+    return export(head or one.head, features or one.settings, classes, out, **one.options(**changes))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_graph_is_the_head(made: Make, kind: str) -> None:
+    one = made(kind)
+    bundle = load(one.folder)
+    inputs = [one.spec.compute(sound(seed)) for seed in range(100, 110)]
+    expected = one.head.logits(inputs)
+    assert expected.std() > 0.01
+    assert_allclose(bundle.logits(inputs), expected, rtol=1e-4, atol=1e-4)
+    # One at a time, and in another order: what stands beside a clip does not matter.
+    assert_allclose(np.concatenate([bundle.logits([x]) for x in inputs]), expected, rtol=1e-4, atol=1e-4)
+    assert_allclose(bundle.logits(inputs[::-1]), expected[::-1], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["probe-frames", "tcgru"])
+def test_what_lies_beyond_a_clip_does_not_matter(made: Make, kind: str) -> None:
+    one = made(kind)
+    session = load(one.folder)._session._session
+    clips = [one.spec.compute(sound(seed)) for seed in (7, 8)]
+    for garbage in (0.0, 1e6, np.nan):
+        frames = np.full((2, 99, clips[0].shape[1]), garbage, np.float32)
+        for row, clip in zip(frames, clips, strict=True):
+            row[: len(clip)] = clip
+        lengths = np.array([len(clip) for clip in clips])
+        (found,) = session.run(None, {"frames": frames, "lengths": lengths})
+        assert_allclose(found, one.head.logits(clips), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(heads.HEADS))
+def test_every_head_can_be_exported(name: str) -> None:
+    assert name in {settings["name"] for _, settings in KINDS.values()}
+
+
+@pytest.mark.parametrize("kind", ["probe", "tcgru"])
+def test_the_same_head_gives_the_same_bytes(made: Make, tmp_path: Path, kind: str) -> None:
+    one = made(kind)
+    assert files(again(one, tmp_path / "b")) == files(one.folder)
+
+
+def test_the_graph_is_plain_onnx_that_older_onnxruntimes_read(made: Make) -> None:
+    for kind in KINDS:
+        model = onnx.load(made(kind).folder / "model.onnx")
+        onnx.checker.check_model(model, full_check=True)
+        assert [(o.domain, o.version) for o in model.opset_import] == [("", 18)]
+        assert model.ir_version == 8
+        names = [entry.name for entry in model.graph.input]
+        assert names == (["features"] if kind == "probe" else ["frames", "lengths"])
+
+
+def test_the_folder_holds_what_it_says(made: Make) -> None:
+    one = made("probe")
+    plain = json.loads((one.folder / "bundle.json").read_text())
+    assert sorted(files(one.folder)) == [
+        "bundle.json",
+        "card.md",
+        "golden.npz",
+        "manifest.json",
+        "model.onnx",
+    ]
+    assert plain["labels"] == list(CLASSES)
+    assert plain["training"] == {"corpus": "toy", "speakers": ["s0", "s1", "s2", "s3"]}
+    assert plain["temperature"] == 1.5
+    assert plain["sample_rate"] == 16_000
+    assert plain["features"]["trim"] == 40
+    assert plain["score"]["stamps"] == ["FEW SPEAKERS", "SYNTHETIC"]
+    assert "folds" not in plain["score"]
+    assert plain["licences"]["weights"] == ["CC BY 4.0"]
+    assert plain["licences"]["code"] == "Apache-2.0"
+    assert {"unheard", "onnxruntime", "features"} <= plain["versions"].keys()
+    # No recording, no path of the machine that made it.
+    for name, data in files(one.folder).items():
+        assert b"/home" not in data and str(Path.cwd()).encode() not in data, name
+
+
+def test_an_existing_folder_is_refused_and_replaced_by_force_alone(made: Make, tmp_path: Path) -> None:
+    one, out = made("probe-means"), tmp_path / "b"
+    again(one, out)
+    before = files(out)
+    with pytest.raises(UsageError, match="exists; choose another name or give --force"):
+        again(one, out, temperature=2.0)
+    assert files(out) == before
+    again(one, out, temperature=2.0, force=True)
+    assert load(out).description.temperature == 2.0
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_force_never_deletes_what_is_not_a_bundle_s(made: Make, tmp_path: Path) -> None:
+    one, out = made("probe-means"), tmp_path / "b"
+    again(one, out)
+    (out / "thesis.tex").write_text("years of work")
+    with pytest.raises(UsageError, match=r"thesis\.tex"):
+        again(one, out, force=True)
+    assert (out / "thesis.tex").read_text() == "years of work"
+    load_refused = files(out)
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "a.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is not a bundle, so --force does not replace it"):
+        again(one, notes, force=True)
+    assert files(notes) == {"a.txt": b"mine"}
+    assert files(out) == load_refused
+    file = tmp_path / "file"
+    file.write_text("mine")
+    (tmp_path / "link").symlink_to(notes)
+    for path in (file, tmp_path / "link"):
+        with pytest.raises(UsageError, match="is not a folder"):
+            again(one, path, force=True)
+
+
+def test_force_fills_an_empty_folder_and_replaces_a_damaged_bundle(made: Make, tmp_path: Path) -> None:
+    one = made("probe-means")
+    (tmp_path / "empty").mkdir()
+    load(again(one, tmp_path / "empty", force=True))
+    out = again(one, tmp_path / "b")
+    (out / "model.onnx").write_bytes(b"damaged")
+    load(again(one, out, force=True))
+
+
+@pytest.mark.parametrize("when", ["write_manifest", "load", "_put"])
+def test_a_failure_leaves_what_was_there_and_nothing_else(
+    made: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    one, out = made("probe-means"), tmp_path / "b"
+    again(one, out)
+    before = files(out)
+
+    def fail(*_: Any) -> None:
+        raise OSError("broken")
+
+    monkeypatch.setattr(module, when, fail)
+    with pytest.raises(OSError, match="broken"):
+        again(one, out, temperature=2.0, force=True)
+    assert files(out) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+class Lying:
+    """A head whose graph gives other logits than itself."""
+
+    name = "probe"
+
+    def __init__(self, head: Any, by: float) -> None:
+        self.head, self.by, self.statistics = head, by, head.statistics
+
+    def logits(self, features: Any) -> Any:
+        return self.head.logits(features) + self.by * np.array([1, 0, 0])
+
+    def state(self) -> Any:
+        return self.head.state()
+
+
+def test_a_graph_that_is_not_the_head_is_never_written(made: Make, tmp_path: Path) -> None:
+    one = made("probe-means")
+    with pytest.raises(BundleError, match=r"other logits than the head, by 0\.0[0-9]+ for clips together"):
+        again(one, tmp_path / "b", head=Lying(one.head, 0.1))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_a_bundle_is_refused_first(made: Make, tmp_path: Path) -> None:
+    one = made("probe-means")
+    out = tmp_path / "b"
+    with pytest.raises(UsageError, match="'precomputed' were read from files"):
+        again(one, out, features={"name": "precomputed", "path": "x.npz"})
+    with pytest.raises(UsageError, match="gives 3 logits, and there are 2 classes"):
+        again(one, out, classes=["angry", "happy"])
+    with pytest.raises(UsageError, match="plain finite values"):
+        again(one, out, recipe={"recipe": object()})
+    with pytest.raises(UsageError, match="plain finite values"):
+        again(one, out, licences={"weights": float("nan")})
+    unknown = Lying(one.head, 0)
+    unknown.name = "forest"  # type: ignore[misc]
+    with pytest.raises(UsageError, match="'forest' has no graph"):
+        again(one, out, head=unknown)
+    assert not list(tmp_path.iterdir())
+
+
+def test_frames_of_a_different_kind_of_head_are_refused(made: Make, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="needs frame features"):
+        again(made("tcgru"), tmp_path / "b", features={"name": "functionals"})
+
+
+def test_many_random_heads_agree_with_their_graphs(made: Make) -> None:
+    from unheard.bundle.graph import graph_of
+
+    rng = np.random.default_rng(0)
+    description = load(made("tcgru").folder).description
+    torch = pytest.importorskip("torch")
+    for seed in range(3):
+        rows = Examples(
+            [
+                rng.normal(0, 1, (int(rng.integers(1, 20)), description.dims)).astype(np.float32)
+                for _ in range(9)
+            ],
+            np.arange(9) % 3,
+            np.array([f"s{i}" for i in range(9)]),
+            3,
+        )
+        head = heads.build({"name": "tcgru", "hidden": 7 + seed, "epochs": 1, "seed": seed}).fit(rows, rows)
+        with torch.no_grad():
+            for parameter in head.network_.parameters():  # type: ignore[attr-defined]
+                parameter.mul_(3)
+        session = Session(graph_of(head, "frames", description.dims), description)
+        assert_allclose(session.logits(rows.features), head.logits(rows.features), rtol=1e-4, atol=1e-4)
+
+
+def test_sealing_a_sound_copy_changes_nothing(copied: Callable[..., Path]) -> None:
+    folder = copied()
+    before = files(folder)
+    seal(folder)
+    assert files(folder) == before

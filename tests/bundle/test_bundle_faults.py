@@ -1,0 +1,393 @@
+"""Every fault of a bundle is refused with its reason; a sound one is not."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from bundle_parts import KINDS, change, seal
+from onnx import TensorProto, helper, numpy_helper
+
+from unheard.bundle import golden, manifest
+from unheard.bundle.runtime import load
+from unheard.bundle.schema import SCHEMA
+from unheard.errors import BundleError
+
+Copy = Callable[..., Path]
+
+
+def refused(folder: Path, match: str) -> None:
+    with pytest.raises(BundleError, match=match):
+        load(folder)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sound_copy_loads(copied: Copy, kind: str) -> None:
+    assert load(copied(kind)).classes
+
+
+# --- files ---------------------------------------------------------------------------------------------------
+
+
+def test_no_bundle_at_all(tmp_path: Path) -> None:
+    refused(tmp_path / "absent", "no such bundle folder")
+    refused(tmp_path, r"no manifest\.json, so this is no bundle")
+
+
+@pytest.mark.parametrize("name", sorted(manifest.FILES))
+def test_a_missing_file(copied: Copy, name: str) -> None:
+    folder = copied()
+    (folder / name).unlink()
+    refused(folder, f"missing: {name}")
+    # Nor may the manifest leave it out.
+    seal(folder)
+    refused(folder, f"missing: {name}")
+
+
+@pytest.mark.parametrize("name", sorted(manifest.FILES))
+@pytest.mark.parametrize("how", ["flipped", "longer", "shorter", "empty"])
+def test_an_altered_file(copied: Copy, name: str, how: str) -> None:
+    folder = copied()
+    data = bytearray((folder / name).read_bytes())
+    if how == "flipped":
+        data[len(data) // 2] ^= 1
+    altered = {"flipped": data, "longer": data + b"\n", "shorter": data[:-1], "empty": b""}[how]
+    (folder / name).write_bytes(altered)
+    refused(folder, f"{name} was altered")
+
+
+@pytest.mark.parametrize("name", ["extra.txt", ".DS_Store", "model.onnx.data"])
+def test_an_extra_file(copied: Copy, name: str) -> None:
+    folder = copied()
+    (folder / name).write_text("x")
+    refused(folder, f"not listed in manifest.json: {name}")
+    seal(folder)
+    refused(folder, f"lists files that no bundle has: {name}")
+
+
+def test_an_extra_folder(copied: Copy) -> None:
+    folder = copied()
+    (folder / "sub").mkdir()
+    refused(folder, "not listed in manifest.json: sub")
+
+
+@pytest.mark.parametrize("path", ["../model.onnx", "/etc/passwd", "sub/model.onnx", "..", ".", "", "a\\b"])
+def test_a_path_that_leaves_the_folder(copied: Copy, path: str) -> None:
+    folder = copied()
+    listed = json.loads((folder / "manifest.json").read_text())["files"]
+    change(folder, "manifest.json", files={**listed, path: "0" * 64})
+    refused(folder, "a path that leaves the folder")
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "bundle.json", "manifest.json"])
+def test_a_link_out_of_the_folder(copied: Copy, tmp_path: Path, name: str) -> None:
+    folder = copied()
+    (folder / name).rename(tmp_path / "elsewhere")
+    (folder / name).symlink_to(tmp_path / "elsewhere")
+    refused(folder, f"{name} is not a plain file")
+
+
+def test_a_pipe_is_not_waited_for(copied: Copy) -> None:
+    folder = copied()
+    (folder / "card.md").unlink()
+    os.mkfifo(folder / "card.md")
+    refused(folder, r"card\.md is not a plain file")
+
+
+def test_a_file_of_absurd_size(copied: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = copied()
+    monkeypatch.setitem(manifest.FILES, "card.md", 10)
+    refused(folder, r"card\.md has more than 10 bytes")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"schema": "1.0"}', '{"schema": "1.0", "files": {"model.onnx": 5}}']
+)
+def test_a_broken_manifest(copied: Copy, text: str) -> None:
+    folder = copied()
+    (folder / "manifest.json").write_text(text)
+    refused(folder, "manifest.json")
+
+
+# --- description ---------------------------------------------------------------------------------------------
+
+
+def newer() -> list[str]:
+    major, minor = map(int, SCHEMA.split("."))
+    return [f"{major}.{minor + 1}", f"{major + 1}.0"]
+
+
+@pytest.mark.parametrize("version", newer())
+@pytest.mark.parametrize("name", ["manifest.json", "bundle.json"])
+def test_a_newer_schema(copied: Copy, name: str, version: str) -> None:
+    folder = copied()
+    change(folder, name, schema=version)
+    refused(folder, f"{name}: schema {version} is newer than {SCHEMA}.*update unheard")
+
+
+def test_an_older_schema_is_read(copied: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    major, minor = map(int, SCHEMA.split("."))
+    monkeypatch.setattr("unheard.bundle.schema.SCHEMA", f"{major}.{minor + 2}")
+    assert load(copied()).classes
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "match"),
+    [
+        ("schema", 1, "schema is 1"),
+        ("schema", "one", "schema is 'one'"),
+        ("labels", [], "0 labels"),
+        ("labels", ["angry"], "1 labels"),
+        ("labels", ["angry", "angry", "sad"], "3 labels"),
+        ("labels", ["angry", "happy", 3], "labels is 3"),
+        ("labels", ["angry", "happy", ""], "labels is ''"),
+        ("labels", "angry", "labels is 'angry'"),
+        ("labels", [str(i) for i in range(5000)], "5000 labels"),
+        ("labels", ["angry", "happy", "sad", "calm"], "bundle.json says frames of 44 dims and 4 labels"),
+        ("labels", ["angry", "sad"], "bundle.json says frames of 44 dims and 2 labels"),
+        ("input__kind", "video", "input.kind is 'video'"),
+        ("input__kind", "utterance", "bundle.json says utterance"),
+        ("input__dims", 45, "bundle.json says frames of 45 dims"),
+        ("input__dims", 0, "dims is 0"),
+        ("input__dims", 10**12, "dims is 1000000000000"),
+        ("input__dims", 44.5, "dims is 44.5"),
+        ("input", None, "input is None"),
+        ("temperature", 0, "temperature is 0"),
+        ("temperature", -1.0, "temperature is -1"),
+        ("temperature", "hot", "temperature is 'hot'"),
+        ("temperature", True, "temperature is True"),
+        ("sample_rate", 8_000, "sample_rate is 8000"),
+        ("thresholds", {"confidence": 2}, "confidence is 2"),
+        ("training", {"corpus": "x"}, "training.speakers is None"),
+        ("training__speakers", [1], r"training.speakers is \[1\]"),
+        ("score", [], r"score is \[\]"),
+        ("name", None, "name is None"),
+        ("features", {"name": "mfbf1"}, "features: unknown features 'mfbf1'"),
+        ("features", {"name": "mfbf0", "bands": "many"}, "features: features 'mfbf0': bands is 'many'"),
+        ("features", {"name": "mfbf0", "average": 4, "bands": 39}, "features have shape"),
+        ("features", {"name": "functionals"}, "features have shape"),
+        ("features", {"name": "mfbf0", "average": 3}, "features computed here change the logits"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_description_that_does_not_hold(copied: Copy, field: str, value: Any, match: str) -> None:
+    folder = copied()
+    change(folder, **{field: value})
+    refused(folder, match)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xff\xfe",
+        b"{",
+        b'{"schema": "1.0", "temperature": NaN}',
+        b'{"schema": "1.0", "schema": "1.0"}',
+        b"[" * 200_000,
+    ],
+    ids=["not text", "cut", "nan", "doubled", "deep"],
+)
+def test_a_description_that_is_no_json(copied: Copy, text: bytes) -> None:
+    folder = copied()
+    (folder / "bundle.json").write_bytes(text)
+    seal(folder)
+    refused(folder, r"bundle\.json is not valid JSON")
+
+
+# --- graph ---------------------------------------------------------------------------------------------------
+
+
+def graph(folder: Path, change_model: Callable[[onnx.ModelProto], Any]) -> None:
+    model = onnx.load(folder / "model.onnx")
+    result = change_model(model)
+    changed = result if isinstance(result, onnx.ModelProto) else model
+    (folder / "model.onnx").write_bytes(changed.SerializeToString())
+    seal(folder)
+
+
+def outside(tensor: TensorProto) -> None:
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", "../secret.bin"), ("offset", "0")):
+        entry = tensor.external_data.add()
+        entry.key, entry.value = key, value
+
+
+def test_data_outside_the_graph(copied: Copy) -> None:
+    folder = copied()
+    graph(folder, lambda m: outside(m.graph.initializer[0]))
+    refused(folder, "keeps data in other files, which is refused: constant_0")
+
+
+def test_data_outside_the_graph_in_an_attribute_or_an_inner_graph(copied: Copy) -> None:
+    tensor = numpy_helper.from_array(np.zeros(3, np.float32), "hidden")
+    outside(tensor)
+    constant = helper.make_node("Constant", [], ["c"])
+    constant.attribute.append(
+        helper.make_attribute("value", numpy_helper.from_array(np.zeros(1, np.float32)))
+    )
+    constant.attribute[0].t.CopyFrom(tensor)
+    inner = helper.make_graph([constant], "inner", [], [])
+    branch = helper.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=inner)
+    for node in (constant, branch):
+        folder = copied()
+        graph(folder, lambda m, node=node: m.graph.node.append(node))
+        refused(folder, "keeps data in other files, which is refused: hidden")
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+
+
+@pytest.mark.parametrize("data", [b"", b"no graph", b"\x00" * 100, os.urandom(1000)])
+def test_what_is_no_graph(copied: Copy, data: bytes) -> None:
+    folder = copied()
+    (folder / "model.onnx").write_bytes(data)
+    seal(folder)
+    refused(folder, r"model\.onnx")
+
+
+def test_what_onnxruntime_refuses(copied: Copy) -> None:
+    folder = copied()
+
+    def unknown_operator(model: onnx.ModelProto) -> None:
+        model.graph.node[0].op_type = "Explode"
+
+    graph(folder, unknown_operator)
+    refused(folder, "onnxruntime refuses model.onnx")
+
+
+def replaced(inputs: list[Any], outputs: list[Any], nodes: list[Any], constants: Any = ()) -> onnx.ModelProto:
+    made = helper.make_graph(nodes, "g", inputs, outputs, list(constants))
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+
+
+def tensor(name: str, shape: list[Any], kind: int = TensorProto.FLOAT) -> Any:
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def test_a_graph_that_asks_for_absurd_amounts(copied: Copy) -> None:
+    folder = copied()
+    size = numpy_helper.from_array(np.array([2**40, 3], np.int64), "size")
+    nodes = [
+        helper.make_node("ConstantOfShape", ["size"], ["huge"]),
+        helper.make_node("ReduceSum", ["huge"], ["sum"], keepdims=1),
+        helper.make_node("Expand", ["sum", "shape"], ["logits"]),
+    ]
+    shape = numpy_helper.from_array(np.array([1, 3], np.int64), "shape")
+    inputs = [tensor("frames", ["b", "t", 44]), tensor("lengths", ["b"], TensorProto.INT64)]
+    graph(folder, lambda _: replaced(inputs, [tensor("logits", ["b", 3])], nodes, [size, shape]))
+    refused(folder, r"model\.onnx")
+
+
+def test_other_inputs_and_outputs_than_described(copied: Copy) -> None:
+    frames, lengths = tensor("frames", ["b", "t", 44]), tensor("lengths", ["b"], TensorProto.INT64)
+    logits = tensor("logits", ["b", 3])
+    cases = [
+        ([tensor("audio", ["b", "t", 44]), lengths], [logits]),
+        ([tensor("frames", ["b", 44]), lengths], [logits]),
+        ([frames], [logits]),
+        ([frames, lengths], [tensor("scores", ["b", 3])]),
+        ([frames, lengths], [logits, tensor("more", ["b"])]),
+        ([frames, lengths], [tensor("logits", ["b", 5])]),
+    ]
+    folder = copied()
+    for inputs, outputs in cases:
+        node = helper.make_node("ReduceMean", [inputs[0].name], [outputs[0].name], keepdims=0)
+        extra = [helper.make_node("ReduceMean", ["lengths"], ["more"])] if len(outputs) == 2 else []
+        graph(folder, lambda _, i=inputs, o=outputs, n=(node, *extra): replaced(i, o, list(n)))
+        refused(folder, r"model\.onnx")
+    rows = helper.make_node("Reshape", ["frames", "shape"], ["logits"])
+    shape = numpy_helper.from_array(np.array([-1, 3], np.int64), "shape")
+    graph(folder, lambda _: replaced([frames, lengths], [logits], [rows], [shape]))
+    refused(folder, r"model\.onnx gives logits of shape")
+
+
+# --- golden vectors ------------------------------------------------------------------------------------------
+
+
+def arrays(folder: Path) -> dict[str, np.ndarray]:
+    with np.load(folder / "golden.npz") as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def put(folder: Path, stored: dict[str, Any]) -> None:
+    np.savez(folder / "golden.npz", **stored)
+    seal(folder)
+
+
+@pytest.mark.parametrize(("by", "fits"), [(0.0009, True), (0.0011, False)])
+def test_logits_may_differ_by_a_thousandth(copied: Copy, by: float, fits: bool) -> None:
+    folder = copied()
+    stored = arrays(folder)
+    stored["logits"][1, 2] += by * max(1, abs(stored["logits"][1, 2]))
+    put(folder, stored)
+    if fits:
+        load(folder)
+    else:
+        refused(folder, "differs from its golden vectors by 0.0011")
+
+
+def test_another_wave_is_noticed(copied: Copy) -> None:
+    folder = copied()
+    stored = arrays(folder)
+    stored["wave_0"] = stored["wave_0"] // 2
+    put(folder, stored)
+    refused(folder, "the features computed here change the logits by")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("logits", np.zeros((3, 2))),
+        ("logits", np.zeros((2, 3))),
+        ("logits", np.full((3, 3), np.nan)),
+        ("logits", np.zeros((3, 3), np.float32)),
+        ("logits", np.array([{}, 1, 2], dtype=object)),
+        ("features_0", np.zeros(44, np.float32)),
+        ("features_0", np.zeros((0, 44), np.float32)),
+        ("features_0", np.zeros((4, 44))),
+        ("features_1", np.full((4, 44), np.inf, np.float32)),
+        ("wave_0", np.zeros(100, np.float32)),
+        ("wave_0", np.zeros((10, 10), np.int16)),
+        ("wave_0", np.zeros(0, np.int16)),
+    ],
+    ids=lambda value: f"{value.shape}{value.dtype}" if isinstance(value, np.ndarray) else value,
+)
+def test_golden_vectors_of_another_shape(copied: Copy, name: str, value: np.ndarray) -> None:
+    folder = copied()
+    put(folder, {**arrays(folder), name: value})
+    refused(folder, "golden|features have shape")
+
+
+@pytest.mark.parametrize("left_out", ["logits", "features_2", "wave_1"])
+def test_golden_vectors_that_lack_something(copied: Copy, left_out: str) -> None:
+    folder = copied()
+    put(folder, {name: value for name, value in arrays(folder).items() if name != left_out})
+    refused(folder, "golden")
+
+
+def test_golden_vectors_that_are_no_archive_or_a_bomb(copied: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = copied()
+    (folder / "golden.npz").write_bytes(b"no zip")
+    seal(folder)
+    refused(folder, "golden.npz cannot be read")
+    # A header that promises more than there is must not be believed either.
+    header = b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (1099511627776, 3), }"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("logits.npy", header.ljust(127) + b"\n" + b"\0" * 64)
+        archive.writestr("wave_0.npy", b"")
+    (folder / "golden.npz").write_bytes(buffer.getvalue())
+    seal(folder)
+    refused(folder, "golden.npz cannot be read")
+    put(folder, {"wave_0": np.zeros(10**6, np.int16)})
+    monkeypatch.setattr(golden, "MOST_BYTES", 10**6)
+    refused(folder, "golden.npz unpacks to 2000128 bytes")

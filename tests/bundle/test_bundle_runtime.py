@@ -1,0 +1,248 @@
+"""Prediction: the head's own answers, abstention where nothing can be said, and core packages alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from bundle_parts import CLASSES, KINDS, Made, change, sound
+from numpy.testing import assert_allclose
+
+import unheard.bundle.runtime as runtime
+from unheard import features, heads
+from unheard.bundle.export import export
+from unheard.bundle.runtime import load
+from unheard.errors import AudioError
+from unheard.heads import Examples
+
+Make = Callable[[str], Made]
+HEAVY = (
+    "torch",
+    "lightning",
+    "polars",
+    "sklearn",
+    "scipy",
+    "onnx",
+    "matplotlib",
+    "pydantic",
+    "yaml",
+    "opensmile",
+)
+
+
+def softmax(z: np.ndarray) -> np.ndarray:
+    e = np.exp(z - z.max())
+    return e / e.sum()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_probabilities_are_the_head_s_at_the_bundle_s_temperature(
+    made: Make, kind: str, tmp_path: Path
+) -> None:
+    one = made(kind)
+    bundle = load(one.folder)
+    for seed in (200, 201, 202):
+        wave = sound(seed)
+        soundfile.write(tmp_path / "clip.wav", wave, 16_000, subtype="FLOAT")
+        expected = softmax(one.head.logits([one.spec.compute(wave)])[0] / 1.5)
+        found = bundle.predict_file(tmp_path / "clip.wav")
+        assert list(found.probabilities) == list(CLASSES)
+        assert_allclose(list(found.probabilities.values()), expected, atol=1e-4)
+        assert found.label == CLASSES[int(expected.argmax())]
+        assert found == bundle.predict(wave, 16_000)
+        assert found.seconds == pytest.approx(len(wave) / 16_000)
+        assert sum(found.probabilities.values()) == pytest.approx(1, abs=1e-12)
+
+
+def test_trained_bundle_tells_the_sounds_apart(made: Make) -> None:
+    bundle = load(made("probe").folder)
+    assert [bundle.predict(sound(seed), 16_000).label for seed in range(300, 309)] == list(CLASSES) * 3
+
+
+def test_other_rates_and_channels(made: Make) -> None:
+    bundle = load(made("probe").folder)
+    wave = sound(3, 1.0)
+    plain = bundle.predict(wave, 16_000)
+    stereo = bundle.predict(np.stack([wave, wave], axis=1), 16_000)
+    assert stereo.flags == ("several_channels",)
+    assert stereo.warnings == ("the channels were averaged",)
+    assert stereo.probabilities == plain.probabilities
+    with pytest.raises(AudioError, match="give floats"):
+        bundle.predict((wave * 32768).astype(np.int16), 16_000)
+
+
+@pytest.mark.parametrize("kind", ["probe", "tcgru"])
+@pytest.mark.parametrize(
+    ("wave", "flag"),
+    [
+        (np.zeros(16_000), "silent"),
+        (np.zeros(1), "silent"),
+        (np.full(16_000, 0.5), "constant"),
+        (sound(0)[:1_599], "too_short"),
+        (np.where(np.arange(16_000) == 5, np.nan, sound(0, 1.0)), "non_finite"),
+        (np.where(np.arange(16_000) == 5, np.inf, sound(0, 1.0)), "non_finite"),
+    ],
+    ids=["zeros", "one zero", "constant", "too short", "nan", "inf"],
+)
+def test_nothing_is_said_about_what_holds_nothing(made: Make, kind: str, wave: np.ndarray, flag: str) -> None:
+    found = load(made(kind).folder).predict(wave, 16_000)
+    assert found.label is None
+    assert set(found.probabilities.values()) == {1 / 3}
+    assert flag in found.flags
+    assert any(warning.startswith("no answer:") for warning in found.warnings)
+
+
+def test_features_or_logits_that_are_no_numbers_give_no_answer(
+    made: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = load(made("probe").folder)
+    spec = bundle._spec
+
+    class Broken:
+        version = 1
+
+        def __init__(self, values: np.ndarray) -> None:
+            self.values = values
+
+        def compute(self, _: np.ndarray) -> np.ndarray:
+            return self.values
+
+    dims = bundle.description.dims
+    for values in (np.full(dims, np.nan, np.float32), np.zeros(0, np.float32)):
+        monkeypatch.setattr(bundle, "_spec", Broken(values))
+        found = bundle.predict(sound(0), 16_000)
+        assert (found.label, found.flags) == (None, ("no_features",))
+    monkeypatch.setattr(bundle, "_spec", spec)
+    monkeypatch.setattr(bundle._session, "logits", lambda inputs: np.full((len(inputs), 3), np.nan))
+    assert bundle.predict(sound(0), 16_000).flags == ("no_logits",)
+
+
+@pytest.mark.parametrize("kind", ["probe", "probe-frames", "tcgru"])
+def test_many_files_answer_as_one_by_one_and_bad_ones_stop_nobody(
+    made: Make, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = load(made(kind).folder)
+    paths = []
+    for k in range(11):
+        paths.append(tmp_path / f"{k}.wav")
+        soundfile.write(paths[-1], sound(k, 0.3 + 0.2 * k), 16_000)
+    soundfile.write(tmp_path / "4.wav", np.zeros(8_000), 16_000)
+    (tmp_path / "6.wav").write_bytes(b"no audio")
+    paths[8] = tmp_path / "absent.wav"
+    monkeypatch.setattr(runtime, "BATCH", 4)
+    monkeypatch.setattr(runtime, "BATCH_FRAMES", 100)
+    found = list(bundle.predict_many(iter(paths)))
+    assert len(found) == len(paths)
+    for k, (path, answer) in enumerate(zip(paths, found, strict=True)):
+        if k in (6, 8):
+            assert (answer.label, answer.flags) == (None, ("unreadable",))
+            with pytest.raises(AudioError) as error:
+                bundle.predict_file(path)
+            assert answer.warnings[0] == str(error.value)
+            assert path.name in answer.warnings[0]
+            continue
+        alone = bundle.predict_file(path)
+        assert (answer.label, answer.flags, answer.warnings) == (alone.label, alone.flags, alone.warnings)
+        assert_allclose(list(answer.probabilities.values()), list(alone.probabilities.values()), atol=1e-5)
+    assert found[4].flags == ("silent",)
+    assert list(bundle.predict_many([])) == []
+
+
+def test_answers_come_while_files_are_read(made: Make, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", sound(0), 16_000)
+    read = []
+
+    def endless():
+        while True:
+            read.append(1)
+            yield tmp_path / "a.wav"
+
+    answers = load(made("probe").folder).predict_many(endless())
+    assert next(answers).label is not None
+    assert len(read) == runtime.BATCH
+
+
+def test_less_sure_answers_than_the_threshold_are_flagged(copied: Callable[..., Path]) -> None:
+    folder = copied("probe")
+    wave = sound(1)
+    sure = max(load(folder).predict(wave, 16_000).probabilities.values())
+    for threshold, flags in ((sure - 0.01, ()), (sure + 0.01, ("unsure",))):
+        change(folder, thresholds={"confidence": threshold})
+        found = load(folder).predict(wave, 16_000)
+        assert found.flags == flags
+        assert found.label is not None
+
+
+def test_best_is_sorted_with_ties_in_class_order(made: Make) -> None:
+    bundle = load(made("probe").folder)
+    found = bundle.predict(sound(1), 16_000)
+    best = found.best(2)
+    assert best[0][0] == found.label
+    assert best == sorted(found.probabilities.items(), key=lambda item: -item[1])[:2]
+    assert [label for label, _ in bundle.predict(np.zeros(16_000), 16_000).best(3)] == list(CLASSES)
+
+
+def test_an_answer_is_plain_values(made: Make) -> None:
+    plain = load(made("probe").folder).predict(sound(1), 16_000).as_dict()
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert list(plain) == ["label", "probabilities", "flags", "warnings", "seconds"]
+
+
+def test_a_bundle_tells_whom_it_has_heard(made: Make) -> None:
+    bundle = load(made("probe").folder)
+    assert bundle.training_speakers == ("s0", "s1", "s2", "s3")
+    assert bundle.classes == CLASSES
+    assert bundle.description.score is not None
+
+
+def test_predicting_needs_the_core_packages_alone(made: Make, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "clip.flac", sound(1), 16_000)
+    code = (
+        "import sys\n"
+        "from unheard.bundle.runtime import load\n"
+        "for folder in sys.argv[2:]:\n"
+        "    bundle = load(folder)\n"
+        "    assert bundle.predict_file(sys.argv[1]).label\n"
+        "    assert [a.label for a in bundle.predict_many([sys.argv[1]])][0]\n"
+        f"print(sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+    folders = [str(made(kind).folder) for kind in KINDS]
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "clip.flac"), *folders],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == "[]"
+    assert run.stderr == ""
+
+
+def test_a_bundle_whose_features_need_another_package_says_which(tmp_path: Path) -> None:
+    pytest.importorskip("opensmile")
+    spec = features.build({"name": "egemaps"})
+    rows = Examples(
+        [spec.compute(sound(i)) for i in range(6)],
+        np.arange(6) % 3,
+        np.array([f"s{i // 3}" for i in range(6)]),
+        3,
+    )
+    head = heads.build({"name": "probe", "grid": [0.01]}).fit(rows)
+    options = {"temperature": 1.0, "training_speakers": [], "corpus": "toy", "scores": None, "recipe": {}}
+    folder = export(head, {"name": "egemaps"}, CLASSES, tmp_path / "b", licences={}, **options)
+    assert "non-commercial" in (folder / "card.md").read_text()
+    assert load(folder).predict(sound(7), 16_000).label
+    code = (
+        "import sys; sys.modules['opensmile'] = None\n"
+        "from unheard.bundle.runtime import load; from unheard.errors import MachineError\n"
+        "try:\n    load(sys.argv[1])\nexcept MachineError as error:\n    print(error)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert "this needs opensmile, which is not installed: pip install 'unheard[lld]'" in run.stdout

@@ -1,0 +1,48 @@
+"""Golden vectors: sounds that are always the same, and a file that gives back what it was given."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from unheard.audio.decode import from_samples
+from unheard.bundle.golden import Golden, difference, pack, synthetic_waves, unpack
+
+
+def test_waves_are_always_the_same_and_sound_like_something() -> None:
+    waves = synthetic_waves()
+    assert all(np.array_equal(a, b) for a, b in zip(waves, synthetic_waves(), strict=True))
+    assert len({hashlib.sha256(wave.tobytes()).hexdigest() for wave in waves}) == len(waves) == 3
+    for wave in waves:
+        clip = from_samples(wave, 16_000)
+        assert clip.flags == ()
+        assert 0.9 < clip.seconds < 1.6
+        # Whole 16-bit steps: what is stored is what was computed from.
+        assert_array_equal(wave * 32768, np.round(wave * 32768))
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+def test_the_file_gives_back_what_it_was_given(axes: int) -> None:
+    rng = np.random.default_rng(0)
+    features = tuple(rng.normal(size=(5, 4)[-axes:]).astype(np.float32) for _ in range(3))
+    given = Golden(synthetic_waves(), features, rng.normal(size=(3, 6)))
+    data = pack(given)
+    found = unpack(data)
+    for one, other in zip(
+        (*given.waves, *given.features, given.logits),
+        (*found.waves, *found.features, found.logits),
+        strict=True,
+    ):
+        assert_array_equal(one, other)
+    assert pack(given) == data
+
+
+def test_difference_is_absolute_below_one_and_relative_above() -> None:
+    expected = np.array([[0.5, 100.0]])
+    assert difference(expected + np.array([[0.01, 0.0]]), expected) == pytest.approx(0.01)
+    assert difference(expected + np.array([[0.0, 1.0]]), expected) == pytest.approx(0.01)
+    assert difference(np.array([[np.nan, 1.0]]), expected) == np.inf
+    assert difference(np.zeros((2, 2)), expected) == np.inf
