@@ -24,7 +24,7 @@ LANGUAGES = ("ar",)
 
 #: The words in their owner's spelling.
 WORDS = ("اعجبني", "لم يعجبني", "هذا", "الفيلم", "رائع", "مقول", "سيئ")
-_SCHEME = re.compile(r"(\d+)-([mf])-(\d+)-(\d)-(\d)-(\d+)")
+_SCHEME = re.compile(r"(\d+)-([mf])-(\d+)-(\d)-(\d)-(\d+)", re.ASCII)
 
 
 def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:

@@ -27,7 +27,7 @@ SENTENCES = {"01": "Kids are talking by the door", "02": "Dogs are sitting by th
 INTENSITIES = {"01": "normal", "02": "strong"}
 _CHANNELS = {"01": "speech", "02": "song"}
 _NOT_SUNG = ("disgust", "surprised")
-_SCHEME = re.compile(r"\d\d(-\d\d){6}")
+_SCHEME = re.compile(r"\d\d(-\d\d){6}", re.ASCII)
 
 
 def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:

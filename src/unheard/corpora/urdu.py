@@ -24,7 +24,7 @@ LABELS = ("angry", "happy", "neutral", "sad")
 LANGUAGES = ("ur",)
 
 _EMOTIONS = dict(zip("AHNS", LABELS, strict=True))
-_SCHEME = re.compile(r"(S([MF])\d+)_F\d+_([A-Z])\d+")
+_SCHEME = re.compile(r"(S([MF])\d+)_F\d+_([A-Z])\d+", re.ASCII)
 
 
 def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
