@@ -169,6 +169,25 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
+def test_an_older_bundle_comes_back_if_the_new_one_cannot_take_its_name(
+    made: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, out = made("probe-means"), tmp_path / "b"
+    again(one, out)
+    before, real = files(out), Path.rename
+
+    def rename(self: Path, target: Path) -> Path:
+        if target == out and not self.name.endswith(".old"):
+            raise OSError("broken")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(OSError, match="broken"):
+        again(one, out, temperature=2.0, force=True)
+    assert files(out) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
 class Lying:
     """A head whose graph gives other logits than itself."""
 

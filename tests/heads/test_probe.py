@@ -111,6 +111,7 @@ def test_constant_dimensions_have_no_say() -> None:
 def test_units_of_the_features_do_not_matter(seed: int, power: int, shift: float) -> None:
     rows, test = problem(seed, n=40, dims=5), problem(seed + 1, n=10, dims=5)
     scale = 10.0**power
+    shift *= scale
     other = Examples(
         [(row.astype(np.float64) * scale + shift) for row in rows.features],  # type: ignore[misc]
         rows.labels,

@@ -172,21 +172,21 @@ def _write(folder: Path, description: Description, model: bytes, stored: golden.
 
 
 def _put(part: Path, target: Path) -> None:
-    """Give the finished folder its name; an older bundle leaves it in the same breath."""
-    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:100]}."))
-    if target.exists():
-        # Renaming onto an empty folder replaces it.
-        target.rename(old)
+    """Give the finished folder its name; an older bundle makes way for it, and comes back if that fails."""
+    if not target.exists():
+        part.rename(target)
+        return
+    aside = part.with_name(f"{part.name}.old")
+    target.rename(aside)
     try:
         part.rename(target)
     except BaseException:
-        if any(old.iterdir()):
-            old.rename(target)
+        aside.rename(target)
         raise
-    # File by file: had anything else got in, it stays, and so does the folder.
+    # File by file: had anything else got in meanwhile, it would stay, and so would the folder.
     for name in (MANIFEST, *FILES):
-        (old / name).unlink(missing_ok=True)
-    old.rmdir()
+        (aside / name).unlink(missing_ok=True)
+    aside.rmdir()
 
 
 def _licences(features: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class LinearHead:
         X = matrix(train.features, self.statistics)
         with _limited(self.threads):
             self.history_ = _scores(self.solve, X, train, sorted(self.grid), self.folds)
-            self.chosen_ = {"C": _best(self.history_)}
+            self.chosen_ = {"C": _best(self.history_) if self.history_ else self.grid[0]}
             self._learn(X, train)
         return self
 
@@ -140,9 +140,9 @@ class LinearHead:
 def _scores(
     solve: Solver, X: Floats, rows: Examples, grid: Sequence[float], folds: int
 ) -> list[dict[str, Any]]:
-    """UAR of each C over all rows, each answered by the model that has not seen its group."""
+    """UAR of each C over all rows, each answered by the model that has not seen its group; none for a single C."""
     if len(grid) == 1:
-        return [{"C": grid[0], "uar": None}]
+        return []
     groups = len(np.unique(rows.groups))
     if groups < 2:
         raise DataError(
@@ -169,8 +169,6 @@ def _scores(
 
 def _best(history: Sequence[Mapping[str, Any]]) -> float:
     """Return C with the highest UAR, the smallest of them on a tie."""
-    if len(history) == 1:
-        return float(history[0]["C"])
     top = max(record["uar"] for record in history)
     return float(min(record["C"] for record in history if record["uar"] >= top - 1e-12))
 
