@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from unheard.errors import AudioError
 
-RATE = 16_000
 EDGES = ("snip", "mirror", "zeros")
 BLOCK = 512  # frames in work at a time, so that memory does not grow with the recording
 

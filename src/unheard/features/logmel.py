@@ -13,8 +13,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.audio.resample import RATE
 from unheard.errors import UsageError, unknown
-from unheard.features.frames import EDGES, RATE, blocks, checked, frames
+from unheard.features.frames import EDGES, blocks, checked, frames
 from unheard.features.mel import NORMS, SCALES, TRIANGLES, mel_filters
 
 WINDOWS = ("povey", "hamming", "hann", "hann_periodic")

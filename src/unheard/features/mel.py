@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.features.frames import RATE
+from unheard.audio.resample import RATE
 
 SCALES = ("htk", "slaney")
 TRIANGLES = ("hertz", "mel")

@@ -12,8 +12,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.audio.resample import RATE
 from unheard.errors import UsageError, unknown
-from unheard.features.frames import RATE, checked, frames
+from unheard.features.frames import checked, frames
 from unheard.features.logmel import LogMel
 from unheard.features.pitch import HOP, track
 

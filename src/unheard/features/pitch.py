@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.features.frames import RATE, blocks, checked, frames
+from unheard.audio.resample import RATE
+from unheard.features.frames import blocks, checked, frames
 
 HOP = 160  # samples, 10 ms
 CANDIDATES = 8  # peaks of a frame that may be its period
