@@ -41,12 +41,15 @@ def premium(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say how much a leaky split flatters: the same recipe, once with and once without test speakers heard."""
+    from unheard.cli.summary import premium_line
     from unheard.experiment.comparing import premium as premium_of
     from unheard.experiment.folder import open_run
     from unheard.metrics.wording import describe
 
-    found = premium_of(open_run(first), open_run(second))
+    opened = sorted((open_run(first), open_run(second)), key=lambda run: "LEAKY" not in run.scores["stamps"])
+    found = premium_of(*opened)
     if as_json:
         print_json(found.as_dict())
-    else:
-        show(describe(found))
+        return
+    show(premium_line(opened[0].scores, opened[1].scores, found))
+    show(describe(found))

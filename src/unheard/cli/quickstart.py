@@ -17,16 +17,15 @@ def quickstart(
 ) -> None:
     """Make a small synthetic corpus, score one system with and without a leak, export it, predict, report."""
     from unheard.cli.predict import line
-    from unheard.cli.summary import score_lines
+    from unheard.cli.summary import premium_line, score_lines
     from unheard.experiment.quickstart import quickstart as once
-    from unheard.metrics.wording import describe
 
     with bars() as advance:
         tour = once(out, jobs=jobs, force=force, progress=advance)
     for run in (tour.leaky, tour.independent):
         for text in score_lines(run.scores):
             show(text)
-    show(describe(tour.premium))
+    show(premium_line(tour.leaky.scores, tour.independent.scores, tour.premium))
     show(f"a speaker whom this model has never heard, who meant {tour.truth}:")
     show("  " + line({"path": tour.clip.name, **tour.prediction.as_dict()}, n_best=3))
     say(f"corpus: {out / 'corpus'}\nbundle: {tour.bundle}\nreport: {tour.report}")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unheard.metrics.compare import Comparison
 
 
 def score_lines(results: Mapping[str, Any]) -> list[str]:
@@ -34,6 +37,19 @@ def estimate(value: Mapping[str, float | None]) -> str:
     if value["low"] is not None:
         text += f" [{percent(value['low'])}, {percent(value['high'])}]"
     return text
+
+
+def premium_line(leaky: Mapping[str, Any], independent: Mapping[str, Any], found: Comparison) -> str:
+    """Say in one line what a leak is worth."""
+    between = (
+        ""
+        if found.low is None or found.high is None
+        else f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+    )
+    return (
+        f"leakage premium of {independent['recipe']}: {100 * found.difference:+.1f} points{between} on "
+        f"{leaky['protocol']} over {independent['protocol']}, {found.n_clips} clips of {found.n_speakers} speakers"
+    )
 
 
 def percent(fraction: float | None) -> str:

@@ -1,0 +1,114 @@
+"""A figure in a text is what the stored predictions give, or the check ends with 1."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import unheard as ut
+from unheard.errors import DataError, UsageError
+from unheard.experiment.folder import Run
+from unheard.experiment.stored import COLUMNS, check, recomputed, store
+from unheard.predictions.table import read_predictions, write_predictions
+
+
+@pytest.fixture
+def kept(toy_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of stored results with one entry, predictions among it."""
+    recomputed.cache_clear()
+    monkeypatch.setattr("unheard.experiment.stored.KEPT", ("synthetic",))
+    assert store(toy_run, tmp_path / "results") == tmp_path / "results" / "functionals" / "group-3"
+    return tmp_path / "results"
+
+
+def text_of(folder: Path, headings: list[str]) -> str:
+    found = recomputed(folder / "functionals" / "group-3")
+    cells = [COLUMNS[heading](found) for heading in headings]
+    lines = [
+        ["recipe", "protocol", *headings],
+        ["---"] * (len(headings) + 2),
+        ["`functionals`", "`group-3`", *cells],
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+HEADINGS = [name for name in COLUMNS if name != "actors 17-24"]
+
+
+def test_true_figures_pass_and_a_changed_digit_is_found(kept: Path, tmp_path: Path) -> None:
+    text = tmp_path / "README.md"
+    text.write_text(f"Words.\n\n{text_of(kept, HEADINGS)}\n\nMore.\n")
+    assert check(text, kept) == (len(HEADINGS), [])
+    accuracy = COLUMNS["mean accuracy"](recomputed(kept / "functionals" / "group-3"))
+    wrong = f"{float(accuracy) + 0.1:.1f}"
+    text.write_text(text.read_text().replace(f"| {accuracy} |", f"| {wrong} |"))
+    seen, problems = check(text, kept)
+    assert seen == len(HEADINGS)
+    assert problems
+    assert f"says '{wrong}', is '{accuracy}'" in problems[0]
+
+
+def test_a_figure_in_a_sentence_is_checked(kept: Path, tmp_path: Path) -> None:
+    text = tmp_path / "README.md"
+    accuracy = COLUMNS["mean accuracy"](recomputed(kept / "functionals" / "group-3"))
+    text.write_text(f"It reaches **{accuracy}** <!-- functionals/group-3 mean accuracy --> percent.")
+    assert check(text, kept) == (1, [])
+    text.write_text("It reaches 99.9 <!-- functionals/group-3 mean accuracy --> percent.")
+    assert len(check(text, kept)[1]) == 1
+
+
+def test_predictions_that_no_longer_give_the_stored_score_are_found(kept: Path, tmp_path: Path) -> None:
+    path = kept / "functionals" / "group-3" / "predictions.parquet"
+    table = read_predictions(path)
+    write_predictions(table.with_columns(pl.col("probabilities").list.reverse()), path)
+    recomputed.cache_clear()
+    text = tmp_path / "README.md"
+    text.write_text("No table.")
+    _, problems = check(text, kept)
+    assert any("accuracy.pooled is stored as" in problem for problem in problems)
+
+
+def test_premiums_and_comparisons_are_recomputed(
+    kept: Path, toy: pl.DataFrame, toy_run: Run, tmp_path: Path
+) -> None:
+    leaky = ut.run("functionals", toy, ut.protocol("random-3", toy), out=tmp_path / "leaky", jobs=2)
+    made = store(leaky, tmp_path / "elsewhere")
+    (kept / "functionals-random").mkdir()
+    made.rename(kept / "functionals-random" / "random-3")
+    found = ut.premium(leaky, toy_run)
+    due = f"{100 * found.difference:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"  # type: ignore[operator]
+    text = tmp_path / "README.md"
+    head = "| recipe | leaky | independent | premium |\n|---|---|---|---|\n"
+    text.write_text(f"{head}| `functionals` | `random-3` | `group-3` | {due} |\n")
+    assert check(text, kept) == (1, [])
+    text.write_text(f"{head}| `functionals` | `random-3` | `group-3` | +0.0 [-1.0, +1.0] |\n")
+    assert len(check(text, kept)[1]) == 1
+
+
+def test_what_cannot_be_checked_is_said(kept: Path, tmp_path: Path) -> None:
+    text = tmp_path / "README.md"
+    text.write_text("| recipe | protocol | acuracy |\n|---|---|---|\n| functionals | group-3 | 1 |\n")
+    with pytest.raises(DataError, match="no figure is called 'acuracy'"):
+        check(text, kept)
+    text.write_text("| recipe | protocol | UAR |\n|---|---|---|\n| nothing | group-3 | 1 |\n")
+    with pytest.raises(DataError, match="no stored result"):
+        check(text, kept)
+    with pytest.raises(UsageError, match="no such file"):
+        check(tmp_path / "absent.md", kept)
+
+
+def test_only_complete_runs_are_stored_and_only_results_of_other_corpora(
+    toy_run: Run, tmp_path: Path
+) -> None:
+    target = store(toy_run, tmp_path)
+    assert sorted(p.name for p in target.iterdir()) == ["config.yaml", "provenance.json", "results.json"]
+    partial = Run(tmp_path / "partial")
+    partial.folder.mkdir()
+    (partial.folder / "results.json").write_text(
+        json.dumps({**toy_run.scores, "incomplete": ["fold 1: not asked for"]})
+    )
+    with pytest.raises(UsageError, match="only complete runs"):
+        store(partial, tmp_path)
