@@ -106,6 +106,19 @@ def test_constant_dimensions_have_no_say() -> None:
         assert_allclose(head.logits(moved), head.logits(seen.features), atol=1e-6)
 
 
+def test_what_float32_rounds_is_no_spread() -> None:
+    rng = np.random.default_rng(0)
+    rows = problem(0)
+    # 1e6 and its float32 neighbour: divided by that spread, a later value of 1.1e6 would be worth millions.
+    nearly = [np.append(row, np.float32(1e6) + np.float32(0.0625) * rng.integers(2)) for row in rows.features]
+    head = Probe(grid=(1.0,)).fit(Examples(nearly, rows.labels, rows.groups, rows.classes))
+    assert head.scale_[-1] == 1.0
+    moved = [np.append(row[:-1], np.float32(1.1e6)) for row in nearly]
+    assert np.abs(head.logits(nearly)).max() < 100
+    assert np.abs(head.logits([np.append(row[:-1], np.float32(1e6 + 1)) for row in nearly])).max() < 100
+    assert np.isfinite(head.logits(moved)).all()
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 1000), st.integers(-3, 3), st.floats(-5, 5))
 def test_units_of_the_features_do_not_matter(seed: int, power: int, shift: float) -> None:

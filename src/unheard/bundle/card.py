@@ -23,9 +23,10 @@ _NAMES = {
     "precision": "precision",
     "f1": "F1",
     "n": "clips",
-    "speakers": "speakers",
+    "n_clips": "clips",
+    "n_speakers": "speakers",
 }
-_PLAIN = ("ece", "nll", "brier", "n", "speakers", "n_speakers", "n_clips")
+_PLAIN = ("ece", "nll", "brier", "n")
 
 _USE = """\
 ## Intended use
