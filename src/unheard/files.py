@@ -47,8 +47,8 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         # mkstemp makes private files; give this one the permissions of any other new file.
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, target)
+        Path(name).chmod(0o666 & ~umask)
+        Path(name).replace(target)
     except BaseException as error:
         Path(name).unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno == 28:

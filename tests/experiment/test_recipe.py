@@ -77,4 +77,5 @@ def test_the_settings_hash_ignores_names_folds_and_seeds() -> None:
     plain = recipe.load("functionals").plain()
     other = recipe.validate({**plain, "recipe": "x", "protocol": "group-5", "seeds": [4], "about": "y"})
     assert other.settings_hash == recipe.load("functionals").settings_hash
+    assert recipe.validate({**plain, "channel": 1}).settings_hash != other.settings_hash
     assert recipe.validate({**plain, "threads": 2}).settings_hash != other.settings_hash

@@ -60,23 +60,33 @@ class Bundle:
         """
         return next(self._predictions([decode.from_samples(wave, rate)]))
 
-    def predict_file(self, path: str | os.PathLike[str]) -> Prediction:
+    def predict_file(
+        self, path: str | os.PathLike[str], *, channel: int | None = None, allow_truncated: bool = False
+    ) -> Prediction:
         """Predict a file of any format, rate and channel count that libsndfile reads.
+
+        Channels are averaged, or one is taken (counted from 0); a truncated file is flagged where it is allowed.
 
         Raises
         ------
         AudioError
             Where it is missing, unreadable, no audio, truncated or out of bounds.
         """
-        return next(self._predictions([decode.load(path)]))
+        return next(self._predictions([decode.load(path, channel=channel, allow_truncated=allow_truncated)]))
 
-    def predict_many(self, paths: Iterable[str | os.PathLike[str]]) -> Iterator[Prediction]:
-        """Predict files in their order, several at a time.
+    def predict_many(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        *,
+        channel: int | None = None,
+        allow_truncated: bool = False,
+    ) -> Iterator[Prediction]:
+        """Predict files in their order, several at a time; options as of :meth:`predict_file`.
 
         A file that cannot be read gives an answer without a label, flagged ``unreadable``, whose first warning
         is the reason; the others go on.
         """
-        return self._predictions(map(_loaded, paths))
+        return self._predictions(_loaded(path, channel, allow_truncated) for path in paths)
 
     def logits(self, inputs: Sequence[NDArray[np.float32]]) -> Logits:
         """Scores of features, (n, classes) before temperature: those of the head that the bundle was made of."""
@@ -178,8 +188,10 @@ def _check_golden(bundle: Bundle, stored: golden.Golden) -> None:
         )
 
 
-def _loaded(path: str | os.PathLike[str]) -> decode.Clip | AudioError:
+def _loaded(
+    path: str | os.PathLike[str], channel: int | None, allow_truncated: bool
+) -> decode.Clip | AudioError:
     try:
-        return decode.load(path)
+        return decode.load(path, channel=channel, allow_truncated=allow_truncated)
     except AudioError as error:
         return error

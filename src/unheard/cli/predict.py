@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unheard.cli.terminal import print_json, say, show
-from unheard.errors import UnheardError, UsageError
+from unheard.cli.terminal import bars, print_json, say, show
+from unheard.errors import UsageError
 
 if TYPE_CHECKING:
-    from unheard.bundle.runtime import Bundle
+    from unheard.bundle.prediction import Prediction
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".caf")
 
@@ -26,6 +26,12 @@ def predict(
     n_best: Annotated[int, typer.Option("--n-best", "-n", min=1, help="How many labels to show a clip.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON value.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with every probability.")] = False,
+    channel: Annotated[
+        int | None, typer.Option(min=0, help="Take this channel; default: their mean.")
+    ] = None,
+    allow_truncated: Annotated[
+        bool, typer.Option("--allow-truncated", help="Use what there is of a file.")
+    ] = False,
 ) -> None:
     """Predict the perceived emotion of recordings; a file that cannot be used is named, and the others go on.
 
@@ -38,9 +44,15 @@ def predict(
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
     bundle = load(model)
-    rows = [_one(bundle, path) for path in _paths(inputs)]
-    if not rows:
+    paths = list(_paths(inputs))
+    if not paths:
         raise UsageError(f"no recordings in {', '.join(inputs)}; looked for {', '.join(EXTENSIONS)}")
+    answers = bundle.predict_many(paths, channel=channel, allow_truncated=allow_truncated)
+    rows = []
+    with bars() as advance:
+        for done, (path, answer) in enumerate(zip(paths, answers, strict=True), start=1):
+            rows.append(_row(path, answer))
+            advance("clips", done, len(paths))
     failed = [row for row in rows if "error" in row]
     if as_json:
         print_json(rows)
@@ -69,11 +81,10 @@ def _paths(inputs: Iterable[str]) -> Iterator[Path]:
             yield path
 
 
-def _one(bundle: Bundle, path: Path) -> dict[str, Any]:
-    try:
-        return {"path": str(path), **bundle.predict_file(path).as_dict()}
-    except UnheardError as error:
-        return {"path": str(path), "error": str(error)}
+def _row(path: Path, answer: Prediction) -> dict[str, Any]:
+    if "unreadable" in answer.flags:
+        return {"path": str(path), "error": answer.warnings[0]}
+    return {"path": str(path), **answer.as_dict()}
 
 
 def line(row: dict[str, Any], n_best: int) -> str:

@@ -66,9 +66,9 @@ def run(
     )
     asked = number_list(folds)
     count = len(chosen.folds) if asked is None else len(asked)
-    say(
-        f"{stated.recipe} on {chosen.name}: {len(table)} clips, {count} folds × {len(stated.seeds)} seeds → {out}"
-    )
+    clips = len({i for sides in chosen.folds for side in sides for i in side})
+    work = f"{clips} clips, {count} folds × {len(stated.seeds)} seeds"
+    say(f"{stated.recipe} on {chosen.name}: {work} → {out}")
     if chosen.leaky:
         say("LEAKY: speakers are on two sides; this score says nothing about people it has not heard")
     with bars() as advance:

@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from unheard import heads
 from unheard.corpora.table import classes, corpus_of
 from unheard.decide.calibration import apply_temperature, fit_temperature
-from unheard.errors import DataError, ProtocolError
+from unheard.errors import DataError, ProtocolError, first_five
 from unheard.experiment.folder import fold_folder
 from unheard.experiment.recipe import Recipe
 from unheard.files import write_bytes, write_json
+from unheard.heads.divergence import DivergenceError
 from unheard.heads.examples import Examples
 from unheard.predictions.table import predictions, write_predictions
 from unheard.protocols.fold import Protocol
@@ -63,9 +64,13 @@ def fit_fold(
     train, val = examples(table, sides.train, features), examples(table, sides.val, features)
     if len(train) == 0:
         raise DataError(f"fold {number}: no training clip could be read")
-    head = heads.build({**recipe.head, "seed": seed, "threads": recipe.threads}).fit(
-        train, val if len(val) else None
-    )
+    head = heads.build({**recipe.head, "seed": seed, "threads": recipe.threads})
+    try:
+        head = head.fit(train, val if len(val) else None)
+    except DivergenceError as error:
+        heard = _readable(sides.train, features)
+        batch = first_five(sorted(heard[row] for row in error.rows))
+        raise DataError(f"the loss is not finite in epoch {error.epoch}; its batch held {batch}") from error
     temperature = 1.0
     answered_val = _readable(sides.val, features)
     val_logits = (

@@ -23,7 +23,15 @@ def read_features(
     spec = features.build(recipe.features)
     clips = [ClipRef(*row) for row in table.select("id", "path", "start", "end").iter_rows()]
     report = None if progress is None else lambda done, total: progress("features", done, total)
-    return extract(clips, spec, cache=default_cache(), jobs=jobs, progress=report)
+    return extract(
+        clips,
+        spec,
+        cache=default_cache(),
+        jobs=jobs,
+        progress=report,
+        channel=recipe.channel,
+        allow_truncated=recipe.allow_truncated,
+    )
 
 
 def data_digest(table: pl.DataFrame) -> str:

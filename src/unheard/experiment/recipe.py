@@ -45,6 +45,8 @@ class Recipe(BaseModel):
     head: dict[str, Any]
     calibration: Literal["temperature", "none"] = "temperature"
     refit: Literal["none", "val"] = "none"
+    channel: int | None = Field(default=None, ge=0)
+    allow_truncated: bool = False
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     threads: int = Field(default=1, ge=1, le=64)
     held_back: tuple[str, ...] = ()
@@ -70,8 +72,11 @@ class Recipe(BaseModel):
     @property
     def settings_hash(self) -> str:
         """SHA-256 of what decides a fold's model, its threads included; not of folds, seeds or names."""
-        kept = ("features", "head", "calibration", "refit", "threads")
-        return digest({name: getattr(self, name) for name in kept})
+        always = ("features", "head", "calibration", "refit", "threads")
+        # Options count where they are used: one that is added later leaves the hash of stored results alone.
+        options = ("channel", "allow_truncated")
+        used = [name for name in options if getattr(self, name) != type(self).model_fields[name].default]
+        return digest({name: getattr(self, name) for name in (*always, *used)})
 
     def plain(self) -> dict[str, Any]:
         """Plain values in the order of the fields, for YAML and JSON."""

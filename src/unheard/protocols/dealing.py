@@ -60,7 +60,9 @@ def with_validation(protocol: Protocol, table: pl.DataFrame) -> Protocol:
         after = {speaker[i] for i in protocol.folds[(k + 1) % len(protocol.folds)].test} - {None}
         val = [i for i in sides.train if speaker[i] in after]
         if not val:
-            raise ProtocolError(f"{protocol.name}, fold {k}: no speaker of the next fold's test side trains here")
+            raise ProtocolError(
+                f"{protocol.name}, fold {k}: no speaker of the next fold's test side trains here"
+            )
         folds.append(fold(set(sides.train) - set(val), val, sides.test))
     return guarded(
         protocol.name, table, folds, disjoint=protocol.disjoint, leaky=protocol.leaky, unverified=True

@@ -18,7 +18,7 @@ def from_file(path: str | os.PathLike[str], table: pl.DataFrame, *, declare_leak
     """Read folds and guard them.
 
     JSON: ``{"name", "disjoint", "leaky", "folds": [{"train", "val", "test"}]}`` (what ``protocol.json``
-    of a run holds); CSV: one row per id, fold and part. Clips of unknown speakers make the protocol ``UNVERIFIED``.
+    of a run holds); CSV: one row per id, fold and part. Unknown speakers make it ``UNVERIFIED``.
     """
     source = Path(path)
     try:
