@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-import unheard
+from unheard._version import __version__
 from unheard.audio import decode
 from unheard.audit.balance import check_balance
 from unheard.audit.certificate import Certificate, Finding
@@ -77,7 +77,7 @@ def audit(
         clips=len(table),
         speakers=table["speaker"].drop_nulls().n_unique(),
         findings=tuple(findings),
-        versions={**decode.VERSIONS, "audit": RULES, "numpy": np.__version__, "unheard": unheard.__version__},
+        versions={**decode.VERSIONS, "audit": RULES, "numpy": np.__version__, "unheard": __version__},
     )
 
 

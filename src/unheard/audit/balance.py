@@ -92,7 +92,7 @@ def _gender_conflict(table: pl.DataFrame) -> Finding | None:
 
 
 def _gender_unknown(table: pl.DataFrame) -> Finding | None:
-    """Find speakers without gender beside others who have one; a corpus that says nothing of gender is left alone."""
+    """Find speakers without gender beside others who have one; a corpus that says nothing of it is left alone."""
     per_speaker = (
         table.filter(pl.col("speaker").is_not_null())
         .group_by("speaker")

@@ -91,9 +91,7 @@ class Certificate:
     versions: Mapping[str, str]
 
     def __post_init__(self) -> None:
-        ordered = sorted(
-            self.findings, key=lambda f: (-SEVERITIES.index(f.severity), f.code, f.message, f.examples)
-        )
+        ordered = sorted(self.findings, key=_rank)
         object.__setattr__(self, "findings", tuple(ordered))
 
     @property
@@ -135,6 +133,9 @@ class Certificate:
                 )
                 for f in plain["findings"]
             )
+            strange = sorted({f.severity for f in findings} - set(SEVERITIES))
+            if strange:
+                raise ValueError(f"severity {strange[0]!r}, expected {', '.join(SEVERITIES)}")
             made = cls(
                 str(plain["table_hash"]),
                 plain["protocol"],
@@ -154,3 +155,7 @@ class Certificate:
                 f"the certificate says passed: {passed}, but its findings say {made.passed}; audit again"
             )
         return made
+
+
+def _rank(found: Finding) -> tuple[int, str, str, int, tuple[str, ...]]:
+    return -SEVERITIES.index(found.severity), found.code, found.message, found.count, found.examples

@@ -1,9 +1,9 @@
 """The same recording under two names: where, whose, and with which labels.
 
-A pair is *exact* where the decoded audio is equal, and *near* where the fingerprints are alike (another rate, format,
-gain or cut, or two pieces of one programme that overlap). Each pair is one case of one ``…DUPLICATE…`` code by its
-speakers, one more of ``…DUPLICATE_ACROSS_SIDES`` where a fold has it on two sides, and one of
-``CONTRADICTING_LABELS`` where its labels differ.
+A pair is *exact* where the decoded audio is equal, and *near* where the fingerprints are alike (another rate,
+format, gain or cut, or two pieces of one programme that overlap). Each pair is one case of one
+``…DUPLICATE…`` code by its speakers, one more of ``…DUPLICATE_ACROSS_SIDES`` where a fold has it on two
+sides, and one of ``CONTRADICTING_LABELS`` where its labels differ.
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ def _whose(first: str | None, second: str | None) -> str:
 
 def _by_speaker(prefix: str, kind: str, whose: str, pairs: Sequence[Pair]) -> Finding:
     text = {
-        "ACROSS_SPEAKERS": "under two speakers: one person has two names, or a label of a person is wrong",
-        "WITHIN_SPEAKER": "of one speaker: it counts twice",
-        "UNKNOWN_SPEAKER": "whose speaker is not known: it counts twice, and may stand on two sides",
+        "ACROSS_SPEAKERS": "under two speakers: one person has two names, or a name is wrong",
+        "WITHIN_SPEAKER": "of one speaker: what they share counts twice",
+        "UNKNOWN_SPEAKER": "whose speaker is not known: what they share counts twice, perhaps on two sides",
     }[whose]
     severity = "error" if whose == "ACROSS_SPEAKERS" else "warning"
     message = f"{counted(len(pairs), 'pair')} of {kind} recordings {text}."
@@ -115,6 +115,8 @@ def _contradictions(pairs: Sequence[Pair], label: dict[str, str | None]) -> list
         return []
     # Pieces of one programme that overlap may be labelled differently and rightly so; equal recordings may not.
     severity = "error" if any(p.similarity is None for p in bad) else "warning"
-    message = f"{counted(len(bad), 'pair')} of equal or nearly equal recordings with two labels: one of them is wrong."
+    message = (
+        f"{counted(len(bad), 'pair')} of equal or nearly equal recordings with two labels: one is wrong."
+    )
     cases = (f"{p}: {label[p.first]}, {label[p.second]}" for p in bad)
     return [finding("CONTRADICTING_LABELS", severity, message, cases)]

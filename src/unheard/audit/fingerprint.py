@@ -120,15 +120,24 @@ def _log_spectrogram(wave: Array) -> Array:
 
 
 def _band_power(frames: Array) -> Array:
-    """Power in bands of equal width on a log scale, with fractional bins at their edges."""
-    spectrum = np.fft.rfft(frames * np.hanning(WINDOW).astype(np.float32), axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float64)
-    cumulated = np.concatenate([np.zeros((len(power), 1)), np.cumsum(power, axis=1)], axis=1)
-    edges = np.geomspace(LOWEST, HIGHEST, BANDS + 1) * WINDOW / RATE
-    whole = edges.astype(int)
-    below, above = cumulated[:, whole], cumulated[:, whole + 1]
-    bands: Array = np.diff(below + (edges - whole) * (above - below), axis=1)
+    """Power in bands of equal width on a log scale, (frames, bands) float32."""
+    spectrum = np.fft.rfft(frames * _HANN, axis=1)[:, : len(_BAND_WEIGHTS)]
+    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+    bands: Array = power @ _BAND_WEIGHTS
     return bands
+
+
+def _band_weights() -> Array:
+    """(bins, bands) float32: the share of each bin that lies in each band; no bins above the last band."""
+    edges = np.geomspace(LOWEST, HIGHEST, BANDS + 1) * WINDOW / RATE
+    bins = np.arange(int(np.ceil(edges[-1])))[:, None]
+    overlap = np.minimum(bins + 1, edges[1:]) - np.maximum(bins, edges[:-1])
+    weights: Array = np.clip(overlap, 0.0, None).astype(np.float32)
+    return weights
+
+
+_HANN = np.hanning(WINDOW).astype(np.float32)
+_BAND_WEIGHTS = _band_weights()
 
 
 def _landmarks(spectrogram: Array) -> tuple[Array, Array]:
@@ -172,7 +181,8 @@ def _band_wave(wave: Array) -> Array:
     if loudest < SILENCE:
         return np.zeros(length, np.int8)
     level = band / (loudness + loudest * 10.0 ** (-LEVEL_RANGE / 20.0))
-    return np.rint(level / np.abs(level).max() * 127.0).astype(np.int8)
+    quantised: Array = np.rint(level / np.abs(level).max() * 127.0).astype(np.int8)
+    return quantised
 
 
 def _local_rms(wave: Array) -> Array:

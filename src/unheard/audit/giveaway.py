@@ -1,10 +1,11 @@
 """Whether knowing the speaker, or the text, gives the label away.
 
-The statistic: each clip's label is guessed as the commonest label of the *other* clips with its speaker (text). Where
-speakers show all classes equally, leaving the clip out makes its own label the rarer one, so the guess is worse than
-chance and nothing is reported. The *tie* is (accuracy − reference) / (1 − reference), at most 1; the reference is the
-mean accuracy of the same guess after shuffling the labels over clips, or that of always guessing the commonest label
-where that is higher. Nothing is fitted: this counts, over the whole table.
+The statistic: each clip's label is guessed as the commonest label of the *other* clips with its speaker
+(text). Where speakers show all classes equally, leaving the clip out makes its own label the rarer one, so
+the guess is worse than chance and nothing is reported. The *tie* is (accuracy − reference) / (1 − reference),
+at most 1; the reference is the mean accuracy of the same guess after shuffling the labels over clips, or that
+of always guessing the commonest label where that is higher. Nothing is fitted: this counts, over the whole
+table.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Find the near-duplicates among many fingerprints without comparing every pair.
 
 An inverted index of landmarks (``fingerprint.py``) gives candidates: pairs whose landmarks agree at one and the
-same shift. Only these are aligned and compared. Work grows with the number of landmarks that two clips share by chance
-(about one a pair of clips), so 5,000 clips take seconds; memory grows with the number of clips alone.
+same shift. Only these are aligned and compared. Work grows with the number of landmarks that two clips share by
+chance (about one a pair of clips), so 5,000 clips take seconds; memory grows with the number of clips alone.
 """
 
 from __future__ import annotations
