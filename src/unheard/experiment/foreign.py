@@ -182,7 +182,7 @@ def score(
         if (folder / "config.yaml").is_file() and not force:
             raise UsageError(f"{folder} holds a run; choose another --out or give --force")
         clear(folder)
-        stated = {"recipe": system, "about": "predictions of another system", "predictions": str(path)}
+        stated = {"recipe": system, "about": "predictions of another system", "predictions": Path(path).name}
         write_text(folder / "config.yaml", yaml.safe_dump(stated, sort_keys=False))
         write_table(tested, folder / "table.parquet")
         write_json(folder / "protocol.json", protocol.as_dict())

@@ -46,6 +46,11 @@ def _spread(value: Mapping[str, Any]) -> str:
     return text
 
 
+def _interval(value: Mapping[str, Any]) -> str:
+    text = _points(value["pooled"])
+    return text if value["low"] is None else f"{text} [{_points(value['low'])}, {_points(value['high'])}]"
+
+
 def _gender(found: Mapping[str, Any]) -> str:
     groups = found["groups"]["gender"]
     return " / ".join(_points(groups[g]["accuracy"]["pooled"]) for g in ("female", "male"))
@@ -59,9 +64,11 @@ COLUMNS: dict[str, Cell] = {
     "mean accuracy": lambda r: _points(r["metrics"]["accuracy"]["mean"]),
     "mean UAR": lambda r: _points(r["metrics"]["uar"]["mean"]),
     "macro-F1": lambda r: _points(r["metrics"]["macro_f1"]["mean"]),
-    "ECE": lambda r: f"{r['metrics']['ece']['mean']:.3f}",
-    "NLL": lambda r: f"{r['metrics']['nll']['mean']:.3f}",
-    "Brier": lambda r: f"{r['metrics']['brier']['mean']:.3f}",
+    "pooled accuracy": lambda r: _interval(r["metrics"]["accuracy"]),
+    "pooled UAR": lambda r: _interval(r["metrics"]["uar"]),
+    "ECE": lambda r: f"{r['metrics']['ece']['pooled']:.3f}",
+    "NLL": lambda r: f"{r['metrics']['nll']['pooled']:.3f}",
+    "Brier": lambda r: f"{r['metrics']['brier']['pooled']:.3f}",
     "women / men": _gender,
     "actors 17-24": lambda r: _spread(r["held_back"]["metrics"]["accuracy"]) if "held_back" in r else "–",
     "stamps": lambda r: ", ".join(r["stamps"]) or "–",

@@ -125,10 +125,13 @@ def _panel(axis: Axes, quantities: list[str], found: list[Curve], log: bool) -> 
                 )
     if log:
         axis.set_xscale("log")
+        # Plain numbers: powers would be written as formulas, which the page does not set.
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.xaxis.set_minor_formatter(lambda value, _: "")
     if len(quantities) > 1:
         axis.legend(frameon=False, fontsize=8, loc="best")
     else:
-        axis.set_ylabel(printable(quantities[0]).replace("_", " "), color=GREY)
+        axis.set_ylabel(printable(quantities[0]).replace("_", " ").replace("uar", "UAR"), color=GREY)
 
 
 def _at(curve: Curve, quantity: str) -> str:
