@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unheard.corpora.tabular import read_rows
+from unheard.corpora.tabular import read_rows, read_texts
 from unheard.errors import DataError
 
 
@@ -101,3 +101,14 @@ def test_faults_name_row_and_column(name, data, message, tmp_path):
 def test_no_such_file(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read_rows(tmp_path / "t.csv")
+
+
+def test_texts_keep_what_stands_there(tmp_path):
+    expected = [{"id": "0001", "p": "0.5"}, {"id": "2", "p": None}]
+    assert read_texts(write(tmp_path, "t.csv", "id,p\n0001 , 0.5\n2,\n")) == expected
+    assert read_texts(write(tmp_path, "t.jsonl", '{"id": "0001", "p": 0.5}\n{"id": 2}\n')) == expected
+    pl.DataFrame({"id": [1.0, None], "p": [0.1 + 0.2, 1e-17]}).write_parquet(tmp_path / "t.parquet")
+    assert [(row["id"], float(row["p"])) for row in read_texts(tmp_path / "t.parquet")] == [
+        ("1", 0.1 + 0.2),
+        (None, 1e-17),
+    ]

@@ -43,6 +43,22 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
     return rows
 
 
+def read_texts(path: Path) -> list[dict[str, str | None]]:
+    """Read a table as :func:`read_rows` does, every value as the text that a CSV would hold; empty is None.
+
+    What a column holds decides nothing, so an id of ``0001`` keeps its zeros. Every row has every column.
+    """
+    rows = [cells for _, cells in read_rows(path)]
+    columns = dict.fromkeys(name for cells in rows for name in cells)
+    return [{name: _as_text(cells.get(name)) for name in columns} for cells in rows]
+
+
+def _as_text(cell: Any) -> str | None:
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)  # a column of whole numbers with gaps, as other tools write it
+    return None if cell is None else str(cell).strip() or None
+
+
 def _separated(path: Path) -> list[tuple[int, dict[str, Any]]]:
     text = _text(path)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(path, text), strict=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from unheard import corpora
-from unheard.corpora.table import corpus_of, read_table
+from unheard.corpora.table import REQUIRED, corpus_of, read_table
 from unheard.errors import UsageError
 
 
@@ -24,7 +24,7 @@ def utterances(path: str | os.PathLike[str], corpus: str | None = None) -> pl.Da
         read as ``synthetic``.
     """
     source = Path(path)
-    if not source.exists():
+    if not os.path.exists(source):  # noqa: PTH110 - Path.exists raises where a name is too long
         raise UsageError(f"{source}: no such file or folder (--data)")
     if (source / "synthetic.json").is_file():
         return corpora.read("synthetic", source)
@@ -37,7 +37,9 @@ def utterances(path: str | os.PathLike[str], corpus: str | None = None) -> pl.Da
 
 
 def _is_ours(source: Path) -> bool:
+    """Whether it has what every table of ours has; what has not is read as any table is."""
     try:
-        return isinstance(pl.read_parquet_schema(source).get("label"), pl.Enum)
+        schema = pl.read_parquet_schema(source)
+        return isinstance(schema.get("label"), pl.Enum) and set(REQUIRED) <= set(schema)
     except (OSError, pl.exceptions.PolarsError):
         return True  # read_table says what is wrong with it
