@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE
 from unheard.errors import need, unknown
+from unheard.features.frames import checked
 
 SETS = {"egemaps": "eGeMAPSv02", "compare": "ComParE_2016"}
 #: openSMILE's longest windows (60 ms, with deltas over several) give nothing for shorter clips.
@@ -49,7 +50,8 @@ class OpenSmile:
 
     def compute(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (dims,) of a waveform (n,) at 16 kHz; clips below 0.5 s are padded with zeros at the end."""
-        padded = np.pad(wave, (0, max(0, SHORTEST - len(wave))))
+        samples = checked(wave).astype(np.float32)
+        padded = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
         values = _smile(self.set).process_signal(padded, RATE).to_numpy(dtype=np.float32)[0]
         # A functional of voiced frames has no value where nothing is voiced.
         finite: NDArray[np.float32] = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
@@ -58,7 +60,10 @@ class OpenSmile:
 
 @cache
 def _smile(name: str) -> Any:
-    """One extractor a process: making it costs more than using it."""
+    """Return the extractor of this process: the first takes about a second, most of it openSMILE's own imports.
+
+    It works in this process alone (``num_workers``), so that processes which extract in parallel do not multiply.
+    """
     opensmile = need("opensmile", "lld")
     return opensmile.Smile(
         feature_set=getattr(opensmile.FeatureSet, SETS[name]),
