@@ -135,11 +135,18 @@ def write_report(runs: Sequence[Run], out: _Path) -> Path:
     return report(runs, out)
 
 
-def export(run: Run, out: _Path, *, fold: int | None = None, force: bool = False) -> Path:
-    """Write a bundle: retrained on all speakers, or the model of one fold."""
+def export(
+    run: Run,
+    out: _Path,
+    *,
+    fold: int | None = None,
+    speakers: Sequence[str] | None = None,
+    force: bool = False,
+) -> Path:
+    """Write a bundle: retrained on all speakers or those named, or the model of one fold."""
     from unheard.experiment.exporting import export as export_run
 
-    return export_run(run, out, fold=fold, force=force)
+    return export_run(run, out, fold=fold, speakers=speakers, force=force)
 
 
 def load(path: _Path) -> Bundle:

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 
 from unheard import protocols
 from unheard.corpora.table import utterances
-from unheard.errors import DataError
+from unheard.errors import DataError, UsageError
 from unheard.experiment.foreign import joined, read_foreign, score
 from unheard.predictions.table import probabilities
 from unheard.protocols.fold import Protocol
@@ -99,6 +99,84 @@ def test_contradictions_are_named(
     assert callable(fault)
     with pytest.raises(DataError, match=message):
         joined(fault(frame), table, folds, system="x")
+
+
+@pytest.mark.parametrize("kind", ["p", "logit"])
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
+def test_a_clip_without_a_number_for_every_class_is_named(
+    table: pl.DataFrame, folds: Protocol, frame: pl.DataFrame, kind: str, value: float | None
+) -> None:
+    other = frame.rename({f"p_{name}": f"{kind}_{name}" for name in LABELS})
+    hole = pl.when(pl.col("id").is_in(["B-1", "D-4"])).then(pl.lit(value, pl.Float64))
+    holed = other.with_columns(hole.otherwise(pl.col(f"{kind}_calm")).alias(f"{kind}_calm"))
+    with pytest.raises(DataError, match=f"B-1: {kind}_calm is .*, D-4: {kind}_calm is"):
+        joined(holed, table, folds, system="x")
+
+
+def test_what_is_no_number_and_no_id_is_named(
+    tmp_path: Path, table: pl.DataFrame, folds: Protocol, frame: pl.DataFrame
+) -> None:
+    for cell, said in (("n/a", "'n/a'"), ("0,5", "'0,5'"), ("", "empty")):
+        rows = frame.with_columns(pl.col("p_sad").cast(pl.String))
+        rows[7, "p_sad"] = cell
+        rows.write_csv(tmp_path / "theirs.csv")
+        with pytest.raises(DataError, match=f"B-1: p_sad is {said}"):
+            score(tmp_path / "theirs.csv", table, folds, system="x")
+    with pytest.raises(DataError, match="column 'p_sad' is List"):
+        joined(frame.with_columns(pl.concat_list("p_sad")), table, folds, system="x")
+    nameless = frame.with_columns(pl.when(pl.col("id") != "A-2").then(pl.col("id")).alias("id"))
+    with pytest.raises(DataError, match="'id' is empty in prediction 3"):
+        joined(nameless, table, folds, system="x")
+
+
+def test_a_table_of_any_dialect_says_the_same(
+    tmp_path: Path, table: pl.DataFrame, folds: Protocol, frame: pl.DataFrame
+) -> None:
+    frame.write_csv(tmp_path / "a.csv")
+    frame.write_csv(tmp_path / "b.csv", separator=";", include_bom=True, line_terminator="\r\n")
+    frame.write_csv(tmp_path / "c.tsv", separator="\t")
+    frame.write_csv(tmp_path / "d.csv", separator="\t")
+    frame.write_ndjson(tmp_path / "e.jsonl")
+    frame.write_parquet(tmp_path / "f.parquet")
+    expected = joined(frame, table, folds, system="x")
+    for path in sorted(tmp_path.iterdir()):
+        assert joined(read_foreign(path), table, folds, system="x").equals(expected), path.name
+
+
+def test_ids_keep_their_zeros(
+    tmp_path: Path, table: pl.DataFrame, folds: Protocol, frame: pl.DataFrame
+) -> None:
+    theirs = [f"{k:04d}" for k in range(len(frame))]
+    frame.with_columns(id=pl.Series(theirs)).write_csv(tmp_path / "theirs.csv")
+    pairs = pl.DataFrame({"theirs": theirs, "ours": table["id"]})
+    pairs.write_csv(tmp_path / "ids.csv")
+    found = score(tmp_path / "theirs.csv", table, folds, system="x", ids=tmp_path / "ids.csv")
+    truth = np.array([LABELS.index(label) for label in frame["label"]])
+    answer = frame.select("p_sad", "p_angry", "p_calm").to_numpy().argmax(axis=1)
+    assert found["metrics"]["accuracy"]["pooled"] == pytest.approx((truth == answer).mean())
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a,b,c\n1,2,3\n", "expected two columns"),
+        ("a,b\n01,A-0\n01,A-1\n", "several rows: 01"),
+        ("a,b\n01,\n", "an id is empty: 01 → nothing"),
+    ],
+)
+def test_a_map_of_ids_that_says_two_things_or_none_is_refused(
+    tmp_path: Path, table: pl.DataFrame, folds: Protocol, frame: pl.DataFrame, rows: str, message: str
+) -> None:
+    frame.write_csv(tmp_path / "theirs.csv")
+    (tmp_path / "ids.csv").write_text(rows)
+    with pytest.raises(DataError, match=message):
+        score(tmp_path / "theirs.csv", table, folds, system="x", ids=tmp_path / "ids.csv")
+
+
+def test_files_that_are_not_there_or_have_impossible_names(tmp_path: Path) -> None:
+    for name in ("absent.csv", "x" * 300 + ".csv"):
+        with pytest.raises(UsageError, match="no such file"):
+            read_foreign(tmp_path / name)
 
 
 def test_ids_may_be_mapped_and_a_run_folder_left(

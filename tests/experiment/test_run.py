@@ -128,7 +128,7 @@ def test_a_folder_is_not_mixed_with_other_settings(toy: pl.DataFrame, toy_run: R
         ut.run("functionals", toy, toy_run.protocol, out=folder)
     with pytest.raises(UsageError, match=r"cannot be resumed: refit: none → val"):
         ut.run("functionals", toy, toy_run.protocol, out=folder, changes={"refit": "val"}, resume=True)
-    with pytest.raises(UsageError, match=r"cannot be resumed: protocol_hash"):
+    with pytest.raises(UsageError, match=r"cannot be resumed: protocol: group-3 → group-4"):
         ut.run("functionals", toy, ut.protocol("group-4", toy), out=folder, resume=True)
     (folder / "notes.txt").write_text("mine")
     again = ut.run("functionals", toy, toy_run.protocol, out=folder, force=True)
@@ -292,3 +292,82 @@ def test_any_rate_and_a_path_of_any_kind(toy: pl.DataFrame, tmp_path: Path) -> N
     np.testing.assert_allclose(
         spec.compute(load(odd).wave), spec.compute(load(source).wave), rtol=1e-3, atol=1e-3
     )
+
+
+def test_what_no_run_wrote_is_never_removed(toy: pl.DataFrame, toy_run: Run, tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text("{}")
+    for force in (False, True):
+        with pytest.raises(UsageError, match=r"holds results.json, which no run wrote"):
+            ut.run("functionals", toy, toy_run.protocol, out=tmp_path, force=force)
+    assert (tmp_path / "results.json").read_text() == "{}"
+
+
+def test_folds_without_validation_are_refused_before_any_work(toy: pl.DataFrame, tmp_path: Path) -> None:
+    from unheard.protocols import fold, guarded
+
+    of = {s: toy.filter(pl.col("speaker") == s)["id"].to_list() for s in toy["speaker"].unique()}
+    bare = [fold([i for s, ids in of.items() if s != who for i in ids], [], of[who]) for who in ("01", "02")]
+    folds = guarded("bare", toy, bare)
+    for changes in (
+        {},
+        {"calibration": "none", "refit": "val"},
+        {"calibration": "none", "head": {"name": "tcgru"}},
+    ):
+        with pytest.raises(ProtocolError, match="no validation side.*--val next-fold"):
+            ut.run("functionals", toy, folds, out=tmp_path / "run", changes=changes)
+    assert not (tmp_path / "run" / "provenance.json").exists()
+    run = ut.run("functionals", toy, folds, out=tmp_path / "run", changes={"calibration": "none"})
+    assert [record["temperature"] for record in run.folds()] == [1.0, 1.0]
+
+
+def test_a_damaged_certificate_in_the_cache_is_made_again(
+    toy: pl.DataFrame, toy_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNHEARD_CACHE", str(tmp_path / "cache"))
+    first = ut.run("functionals", toy, toy_run.protocol, out=tmp_path / "a", only=[0])
+    kept = [p for p in (tmp_path / "cache" / "audits").rglob("*") if p.is_file()]
+    assert len(kept) == 1
+    kept[0].write_bytes(kept[0].read_bytes()[:-7])
+    again = ut.run("functionals", toy, toy_run.protocol, out=tmp_path / "b", only=[0])
+    assert again.audit == first.audit
+
+
+def test_an_export_is_of_whole_runs_and_of_declared_speakers(
+    toy_run: Run, toy: pl.DataFrame, tmp_path: Path
+) -> None:
+    part = ut.run("functionals", toy, toy_run.protocol, out=tmp_path / "part", only=[0])
+    with pytest.raises(UsageError, match="incomplete"):
+        ut.export(part, tmp_path / "x")
+    with pytest.raises(UsageError, match="no speaker is called 77"):
+        ut.export(toy_run, tmp_path / "x", speakers=["01", "77"])
+    bundle = ut.load(ut.export(toy_run, tmp_path / "bundle", speakers=["01", "02", "03"]))
+    assert bundle.training_speakers == ("01", "02", "03")
+    whole = ut.load(ut.export(toy_run, tmp_path / "whole"))
+    assert len(whole.training_speakers) == 6
+
+
+def test_a_bundle_agrees_with_the_model_it_was_made_of(
+    toy_run: Run, toy: pl.DataFrame, tmp_path: Path
+) -> None:
+    bundle = ut.load(ut.export(toy_run, tmp_path / "bundle", fold=1))
+    rows = toy_run.predictions.filter((pl.col("fold") == 1) & (pl.col("part") == "test")).head(12)
+    paths = dict(zip(toy["id"], toy["path"], strict=True))
+    for i, p in zip(rows["id"], probabilities(rows), strict=True):
+        answer = bundle.predict_file(paths[i])
+        np.testing.assert_allclose(list(answer.probabilities.values()), p, atol=1e-4)
+
+
+def test_looks_made_at_the_same_time_are_all_in_the_ledger(toy_run: Run, tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from unheard.experiment.ledger import append
+
+    target = tmp_path / "ledger.csv"
+    target.write_text(
+        "date,recipe,settings_hash,protocol,speakers,accuracy,uar,decided\nx,y,,z,6,1,1,no line end"
+    )
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: append(target, toy_run.scores, "6", f"look {n}"), range(24)))
+    rows = pl.read_csv(target)
+    assert len(rows) == 25
+    assert set(rows["decided"]) == {"no line end", *(f"look {n}" for n in range(24))}

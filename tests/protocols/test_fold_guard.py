@@ -196,3 +196,34 @@ def test_validation_is_taken_from_the_next_fold_on_request() -> None:
     assert all(not set(sides.train) & set(sides.val) for sides in made.folds)
     with pytest.raises(ProtocolError, match="have a validation side already"):
         with_validation(made, table)
+
+
+def test_speakers_are_looked_at_whatever_a_file_says_is_disjoint(tmp_path: object) -> None:
+    from pathlib import Path
+
+    table = rows("AB")
+    ids = table["id"].to_list()
+    stored = Path(str(tmp_path)) / "mine.json"
+    for disjoint in ([], ["sentence"]):
+        plain = {"disjoint": disjoint, "folds": [{"train": ids[:5], "val": [], "test": ids[5:]}]}
+        stored.write_text(json.dumps(plain))
+        with pytest.raises(ProtocolError, match="_ON_TWO_SIDES"):
+            protocols.make(str(stored), table)
+
+
+def test_unknown_values_of_any_disjoint_column_are_stamped() -> None:
+    table = rows("AB").with_columns(session=pl.lit(None, dtype=pl.String))
+    sides = [fold(of(table, "A"), [], of(table, "B"))]
+    made = guarded("x", table, sides, disjoint=("speaker", "session"), unverified=True)
+    assert made.stamps == ("UNVERIFIED",)
+
+
+def test_few_clips_or_folds_are_said() -> None:
+    with pytest.raises(ProtocolError, match="2 or more folds"):
+        protocols.make("random-1", rows("ABCD", clips=8))
+    eight = [f"c{n}" for n in range(8)]
+    with pytest.raises(ProtocolError, match="too few clips to validate"):
+        protocols.make("random-3", rows("ABC", clips=8, labels=eight))
+    with pytest.raises(ProtocolError, match="no training clip of the class z"):
+        table = rows("ABC").with_columns(pl.col("label").cast(pl.String).cast(pl.Enum(["a", "b", "z"])))
+        protocols.make("loso", table)

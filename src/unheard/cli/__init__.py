@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -83,13 +82,10 @@ def main() -> None:
             f"this command needs {missing}, which is not installed: pip install 'unheard[{_EXTRA[missing]}]'"
         )
         sys.exit(4)
-    except KeyboardInterrupt:
-        _complain("interrupted")
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader has gone: point standard output at nothing, so that closing it says nothing either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    except OSError as error:
+        # A full disk, a folder that may not be written, a name that the system refuses.
+        _complain(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        sys.exit(4)
 
 
 #: Which extra brings a module that is missing.

@@ -29,8 +29,17 @@ def compare(
     opened = [open_run(path) for path in runs]
     pairs = compare_all([run.predictions for run in opened], names=names(opened), across=across)
     if as_json:
-        print_json([pair.as_dict() for pair in pairs])
+        stamps = {name: run.scores["stamps"] for name, run in zip(names(opened), opened, strict=True)}
+        print_json(
+            [
+                {**pair.as_dict(), "stamps": {side: stamps[side] for side in (pair.a, pair.b)}}
+                for pair in pairs
+            ]
+        )
         return
+    for run, name in zip(opened, names(opened), strict=True):
+        if run.scores["stamps"]:
+            show(f"{name}: {' · '.join(run.scores['stamps'])}")
     for pair in pairs:
         show(describe(pair))
 

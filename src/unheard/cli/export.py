@@ -17,11 +17,15 @@ def export(
         int | None,
         typer.Option("--fold", help="Take this fold's model instead of retraining on all speakers."),
     ] = None,
+    speakers: Annotated[
+        str | None, typer.Option("--speakers", help="Retrain on these alone: names with commas.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
 ) -> None:
     """Write a bundle that predicts without torch: the model, its features, calibration, card and self-test."""
     from unheard.experiment.exporting import export as export_run
     from unheard.experiment.folder import open_run
 
-    made = export_run(open_run(run), out, fold=fold, force=force)
+    declared = None if speakers is None else [name.strip() for name in speakers.split(",")]
+    made = export_run(open_run(run), out, fold=fold, speakers=declared, force=force)
     say(f"bundle: {made} (unheard predict CLIP --model {made})")

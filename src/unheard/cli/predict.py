@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,14 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unheard.audio.extensions import EXTENSIONS
 from unheard.cli.terminal import bars, print_json, say, show
 from unheard.errors import UsageError
 
 if TYPE_CHECKING:
     from unheard.bundle.prediction import Prediction
-
-EXTENSIONS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".caf")
-
 
 def predict(
     inputs: Annotated[
@@ -67,18 +67,39 @@ def predict(
 
 
 def _paths(inputs: Iterable[str]) -> Iterator[Path]:
-    """Yield the recordings that the inputs name, folders and patterns in name order."""
+    """Yield the recordings that the inputs name, folders and patterns in name order.
+
+    Nothing is refused here: an input that names no file is yielded as it stands, and reading it says why.
+    """
+    # os.path and glob take what no file can be called (too long, a NUL) for absent, where pathlib raises.
     for text in inputs:
-        path = Path(text)
         if text == "-":
-            yield from (Path(line.rstrip("\r\n")) for line in sys.stdin if line.strip())
-        elif path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS)
-        elif not path.exists() and any(mark in text for mark in "*?["):
-            # A pattern that the shell left alone.
-            yield from sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
+            yield from (Path(line) for line in _lines())
+        elif os.path.isdir(text):  # noqa: PTH112
+            yield from _recordings(text)
+        elif os.path.exists(text) or not glob.has_magic(text) or "\0" in text:  # noqa: PTH110
+            yield Path(text)
         else:
-            yield path
+            # A pattern that the shell left alone.
+            yield from map(Path, sorted(glob.glob(text, recursive=True)) or [text])  # noqa: PTH207
+
+
+def _lines() -> Iterator[str]:
+    """Lines of standard input as file names, which may hold any byte."""
+    for line in sys.stdin.buffer:
+        name = os.fsdecode(line.rstrip(b"\r\n"))
+        if name.strip():
+            yield name
+
+
+def _recordings(folder: str) -> list[Path]:
+    """Files with the extension of a recording at any depth; folders that cannot be opened hold none."""
+    return sorted(
+        Path(place, name)
+        for place, _, names in os.walk(folder)
+        for name in names
+        if Path(name).suffix.lower() in EXTENSIONS
+    )
 
 
 def _row(path: Path, answer: Prediction) -> dict[str, Any]:

@@ -35,5 +35,5 @@ def results(
         for problem in problems:
             show(problem)
         show(f"{text}: {seen} figures checked, {len(problems)} differ")
-        drifted += len(problems)
+        drifted += len(problems) + (seen == 0)
     raise typer.Exit(1 if drifted else 0)

@@ -79,6 +79,9 @@ def run(
         )  # fmt: skip
     for line in score_lines(made.scores):
         show(line)
+    bad = (made.folder / "errors.jsonl").read_text(encoding="utf-8").count("\n")
+    if bad:
+        say(f"{bad} recordings could not be used: {made.folder / 'errors.jsonl'}")
     if not made.audit["passed"]:
         say("the audit found errors: see the report, or `unheard audit`")
     say(f"report: {report([made], made.folder / 'report.html')}")

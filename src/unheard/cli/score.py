@@ -19,6 +19,9 @@ def score(
     ],
     protocol: Annotated[str, typer.Option("--protocol", "-p", help="Folds whose test sides were predicted.")],
     corpus: Annotated[str | None, typer.Option("--corpus", help="Reader for a folder.")] = None,
+    declare_leaky: Annotated[
+        bool, typer.Option("--declare-leaky", help="Score folds that share speakers; stamped LEAKY.")
+    ] = False,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the system; default: the file's.")
     ] = None,
@@ -39,7 +42,7 @@ def score(
     made = score_foreign(
         predictions,
         rows,
-        protocols.make(protocol, rows),
+        protocols.make(protocol, rows, declare_leaky=declare_leaky),
         system=name or predictions.stem,
         ids=ids,
         out=out,

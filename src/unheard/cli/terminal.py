@@ -70,7 +70,7 @@ def number_list(text: str | None) -> list[int] | None:
     numbers: list[int] = []
     for piece in text.split(","):
         first, dash, last = piece.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
+        if not first.isdecimal() or (dash and not last.isdecimal()):
             raise UsageError(f"expected numbers such as 0-3 or 0,2,5; found {text!r}")
         numbers.extend(range(int(first), int(last if dash else first) + 1))
     return numbers

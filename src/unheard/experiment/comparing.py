@@ -23,6 +23,6 @@ def premium(a: Run, b: Run) -> Comparison:
             f"{run.folder}: {', '.join(run.scores['stamps']) or 'no stamp'}" for run in (a, b)
         )
         raise UsageError(f"a premium needs one leaky and one speaker-independent run; found {stamps}")
-    if a.scores["settings_hash"] != b.scores["settings_hash"]:
+    if a.scores["settings_hash"] is None or a.scores["settings_hash"] != b.scores["settings_hash"]:
         raise UsageError(f"{a.folder} and {b.folder} differ in more than their folds (settings hash)")
     return premium_of_tables(leaky[0].predictions, fair[0].predictions)

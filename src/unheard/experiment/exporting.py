@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from unheard.bundle.export import export as write_bundle
 from unheard.corpora.table import classes, corpus_of
+from unheard.errors import UsageError
 from unheard.experiment.folder import Run
-from unheard.experiment.retraining import of_fold, on_all_speakers
+from unheard.experiment.retraining import of_fold, on_speakers
 
 
-def export(run: Run, out: str | os.PathLike[str], *, fold: int | None = None, force: bool = False) -> Path:
-    """Write the bundle of a run: retrained on all its speakers, or one fold's model as it was scored."""
-    trained = on_all_speakers(run) if fold is None else of_fold(run, fold)
+def export(
+    run: Run,
+    out: str | os.PathLike[str],
+    *,
+    fold: int | None = None,
+    speakers: Sequence[str] | None = None,
+    force: bool = False,
+) -> Path:
+    """Write the bundle of a run: retrained on its speakers (all, or those declared), or one fold's model."""
+    if not run.folds():
+        raise UsageError(
+            f"{run.folder} holds predictions without a model; only a run of ours can be exported"
+        )
+    if run.scores.get("incomplete"):
+        raise UsageError(
+            f"{run.folder} is incomplete ({run.scores['incomplete'][0]}); finish it with --resume first"
+        )
+    if fold is not None and speakers is not None:
+        raise UsageError("the speakers of a fold's model are the fold's; give --fold or --speakers")
+    trained = on_speakers(run, speakers) if fold is None else of_fold(run, fold)
     licences = {"weights": run.table["licence"].drop_nulls().unique().sort().to_list()}
     return write_bundle(
         trained.head,

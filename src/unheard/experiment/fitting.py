@@ -11,7 +11,8 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from unheard import heads
 from unheard.corpora.table import classes, corpus_of
 from unheard.decide.calibration import apply_temperature, fit_temperature
-from unheard.errors import DataError, ProtocolError, first_five
+from unheard.errors import DataError, first_five
 from unheard.experiment.folder import fold_folder
 from unheard.experiment.recipe import Recipe
 from unheard.files import write_bytes, write_json
@@ -65,12 +66,9 @@ def fit_fold(
     if len(train) == 0:
         raise DataError(f"fold {number}: no training clip could be read")
     head = heads.build({**recipe.head, "seed": seed, "threads": recipe.threads})
-    try:
+    heard = _readable(sides.train, features)
+    with named(heard):
         head = head.fit(train, val if len(val) else None)
-    except DivergenceError as error:
-        heard = _readable(sides.train, features)
-        batch = first_five(sorted(heard[row] for row in error.rows))
-        raise DataError(f"the loss is not finite in epoch {error.epoch}; its batch held {batch}") from error
     temperature = 1.0
     answered_val = _readable(sides.val, features)
     val_logits = (
@@ -89,11 +87,8 @@ def fit_fold(
         "history": head.history_,
     }
     if recipe.refit == "val":
-        if not len(val):
-            raise ProtocolError(
-                f"{protocol.name}, fold {number}: refit=val needs a validation side (--val next-fold)"
-            )
-        head = head.refit(train + val)
+        with named([*heard, *answered_val]):
+            head = head.refit(train + val)
     taught = (*sides.train, *sides.val) if recipe.refit == "val" else sides.train
     record["n_train_speakers"] = speakers_in(table, taught)
     record["n_train_clips"] = len(train) + (len(val) if recipe.refit == "val" else 0)
@@ -117,6 +112,16 @@ def fit_fold(
     )
     record["seconds"] = round(time.monotonic() - started, 2)
     return Fitted(predictions(frame, classes(table)), head, record)
+
+
+@contextmanager
+def named(ids: Sequence[str]) -> Iterator[None]:
+    """Say by clip instead of by row which batch a training diverged on."""
+    try:
+        yield
+    except DivergenceError as error:
+        batch = first_five(sorted(ids[row] for row in error.rows))
+        raise DataError(f"the loss is not finite in epoch {error.epoch}; its batch held {batch}") from error
 
 
 def examples(table: pl.DataFrame, ids: Sequence[str], features: Features) -> Examples:

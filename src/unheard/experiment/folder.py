@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +17,9 @@ import polars as pl
 import yaml
 
 from unheard.corpora.table import read_table
-from unheard.errors import DataError, MachineError, UsageError
+from unheard.errors import DataError, MachineError, UsageError, first_five
 from unheard.experiment.recipe import Recipe, validate
+from unheard.files import write_json
 from unheard.predictions.table import read_predictions
 from unheard.protocols.fold import Protocol, fold, guarded
 
@@ -33,6 +36,8 @@ FILES = (
     "report.html",
 )
 FOLDS = "folds"
+#: Written first, so that a folder with it is known as ours.
+MARK = "provenance.json"
 FOLD_FILES = ("predictions.parquet", "model.npz", "fold.json")
 LOCK = ".lock"
 
@@ -141,59 +146,78 @@ def fold_folder(folder: Path, number: int, seed: int) -> Path:
     return folder / FOLDS / f"fold{number:02d}-seed{seed}"
 
 
+def begin(folder: Path, provenance: dict[str, Any], *, force: bool) -> None:
+    """Make a folder ours and empty it of an earlier run.
+
+    Raises
+    ------
+    UsageError
+        It holds a run and ``force`` is not given, or files that no run of ours wrote.
+    """
+    if is_run(folder):
+        if not force:
+            raise UsageError(f"{folder} holds a run; choose another --out, or give --resume or --force")
+    else:
+        strange = [name for name in (*FILES, FOLDS) if (folder / name).exists()]
+        if strange:
+            raise UsageError(
+                f"{folder} holds {first_five(strange)}, which no run wrote; choose another --out"
+            )
+    clear(folder)
+    write_json(folder / MARK, provenance)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a run of ours was begun in the folder."""
+    try:
+        return "protocol_hash" in json.loads((folder / MARK).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
 def clear(folder: Path) -> None:
-    """Remove what a run wrote, and nothing else."""
-    for name in FILES:
-        (folder / name).unlink(missing_ok=True)
+    """Remove what a run wrote, and nothing else; the mark goes last."""
+    for unfinished in (folder / FOLDS).glob(".fold*-seed*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
     for inner in sorted((folder / FOLDS).glob("fold*-seed*")):
         for name in FOLD_FILES:
             (inner / name).unlink(missing_ok=True)
         if not any(inner.iterdir()):
             inner.rmdir()
+    if (folder / FOLDS).is_dir() and not any((folder / FOLDS).iterdir()):
+        (folder / FOLDS).rmdir()
+    for name in sorted(FILES, key=lambda name: name == MARK):
+        (folder / name).unlink(missing_ok=True)
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; a lock left by a process that is gone is taken over.
+    """Hold the folder for this process; a process that ends, however it ends, holds it no longer.
 
     Raises
     ------
     MachineError
-        Another living process holds it.
+        Another process, or another run of this one, holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = folder / LOCK
     while True:
+        handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
         try:
-            handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(handle, 20).decode(errors="replace")
+            os.close(handle)
+            message = f"{folder} is in use by process {owner}; wait for it or choose another --out"
+            raise MachineError(message) from None
+        # The owner before may have removed the file between opening and locking: then this locks nothing.
+        if lock.exists() and lock.stat().st_ino == os.fstat(handle).st_ino:
             break
-        except FileExistsError:
-            owner = _owner(lock)
-            if owner is not None and owner != os.getpid() and _alive(owner):
-                raise MachineError(
-                    f"{folder} is in use by process {owner}; wait for it or choose another --out"
-                ) from None
-            lock.unlink(missing_ok=True)
+        os.close(handle)
     try:
-        with os.fdopen(handle, "w") as file:
-            file.write(str(os.getpid()))
+        os.ftruncate(handle, 0)
+        os.write(handle, str(os.getpid()).encode())
         yield
     finally:
         lock.unlink(missing_ok=True)
-
-
-def _owner(lock: Path) -> int | None:
-    try:
-        return int(lock.read_text())
-    except (OSError, ValueError):
-        return None
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        os.close(handle)

@@ -10,8 +10,9 @@ import polars as pl
 import yaml
 
 from unheard.corpora.table import classes, corpus_of, write_table
+from unheard.corpora.tabular import read_texts
 from unheard.errors import DataError, UsageError, first_five
-from unheard.experiment.folder import clear, locked
+from unheard.experiment.folder import begin, locked
 from unheard.experiment.scoring import results
 from unheard.files import file_digest, write_json, write_text
 from unheard.predictions.table import predictions, write_predictions
@@ -19,19 +20,14 @@ from unheard.protocols.fold import Protocol
 
 
 def read_foreign(path: str | os.PathLike[str]) -> pl.DataFrame:
-    """Read a CSV, TSV or Parquet file with ``id``, ``fold``, ``label`` and ``p_CLASS…`` or ``logit_CLASS…``."""
+    """Read ``id``, ``fold``, ``label`` and ``p_CLASS…`` or ``logit_CLASS…`` of a CSV, TSV, JSONL or Parquet file.
+
+    Every column is text, as it stands in the file.
+    """
     source = Path(path)
-    if not source.is_file():
+    if not os.path.isfile(source):  # noqa: PTH113 - Path.is_file raises where a name is too long
         raise UsageError(f"{source}: no such file")
-    try:
-        if source.suffix == ".parquet":
-            return pl.read_parquet(source)
-        separator = "\t" if source.suffix == ".tsv" else ","
-        return pl.read_csv(
-            source, separator=separator, schema_overrides={"id": pl.String}, infer_schema_length=None
-        )
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{source}: not a readable table ({error})") from error
+    return pl.DataFrame(read_texts(source), infer_schema_length=None)
 
 
 def joined(
@@ -47,8 +43,8 @@ def joined(
     Parameters
     ----------
     frame
-        Columns ``id``, ``p_CLASS`` (sum to 1) or ``logit_CLASS`` for every class, and where given ``fold`` and
-        ``label``, which must agree with the protocol and the table.
+        Columns ``id``, ``p_CLASS`` (sum to 1) or ``logit_CLASS`` for every class, numbers or their text, and
+        where given ``fold`` and ``label``, which must agree with the protocol and the table.
     table, protocol
         The utterances and the folds.
     system
@@ -59,13 +55,14 @@ def joined(
     Raises
     ------
     DataError
-        Unknown, repeated or missing clips; classes that differ; labels or folds that contradict ours.
+        Unknown, repeated or missing clips; a value that is empty or no finite number; classes that differ;
+        labels or folds that contradict ours.
     """
     names = classes(table)
     kind = _kind(frame, names)
     if "id" not in frame.columns:
         raise DataError("the predictions lack the column 'id'")
-    frame = frame.with_columns(pl.col("id").cast(pl.String))
+    frame = _with_ids(frame)
     if ids:
         frame = frame.with_columns(pl.col("id").replace(ids))
     fold_of = {i: number for number, sides in enumerate(protocol.folds) for i in sides.test}
@@ -78,7 +75,8 @@ def joined(
     missing = sorted(set(fold_of) - set(frame["id"]))
     if missing:
         raise DataError(f"no prediction for {len(missing)} tested clips: {first_five(missing)}")
-    values = pl.concat_list(pl.col(f"{kind}_{name}").cast(pl.Float64) for name in names)
+    frame = _with_numbers(frame, [f"{kind}_{name}" for name in names])
+    values = pl.concat_list(f"{kind}_{name}" for name in names)
     ours = table.select("id", "speaker", "gender", "label")
     rows = frame.with_columns(values.alias("probabilities" if kind == "p" else "logits"))
     if kind == "p":
@@ -128,6 +126,36 @@ def _kind(frame: pl.DataFrame, names: tuple[str, ...]) -> str:
     )
 
 
+def _with_ids(frame: pl.DataFrame) -> pl.DataFrame:
+    """Ids as text; none may be empty."""
+    frame = frame.with_columns(pl.col("id").cast(pl.String))
+    empty = frame.with_row_index("place", offset=1).filter(pl.col("id").is_null() | (pl.col("id") == ""))
+    if len(empty):
+        raise DataError(f"column 'id' is empty in prediction {first_five(empty['place'])}")
+    return frame
+
+
+def _with_numbers(frame: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+    """Numbers of those columns; a clip without an answer would count as an error that nobody sees."""
+    bad: list[str] = []
+    for name in columns:
+        try:
+            numbers = frame[name].cast(pl.Float64, strict=False)
+        except pl.exceptions.PolarsError as error:
+            raise DataError(f"column {name!r} is {frame[name].dtype}, expected numbers") from error
+        odd = frame.filter(~numbers.is_finite().fill_null(False))
+        bad += [
+            f"{i}: {name} is {'empty' if value is None else repr(value)}"
+            for i, value in odd.select("id", name).iter_rows()
+        ]
+        frame = frame.with_columns(numbers.alias(name))
+    if bad:
+        raise DataError(
+            f"expected a finite number (with a decimal point) for every clip and class: {first_five(bad)}"
+        )
+    return frame
+
+
 def _sum_to_one(rows: pl.DataFrame) -> pl.DataFrame:
     """Take out the rounding of printed probabilities; what is further from 1 than 1e-3 is no distribution."""
     total = rows["probabilities"].list.sum()
@@ -146,6 +174,26 @@ def _same_folds(theirs: list[str], ours: list[int], protocol: Protocol) -> None:
         )
 
 
+def _mapping(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Foreign id to ours, from a table of two columns."""
+    pairs = read_foreign(path)
+    if pairs.width != 2:
+        raise DataError(
+            f"{path}: expected two columns, their id and our id; found {', '.join(pairs.columns)}"
+        )
+    theirs, ours = pairs.columns
+    gaps = pairs.filter(pl.any_horizontal(pl.all().is_null()))
+    if len(gaps):
+        there = (" → ".join(str(i or "nothing") for i in row) for row in gaps.iter_rows())
+        raise DataError(f"{path}: an id is empty: {first_five(there)}")
+    double = pairs.filter(pl.col(theirs).is_duplicated())[theirs].unique().sort()
+    if len(double):
+        raise DataError(
+            f"{path}: column {theirs!r}: the same id stands in several rows: {first_five(double)}"
+        )
+    return dict(zip(pairs[theirs], pairs[ours], strict=True))
+
+
 def score(
     path: str | os.PathLike[str],
     table: pl.DataFrame,
@@ -160,14 +208,7 @@ def score(
 
     The folder has no folds and no models, but can be compared and reported like any other.
     """
-    mapping = None
-    if ids is not None:
-        pairs = read_foreign(ids)
-        if pairs.width != 2:
-            raise DataError(
-                f"{ids}: expected two columns, their id and our id; found {', '.join(pairs.columns)}"
-            )
-        mapping = {str(theirs): str(ours) for theirs, ours in pairs.iter_rows()}
+    mapping = None if ids is None else _mapping(ids)
     predicted = joined(read_foreign(path), table, protocol, system=system, ids=mapping)
     tested = table.filter(
         pl.col("id").is_in(list({i for sides in protocol.folds for side in sides for i in side}))
@@ -179,17 +220,11 @@ def score(
         return found
     folder = Path(out)
     with locked(folder):
-        if (folder / "config.yaml").is_file() and not force:
-            raise UsageError(f"{folder} holds a run; choose another --out or give --force")
-        clear(folder)
+        begin(folder, {"predictions_sha256": file_digest(path), "protocol_hash": protocol.hash}, force=force)
         stated = {"recipe": system, "about": "predictions of another system", "predictions": Path(path).name}
         write_text(folder / "config.yaml", yaml.safe_dump(stated, sort_keys=False))
         write_table(tested, folder / "table.parquet")
         write_json(folder / "protocol.json", protocol.as_dict())
-        write_json(
-            folder / "provenance.json",
-            {"predictions_sha256": file_digest(path), "protocol_hash": protocol.hash},
-        )
         write_predictions(predicted, folder / "predictions.parquet")
         write_json(folder / "results.json", found)
     return found

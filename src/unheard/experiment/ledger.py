@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import csv
 import datetime
-import io
+import fcntl
 import os
 from pathlib import Path
 from typing import Any
-
-from unheard.files import write_text
 
 COLUMNS = ("date", "recipe", "settings_hash", "protocol", "speakers", "accuracy", "uar", "decided")
 
 
 def append(path: str | os.PathLike[str], results: dict[str, Any], speakers: str, decided: str) -> None:
     """Append one row for a run whose results were seen; a new file gets its header."""
-    target = Path(path)
-    before = target.read_text(encoding="utf-8") if target.exists() else ",".join(COLUMNS) + "\n"
     metrics = results["metrics"]
     row = {
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
@@ -29,6 +25,15 @@ def append(path: str | os.PathLike[str], results: dict[str, Any], speakers: str,
         "uar": f"{100 * metrics['uar']['mean']:.1f}",
         "decided": decided,
     }
-    line = io.StringIO()
-    csv.DictWriter(line, COLUMNS, lineterminator="\n").writerow(row)
-    write_text(target, before + line.getvalue())
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("a+", encoding="utf-8", newline="") as file:
+        # Two runs may end together: each adds its row under a lock, to what is there by then.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        before = file.read()
+        if not before:
+            file.write(",".join(COLUMNS) + "\n")
+        elif not before.endswith("\n"):
+            file.write("\n")
+        csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(row)

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+_DIED = "its worker process died"
+
 Task = tuple[int, int]
 Done = Callable[[int, int], None]
 
@@ -32,6 +34,7 @@ class Outcome:
     failed: dict[Task, str] = field(default_factory=dict)
     tried: int = 0
     interrupted: bool = False
+    stopped: bool = False
     counting: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -69,14 +72,17 @@ class _Worker(threading.Thread):
         self.process: subprocess.Popen[str] | None = None
 
     def run(self) -> None:
-        while not self.outcome.interrupted:
+        while not (self.outcome.interrupted or self.outcome.stopped):
             try:
                 task = self.waiting.get_nowait()
             except queue.Empty:
                 break
-            problem = self._fit(task)
-            if problem is not None and problem.startswith("worker"):
+            try:
                 problem = self._fit(task)
+                if problem is _DIED and not self.outcome.stopped:
+                    problem = self._fit(task)
+            except OSError as error:
+                problem = f"no worker process could be started: {error}"
             with self.outcome.counting:
                 if problem is not None:
                     self.outcome.failed[task] = problem
@@ -97,9 +103,9 @@ class _Worker(threading.Thread):
         except (BrokenPipeError, ValueError):
             line = ""
         if not line:
-            code = process.wait()
+            process.wait()
             self.process = None
-            return f"worker died with exit status {code}"
+            return _DIED
         problem: str | None = json.loads(line).get("error")
         return problem
 
@@ -116,9 +122,10 @@ class _Worker(threading.Thread):
 
     def stop(self) -> None:
         """End the process; it holds nothing that is not on disk."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+        process = self.process
+        if process is not None:
+            process.kill()
+            process.wait()
 
 
 @contextmanager
@@ -129,6 +136,8 @@ def _first_interrupt(outcome: Outcome, workers: Sequence[_Worker]) -> Iterator[N
         if outcome.interrupted:
             raise KeyboardInterrupt
         outcome.interrupted = True
+        # To the person at the keyboard, who would otherwise see nothing until the fold ends.
+        sys.stderr.write("\nfinishing the folds in hand; press again to stop at once\n")
 
     # Only the main thread may set handlers; elsewhere interrupts are the caller's to handle.
     main = threading.current_thread() is threading.main_thread()
@@ -136,6 +145,7 @@ def _first_interrupt(outcome: Outcome, workers: Sequence[_Worker]) -> Iterator[N
     try:
         yield
     finally:
+        outcome.stopped = True
         if main:
             signal.signal(signal.SIGINT, before)
         for worker in workers:

@@ -11,8 +11,8 @@ import polars as pl
 
 from unheard import heads
 from unheard.decide.calibration import fit_temperature
-from unheard.errors import UsageError
-from unheard.experiment.fitting import examples, load_head
+from unheard.errors import UsageError, first_five
+from unheard.experiment.fitting import examples, load_head, named
 from unheard.experiment.folder import Run
 from unheard.experiment.preparing import read_features
 from unheard.predictions.table import logits, truth
@@ -25,7 +25,6 @@ class Trained:
     head: Any
     temperature: float
     speakers: list[str]
-    how: str
 
 
 def of_fold(run: Run, number: int, seed: int | None = None) -> Trained:
@@ -43,19 +42,25 @@ def of_fold(run: Run, number: int, seed: int | None = None) -> Trained:
         load_head(run.folder, run.recipe, number, record["seed"]),
         record["temperature"],
         speakers.to_list(),
-        f"fold {number}, seed {record['seed']}",
     )
 
 
-def on_all_speakers(run: Run) -> Trained:
-    """Retrain on every clip of the protocol with the lower median of what the folds chose.
+def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
+    """Retrain on the clips of the declared speakers (all, where None) with the lower median of what was chosen.
 
     The temperature is fitted on the pooled validation rows of the folds (a model that has heard everybody
     has nobody left to calibrate on).
     """
     recipe, table = run.recipe, run.table
-    used = sorted({i for sides in run.protocol.folds for side in sides for i in side})
-    features = read_features(recipe, table).features
+    known = set(table["speaker"].drop_nulls())
+    if declared is not None and set(declared) - known:
+        raise UsageError(
+            f"no speaker is called {first_five(sorted(set(declared) - known))}; there are {len(known)}"
+        )
+    folds = {i for sides in run.protocol.folds for side in sides for i in side}
+    heard = table if declared is None else table.filter(pl.col("speaker").is_in(list(declared)))
+    features = read_features(recipe, heard).features
+    used = [i for i in heard["id"] if i in folds and i in features]
     head = heads.build({**recipe.head, "seed": recipe.seeds[0], "threads": recipe.threads})
     head.chosen_ = consensus([record["chosen"] for record in run.folds()])
     rows = examples(table, used, features)
@@ -64,7 +69,9 @@ def on_all_speakers(run: Run) -> Trained:
     if recipe.calibration == "temperature" and len(val):
         temperature = fit_temperature(logits(val), truth(val))
     speakers = table.filter(pl.col("id").is_in(used))["speaker"].drop_nulls().unique().sort()
-    return Trained(head.refit(rows), temperature, speakers.to_list(), "all speakers")
+    with named(used):
+        fitted = head.refit(rows)
+    return Trained(fitted, temperature, speakers.to_list())
 
 
 def consensus(chosen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

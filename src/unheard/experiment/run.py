@@ -9,21 +9,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import yaml
 
 from unheard._version import __version__
-from unheard.audio.decode import VERSIONS
+from unheard.audio.decode import VERSIONS, check_trainable, load
 from unheard.audit import RULES, audit
 from unheard.corpora.table import corpus_of, write_table
-from unheard.errors import DataError, UnheardError, UsageError, first_five
+from unheard.errors import AudioError, DataError, ProtocolError, UnheardError, UsageError, first_five
 from unheard.experiment import ledger as ledger_file
-from unheard.experiment.folder import FOLDS, Run, clear, fold_folder, locked
+from unheard.experiment.folder import FOLDS, MARK, Run, begin, fold_folder, is_run, locked
 from unheard.experiment.pool import Task, fit_all
 from unheard.experiment.preparing import Progress, data_digest, read_features
 from unheard.experiment.provenance import provenance
 from unheard.experiment.recipe import Recipe
 from unheard.experiment.scoring import results
+from unheard.features.cache import Cache
 from unheard.features.extract import BadClip
 from unheard.files import cache_folder, digest, write_json, write_text
 from unheard.predictions.table import read_predictions, write_predictions
@@ -86,34 +88,67 @@ def run(
         raise UsageError(
             f"recipe {recipe.recipe} is for the corpus {recipe.corpus}, the table holds {corpus_of(table)}"
         )
+    recipe = recipe.model_copy(update={"protocol": protocol.name})
     numbers = _fold_numbers(protocol, only)
+    _check_validation(recipe, protocol)
     used = {i for sides in protocol.folds for side in sides for i in side}
     table = table.filter(pl.col("id").is_in(list(used)))
     folder = Path(out)
-    with locked(folder):
-        data_hash = data_digest(table)
-        _open(folder, recipe, protocol, table, data_hash, resume=resume, force=force)
-        if not (folder / "audit.json").is_file():
-            certificate = _certificate(table, protocol, data_hash, jobs, _staged(progress, "audit"))
-            write_json(folder / "audit.json", certificate)
-        bad = read_features(recipe, table, jobs=jobs, progress=progress).errors
-        _report_bad(folder, bad, len(table), strict=strict, max_bad=max_bad)
-        failed = _fit(folder, recipe, numbers, jobs, progress)
-        return _finish(folder, recipe, table, protocol, numbers, failed, ledger, decided)
+    try:
+        with locked(folder):
+            if is_run(folder) and not (resume or force):
+                raise UsageError(f"{folder} holds a run; choose another --out, or give --resume or --force")
+            data_hash = data_digest(table)
+            _open(folder, recipe, protocol, table, data_hash, resume=resume, force=force)
+            if strict:
+                _stop_at_the_first_bad(recipe, table)
+            if not (folder / "audit.json").is_file():
+                certificate = _certificate(table, protocol, data_hash, jobs, _staged(progress, "audit"))
+                write_json(folder / "audit.json", certificate)
+            bad = read_features(recipe, table, jobs=jobs, progress=progress).errors
+            _report_bad(folder, bad, len(table), max_bad)
+            failed = _fit(folder, recipe, numbers, jobs, progress)
+            return _finish(folder, recipe, table, protocol, numbers, failed, ledger, decided)
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; `--resume` with --out {folder} goes on") from None
+
+
+def _check_validation(recipe: Recipe, protocol: Protocol) -> None:
+    """Refuse folds without a validation side where something needs one, before any work."""
+    bare = [number for number, sides in enumerate(protocol.folds) if not sides.val]
+    needs = [f"calibration: {recipe.calibration}"] if recipe.calibration != "none" else []
+    needs += ["refit: val"] if recipe.refit == "val" else []
+    # A head that has patience stops early, which it can do on validation speakers alone.
+    needs += [f"head {recipe.head['name']}"] if "patience" in recipe.head else []
+    if bare and needs:
+        raise ProtocolError(
+            f"{protocol.name}: fold {first_five(bare)} has no validation side, which {' and '.join(needs)} needs; "
+            f"--val next-fold takes one out of training"
+        )
+
+
+def _stop_at_the_first_bad(recipe: Recipe, table: pl.DataFrame) -> None:
+    for name, path, start, end in table.select("id", "path", "start", "end").iter_rows():
+        try:
+            clip = load(path, start, end, channel=recipe.channel, allow_truncated=recipe.allow_truncated)
+            check_trainable(clip)
+        except AudioError as error:
+            raise DataError(f"{name}: {error} (--strict stops at the first)") from error
 
 
 def _certificate(
     table: pl.DataFrame, protocol: Protocol, data_hash: str, jobs: int, progress: Any
 ) -> dict[str, Any]:
     """Return the audit's certificate; the same data, folds and rules are not listened to twice."""
-    paths = sorted(table["path"])
-    key = digest([data_hash, protocol.hash, RULES, __version__, VERSIONS, paths])
-    kept = cache_folder() / "audits" / f"{key}.json"
-    if kept.is_file():
-        found: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    made_by = [RULES, __version__, np.__version__, VERSIONS]
+    key = digest([data_hash, protocol.name, protocol.hash, made_by, sorted(table["path"])])
+    cache = Cache(cache_folder() / "audits")
+    kept = cache.get(key)
+    if kept is not None:
+        found: dict[str, Any] = json.loads(kept.tobytes())
         return found
     certificate = audit(table, protocol, jobs=jobs, progress=progress).as_dict()
-    write_json(kept, certificate)
+    cache.put(key, np.frombuffer(json.dumps(certificate).encode(), np.uint8))
     return certificate
 
 
@@ -163,7 +198,9 @@ def _finish(
     write_predictions(predicted, folder / "predictions.parquet")
     not_run = [n for n in range(len(protocol.folds)) if n not in numbers]
     incomplete = [f"fold {n}: not asked for" for n in not_run]
-    incomplete += [f"fold {n}, seed {s}: {reason}" for (n, s), reason in failed.items()]
+    there = {(record["fold"], record["seed"]) for record in records}
+    missing = [(n, s) for n in numbers for s in recipe.seeds if (n, s) not in there]
+    incomplete += [f"fold {n}, seed {s}: {failed.get((n, s), 'not fitted')}" for n, s in missing]
     found = results(
         table,
         predicted,
@@ -180,7 +217,7 @@ def _finish(
     if ledger is not None:
         looked = found["n_speakers"] if not not_run else f"{found['n_speakers']} (folds {_ranges(numbers)})"
         ledger_file.append(ledger, found, str(looked), decided)
-    if failed:
+    if missing:
         raise DataError(f"the run is incomplete: {first_five(incomplete)}; `--resume` tries these again")
     return Run(folder)
 
@@ -196,12 +233,13 @@ def _open(
     force: bool,
 ) -> None:
     """Begin the folder, or check that it may be gone on with."""
-    stated = {"config": recipe.plain(), "protocol_hash": protocol.hash, "data_hash": data_hash}
-    begun = (folder / "provenance.json").is_file()
-    if begun and resume:
+    made_of = provenance(recipe, protocol, data_hash)
+    whole = all((folder / name).is_file() for name in (MARK, "config.yaml", "table.parquet", "protocol.json"))
+    if resume and whole and is_run(folder):
         before = Run(folder)
-        kept = {"config": before.config} | {k: before.provenance[k] for k in ("protocol_hash", "data_hash")}
-        other = _difference(kept, stated)
+        compared = ("protocol_hash", "data_hash", "unheard", "packages")
+        kept = {"config": before.config} | {key: before.provenance.get(key) for key in compared}
+        other = _difference(kept, {"config": recipe.plain()} | {key: made_of[key] for key in compared})
         if other:
             raise UsageError(
                 f"{folder} was begun with other settings and cannot be resumed: {first_five(other)}"
@@ -209,13 +247,11 @@ def _open(
         for unfinished in (folder / FOLDS).glob(".fold*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         return
-    if begun and not force:
-        raise UsageError(f"{folder} holds a run; choose another --out, or give --resume or --force")
-    clear(folder)
+    # A run that was killed while it began has nothing to go on with: it begins again.
+    begin(folder, made_of, force=force or resume)
     write_text(folder / "config.yaml", yaml.safe_dump(recipe.plain(), sort_keys=False, allow_unicode=True))
     write_table(table, folder / "table.parquet")
     write_json(folder / "protocol.json", protocol.as_dict())
-    write_json(folder / "provenance.json", provenance(recipe, protocol, data_hash))
 
 
 def _difference(before: Any, now: Any, where: str = "") -> list[str]:
@@ -226,17 +262,16 @@ def _difference(before: Any, now: Any, where: str = "") -> list[str]:
     return [] if before == now else [f"{where.removeprefix('.config').removeprefix('.')}: {before} → {now}"]
 
 
-def _report_bad(folder: Path, bad: Sequence[BadClip], total: int, *, strict: bool, max_bad: float) -> None:
+def _report_bad(folder: Path, bad: Sequence[BadClip], total: int, max_bad: float) -> None:
     """Write ``errors.jsonl``; stop where too many recordings cannot be used."""
     rows = [{"id": clip.id, "path": str(clip.path), "reason": clip.reason} for clip in bad]
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
     write_text(folder / "errors.jsonl", "".join(lines))
-    if bad and strict:
-        raise DataError(f"{bad[0].id}: {bad[0].reason} (--strict stops at the first)")
     if len(bad) > max_bad * total:
+        listed = first_five(f"{clip.id} ({clip.reason})" for clip in bad)
         raise DataError(
-            f"{len(bad)} of {total} recordings cannot be used, more than --max-bad {max_bad:g}: "
-            f"{first_five(f'{clip.id} ({clip.reason})' for clip in bad)}; all: {folder / 'errors.jsonl'}"
+            f"{len(bad)} of {total} recordings cannot be used, more than --max-bad {max_bad:g}: {listed}; "
+            f"all: {folder / 'errors.jsonl'}"
         )
 
 

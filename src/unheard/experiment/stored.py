@@ -9,6 +9,7 @@ its heading (:data:`COLUMNS`). Sentences name a figure as ``<!-- RECIPE/PROTOCOL
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -82,6 +83,7 @@ def store(run: Run, root: str | os.PathLike[str]) -> Path:
         raise UsageError(f"{run.folder}: only complete runs are stored; {found['incomplete'][0]}")
     suffix = "+val" if found["refit"] == "val" else ""
     target = Path(root) / str(found["recipe"]) / f"{found['protocol']}{suffix}"
+    (target / "predictions.parquet").unlink(missing_ok=True)
     write_json(target / "results.json", found)
     shutil.copyfile(run.folder / "config.yaml", target / "config.yaml")
     shutil.copyfile(run.folder / "provenance.json", target / "provenance.json")
@@ -121,7 +123,10 @@ def check(text: str | os.PathLike[str], root: str | os.PathLike[str]) -> tuple[i
         elif not header:
             header = cells
         elif header[0] == "recipe" and not set("".join(cells)) <= set("-: "):
-            for heading, said, due in _due(dict(zip(header, cells, strict=False)), folder):
+            if len(cells) != len(header):
+                problems.append(f"{source}:{number}: {len(cells)} cells under {len(header)} headings")
+                continue
+            for heading, said, due in _due(dict(zip(header, cells, strict=True)), folder):
                 seen += 1
                 if said != due:
                     problems.append(f"{source}:{number}: {cells[0]}, {heading}: says {said!r}, is {due!r}")
@@ -137,6 +142,9 @@ def check(text: str | os.PathLike[str], root: str | os.PathLike[str]) -> tuple[i
 def _due(row: Mapping[str, str], folder: Path) -> list[tuple[str, str, str]]:
     """Heading, what stands there, and what should, for each cell that is a figure of ours."""
     recipe = row["recipe"].strip("`* ")
+    for needed in ("leaky", "independent") if "premium" in row else ("protocol",):
+        if needed not in row:
+            raise DataError(f"a table of results needs the column {needed!r}; found {', '.join(row)}")
     if "premium" in row:
         leaky, fair = (folder / recipe_at / row[side].strip("` ") for recipe_at, side in _sides(recipe))
         return [("premium", row["premium"], _difference(premium(_test_rows(leaky), _test_rows(fair))))]
@@ -147,7 +155,17 @@ def _due(row: Mapping[str, str], folder: Path) -> list[tuple[str, str, str]]:
         return [("difference", row["difference"], _difference(pair)), ("p", row["p"], p)]
     found = recomputed(folder / recipe / row["protocol"].strip("` "))
     figures = [heading for heading in row if heading not in ("recipe", "protocol", "what", "published")]
-    return [(heading, row[heading], _column(heading)(found)) for heading in figures]
+    at = row["protocol"].strip("` ")
+    looks = _looks(folder.parent / "docs" / "ledger.csv", recipe, at) if "looks" in row else ""
+    return [(name, row[name], looks if name == "looks" else _column(name)(found)) for name in figures]
+
+
+def _looks(ledger: Path, recipe: str, protocol: str) -> str:
+    """Number of rows of the ledger for a recipe on a protocol: how often its test speakers were looked at."""
+    name = recipe + ("+val" if protocol.endswith("+val") else "")
+    with ledger.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["recipe"] == name]
+    return str(sum(row["protocol"] == protocol.removesuffix("+val") for row in rows))
 
 
 def _sides(recipe: str) -> tuple[tuple[str, str], tuple[str, str]]:

@@ -11,6 +11,7 @@ import os
 import queue
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,9 @@ def main(folder: str) -> None:
             answer = {**task, "seconds": fitted.record["seconds"]}
         except UnheardError as error:
             answer = {**task, "error": str(error)}
+        except Exception as error:
+            traceback.print_exc()
+            answer = {**task, "error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

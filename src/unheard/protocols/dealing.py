@@ -157,13 +157,18 @@ def stratified(table: pl.DataFrame, k: int, seed: int, validation: float) -> lis
     rows = table.filter(pl.col("label").is_not_null()).sort("id")
     ids, labels = rows["id"].to_numpy(), rows["label"].cast(pl.String).to_numpy()
     fewest = int(rows["label"].value_counts()["count"].min())  # type: ignore[arg-type]
-    if fewest < max(k, 3):
+    if k < 2 or fewest < max(k, 3):
         raise ProtocolError(
-            f"random-{k} needs at least {max(k, 3)} clips of each class; the rarest has {fewest}"
+            f"random-{k} needs 2 or more folds and {max(k, 3)} clips of each class; the rarest has {fewest}"
         )
     folds = []
     for rest, test in StratifiedKFold(k, shuffle=True, random_state=seed).split(ids, labels):
-        train, val = train_test_split(rest, test_size=validation, random_state=seed, stratify=labels[rest])
+        try:
+            train, val = train_test_split(
+                rest, test_size=validation, random_state=seed, stratify=labels[rest]
+            )
+        except ValueError as error:
+            raise ProtocolError(f"random-{k}: too few clips to validate on each class ({error})") from error
         folds.append(fold(ids[train].tolist(), ids[val].tolist(), ids[test].tolist()))
     return folds
 

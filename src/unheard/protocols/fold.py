@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from unheard.corpora.table import classes, corpus_of
 from unheard.errors import ProtocolError, first_five
 from unheard.files import digest
 
@@ -79,7 +80,8 @@ def guarded(
     folds
         The sides.
     disjoint
-        Columns (``speaker``, ``sentence``, ``session``, ``text``) whose values may stand on one side only.
+        Columns (``sentence``, ``session``, ``text``) whose values may stand on one side only; ``speaker`` always
+        may not, whether it is named or not.
     leaky
         Declared leaky: what is shared is stamped ``LEAKY`` instead of refused.
     unverified
@@ -93,23 +95,23 @@ def guarded(
     """
     if not folds:
         raise ProtocolError(f"{name}: a protocol needs at least one fold")
-    value_of = {
-        c: dict(zip(table["id"], table[c].to_list(), strict=True)) for c in ("label", "speaker", *disjoint)
-    }
-    shared_speakers = unknown_speakers = False
+    # Declared leaky or not, speakers are looked at; what is declared decides between a stamp and a refusal.
+    apart = tuple(disjoint) if leaky else tuple(dict.fromkeys(("speaker", *disjoint)))
+    columns = dict.fromkeys(("label", "speaker", *apart))
+    value_of = {c: dict(zip(table["id"], table[c].to_list(), strict=True)) for c in columns}
+    shared_speakers = unknown = False
     for number, sides in enumerate(folds):
         where = f"{name}, fold {number}"
         _check_ids(where, sides, value_of["label"])
-        _check_classes(where, sides, value_of["label"])
-        for column in disjoint if not leaky else ():
+        _check_classes(where, sides, value_of["label"], classes(table))
+        for column in apart if not leaky else ():
             _check_disjoint(where, sides, column, value_of[column], unverified)
-        unknown_speakers |= any(value_of["speaker"][i] is None for side in sides for i in side)
+        everybody = [i for side in sides for i in side]
+        unknown |= any(value_of[c][i] is None for c in ("speaker", *apart) for i in everybody)
         shared_speakers |= bool(shared(sides, value_of["speaker"]))
-    due = {"LEAKY": leaky and (shared_speakers or not unknown_speakers), "UNVERIFIED": unknown_speakers}
+    due = {"LEAKY": leaky and (shared_speakers or not unknown), "UNVERIFIED": unknown}
     stamps = tuple(stamp for stamp, is_due in due.items() if is_due)
-    return Protocol(
-        name, str(table["corpus"][0]), tuple(folds), tuple(disjoint), leaky, stamps, version=version
-    )
+    return Protocol(name, corpus_of(table), tuple(folds), apart, leaky, stamps, version=version)
 
 
 def shared(sides: Fold, value_of: Mapping[str, Any]) -> list[str]:
@@ -133,11 +135,11 @@ def _check_ids(where: str, sides: Fold, known: Mapping[str, Any]) -> None:
         )
 
 
-def _check_classes(where: str, sides: Fold, label_of: Mapping[str, Any]) -> None:
+def _check_classes(where: str, sides: Fold, label_of: Mapping[str, Any], asked: tuple[str, ...]) -> None:
     learnt = {label_of[i] for i in sides.train}
-    asked = {label_of[i] for i in (*sides.val, *sides.test)} - {None}
-    if asked - learnt:
-        raise ProtocolError(f"{where}: no training clip of the class {first_five(sorted(asked - learnt))}")
+    absent = [label for label in asked if label not in learnt]
+    if absent:
+        raise ProtocolError(f"{where}: no training clip of the class {first_five(absent)}")
 
 
 def _check_disjoint(
