@@ -168,6 +168,27 @@ def test_answers_come_while_files_are_read(made: Make, tmp_path: Path) -> None:
     assert len(read) == runtime.BATCH
 
 
+def test_a_long_file_is_not_padded_into_a_batch_with_short_ones(
+    made: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = load(made("tcgru").folder)
+    paths = [tmp_path / f"{k}.wav" for k in range(12)]
+    for k, path in enumerate(paths):
+        soundfile.write(path, sound(k, 8.0 if k in (7, 11) else 0.4), 16_000)  # 200 frames, and 10
+    monkeypatch.setattr(runtime, "BATCH_FRAMES", 150)
+    batches = []
+    logits = bundle._session.logits
+
+    def counted(inputs):
+        batches.append([len(x) for x in inputs])
+        return logits(inputs)
+
+    monkeypatch.setattr(bundle._session, "logits", counted)
+    assert all(answer.label for answer in bundle.predict_many(paths))
+    assert [len(batch) for batch in batches] == [7, 1, 3, 1]
+    assert all(len(batch) == 1 or max(batch) * len(batch) <= 150 for batch in batches)
+
+
 def test_less_sure_answers_than_the_threshold_are_flagged(copied: Callable[..., Path]) -> None:
     folder = copied("probe")
     wave = sound(1)

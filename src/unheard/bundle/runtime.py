@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,20 @@ BATCH, BATCH_FRAMES = 16, 50_000
 
 Logits = NDArray[np.float64]
 Wave = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What is kept of a clip until its batch is full: not its samples, of which an hour takes 230 MB."""
+
+    features: NDArray[np.float32] | None
+    flags: tuple[str, ...]
+    seconds: float
+    reason: str = ""
+
+    @property
+    def frames(self) -> int:
+        return 0 if self.features is None or self.features.ndim == 1 else len(self.features)
 
 
 class Bundle:
@@ -93,43 +108,51 @@ class Bundle:
         return self._session.logits(inputs)
 
     def _predictions(self, clips: Iterable[decode.Clip | AudioError]) -> Iterator[Prediction]:
-        """Answer clips in order; those of a batch pass the graph together, unusable ones not at all."""
-        waiting: list[tuple[decode.Clip | AudioError, NDArray[np.float32] | None]] = []
+        """Answer clips in order; those of a batch pass the graph together, unusable ones not at all.
+
+        The graph pads a batch to its longest clip, so a clip that would make it too large begins the next one.
+        """
+        waiting: list[_Heard] = []
         longest = 0
         for clip in clips:
-            x = self._features(clip)
-            longest = max(longest, len(x) if x is not None and x.ndim == 2 else 0)
-            waiting.append((clip, x))
-            if len(waiting) == BATCH or longest * len(waiting) > BATCH_FRAMES:
+            heard = self._heard(clip)
+            if waiting and max(longest, heard.frames) * (len(waiting) + 1) > BATCH_FRAMES:
+                yield from self._answers(waiting)
+                waiting, longest = [], 0
+            waiting.append(heard)
+            longest = max(longest, heard.frames)
+            if len(waiting) == BATCH:
                 yield from self._answers(waiting)
                 waiting, longest = [], 0
         yield from self._answers(waiting)
 
-    def _features(self, clip: decode.Clip | AudioError) -> NDArray[np.float32] | None:
-        if isinstance(clip, AudioError) or not clip.usable:
+    def _heard(self, clip: decode.Clip | AudioError) -> _Heard:
+        if isinstance(clip, AudioError):
+            return _Heard(None, ("unreadable",), 0.0, str(clip))
+        x = self._features(clip)
+        missing = ("no_features",) if x is None and clip.usable else ()
+        return _Heard(x, (*clip.flags, *missing), clip.seconds)
+
+    def _features(self, clip: decode.Clip) -> NDArray[np.float32] | None:
+        if not clip.usable:
             return None
         x = self._spec.compute(clip.wave)
         return x if x.size and np.isfinite(x).all() else None
 
-    def _answers(
-        self, rows: Sequence[tuple[decode.Clip | AudioError, NDArray[np.float32] | None]]
-    ) -> Iterator[Prediction]:
-        inputs = [x for _, x in rows if x is not None]
+    def _answers(self, batch: Sequence[_Heard]) -> Iterator[Prediction]:
+        inputs = [heard.features for heard in batch if heard.features is not None]
         logits = iter(self.logits(inputs) if inputs else ())
-        for clip, x in rows:
-            yield self._answer(clip, None if x is None else next(logits))
+        for heard in batch:
+            yield self._answer(heard, None if heard.features is None else next(logits))
 
-    def _answer(self, clip: decode.Clip | AudioError, logits: Logits | None) -> Prediction:
-        if isinstance(clip, AudioError):
-            return self._prediction(None, ("unreadable",), 0.0, str(clip))
+    def _answer(self, heard: _Heard, logits: Logits | None) -> Prediction:
         if logits is None:
-            own = () if not clip.usable else ("no_features",)
-            return self._prediction(None, (*clip.flags, *own), clip.seconds)
+            return self._prediction(None, heard.flags, heard.seconds, heard.reason)
         if not np.isfinite(logits).all():
-            return self._prediction(None, (*clip.flags, "no_logits"), clip.seconds)
+            return self._prediction(None, (*heard.flags, "no_logits"), heard.seconds)
         p = apply_temperature(logits, self.description.temperature)
         unsure = p.max() < self.description.thresholds.get("confidence", 0.0)
-        return self._prediction(p, (*clip.flags, "unsure") if unsure else clip.flags, clip.seconds)
+        return self._prediction(p, (*heard.flags, "unsure") if unsure else heard.flags, heard.seconds)
 
     def _prediction(
         self, p: Logits | None, flags: tuple[str, ...], seconds: float, reason: str = ""
@@ -163,9 +186,21 @@ def load(path: str | os.PathLike[str]) -> Bundle:
         spec = features.build(description.features)
     except UsageError as error:
         raise BundleError(f"bundle.json: features: {error}") from error
+    _check_version(description, spec)
     bundle = Bundle(description, spec, files["model.onnx"])
     _check_golden(bundle, stored)
     return bundle
+
+
+def _check_version(description: Description, spec: features.Spec) -> None:
+    """Refuse features of another version: where dims stay the same, three golden sounds may not show it."""
+    then, now = description.versions.get("features"), str(spec.version)
+    if then != now:
+        raise BundleError(
+            f"bundle.json: made with version {then} of the features {description.features['name']!r}, and what "
+            f"is installed here computes version {now}; install what it was made with (its versions: "
+            f"{', '.join(f'{k} {v}' for k, v in sorted(description.versions.items()))}), or export it again"
+        )
 
 
 def _check_golden(bundle: Bundle, stored: golden.Golden) -> None:
@@ -181,10 +216,9 @@ def _check_golden(bundle: Bundle, stored: golden.Golden) -> None:
     computed = [bundle._spec.compute(wave) for wave in stored.waves]
     far = golden.difference(bundle.logits(computed), stored.logits)
     if far > golden.TOLERANCE:
-        then, now = bundle.description.versions.get("features"), bundle._spec.version
         raise BundleError(
-            f"the features computed here change the logits by {far:.2g}, more than {golden.TOLERANCE:g}: made "
-            f"with features of version {then}, read with {now}; export the bundle again with this version"
+            f"the features computed here change the logits by {far:.2g}, more than {golden.TOLERANCE:g}; they are "
+            "not those that the bundle was made with: export it again with what is installed here"
         )
 
 

@@ -21,6 +21,10 @@ SCHEMA = "1.0"
 MOST_CLASSES = 1000
 MOST_DIMS = 100_000
 KINDS = ("utterance", "frames")
+#: Least and most of a number among the settings of features, beside what the features themselves refuse: what
+#: they allocate grows with these.
+FEATURE_BOUNDS = {"bands": (1, 1024), "fft": (1, 65_536), "hop": (0.001, 1)}
+OTHER_BOUNDS = (-1e6, 1e6)
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def parse(data: bytes) -> Description:
     return Description(
         name=_text(plain, "name"),
         labels=tuple(labels),
-        features=_mapping(plain, "features"),
+        features=_features(plain),
         kind=str(kind),
         dims=int(_number(entry, "dims", 1, MOST_DIMS, whole=True)),
         sample_rate=int(_number(plain, "sample_rate", RATE, RATE, whole=True)),
@@ -145,6 +149,17 @@ def check_version(version: object, name: str) -> None:
         )
 
 
+def _features(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of features that a recording is enough for, with numbers inside their bounds."""
+    settings = _mapping(plain, "features")
+    if _text(settings, "name", "features.") == "precomputed":
+        _refuse("features.name", "'precomputed'", "features that can be computed from a recording")
+    for key, value in settings.items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            _number(settings, key, *FEATURE_BOUNDS.get(key, OTHER_BOUNDS), inside="features.")
+    return settings
+
+
 def _list(plain: Mapping[str, Any], key: str) -> list[Any]:
     value = plain.get(key)
     if not isinstance(value, list):
@@ -159,19 +174,21 @@ def _mapping(plain: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def _text(plain: Mapping[str, Any], key: str) -> str:
+def _text(plain: Mapping[str, Any], key: str, inside: str = "") -> str:
     value = plain.get(key)
     if not isinstance(value, str):
-        _refuse(key, repr(value)[:100], "text")
+        _refuse(inside + key, repr(value)[:100], "text")
     return value
 
 
-def _number(plain: Mapping[str, Any], key: str, low: float, high: float, *, whole: bool = False) -> float:
+def _number(
+    plain: Mapping[str, Any], key: str, low: float, high: float, *, whole: bool = False, inside: str = ""
+) -> float:
     value: Any = plain.get(key)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not low <= value <= high or not math.isfinite(value) or (whole and value != int(value)):
         kind = f"a {'whole ' if whole else ''}number in {low:g} … {high:g}" if low < high else f"{low:g}"
-        _refuse(key, repr(value)[:100], kind)
+        _refuse(inside + key, repr(value)[:100], kind)
     return float(value)
 
 
