@@ -11,7 +11,7 @@ from unheard.metrics.compare import compare
 from unheard.report.comparisons import compared, premiums
 from unheard.report.findings import Finding, baseline, certificate_of, findings
 from unheard.report.system import System
-from unheard.report.wording import STAMPS, meaning, percent, points, printable, summary_rows
+from unheard.report.wording import STAMPS, meaning, percent, points, printable
 from unheard.report.worst import most_confidently_wrong
 
 Make = Callable[..., System]
@@ -146,15 +146,6 @@ def test_a_clip_stands_once_among_the_worst_and_gold_answers_never(make: Make) -
     assert all(w.truth != w.answer and w.sure >= w.true_probability for w in worst)
     assert [w.sure for w in worst] == sorted((w.sure for w in worst), reverse=True)
     assert all(w.path.endswith(f"{w.id}.wav") for w in worst)
-
-
-def test_terminal_rows_keep_stamped_scores_apart(make: Make) -> None:
-    fair, leaky = make("fair", clips=8), make("leaky", clips=8, stamps=("LEAKY",))
-    rows = summary_rows([leaky, fair])
-    assert [row["system"] for row in rows] == ["fair", "leaky"]
-    assert rows[0]["accuracy"] and not rows[0]["stamped accuracy"]
-    assert rows[1]["stamped accuracy"] and not rows[1]["accuracy"] and rows[1]["stamps"] == "LEAKY"
-    assert rows[0].keys() == rows[1].keys()
 
 
 @pytest.mark.parametrize(

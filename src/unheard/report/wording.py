@@ -5,8 +5,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from unheard.report.system import System
-
 NONE = "–"
 
 #: What each stamp means to a reader who knows none of them.
@@ -75,34 +73,3 @@ def listed(items: Iterable[object]) -> str:
     """Join words as in a sentence: ``a``, ``a and b``, ``a, b and c``."""
     words = [str(item) for item in items]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
-
-
-def summary_rows(systems: Iterable[System]) -> list[dict[str, str]]:
-    """One row a system for a terminal table, those without a stamp first.
-
-    Stamped scores stand under keys of their own (``stamped accuracy``, ``stamped UAR``), so that no column
-    holds both kinds.
-    """
-    rows = []
-    for system in sorted(systems, key=lambda s: bool(s.stamps)):
-        prefix = "stamped " if system.stamps else ""
-        scores = {
-            name: f"{spread(system.metric(key, 'mean'), system.metric(key, 'sd'))} "
-            f"{interval(system.metric(key, 'low'), system.metric(key, 'high'))}"
-            for name, key in (("accuracy", "accuracy"), ("UAR", "uar"))
-        }
-        rows.append(
-            {
-                "system": printable(system.name),
-                "protocol": printable(system.protocol),
-                "training speakers": str(system.results.get("n_train_speakers", NONE)),
-                "test speakers": str(system.results.get("n_speakers", NONE)),
-                "stamps": ", ".join(system.stamps),
-                **{
-                    p + name: (text if p == prefix else "")
-                    for p in ("", "stamped ")
-                    for name, text in scores.items()
-                },
-            }
-        )
-    return rows
