@@ -18,6 +18,7 @@ from unheard.errors import UsageError
 if TYPE_CHECKING:
     from unheard.bundle.prediction import Prediction
 
+
 def predict(
     inputs: Annotated[
         list[str], typer.Argument(help="Recordings, folders, patterns ('*.wav'), or - for a list.")
@@ -103,9 +104,11 @@ def _recordings(folder: str) -> list[Path]:
 
 
 def _row(path: Path, answer: Prediction) -> dict[str, Any]:
+    # Bytes of a name that are no UTF-8 cannot be printed.
+    name = str(path).encode("utf-8", "backslashreplace").decode()
     if "unreadable" in answer.flags:
-        return {"path": str(path), "error": answer.warnings[0]}
-    return {"path": str(path), **answer.as_dict()}
+        return {"path": name, "error": answer.warnings[0]}
+    return {"path": name, **answer.as_dict()}
 
 
 def line(row: dict[str, Any], n_best: int) -> str:

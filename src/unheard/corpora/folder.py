@@ -14,11 +14,10 @@ from typing import Any
 
 import soundfile
 
+from unheard.audio.extensions import EXTENSIONS
 from unheard.errors import DataError
 
-#: Extensions that are taken for recordings; the first ones lose nothing and win where a clip has several.
-LOSSLESS = (".wav", ".flac", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64", ".snd", ".sph")
-LOSSY = (".ogg", ".oga", ".opus", ".mp3")
+#: Extensions of recordings that are named as such where they are left out.
 UNREADABLE = (".m4a", ".aac", ".wma", ".amr", ".mp4", ".avi", ".mov", ".mkv", ".webm")
 LONGEST = 24 * 3600.0
 
@@ -87,7 +86,7 @@ def recordings(root: Path) -> Iterator[Path | LeftOut]:
             )
         elif suffix in UNREADABLE:
             yield LeftOut(path.as_posix(), f"{suffix} is not read; convert it to FLAC or WAV")
-        elif suffix not in LOSSLESS + LOSSY:
+        elif suffix not in EXTENSIONS:
             yield LeftOut(path.as_posix(), "not audio")
         else:
             yield path
@@ -127,8 +126,7 @@ def _walk(root: Path, inside: Path, above: frozenset[str]) -> Iterator[Path | Le
 
 
 def _preference(path: Path) -> tuple[int, int, str]:
-    order = LOSSLESS + LOSSY
-    return order.index(path.suffix.lower()), len(path.parts), path.as_posix()
+    return EXTENSIONS.index(path.suffix.lower()), len(path.parts), path.as_posix()
 
 
 def _is_utf8(path: Path) -> bool:
