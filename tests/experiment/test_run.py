@@ -313,7 +313,7 @@ def test_folds_without_validation_are_refused_before_any_work(toy: pl.DataFrame,
         {"calibration": "none", "refit": "val"},
         {"calibration": "none", "head": {"name": "tcgru"}},
     ):
-        with pytest.raises(ProtocolError, match="no validation side.*--val next-fold"):
+        with pytest.raises(ProtocolError, match=r"no validation side.*--val next-fold"):
             ut.run("functionals", toy, folds, out=tmp_path / "run", changes=changes)
     assert not (tmp_path / "run" / "provenance.json").exists()
     run = ut.run("functionals", toy, folds, out=tmp_path / "run", changes={"calibration": "none"})

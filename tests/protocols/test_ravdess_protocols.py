@@ -66,7 +66,7 @@ def test_every_speech_clip_is_tested_once_and_no_song(table: pl.DataFrame, name:
 
 def test_balanced6_has_two_women_and_two_men_and_16_training_actors(table: pl.DataFrame) -> None:
     made = protocols.make("ravdess-balanced6", table)
-    assert [actors(sides.test) for sides in made.folds][0] == {1, 2, 3, 4}
+    assert actors(made.folds[0].test) == {1, 2, 3, 4}
     assert actors(made.folds[5].test) == {21, 22, 23, 24}
     assert actors(made.folds[5].val) == {1, 2, 3, 4}
     for sides in made.folds:
