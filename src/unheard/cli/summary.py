@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from unheard.metrics.figures import interval, percent, points
+
 if TYPE_CHECKING:
     from unheard.metrics.compare import Comparison
 
@@ -30,28 +32,13 @@ def score_lines(results: Mapping[str, Any]) -> list[str]:
 
 def estimate(value: Mapping[str, float | None]) -> str:
     """``50.7 ± 5.1 % [47.8, 53.4]``: mean and spread over folds, interval over speakers."""
-    text = percent(value["mean"])
-    if value["sd"] is not None:
-        text += f" ± {percent(value['sd'])}"
-    text += " %"
-    if value["low"] is not None:
-        text += f" [{percent(value['low'])}, {percent(value['high'])}]"
-    return text
+    sd = "" if value["sd"] is None else f" ± {percent(value['sd'])}"
+    return f"{percent(value['mean'])}{sd} %{interval(value['low'], value['high'])}"
 
 
 def premium_line(leaky: Mapping[str, Any], independent: Mapping[str, Any], found: Comparison) -> str:
     """Say in one line what a leak is worth."""
-    between = (
-        ""
-        if found.low is None or found.high is None
-        else f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
-    )
     return (
-        f"leakage premium of {independent['recipe']}: {100 * found.difference:+.1f} points{between} on "
+        f"leakage premium of {independent['recipe']}: {points(found.difference, found.low, found.high)} points on "
         f"{leaky['protocol']} over {independent['protocol']}, {found.n_clips} clips of {found.n_speakers} speakers"
     )
-
-
-def percent(fraction: float | None) -> str:
-    """``50.7``; a dash where there is none."""
-    return "–" if fraction is None else f"{100 * fraction:.1f}"

@@ -26,6 +26,7 @@ from unheard.experiment.folder import Run
 from unheard.files import write_json
 from unheard.metrics import estimators
 from unheard.metrics.compare import Comparison, compare, premium
+from unheard.metrics.figures import interval, percent, points, spread
 from unheard.predictions.table import read_predictions, write_predictions
 
 #: Corpora on which our own outputs may be stored.
@@ -34,44 +35,30 @@ KEPT = ("ravdess", "emodb", "nemo")
 Cell = Callable[[Mapping[str, Any]], str]
 
 
-def _points(fraction: float | None) -> str:
-    return "–" if fraction is None else f"{100 * fraction:.1f}"
-
-
-def _spread(value: Mapping[str, Any]) -> str:
-    text = _points(value["mean"])
-    if value["sd"] is not None:
-        text += f" ± {_points(value['sd'])}"
-    if value["low"] is not None:
-        text += f" [{_points(value['low'])}, {_points(value['high'])}]"
-    return text
-
-
-def _interval(value: Mapping[str, Any]) -> str:
-    text = _points(value["pooled"])
-    return text if value["low"] is None else f"{text} [{_points(value['low'])}, {_points(value['high'])}]"
+def _pooled(value: Mapping[str, Any]) -> str:
+    return percent(value["pooled"]) + interval(value["low"], value["high"])
 
 
 def _gender(found: Mapping[str, Any]) -> str:
     groups = found["groups"]["gender"]
-    return " / ".join(_points(groups[g]["accuracy"]["pooled"]) for g in ("female", "male"))
+    return " / ".join(percent(groups[g]["accuracy"]["pooled"]) for g in ("female", "male"))
 
 
 #: Heading of a column → what its cells must say, from the recomputed ``results.json``.
 COLUMNS: dict[str, Cell] = {
     "training speakers": lambda r: "–" if r["n_train_speakers"] is None else str(r["n_train_speakers"]),
-    "accuracy": lambda r: _spread(r["metrics"]["accuracy"]),
-    "UAR": lambda r: _spread(r["metrics"]["uar"]),
-    "mean accuracy": lambda r: _points(r["metrics"]["accuracy"]["mean"]),
-    "mean UAR": lambda r: _points(r["metrics"]["uar"]["mean"]),
-    "macro-F1": lambda r: _points(r["metrics"]["macro_f1"]["mean"]),
-    "pooled accuracy": lambda r: _interval(r["metrics"]["accuracy"]),
-    "pooled UAR": lambda r: _interval(r["metrics"]["uar"]),
+    "accuracy": lambda r: spread(r["metrics"]["accuracy"]),
+    "UAR": lambda r: spread(r["metrics"]["uar"]),
+    "mean accuracy": lambda r: percent(r["metrics"]["accuracy"]["mean"]),
+    "mean UAR": lambda r: percent(r["metrics"]["uar"]["mean"]),
+    "macro-F1": lambda r: percent(r["metrics"]["macro_f1"]["mean"]),
+    "pooled accuracy": lambda r: _pooled(r["metrics"]["accuracy"]),
+    "pooled UAR": lambda r: _pooled(r["metrics"]["uar"]),
     "ECE": lambda r: f"{r['metrics']['ece']['pooled']:.3f}",
     "NLL": lambda r: f"{r['metrics']['nll']['pooled']:.3f}",
     "Brier": lambda r: f"{r['metrics']['brier']['pooled']:.3f}",
     "women / men": _gender,
-    "actors 17-24": lambda r: _spread(r["held_back"]["metrics"]["accuracy"]) if "held_back" in r else "–",
+    "actors 17-24": lambda r: spread(r["held_back"]["metrics"]["accuracy"]) if "held_back" in r else "–",
     "stamps": lambda r: ", ".join(r["stamps"]) or "–",
 }
 
@@ -173,10 +160,7 @@ def _sides(recipe: str) -> tuple[tuple[str, str], tuple[str, str]]:
 
 
 def _difference(pair: Comparison) -> str:
-    text = f"{100 * pair.difference:+.1f}"
-    if pair.low is not None and pair.high is not None:
-        text += f" [{100 * pair.low:+.1f}, {100 * pair.high:+.1f}]"
-    return text
+    return points(pair.difference, pair.low, pair.high)
 
 
 def _column(heading: str) -> Cell:
