@@ -115,6 +115,6 @@ def test_settings_out_of_bounds_are_refused(settings: dict, message: str) -> Non
 
 
 def test_range_of_pitch_is_kept() -> None:
-    """A buzz of 200 Hz is not heard where the tracker may only look above 250 Hz for single periods."""
+    """A buzz of 200 Hz is taken for half of it where the tracker may look no higher than 150 Hz."""
     low = column(MFBF0(f0_low=60.0, f0_high=150.0).compute(speechlike()), MFBF0(), "log_f0")
     assert np.exp(low).max() < 152.0

@@ -73,7 +73,7 @@ def test_without_opensmile_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.data
 def test_our_functionals_follow_egemaps_on_real_speech(data_folder: Path) -> None:
     """Over recordings, what both measure correlates; the two trackers and filters are independent."""
-    files = sorted((data_folder / "ravdess" / "speech").glob("*/*.flac"))[5::65]
+    files = sorted((data_folder / "ravdess" / "speech").glob("*/*.flac"))[5::47]
     ours, theirs = build({"name": "functionals", "trim": 40}), build({"name": "egemaps", "trim": 40})
     waves = [soundfile.read(file, dtype="float32")[0] for file in files]
     a, b = (np.stack([spec.compute(wave) for wave in waves]) for spec in (ours, theirs))
@@ -89,7 +89,7 @@ def test_our_functionals_follow_egemaps_on_real_speech(data_folder: Path) -> Non
         ("mfcc2_mean", "mfcc2V_sma3nz_amean", 0.95),
         ("mfcc3_mean", "mfcc3V_sma3nz_amean", 0.93),
         ("mfcc4_mean", "mfcc4V_sma3nz_amean", 0.93),
-        ("voiced_per_second", "VoicedSegmentsPerSec", 0.6),
+        ("voiced_per_second", "VoicedSegmentsPerSec", 0.5),
     ):
         x = a[:, Functionals().names.index(our_name)]
         y = b[:, theirs.names.index(their_name)]

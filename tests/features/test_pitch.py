@@ -157,10 +157,13 @@ def test_agrees_with_pyin_on_real_speech(data_folder: Path) -> None:
         ours.append(found.f0[:n][shared])
         theirs.append(mid[shared])
         both += shared.sum()
-        agree += (found.voiced[:n] == sure).sum()
-        total += n
+        # pYIN calls much of the faint noise between words voiced: compare where there is sound.
+        power = np.square(samples[: n * 160]).reshape(n, 160).mean(axis=1)
+        loud = power > power.max() * 10**-2.5
+        agree += (found.voiced[:n] == sure)[loud].sum()
+        total += loud.sum()
     a, b = np.concatenate(ours), np.concatenate(theirs)
     assert both > 250
     assert (np.abs(a / b - 1) > 0.2).mean() < 0.01
     assert np.corrcoef(np.log(a), np.log(b))[0, 1] > 0.99
-    assert agree / total > 0.8  # pYIN calls more of the noise between words voiced
+    assert agree / total > 0.9

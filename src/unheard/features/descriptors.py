@@ -23,7 +23,7 @@ from unheard.features.pitch import HOP, track
 LENGTH, FFT = 400, 512  # of the spectrum, 25 ms
 LONG_LENGTH, LONG_FFT = 800, 2048  # of the harmonics, 50 ms
 BANDS, CEPSTRA, HARMONICS = 26, 14, 4
-FLOOR = 1e-8  # power below the loudest frame's, −80 dB
+FLOOR = 1e-6  # power beside the loudest frame's, −60 dB: most rooms' and codecs' own noise lies below
 ROLLOFF = (0.25, 0.50, 0.75, 0.85, 0.95)
 
 SPECTRAL = (

@@ -67,7 +67,7 @@ class Functionals:
     Then rhythm (``_rhythm``), and ``loudest``, decibels of full scale of the loudest frame.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def compute(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (dims,) of a waveform at 16 kHz, full scale ±1."""
