@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -189,16 +187,3 @@ def test_the_result_does_not_depend_on_how_c_was_found() -> None:
     searched = Probe().fit(rows)
     direct = Probe(grid=(searched.chosen_["C"],)).fit(rows)
     assert_array_equal(searched.logits(test.features), direct.logits(test.features))
-
-
-@pytest.mark.slow
-def test_compare_sized_folds_take_less_than_a_minute() -> None:
-    rng = np.random.default_rng(0)
-    labels = np.arange(960) % 8
-    # A decaying spectrum, as such features have it.
-    latent = rng.normal(0, 1, (960, 300)) * 30 / np.arange(1, 301) + rng.normal(0, 1, (8, 300))[labels]
-    X = (latent @ rng.normal(0, 1, (300, 6373)) + rng.normal(0, 1, (960, 6373))).astype(np.float32)
-    rows = Examples(list(X), labels, np.array([f"s{i % 16}" for i in range(960)]), 8)
-    started = time.process_time()
-    Probe().fit(rows)
-    assert time.process_time() - started < 60
