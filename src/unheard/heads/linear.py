@@ -8,6 +8,7 @@ regularization for expression arrays", section 2).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
@@ -32,7 +33,7 @@ DECADES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 
 
 @dataclass
-class LinearHead:
+class LinearHead(ABC):
     """A linear model on utterance features, or on statistics over frames.
 
     Parameters
@@ -108,9 +109,9 @@ class LinearHead:
         return result
 
     @staticmethod
+    @abstractmethod
     def solve(Z: Floats, y: Labels, grid: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:
         """Yield coefficients and intercepts for each C of an ascending grid (see ``Solver``)."""
-        raise NotImplementedError
 
     def settings(self) -> dict[str, Any]:
         """Plain values from which ``heads.build`` makes the same unfitted head."""
