@@ -3,11 +3,12 @@
     python benchmarks/fingerprint.py --data FOLDER_OF_RAVDESS
 
 *Takes*: all pairs of different recordings of one actor and one sentence, speech and song, that are not
-duplicates (the one recording that RAVDESS holds twice, 03-01-03-01-02-01-07 = 03-01-03-01-02-02-07, is left out).
-*Copies*: every n-th speech clip under changes that must not hide it (gain, formats, rates, shifts, some of them
-together); the change that hides most (``HARDEST``) is made to every clip, since the least similar copy decides and
-a sample would miss it. *Beyond*: changes for which nothing is promised. The threshold lies midway between the most
-similar take and the least similar copy, rounded to 0.05. The last line is one JSON object.
+duplicates (the one recording that RAVDESS holds twice, 03-01-03-01-02-01-07 = 03-01-03-01-02-02-07, is left
+out). *Copies*: every n-th speech clip under changes that must not hide it (gain, formats, rates, shifts, some
+of them together); the change that hides most (``HARDEST``) is made to every clip, since the least similar
+copy decides and a sample would miss it. *Beyond*: changes for which nothing is promised. The threshold lies
+midway between the most similar take and the least similar copy, rounded to 0.05. The last line is one JSON
+object.
 """
 
 from __future__ import annotations

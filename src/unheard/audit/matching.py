@@ -16,7 +16,7 @@ import numpy.typing as npt
 from unheard.audit.fingerprint import THRESHOLD, Fingerprint, similarity
 
 #: Landmarks that must agree at one shift, at least, and as a share of the smaller number of landmarks.
-#: Copies through the codecs of ``benchmarks/fingerprint.py`` share a fifth or more.
+#: Copies through the codecs of ``benchmarks/fingerprint.py`` share at least a ninth.
 LEAST_VOTES, LEAST_SHARE = 4, 0.05
 BLOCK = 64  # clips looked up at once
 EVENTS = 4_000_000  # landmark pairs held in memory at once, about 200 MB
