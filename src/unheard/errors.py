@@ -77,5 +77,6 @@ def need(module: str, extra: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise MachineError(
-            f"this needs {module.partition('.')[0]}, which is not installed: pip install 'unheard[{extra}]'"
+            f"this needs {module.partition('.')[0]}, which is not installed: pip install 'unheard[{extra}]' "
+            f"(in a checkout: '.[{extra}]')"
         ) from error

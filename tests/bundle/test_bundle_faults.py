@@ -173,7 +173,7 @@ def test_an_older_schema_is_read(copied: Copy, monkeypatch: pytest.MonkeyPatch) 
         ("features", {"name": "mfbf1"}, "features: unknown features 'mfbf1'"),
         ("features", {"name": "mfbf0", "bands": "many"}, "features: features 'mfbf0': bands is 'many'"),
         ("features", {"name": "mfbf0", "average": 4, "bands": 39}, "features have shape"),
-        ("features", {"name": "functionals"}, "features have shape"),
+        ("features", {"name": "functionals"}, "made with version 1 of the features 'functionals'"),
         ("features", {"name": "precomputed", "path": "/etc"}, "features.name is 'precomputed', expected"),
         ("features", {}, "features.name is None"),
         ("features", {"name": ["mfbf0"]}, r"features.name is \['mfbf0'\]"),

@@ -105,10 +105,16 @@ def _score(score: Mapping[str, Any] | None) -> str:
     stamps = ", ".join(f"**{_plain(stamp)}**" for stamp in score.get("stamps", ()))
     heard = score.get("n_train_speakers")
     protocol, refit = _plain(score.get("protocol", "unknown")), _plain(score.get("refit", "unknown"))
-    taught = f"{heard} speakers" if heard is not None else "an unknown number of speakers"
+    taught = f"{heard} speakers" if heard else "an unknown number of speakers"
+    # A stamp changes what was measured, and the sentence must not say otherwise.
+    others = "tested on others"
+    if "UNVERIFIED" in stamps:
+        others = "tested on clips of speakers nobody knows: they may have been heard in training"
+    if "LEAKY" in stamps:
+        others = "tested on speakers of whom it had heard other clips: it says nothing about unheard people"
     measured = (
         f"Protocol {protocol} (hash {_plain(score.get('protocol_hash', 'unknown'))[:12]}), refit: {refit}. This "
-        f"is the score of the models of the folds, each trained on {taught} and tested on others; the model in "
+        f"is the score of the models of the folds, each trained on {taught} and {others}; the model in "
         "this bundle may have been trained on more (above)."
     )
     lines = ["## Score", measured]

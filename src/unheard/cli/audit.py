@@ -52,6 +52,8 @@ def audit(
             show(f"{finding.severity.upper():11}  {finding.code} ({finding.count}): {finding.message}")
             for example in finding.examples[:5]:
                 show(f"             {example}")
+            if len(finding.examples) > 5:
+                show(f"             and {len(finding.examples) - 5} more")
         show(
             f"{'passed' if certificate.passed else 'FAILED'}: {len(rows)} clips"
             + (f", {protocol}" if protocol else "")

@@ -63,7 +63,7 @@ def predict(
         for row in rows:
             show(line(row, n_best))
     for row in failed:
-        say(f"error: {row['path']}: {row['error']}")
+        say(f"error: {row['error']}")
     raise typer.Exit(3 if failed else 0)
 
 
@@ -117,7 +117,7 @@ def line(row: dict[str, Any], n_best: int) -> str:
         return f"{row['path']}\terror"
     ranked = sorted(row["probabilities"].items(), key=lambda item: -item[1])[:n_best]
     answer = "  ".join(f"{label} {100 * p:.0f} %" for label, p in ranked) if row["label"] else "no answer"
-    marks = f"  ({', '.join([*row['flags'], *row['warnings']])})" if row["flags"] or row["warnings"] else ""
+    marks = f"  ({', '.join(row['warnings'])})" if row["warnings"] else ""
     return f"{row['path']}\t{answer}{marks}"
 
 

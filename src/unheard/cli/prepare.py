@@ -23,8 +23,11 @@ def prepare(
 
     from unheard import corpora
     from unheard.corpora.table import write_table
+    from unheard.errors import UsageError, first_five
     from unheard.files import new_output
 
+    if out.suffix != ".parquet":
+        raise UsageError(f"{out}: a table is written as Parquet; name it {out.with_suffix('.parquet')}")
     new_output(out, force)
     table, left_out = corpora.survey(corpus, source)
     write_table(table, out)
@@ -34,5 +37,9 @@ def prepare(
     say(f"{out}: {len(table)} clips, {speakers} speakers, {len(left_out)} files left out")
     for reason, count in Counter(entry.reason for entry in left_out).most_common():
         say(f"  {count:5d}  {reason}")
+    unopened = table.filter(table["duration"].is_null())
+    if len(unopened):
+        listed = first_five(unopened["path"])
+        say(f"  {len(unopened)} of the clips have a file that is missing or cannot be opened: {listed}")
     for label, count in table["label"].value_counts(sort=True).iter_rows():
         say(f"  {count:5d}  {label if label is not None else '(no label)'}")

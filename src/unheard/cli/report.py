@@ -13,7 +13,7 @@ from unheard.cli.terminal import say
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Page; default: report.html in the first run.")
+        Path | None, typer.Option("--out", "-o", help="Page; default: report.html, of one run in its folder.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing page.")] = False,
 ) -> None:
@@ -22,6 +22,8 @@ def report(
     from unheard.experiment.reporting import report as write_report
     from unheard.files import new_output
 
-    # The page inside a run folder is made from it and may be made again; any other is not ours to replace.
-    target = new_output(out, force) if out is not None else runs[0] / "report.html"
+    if out is None and len(runs) == 1:
+        target = runs[0] / "report.html"  # made from the run, and made again as often as one likes
+    else:
+        target = new_output(out or Path("report.html"), force)
     say(f"report: {write_report([open_run(path) for path in runs], target)}")

@@ -69,8 +69,10 @@ def run(
     clips = len({i for sides in chosen.folds for side in sides for i in side})
     work = f"{clips} clips, {count} folds × {len(stated.seeds)} seeds"
     say(f"{stated.recipe} on {chosen.name}: {work} → {out}")
-    if chosen.leaky:
+    if "LEAKY" in chosen.stamps:
         say("LEAKY: speakers are on two sides; this score says nothing about people it has not heard")
+    elif "UNVERIFIED" in chosen.stamps:
+        say("UNVERIFIED: speakers are unknown, so nobody can say whether some are on two sides")
     with bars() as advance:
         made = run_recipe(
             stated, table, chosen, out,

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def score_lines(results: Mapping[str, Any]) -> list[str]:
     """Return headline, baselines and marks of ``results.json`` as lines."""
     name = results["recipe"] + ("+val" if results["refit"] == "val" else "")
-    trained = results["n_train_speakers"]
-    heard = f"{trained} training speakers, " if trained is not None else ""
-    lines = [f"{name} on {results['protocol']} ({heard}{results['n_speakers']} tested)"]
+    trained, tested = results["n_train_speakers"], results["n_speakers"]
+    heard = f"{trained} training speakers, " if trained else ""
+    lines = [f"{name} on {results['protocol']} ({heard}{tested or 'unknown speakers'} tested)"]
     if results["stamps"]:
         lines.append(f"  {' · '.join(results['stamps'])}")
     for metric, label in (("accuracy", "accuracy"), ("uar", "UAR"), ("macro_f1", "macro-F1")):

@@ -28,6 +28,7 @@ def synthesize(
             out, speakers=speakers, seed=seed, emotion=emotion, style=style, identity=identity,
             progress=lambda done, total: advance("clips", done, total),
         )  # fmt: skip
+    folds = f"group-{min(6, speakers)}" if speakers >= 3 else "random-3"
     say(
-        f"{out}: synthetic corpus (unheard run functionals --data {out} --protocol group-6 --out runs/synthetic)"
+        f"{out}: synthetic corpus (unheard run functionals --data {out} --protocol {folds} --out runs/synthetic)"
     )

@@ -48,6 +48,10 @@ def survey(name: str, path: str | os.PathLike[str]) -> tuple[pl.DataFrame, list[
     if name not in READERS:
         raise unknown("corpus", name, READERS)
     reader, root = READERS[name], Path(path)
+    if name != synthetic.NAME and (root / synthetic.MARKER).is_file():
+        raise DataError(
+            f"{root} holds synthetic speech; read it as {synthetic.NAME!r}, so that it is stamped as such"
+        )
     rows: list[dict[str, Any]] = []
     left: list[LeftOut] = []
     for item in reader.scan(root):

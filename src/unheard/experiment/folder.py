@@ -96,7 +96,10 @@ class Run:
     @cached_property
     def predictions(self) -> pl.DataFrame:
         """The prediction table: validation and test rows of all folds and seeds."""
-        return read_predictions(self.folder / "predictions.parquet")
+        path = self.folder / "predictions.parquet"
+        if not path.is_file():
+            raise DataError(f"{self.folder}: no predictions; is this a finished run? (`--resume` goes on)")
+        return read_predictions(path)
 
     @cached_property
     def table(self) -> pl.DataFrame:

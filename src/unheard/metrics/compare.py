@@ -175,7 +175,7 @@ def _compare(
     if not same and not across:
         raise UsageError(
             f"{names[0]} and {names[1]} are not of one protocol ({_protocol(a)} {_short(a)} against "
-            f"{_protocol(b)} {_short(b)}); compare runs of one, or ask for a comparison across protocols"
+            f"{_protocol(b)} {_short(b)}); compare runs of one, or ask for it with --across"
         )
     both = pair(a, b, answered_only)
     clips = both.clips.with_columns((pl.col("a") - pl.col("b")).alias("d"))
