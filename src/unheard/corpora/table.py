@@ -92,7 +92,7 @@ def check(table: pl.DataFrame) -> pl.DataFrame:
     """Return the table if it holds, else raise a DataError that names the column and the first five rows.
 
     Checked: required columns and their types, ids present and unique, one corpus, ``start`` before ``end``,
-    dimensions inside [0, 1], and one gender a speaker.
+    and dimensions inside [0, 1].
     """
     missing = [name for name in REQUIRED if name not in table.columns]
     if missing:
