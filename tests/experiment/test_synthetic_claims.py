@@ -40,7 +40,7 @@ def test_without_style_and_identity_a_leak_is_worth_nothing(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_with_style_alone_only_the_leaky_score_is_above_chance(tmp_path: Path) -> None:
     # A speaker's own way is learned from that speaker's few clips of an emotion: all intensities are needed.
-    leaky, fair, premium = scored(tmp_path, ("normal", "strong"), emotion=0.0, style=1.0)
+    leaky, fair, premium = scored(tmp_path, ("normal", "strong"), emotion=0.0, style=2.0)
     assert leaky["low"] > CHANCE
     assert fair["low"] <= CHANCE
     assert premium.low is not None
