@@ -6,7 +6,6 @@ many decibels below its loudest frame a recording is cut off at both ends first 
 
 from __future__ import annotations
 
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from unheard.audio.trim import check_decibels, trim
 from unheard.errors import UsageError, unknown
 from unheard.files import digest
+from unheard.settings import fitting
 
 #: Module and class behind each name, and the fields that the name itself decides.
 SPECS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -113,7 +113,7 @@ def build(settings: Mapping[str, Any]) -> Spec:
             raise unknown(
                 f"key of the features {name!r}", key, free if name == "precomputed" else [*free, "trim"]
             )
-        given[key] = _fitting(value, hints[key], f"features {name!r}: {key}")
+        given[key] = fitting(value, hints[key], f"features {name!r}: {key}")
     try:
         spec: Spec = maker(**decided, **given)
     except TypeError as error:
@@ -144,18 +144,3 @@ def spec_hash(spec: Spec) -> str:
     """
     kept = {key: value for key, value in settings(spec).items() if key != "path"}
     return digest({"settings": kept, "version": spec.version})
-
-
-def _fitting(value: Any, hint: Any, what: str) -> Any:
-    """Return a value as its field wants it: lists as tuples, whole numbers as floats."""
-    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
-    options = typing.get_args(hint) if union else (hint,)
-    kinds = [typing.get_origin(option) or option for option in options]
-    if tuple in kinds and isinstance(value, list | tuple):
-        return tuple(value)
-    if type(value) in kinds or (value is None and type(None) in kinds):
-        return value
-    if float in kinds and type(value) is int:
-        return float(value)
-    wanted = " or ".join("nothing" if kind is type(None) else kind.__name__ for kind in kinds)
-    raise UsageError(f"{what} is {value!r}, expected {wanted}")

@@ -1,0 +1,89 @@
+"""Pretrained networks, frozen: waveforms in, the frames of every layer out. One file a family, one contract for all.
+
+An encoder sees waveforms and nothing else: no label, no speaker, no fold. What it is made of is said by plain
+settings, such as ``{"name": "wavlm", "model": "microsoft/wavlm-large", "cut": 12}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from unheard.encoders.contract import WEIGHTS, Encoder, Layers, Wave, is_random
+from unheard.errors import UsageError, unknown
+from unheard.files import digest
+from unheard.settings import construct, plain
+
+__all__ = ["ENCODERS", "WEIGHTS", "Encoder", "Layers", "Wave", "checked", "is_random", "key", "load"]
+
+#: Name of a family to its module, which has the dataclass ``Options`` (of ``contract.Settings``), ``VERSION`` (of
+#: the code that computes) and ``load(options) -> Encoder``. A module is imported when its family is named; its
+#: heavy imports wait for ``load``.
+ENCODERS = {
+    "wav2vec2": "unheard.encoders.wav2vec2",
+    "hubert": "unheard.encoders.hubert",
+    "wavlm": "unheard.encoders.wavlm",
+    "whisper": "unheard.encoders.whisper",
+    "efficientat": "unheard.encoders.efficientat",
+    "onnx": "unheard.encoders.onnx",
+}
+
+
+def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings in full, defaults included; nothing is opened.
+
+    Raises
+    ------
+    UsageError
+        Unknown family or key (with near matches), or a value that does not fit.
+    """
+    options, _ = _options(settings)
+    return {"name": settings["name"], **plain(options)}
+
+
+def load(settings: Mapping[str, Any]) -> Encoder:
+    """Find the model, read its configuration and weights, and return the encoder.
+
+    Raises
+    ------
+    UsageError
+        Unknown family, key or model name (with near matches); no ``model``; a cut above the last entry.
+    DataError
+        A folder without weights, weights that do not fit their configuration or hold NaN, no declared rate, or
+        another digest than ``sha256``.
+    MachineError
+        A gated model without token, no network, no such device, a package that is not installed.
+    """
+    options, module = _options(settings)
+    if not options.model and options.weights != "random":
+        raise UsageError(
+            f"encoder {settings['name']!r}: no weights are named; give a folder, a file or a hub name as "
+            "encoder.model (--weights on the command line)"
+        )
+    encoder: Encoder = module.load(options)
+    return encoder
+
+
+def key(settings: Mapping[str, Any]) -> str:
+    """SHA-256 of what decides about an encoder's output: settings in full with ``sha256``, and code versions.
+
+    Where the weights lie does not matter; their content does, so settings without ``sha256`` have no key.
+    """
+    options, module = _options(settings)
+    if not options.sha256:
+        raise UsageError("encoder.sha256 is empty: load the encoder and take its settings")
+    kept = {
+        name: value for name, value in plain(options).items() if name not in ("model", "revision", "device")
+    }
+    return digest({"name": settings["name"], "settings": kept, "version": module.VERSION})
+
+
+def _options(settings: Mapping[str, Any]) -> tuple[Any, Any]:
+    name = settings.get("name")
+    if name is None:
+        raise UsageError(f"encoder: a 'name' is missing; choose from: {', '.join(ENCODERS)}")
+    if name not in ENCODERS:
+        raise unknown("encoder", name, ENCODERS)
+    module = import_module(ENCODERS[name])
+    return construct(module.Options, settings, f"encoder {name!r}"), module

@@ -1,0 +1,103 @@
+"""What every encoder promises, and the settings that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard.errors import UsageError, unknown
+from unheard.settings import between
+
+Wave = NDArray[np.float32]
+#: One array (frames, dims) float32 for each entry asked for.
+Layers = tuple[NDArray[np.float32], ...]
+
+#: Where the numbers come from: as they were trained; drawn anew from ``seed`` in the same architecture; or trained
+#: and then shuffled inside each tensor (which keeps their distribution). The last two are stamped RANDOM WEIGHTS.
+WEIGHTS = ("pretrained", "random", "shuffled")
+PRECISIONS = ("float32", "bfloat16", "int8", "auto")
+DEVICES = ("cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every family can be told; a family adds its own fields.
+
+    Parameters
+    ----------
+    model
+        Folder or file of weights, or a name on the Hugging Face hub. Empty in a recipe that leaves it to the user.
+    revision
+        Of a hub model: branch, tag or commit.
+    sha256
+        Digest of the weights and of whatever else decides about the output (configuration, normalisation).
+        Filled in when the model is loaded; one that is given must agree.
+    weights, seed
+        One of ``WEIGHTS``; ``seed`` draws ``random`` ones and shuffles ``shuffled`` ones.
+    cut
+        Last entry to compute: layers above are neither loaded nor computed. None: all.
+    trim
+        Cut silence off both ends of a recording first, this many decibels below its loudest frame.
+    precision
+        One of ``PRECISIONS``; ``auto`` takes bfloat16 where the processor multiplies in it, else float32.
+    device
+        ``cpu`` or ``cuda``.
+    """
+
+    model: str = ""
+    revision: str | None = None
+    sha256: str = ""
+    weights: str = "pretrained"
+    seed: int = 0
+    cut: int | None = None
+    trim: float | None = None
+    precision: str = "float32"
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for field, choices in (("weights", WEIGHTS), ("precision", PRECISIONS), ("device", DEVICES)):
+            if getattr(self, field) not in choices:
+                raise unknown(f"encoder.{field}", getattr(self, field), choices)
+        between(self, "encoder", "cut", 0, 10_000)
+        between(self, "encoder", "trim", 1, 200)
+        if self.revision is not None and not self.model:
+            raise UsageError("encoder.revision belongs to a hub name in encoder.model, which is empty")
+
+
+class Encoder(Protocol):
+    """A loaded network.
+
+    Entries are what definitions call so: entry 0 enters the first layer, entry k leaves layer k (docs/encoders.md).
+    """
+
+    #: As ``load`` was given them, defaults and ``sha256`` filled in: plain values.
+    settings: dict[str, Any]
+    #: Hz of the waveforms that :meth:`encode` takes.
+    rate: int
+    #: Of the entries, in order, those above the cut left out: ``"0"`` … ``"12"``, or names of blocks.
+    names: tuple[str, ...]
+    #: Dims of each entry.
+    widths: tuple[int, ...]
+    #: Frames a second of each entry.
+    frame_rates: tuple[float, ...]
+    #: What its owners allow, as far as known; for the card of a bundle.
+    licence: str
+
+    def frames(self, samples: int) -> tuple[int, ...]:
+        """Return the number of frames of each entry for a waveform of so many samples."""
+
+    def encode(self, waves: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
+        """Return, for each waveform (n,) at :attr:`rate`, the asked entries, each (frames, dims) float32.
+
+        A clip's frames do not depend on the clips beside it (1e-4 relative in float32). Waveforms may be of any
+        length: long ones are taken in windows (definitions of docs/encoders.md), short ones are padded.
+        """
+
+
+def is_random(settings: Any) -> bool:
+    """Whether the weights learned nothing: such scores are stamped RANDOM WEIGHTS."""
+    return bool(settings["weights"] != "pretrained")

@@ -1,0 +1,1 @@
+"""Fine-tuning: encoder and head together, with torch and Lightning."""
