@@ -39,6 +39,7 @@ def table() -> pl.DataFrame:
                 "speaker": name[-2:],
                 "gender": "male" if int(name[-2:]) % 2 else "female",
                 "label": LABELS[int(name[6:8]) - 1],
+                "sentence": name[12:14],
                 "channel": "speech" if name[3:5] == "01" else "song",
             }
             for name in names
@@ -53,7 +54,17 @@ def actors(ids: tuple[str, ...]) -> set[int]:
 
 
 @pytest.mark.parametrize(
-    ("name", "k"), [("balanced6", 6), ("article6", 6), ("loso24", 24), ("aus5", 5), ("random6", 6)]
+    ("name", "k"),
+    [
+        ("balanced6", 6),
+        ("article6", 6),
+        ("loso24", 24),
+        ("aus5", 5),
+        ("emobox6", 6),
+        ("sentence2", 12),
+        ("random6", 6),
+        ("article-random6", 6),
+    ],
 )
 def test_every_speech_clip_is_tested_once_and_no_song(table: pl.DataFrame, name: str, k: int) -> None:
     made = protocols.make(f"ravdess-{name}", table)
@@ -105,12 +116,50 @@ def test_random6_is_leaky_stratified_and_as_large_as_balanced6(table: pl.DataFra
         assert {counts[f"{e:02d}"] for e in range(2, 9)} == {32}
 
 
-def test_the_stored_random_folds_are_what_the_script_makes(tmp_path: Path) -> None:
-    script = ROOT / "tests" / "reference" / "make_ravdess_random6.py"
-    subprocess.run([sys.executable, script, tmp_path / "again.csv"], check=True)
-    stored = ROOT / "src" / "unheard" / "protocols" / "data" / "ravdess-random6.csv"
+@pytest.mark.parametrize(
+    ("name", "seed", "share"), [("ravdess-random6", "0", "0.2"), ("ravdess-article-random6", "42", "0.15")]
+)
+def test_the_stored_random_folds_are_what_the_script_makes(
+    tmp_path: Path, name: str, seed: str, share: str
+) -> None:
+    script = ROOT / "tests" / "reference" / "make_ravdess_random.py"
+    subprocess.run([sys.executable, script, tmp_path / "again.csv", seed, share], check=True)
+    stored = ROOT / "src" / "unheard" / "protocols" / "data" / f"{name}.csv"
     with stored.open() as a, (tmp_path / "again.csv").open() as b:
         assert list(csv.reader(a)) == list(csv.reader(b))
+
+
+def test_article_random6_validates_on_15_percent_of_the_rest(table: pl.DataFrame) -> None:
+    made = protocols.make("ravdess-article-random6", table)
+    assert made.stamps == ("LEAKY",)
+    assert [len(side) for side in made.folds[0]] == [1020, 180, 240]
+
+
+def test_emobox6_trains_on_20_actors_and_validates_on_none(table: pl.DataFrame) -> None:
+    made = protocols.make("ravdess-emobox6", table)
+    assert actors(made.folds[1].test) == {4, 10, 12, 14}
+    assert all((len(sides.train), len(sides.val)) == (1200, 0) for sides in made.folds)
+    held = protocols.make("ravdess-emobox6", table, validation="next-fold")
+    assert actors(held.folds[0].val) == actors(made.folds[1].test)
+    assert actors(held.folds[5].val) == {1, 11, 20, 21}
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "val"), [("split21", range(1, 19), {19, 20}), ("last4", range(1, 17), {17, 18, 19, 20})]
+)
+def test_single_splits_test_the_last_four_actors(
+    table: pl.DataFrame, name: str, train: range, val: set[int]
+) -> None:
+    (sides,) = protocols.make(f"ravdess-{name}", table).folds
+    assert (actors(sides.train), actors(sides.val), actors(sides.test)) == (set(train), val, {21, 22, 23, 24})
+
+
+def test_sentence2_shares_neither_speaker_nor_sentence(table: pl.DataFrame) -> None:
+    made = protocols.make("ravdess-sentence2", table)
+    first = made.folds[0]
+    assert {i[12:14] for i in first.test} == {"01"}
+    assert {i[12:14] for i in (*first.train, *first.val)} == {"02"}
+    assert actors(made.folds[6].test) == actors(first.test) == {1, 2, 3, 4}
 
 
 def test_a_missing_actor_is_said(table: pl.DataFrame) -> None:

@@ -28,6 +28,16 @@ ARTICLE6 = (
 #: Test actors of the five folds published with the face action units.
 AUS5 = ((2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22))
 
+#: Test actors of EmoBox' folds: no validation side, women and men unbalanced.
+EMOBOX6 = (
+    (1, 11, 20, 21),
+    (4, 10, 12, 14),
+    (8, 9, 19, 23),
+    (3, 5, 7, 24),
+    (2, 15, 16, 18),
+    (6, 13, 17, 22),
+)
+
 
 def balanced6(table: pl.DataFrame) -> Protocol:
     """Fold k: test on actors 4k+1 … 4k+4, validate on the next four, train on the other 16."""
@@ -55,21 +65,53 @@ def aus5(table: pl.DataFrame) -> Protocol:
     return next_fold(speech(table), "ravdess-aus5", [_actors(side) for side in AUS5])
 
 
-def random6(table: pl.DataFrame) -> Protocol:
-    """LEAKY: six stratified folds over shuffled clips, read from the list stored with the package."""
+def emobox6(table: pl.DataFrame) -> Protocol:
+    """Return EmoBox' folds, without validation: ``--val next-fold`` takes four actors out of training."""
     clips = speech(table)
-    stored = files("unheard.protocols").joinpath("data/ravdess-random6.csv").read_text(encoding="utf-8")
-    parts = {row["id"]: row["parts"] for row in csv.DictReader(stored.splitlines())}
-    strange = [i for i in clips["id"] if i not in parts]
-    if strange:
-        raise ProtocolError(f"ravdess-random6: clips that RAVDESS does not have: {first_five(strange)}")
-    here = list(clips["id"])
-    letter = {"train": "t", "val": "v", "test": "x"}
+    folds = speakers_to_folds(clips, [_actors(side) for side in EMOBOX6], [[] for _ in EMOBOX6])
+    return guarded("ravdess-emobox6", clips, folds)
+
+
+def split21(table: pl.DataFrame) -> Protocol:
+    """Train on actors 1-18, validate on 19 and 20, test on 21-24: the single split of an article."""
+    return _single(table, "ravdess-split21", range(21, 25), range(19, 21))
+
+
+def last4(table: pl.DataFrame) -> Protocol:
+    """Train on actors 1-16, validate on 17-20, test on 21-24."""
+    return _single(table, "ravdess-last4", range(21, 25), range(17, 21))
+
+
+def sentence2(table: pl.DataFrame) -> Protocol:
+    """Train and validate on one sentence and test on the other, speakers as in balanced6: 12 folds."""
+    clips = speech(table)
+    sentence = dict(zip(clips["id"], clips["sentence"], strict=True))
+    texts = sorted({text for text in sentence.values() if text is not None})
+    if len(texts) != 2 or None in sentence.values():
+        raise ProtocolError(
+            f"ravdess-sentence2 needs two sentences and one for each clip, found {len(texts)}"
+        )
     folds = [
-        fold(**{part: [i for i in here if parts[i][k] == mark] for part, mark in letter.items()})
-        for k in range(6)
+        fold(
+            [i for i in sides.train if sentence[i] != tested],
+            [i for i in sides.val if sentence[i] != tested],
+            [i for i in sides.test if sentence[i] == tested],
+        )
+        for tested in texts
+        for sides in balanced6(table).folds
     ]
-    return guarded("ravdess-random6", clips, folds, disjoint=(), leaky=True)
+    # The sentence is shared by training and validation, so only speakers can be declared disjoint.
+    return guarded("ravdess-sentence2", clips, folds)
+
+
+def random6(table: pl.DataFrame) -> Protocol:
+    """LEAKY: six stratified folds over shuffled clips, a stratified fifth of the rest for validation."""
+    return _listed(table, "ravdess-random6")
+
+
+def article_random6(table: pl.DataFrame) -> Protocol:
+    """LEAKY: the article's twin of article6, six stratified folds, 15 % of the rest for validation."""
+    return _listed(table, "ravdess-article-random6")
 
 
 def speech(table: pl.DataFrame) -> pl.DataFrame:
@@ -78,6 +120,28 @@ def speech(table: pl.DataFrame) -> pl.DataFrame:
     if corpus not in ("ravdess", "synthetic"):
         raise ProtocolError(f"a ravdess protocol needs the corpus ravdess, found {corpus!r}")
     return table.filter(pl.col("channel") == "speech")
+
+
+def _single(table: pl.DataFrame, name: str, test: range, validation: range) -> Protocol:
+    clips = speech(table)
+    return guarded(name, clips, speakers_to_folds(clips, [_actors(test)], [_actors(validation)]))
+
+
+def _listed(table: pl.DataFrame, name: str) -> Protocol:
+    """Leaky folds whose seeded lists are stored with the package."""
+    clips = speech(table)
+    stored = files("unheard.protocols").joinpath(f"data/{name}.csv").read_text(encoding="utf-8")
+    parts = {row["id"]: row["parts"] for row in csv.DictReader(stored.splitlines())}
+    strange = [i for i in clips["id"] if i not in parts]
+    if strange:
+        raise ProtocolError(f"{name}: clips that RAVDESS does not have: {first_five(strange)}")
+    here = list(clips["id"])
+    letter = {"train": "t", "val": "v", "test": "x"}
+    folds = [
+        fold(**{part: [i for i in here if parts[i][k] == mark] for part, mark in letter.items()})
+        for k in range(6)
+    ]
+    return guarded(name, clips, folds, disjoint=(), leaky=True)
 
 
 def _actors(numbers: Sequence[int]) -> list[str]:

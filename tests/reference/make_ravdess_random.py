@@ -1,7 +1,8 @@
-"""Write the stored folds of ``ravdess-random6``: run with the path of the CSV file to write.
+"""Write the stored leaky folds of RAVDESS: run with the CSV file to write, the seed and the share to validate on.
 
-Ids of the 1,440 speech clips sorted; scikit-learn's StratifiedKFold(6, shuffle, random_state=0) over clips;
-validation: a stratified fifth of the rest (random_state=0), which leaves 960 clips for training.
+Ids of the 1,440 speech clips sorted; scikit-learn's StratifiedKFold(6, shuffle, random_state=seed) over clips;
+validation: a stratified share of the rest with the same seed. ``ravdess-random6``: seed 0 and 0.2, which leaves
+960 clips for training; ``ravdess-article-random6``: seed 42 and 0.15.
 """
 
 import csv
@@ -26,11 +27,12 @@ def ravdess_ids() -> list[str]:
 
 
 def main() -> None:
+    seed, share = int(sys.argv[2]), float(sys.argv[3])
     ids = np.array(ravdess_ids())
     emotion = np.array([i[6:8] for i in ids])
     parts = np.full((len(ids), 6), "t")
-    for k, (rest, test) in enumerate(StratifiedKFold(6, shuffle=True, random_state=0).split(ids, emotion)):
-        _, val = train_test_split(rest, test_size=0.2, random_state=0, stratify=emotion[rest])
+    for k, (rest, test) in enumerate(StratifiedKFold(6, shuffle=True, random_state=seed).split(ids, emotion)):
+        _, val = train_test_split(rest, test_size=share, random_state=seed, stratify=emotion[rest])
         parts[test, k] = "x"
         parts[val, k] = "v"
     with Path(sys.argv[1]).open("w", newline="", encoding="utf-8") as file:
