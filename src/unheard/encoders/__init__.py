@@ -1,4 +1,4 @@
-"""Pretrained networks, frozen: waveforms in, the frames of every layer out. One file a family, one contract for all.
+"""Pretrained networks, frozen: waveforms in, the frames of every layer out; one file a family, one contract.
 
 An encoder sees waveforms and nothing else: no label, no speaker, no fold. What it is made of is said by plain
 settings, such as ``{"name": "wavlm", "model": "microsoft/wavlm-large", "cut": 12}``.

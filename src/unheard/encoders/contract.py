@@ -71,7 +71,7 @@ class Settings:
 class Encoder(Protocol):
     """A loaded network.
 
-    Entries are what definitions call so: entry 0 enters the first layer, entry k leaves layer k (docs/encoders.md).
+    Entry 0 is what enters the first layer, entry k what leaves layer k (docs/encoders.md).
     """
 
     #: As ``load`` was given them, defaults and ``sha256`` filled in: plain values.
