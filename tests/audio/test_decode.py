@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from unheard.audio import source
 from unheard.audio.decode import Clip, check_trainable, from_samples, load
-from unheard.audio.resample import RATE
+from unheard.audio.resample import RATE, to_rate
 from unheard.errors import AudioError
 
 Wave = np.ndarray
@@ -106,6 +106,18 @@ def test_every_rate_gives_the_same_wave(tmp_path: Path, rate: int) -> None:
     assert len(clip.wave) == RATE
     inside = slice(800, -800)  # the ends ring
     assert decibels(voice(1.0)[inside], clip.wave[inside]) > 60
+
+
+@pytest.mark.parametrize("source", [8_000, 16_000, 32_000, 48_000])
+def test_another_rate_is_reached_directly_from_the_files_own(tmp_path: Path, source: int) -> None:
+    wave = voice(1.0, source)
+    soundfile.write(tmp_path / "a.wav", wave, source, subtype="FLOAT")
+    clip = load(tmp_path / "a.wav", rate=32_000)
+    np.testing.assert_allclose(clip.wave, to_rate(wave, source, 32_000), atol=1e-6)
+    assert clip.rate == 32_000
+    assert clip.seconds == pytest.approx(1.0)
+    assert clip.flags == load(tmp_path / "a.wav").flags
+    assert load(tmp_path / "a.wav", rate=8_000).usable
 
 
 def test_channels_are_averaged_or_one_is_taken(tmp_path: Path) -> None:

@@ -59,3 +59,13 @@ def test_nothing_to_cut() -> None:
 def test_a_threshold_that_is_none_is_refused(decibels: object) -> None:
     with pytest.raises(UsageError, match="decibels above 0"):
         trim(np.ones(5000, dtype=np.float32), decibels)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 32_000, 44_100])
+def test_frames_are_as_long_at_any_rate(rate: int) -> None:
+    seconds = {"quiet": 0.4, "loud": 0.3}
+    noise = np.random.default_rng(0).standard_normal(rate).astype(np.float32)
+    quiet, loud = (noise[: round(rate * seconds[part])] for part in ("quiet", "loud"))
+    kept = trim(np.concatenate([quiet * np.float32(1e-4), loud, quiet * np.float32(1e-4)]), 40, rate)
+    assert 0.3 <= len(kept) / rate <= 0.3 + 2 * 0.035
+    np.testing.assert_array_equal(trim(kept, 40, rate), kept)

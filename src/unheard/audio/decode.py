@@ -1,4 +1,4 @@
-"""Decode a recording, or a piece of one, to 16 kHz mono float32.
+"""Decode a recording, or a piece of one, to mono float32 at 16 kHz or another rate.
 
 Samples are relative to full scale: ±1 is as loud as integers go. Decoding runs in blocks, so memory grows with
 what is in the file and not with what its header says.
@@ -38,20 +38,22 @@ class Clip:
 
     Attributes
     ----------
-    wave : (n,) float32 at 16 kHz, mono.
+    wave : (n,) float32 at ``rate``, mono.
     flags : what is wrong with it, see ``unheard.audio.flags``.
     source_rate, source_channels : of the file, Hz and number.
+    rate : Hz.
     """
 
     wave: Wave
     flags: tuple[str, ...]
     source_rate: int
     source_channels: int
+    rate: int = RATE
 
     @property
     def seconds(self) -> float:
         """Duration."""
-        return len(self.wave) / RATE
+        return len(self.wave) / self.rate
 
     @property
     def usable(self) -> bool:
@@ -66,6 +68,7 @@ def load(
     *,
     channel: int | None = None,
     allow_truncated: bool = False,
+    rate: int = RATE,
 ) -> Clip:
     """Decode a file, or the piece of it between two times.
 
@@ -75,6 +78,7 @@ def load(
     start, end : seconds; ``None`` for the file's beginning and end.
     channel : the channel to take, counted from 0; ``None`` averages all.
     allow_truncated : take what is there of a file that ends early, flagged ``truncated``, instead of refusing it.
+    rate : Hz of the waveform, resampled directly from the file's own.
 
     Raises
     ------
@@ -89,7 +93,7 @@ def load(
                 raise AudioError(f"has no channel {channel}; it has {source.channels}, counted from 0")
             if source.cut and not allow_truncated:
                 raise _truncated(source.frames or 0, source.promised, source.rate)
-            return _decode(source, start, end, channel, allow_truncated)
+            return _decode(source, start, end, channel, allow_truncated, rate)
     except AudioError as error:
         raise AudioError(f"{shown(path)}: {error}") from error
 
@@ -121,8 +125,8 @@ def from_samples(samples: NDArray[np.floating], rate: int, channel: int | None =
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is flagged
         block = values.astype(np.float32)
     meter = Meter()
-    wave = _mono_wave([block], rate, channel, meter)
-    return Clip(wave, _flags(meter, wave, len(values) / rate, channels), rate, channels)
+    wave = _mono_wave([block], rate, RATE, channel, meter)
+    return Clip(wave, _flags(meter, wave, RATE, len(values) / rate, channels), rate, channels)
 
 
 def check_trainable(clip: Clip) -> None:
@@ -151,11 +155,16 @@ def shown(path: str | os.PathLike[str]) -> str:
 
 
 def _decode(
-    source: Source, start: float | None, end: float | None, channel: int | None, allow_truncated: bool
+    source: Source,
+    start: float | None,
+    end: float | None,
+    channel: int | None,
+    allow_truncated: bool,
+    rate: int,
 ) -> Clip:
     first, last = _piece(source, start, end)
     meter = Meter(source.subtype)
-    wave = _mono_wave(source.blocks(first, last), source.rate, channel, meter)
+    wave = _mono_wave(source.blocks(first, last), source.rate, rate, channel, meter)
     expected = last if last is not None else source.frames
     slack = SLACK * source.rate if source.subtype.startswith("MPEG") else 0
     short = expected is not None and source.place < expected - slack
@@ -165,9 +174,9 @@ def _decode(
         raise _truncated(source.place, source.promised or source.frames, source.rate)
     if source.place <= first:
         raise AudioError("holds no samples; copy it again from its source")
-    flags = _flags(meter, wave, (source.place - first) / source.rate, source.channels)
+    flags = _flags(meter, wave, rate, (source.place - first) / source.rate, source.channels)
     flags += ("truncated",) if short or source.cut else ()
-    return Clip(wave, flags, source.rate, source.channels)
+    return Clip(wave, flags, source.rate, source.channels, rate)
 
 
 def _piece(source: Source, start: float | None, end: float | None) -> tuple[int, int | None]:
@@ -188,9 +197,9 @@ def _piece(source: Source, start: float | None, end: float | None) -> tuple[int,
     return first, last
 
 
-def _mono_wave(blocks: Iterable[Wave], rate: int, channel: int | None, meter: Meter) -> Wave:
-    """Take one channel or the mean of all, at 16 kHz, and let the meter hear it on the way."""
-    resampler = Resampler(rate)
+def _mono_wave(blocks: Iterable[Wave], rate: int, target: int, channel: int | None, meter: Meter) -> Wave:
+    """Take one channel or the mean of all, at the target rate, and let the meter hear it on the way."""
+    resampler = Resampler(rate, target)
     parts = []
     for block in blocks:
         used = meter.clean(block if channel is None else block[:, channel : channel + 1])
@@ -202,8 +211,8 @@ def _mono_wave(blocks: Iterable[Wave], rate: int, channel: int | None, meter: Me
     return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.float32), *parts])
 
 
-def _flags(meter: Meter, wave: Wave, seconds: float, channels: int) -> tuple[str, ...]:
-    return meter.flags(wave, seconds) + (("several_channels",) if channels > 1 else ())
+def _flags(meter: Meter, wave: Wave, rate: int, seconds: float, channels: int) -> tuple[str, ...]:
+    return meter.flags(wave, seconds, rate) + (("several_channels",) if channels > 1 else ())
 
 
 def _truncated(decoded: int, promised: int | None, rate: int) -> AudioError:

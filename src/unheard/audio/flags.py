@@ -72,12 +72,12 @@ class Meter:
             self._low = min(self._low, float(block.min()))
             self._high = max(self._high, float(block.max()))
 
-    def flags(self, wave: Wave, seconds: float) -> tuple[str, ...]:
+    def flags(self, wave: Wave, seconds: float, rate: int = RATE) -> tuple[str, ...]:
         """Return the flags of all blocks together.
 
         Parameters
         ----------
-        wave : (n,) the whole at 16 kHz.
+        wave : (n,) the whole at ``rate`` Hz.
         seconds : its length in the file.
         """
         silent = max(abs(self._low), abs(self._high)) <= STEP if np.isfinite(self._low) else True
@@ -85,7 +85,7 @@ class Meter:
         found = {
             "clipped": self._runs >= CLIPPED_RUNS,
             "dc_offset": not constant and _off_zero(wave),
-            "narrowband": not silent and not constant and _narrow(wave),
+            "narrowband": not silent and not constant and _narrow(wave, rate),
             "non_finite": self._bad > 0,
             "silent": silent,
             "constant": constant,
@@ -110,10 +110,10 @@ def _off_zero(wave: Wave) -> bool:
     return mean > 0.01 and mean > 0.05 * float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))
 
 
-def _narrow(wave: Wave) -> bool:
+def _narrow(wave: Wave, rate: int) -> bool:
     length = 512
     count = len(wave) // length
-    if count < 2:
+    if count < 2 or rate < RATE:  # below 16 kHz there is nothing to look for up there
         return False
     power = np.zeros(length // 2 + 1)
     window = np.hanning(length).astype(np.float32)
@@ -121,7 +121,7 @@ def _narrow(wave: Wave) -> bool:
         frames = wave[first * length : min(first + 4096, count) * length].reshape(-1, length)
         spectrum = np.fft.rfft(frames * window)
         power += (spectrum.real**2 + spectrum.imag**2).sum(axis=0)
-    hertz = np.arange(len(power)) * RATE / length
+    hertz = np.arange(len(power)) * rate / length
     above = power[(hertz > 4400) & (hertz < 7600)].mean()
     speech = power[(hertz > 200) & (hertz < 3400)].mean()
     edge = power[(hertz > 2800) & (hertz < 3400)].mean()

@@ -14,19 +14,20 @@ from numpy.typing import NDArray
 from unheard.audio.resample import RATE
 from unheard.errors import UsageError
 
-FRAME = RATE * 25 // 1000  # samples
+FRAME = RATE * 25 // 1000  # samples at 16 kHz
 HOP = RATE * 10 // 1000
 
 Wave = NDArray[np.float32]
 
 
-def trim(wave: Wave, decibels: float) -> Wave:
+def trim(wave: Wave, decibels: float, rate: int = RATE) -> Wave:
     """Return the part of a waveform between its first and its last loud frame.
 
     Parameters
     ----------
-    wave : (n,) samples at 16 kHz.
+    wave : (n,) samples.
     decibels : how far below the loudest frame a frame may lie and still be kept; above 0.
+    rate : Hz of the samples.
 
     Returns
     -------
@@ -39,13 +40,14 @@ def trim(wave: Wave, decibels: float) -> Wave:
         Where ``decibels`` is not above 0.
     """
     check_decibels(decibels)
-    energy = _energies(wave)
+    frame, hop = rate * 25 // 1000, rate * 10 // 1000
+    energy = _energies(wave, frame, hop)
     if len(energy) == 0 or energy.max() <= 0:
         return wave
     loud = np.flatnonzero(energy >= energy.max() * 10.0 ** (-decibels / 10.0))
     # Samples after the last whole frame have no frame of their own and share its fate.
-    end = len(wave) if loud[-1] == len(energy) - 1 else loud[-1] * HOP + FRAME
-    return wave[loud[0] * HOP : end]
+    end = len(wave) if loud[-1] == len(energy) - 1 else loud[-1] * hop + frame
+    return wave[loud[0] * hop : end]
 
 
 def check_decibels(decibels: float) -> None:
@@ -55,15 +57,15 @@ def check_decibels(decibels: float) -> None:
         raise UsageError(f"trim: {decibels!r} is not a number of decibels above 0, for example 40")
 
 
-def _energies(wave: Wave) -> NDArray[np.float64]:
+def _energies(wave: Wave, frame: int, hop: int) -> NDArray[np.float64]:
     """Return the energy of each whole frame, (frames,)."""
-    count = 1 + (len(wave) - FRAME) // HOP
+    count = 1 + (len(wave) - frame) // hop
     if count < 1:
         return np.empty(0)
     # Frames overlap in steps that divide them: sums over the smallest common piece are added up.
-    piece = math.gcd(FRAME, HOP)
-    used = (count - 1) * HOP + FRAME
+    piece = math.gcd(frame, hop)
+    used = (count - 1) * hop + frame
     pieces = np.square(wave[:used], dtype=np.float64).reshape(-1, piece).sum(axis=1)
-    whole = np.lib.stride_tricks.sliding_window_view(pieces, FRAME // piece)[:: HOP // piece]
+    whole = np.lib.stride_tricks.sliding_window_view(pieces, frame // piece)[:: hop // piece]
     energies: NDArray[np.float64] = whole.sum(axis=1)
     return energies

@@ -83,7 +83,7 @@ def extract(
     MachineError
         Where the disk is full, a package is missing or processes cannot start.
     """
-    _check(clips, jobs)
+    check_clips(clips, jobs)
     total = len(clips)
     found: dict[str, Array | str] = {}
 
@@ -97,15 +97,20 @@ def extract(
             done(clip, _looked_up(spec, clip.id))
         return _sorted(clips, found)
 
-    files = _hashed({clip.path for clip in clips}, jobs)
-    settings = {"spec": spec_hash(spec), "channel": channel, "allow_truncated": allow_truncated}
+    files = hashed({clip.path for clip in clips}, jobs)
+    settings = {
+        "spec": spec_hash(spec),
+        "channel": channel,
+        "allow_truncated": allow_truncated,
+        "versions": {**VERSIONS, "numpy": np.__version__},
+    }
     tasks = []
     for clip in clips:
         file = files[clip.path]
         if isinstance(file, str):
             done(clip, file)
             continue
-        key = _key(clip, file, settings)
+        key = clip_key(clip, file, settings)
         kept = None if cache is None else cache.get(key)
         if kept is None:
             tasks.append(_Task(clip, file, key, channel, allow_truncated))
@@ -121,7 +126,7 @@ def extract(
 
 
 @dataclass(frozen=True)
-class _File:
+class File:
     """What identifies a file's content, and what shows that it has changed since."""
 
     digest: str
@@ -131,13 +136,14 @@ class _File:
 @dataclass(frozen=True)
 class _Task:
     clip: ClipRef
-    file: _File
+    file: File
     key: str
     channel: int | None
     allow_truncated: bool
 
 
-def _check(clips: Sequence[ClipRef], jobs: int) -> None:
+def check_clips(clips: Sequence[ClipRef], jobs: int) -> None:
+    """Refuse two clips of one id, and no processes."""
     if jobs < 1:
         raise UsageError(f"jobs: {jobs} processes; give at least 1")
     seen: set[str] = set()
@@ -165,35 +171,28 @@ def _looked_up(spec: Precomputed, name: str) -> Array | str:
         return str(error)
 
 
-def _key(clip: ClipRef, file: _File, settings: dict[str, Any]) -> str:
-    """Everything that decides about the features, and neither a path nor a time of day."""
+def clip_key(clip: ClipRef, file: File, settings: dict[str, Any]) -> str:
+    """Digest of a clip's content, its piece and the settings: neither a path nor a time of day decides."""
     piece = [float(clip.start or 0.0), None if clip.end is None else float(clip.end)]
-    return digest(
-        {
-            "content": file.digest,
-            "piece": piece,
-            **settings,
-            "versions": {**VERSIONS, "numpy": np.__version__},
-        }
-    )
+    return digest({"content": file.digest, "piece": piece, **settings})
 
 
 # --- files -----------------------------------------------------------------------------------------------------
 
 
-def _hashed(paths: Iterable[str], jobs: int) -> dict[str, _File | str]:
+def hashed(paths: Iterable[str], jobs: int) -> dict[str, File | str]:
     """Hash each file once; one that cannot be read gives the reason instead."""
     listed = sorted(paths)
     with ThreadPoolExecutor(min(jobs, 8)) as pool:
         return dict(zip(listed, pool.map(_hash, listed), strict=True))
 
 
-def _hash(path: str) -> _File | str:
+def _hash(path: str) -> File | str:
     try:
         state = _state(path)
         if not Path(path).is_file():
             return "is not a regular file"
-        return _File(file_digest(path), state)
+        return File(file_digest(path), state)
     except FileNotFoundError:
         return "no such file"
     except (OSError, ValueError) as error:
@@ -210,21 +209,25 @@ def _state(path: str) -> tuple[int, ...]:
 
 def _compute(task: _Task, spec: Spec) -> Array | str:
     """Decode a clip and compute its features; for bad data the reason."""
-    path, start, end = task.clip.path, task.clip.start, task.clip.end
-    result: Array | str
+    options = {"channel": task.channel, "allow_truncated": task.allow_truncated}
+    result = of_audio(task.clip, lambda wave: _checked(spec.compute(wave)), **options)
+    return changed(task.clip, task.file) or result
+
+
+def of_audio(clip: ClipRef, compute: Callable[[Array], Array], **options: Any) -> Array | str:
+    """Decode a clip (options of ``unheard.audio.decode.load``) and compute on it; for bad data the reason."""
     try:
-        decoded = load(path, start, end, channel=task.channel, allow_truncated=task.allow_truncated)
+        decoded = load(clip.path, clip.start, clip.end, **options)
         check_trainable(decoded)
-        result = _checked(spec.compute(decoded.wave))
+        return compute(decoded.wave)
     except DataError as error:
-        result = str(error).removeprefix(f"{shown(path)}: ")
-    return _changed(task) or result
+        return str(error).removeprefix(f"{shown(clip.path)}: ")
 
 
-def _changed(task: _Task) -> str | None:
-    """Say so where the file is no longer the one that was hashed: whatever was found in it does not count."""
+def changed(clip: ClipRef, file: File) -> str | None:
+    """Say so where a file is no longer the one that was hashed: whatever was found in it does not count."""
     try:
-        same = _state(task.clip.path) == task.file.state
+        same = _state(clip.path) == file.state
     except OSError:
         return "disappeared during the run"
     return None if same else "changed during the run; run again once it is complete"
