@@ -122,12 +122,14 @@ def test_the_entry_that_was_built_to_know_the_class_is_salient() -> None:
     for seed in range(5):
         entries, label, who = known_layer(np.random.default_rng(seed))
         found = [saliency(H, one_vs_rest(label, 4), who) for H in entries]
-        assert salient(found) == salient(found, correlation=True) == 3
+        assert (
+            highest(found) == highest(found, correlation=True) == salient(entries, one_vs_rest(label, 4)) == 3
+        )
         share = shares(found)
         assert share is not None and share[3] > 0.95 and share.sum() == pytest.approx(1)
         # A dimensional target: the valence of each class.
         valence = np.array([0.1, 0.4, 0.6, 0.9])[label][:, None]
-        assert salient([saliency(H, valence, who) for H in entries]) == 3
+        assert salient(entries, valence) == 3
 
 
 def test_dims_that_repeat_each_other_raise_the_score_and_not_the_correlation() -> None:
@@ -145,7 +147,7 @@ def test_dims_that_repeat_each_other_raise_the_score_and_not_the_correlation() -
 def test_equal_entries_give_the_lower_one() -> None:
     H, L, who = made()
     found = [saliency(h, L, who) for h in (L[:, :1] * 0 + 1, H, H.copy())]
-    assert salient(found) == 1
+    assert highest(found) == 1
     share = shares(found)
     assert share is not None and share.tolist() == [0, 1, 0]
 

@@ -108,7 +108,20 @@ def saliency(
     return Saliency(_band(S), _band(r), scores[0], S[1:])
 
 
-def salient(found: Sequence[Saliency], *, correlation: bool = False) -> int:
+def salient(means: Sequence[NDArray[Any]], targets: NDArray[Any], *, seed: int = 0) -> int:
+    """Return the entry of the highest score, without bands; see :func:`highest`.
+
+    Parameters
+    ----------
+    means
+        One array (U, N) for each entry, of its own N: the padding of narrower entries is no dimension.
+    targets, seed
+        As for :func:`saliency`.
+    """
+    return highest([saliency(entry, targets, draws=0, seed=seed) for entry in means])
+
+
+def highest(found: Sequence[Saliency], *, correlation: bool = False) -> int:
     """Return the entry of the highest score, the lower on a tie (it costs less); every entry is a candidate.
 
     ``correlation`` asks for the highest mean of r instead.
@@ -118,7 +131,7 @@ def salient(found: Sequence[Saliency], *, correlation: bool = False) -> int:
 
 
 def shares(found: Sequence[Saliency]) -> Floats | None:
-    """Share of the draws in which each entry is the salient one, shape (entries,); None without draws."""
+    """Share of the draws in which each entry has the highest score, shape (entries,); None without draws."""
     drawn = np.stack([s.draws for s in found])
     if not drawn.shape[1]:
         return None
