@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unheard.encoders import saliency as room
-from unheard.encoders.saliency import one_vs_rest, saliency, salient, sample, shares
+from unheard.encoders.saliency import highest, one_vs_rest, saliency, salient, sample, shares
 from unheard.errors import DataError
 from unheard.metrics.intervals import draws_of_units
 
