@@ -45,20 +45,24 @@ def frames(wave: NDArray[np.floating], length: int, hop: int, edges: str = "mirr
     """
     samples = np.asarray(wave, dtype=np.float64)
     n = max(1, len(samples))
-    if edges == "snip":
-        count, before = 1 + max(0, n - length) // hop, 0
-    elif edges == "mirror":
-        count, before = max(1, (n + hop // 2) // hop), length // 2 - hop // 2
-    else:
-        count, before = 1 + n // hop, length // 2
-    after = max(0, (count - 1) * hop + length - before - n)
+    total = count(n, length, hop, edges)
+    before = {"snip": 0, "mirror": length // 2 - hop // 2, "zeros": length // 2}[edges]
+    after = max(0, (total - 1) * hop + length - before - n)
     if edges == "mirror":
         # A frame shorter than the hop starts inside the signal.
         padded = _mirrored(samples, max(0, before), after)[max(0, -before) :]
     else:
         padded = np.concatenate([np.zeros(before), samples, np.zeros(after + n - len(samples))])
-    view: Array = sliding_window_view(padded, length)[::hop][:count]
+    view: Array = sliding_window_view(padded, length)[::hop][:total]
     return view
+
+
+def count(samples: int, length: int, hop: int, edges: str = "mirror") -> int:
+    """Return how many frames a waveform of so many samples has."""
+    n = max(1, samples)
+    if edges == "snip":
+        return 1 + max(0, n - length) // hop
+    return max(1, (n + hop // 2) // hop) if edges == "mirror" else 1 + n // hop
 
 
 def checked(wave: NDArray[np.floating]) -> Array:
@@ -78,10 +82,10 @@ def checked(wave: NDArray[np.floating]) -> Array:
     return samples
 
 
-def blocks(count: int) -> Iterator[slice]:
-    """Yield slices that cover ``count`` frames, ``BLOCK`` at a time."""
-    for start in range(0, count, BLOCK):
-        yield slice(start, min(start + BLOCK, count))
+def blocks(total: int) -> Iterator[slice]:
+    """Yield slices that cover ``total`` frames, ``BLOCK`` at a time."""
+    for start in range(0, total, BLOCK):
+        yield slice(start, min(start + BLOCK, total))
 
 
 def _mirrored(samples: Array, before: int, after: int) -> Array:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE
 from unheard.errors import UsageError, unknown
-from unheard.features.frames import EDGES, blocks, checked, frames
+from unheard.features.frames import EDGES, blocks, checked, count, frames
 from unheard.features.mel import NORMS, SCALES, TRIANGLES, mel_filters
 
 WINDOWS = ("povey", "hamming", "hann", "hann_periodic")
@@ -70,6 +70,7 @@ class LogMel:
     floor: float = float(np.finfo(np.float32).eps)
 
     version: ClassVar[int] = 1
+    rate: ClassVar[int] = RATE
 
     def __post_init__(self) -> None:
         for kind, choices in CHOICES.items():
@@ -110,6 +111,10 @@ class LogMel:
     def frames_per_second(self) -> float:
         """Frames a second."""
         return RATE / self._hop
+
+    def count(self, samples: int) -> int:
+        """Return the number of frames of so many samples."""
+        return count(samples, self._length, self._hop, self.edges)
 
     @property
     def _length(self) -> int:

@@ -1,0 +1,215 @@
+"""Any ONNX graph as a frozen encoder, by a small declared description (``description``).
+
+Entries are the tensors that the description names, lowest first, as (frames, dims); clips are computed alone, so a
+clip's frames cannot depend on others. Runs on onnxruntime, one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard.encoders.contract import Layers, Settings, Wave
+from unheard.encoders.description import Description, described
+from unheard.encoders.onnx_graph import PREFIX, adapted, external_files, kaldi_norm, opened, shuffle
+from unheard.errors import DataError, MachineError, UsageError
+from unheard.features.fronts import Front, build_front, front_settings
+from unheard.files import digest, file_digest
+from unheard.settings import plain
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Options(Settings):
+    """Settings of an ONNX encoder.
+
+    Parameters
+    ----------
+    model
+        The ``.onnx`` file, or the folder that holds it.
+    description
+        Name of a description in the package (``fsmn-vad``), or the path of one; empty: ``encoder.json`` beside the
+        model.
+    """
+
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.weights == "random":
+            raise UsageError(
+                "encoder.weights 'random': an ONNX graph does not say how its weights are drawn; take 'shuffled'"
+            )
+        if self.precision not in ("float32", "auto"):
+            raise UsageError(
+                f"encoder.precision {self.precision!r}: an ONNX graph computes in the types that it was written "
+                "with; take 'float32' or 'auto'"
+            )
+        if self.revision is not None:
+            raise UsageError("encoder.revision: an ONNX encoder is a file or a folder, not a hub name")
+
+
+def load(options: Options) -> OnnxEncoder:
+    """Read graph, description and normalisation.
+
+    Raises
+    ------
+    UsageError
+        No such model or description, a tensor that the graph does not have, or a cut above the last entry.
+    DataError
+        What is no ONNX graph, holds NaN, does not fit its description or its ``sha256``.
+    MachineError
+        A device other than the processor.
+    """
+    if options.device != "cpu":
+        raise MachineError(f"encoder.device {options.device!r}: ONNX encoders run on 'cpu'")
+    place = Path(options.model)
+    folder = place if place.is_dir() else place.parent
+    description, content = described(options.description, folder)
+    path = _model(place, description)
+    norm = None if description.normalise is None else kaldi_norm(folder / description.normalise)
+    parts = [path.name, *external_files(path), *([description.normalise] if description.normalise else [])]
+    found = digest({"description": content, "files": [file_digest(folder / part) for part in parts]})
+    if options.sha256 and options.sha256 != found:
+        raise DataError(
+            f"{path}: the encoder's sha256 is {found}, expected {options.sha256}: another model, description or "
+            "normalisation"
+        )
+    top = len(description.entries) - 1
+    if options.cut is not None and options.cut > top:
+        raise UsageError(
+            f"encoder.cut is {options.cut}; {path.name} has the entries 0 … {top} "
+            f"({', '.join(entry.entry for entry in description.entries)})"
+        )
+    model = opened(path)
+    if options.weights == "shuffled":
+        shuffle(model, options.seed)
+    return OnnxEncoder(replace(options, sha256=found), description, model, norm)
+
+
+class OnnxEncoder:
+    """An ONNX graph behind the contract of encoders."""
+
+    def __init__(
+        self,
+        options: Options,
+        description: Description,
+        model: Any,
+        norm: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
+    ) -> None:
+        kept = description.entries if options.cut is None else description.entries[: options.cut + 1]
+        self.settings: dict[str, Any] = {"name": "onnx", **plain(options)}
+        self.description = replace(description, entries=kept)
+        self.rate = description.rate
+        self.names = tuple(entry.entry for entry in kept)
+        self.licence = description.licence
+        self.attribution = description.attribution
+        self._front: Front | None = None if description.front is None else build_front(description.front)
+        self._model, self._norm = model, norm
+        self._sessions: dict[int, Any] = {}
+        base = float(self.rate) if self._front is None else self._front.frames_per_second
+        self.frame_rates = tuple(base / entry.stride for entry in kept)
+        second = self._alone(np.zeros(self.rate, dtype=np.float32), range(len(kept)))
+        self.widths = tuple(frames.shape[1] for frames in second)
+
+    @property
+    def front(self) -> dict[str, Any] | None:
+        """Settings in full of the front end that makes the graph's frames; None where it takes samples."""
+        given = self.description.front
+        return None if given is None else front_settings(given)
+
+    def frames(self, samples: int) -> tuple[int, ...]:
+        """Return the number of frames of each entry for a waveform of so many samples."""
+        given = max(samples, self.description.least)
+        given = given if self._front is None else self._front.count(given)
+        return tuple(entry.count(given) for entry in self.description.entries)
+
+    def encode(self, waves: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
+        """Return, for each waveform (n,), the asked entries, each (frames, dims) float32."""
+        bad = [k for k in layers if not 0 <= k < len(self.names)]
+        if bad:
+            raise UsageError(f"encoder entry {bad[0]} is asked for; there are 0 … {len(self.names) - 1}")
+        return [self._alone(wave, layers) for wave in waves]
+
+    def graph(self, top: int) -> bytes:
+        """Return the graph that gives entries 0 … top, which onnxruntime runs without anything else of ours.
+
+        It takes what :attr:`front` makes of a clip, ``unheard.frames`` (frames, dims), or its samples,
+        ``unheard.samples`` (samples,), and gives ``unheard.NAME`` (frames, dims) for each entry.
+        """
+        return adapted(self._model, self.description, self.description.entries[: top + 1], self._norm)
+
+    def _alone(self, wave: Wave, layers: Sequence[int]) -> Layers:
+        if not len(layers):
+            return ()
+        short = self.description.least - len(wave)
+        given = np.pad(wave, (0, short)) if short > 0 else np.asarray(wave, dtype=np.float32)
+        name = PREFIX + ("samples" if self._front is None else "frames")
+        value = given if self._front is None else self._front.compute(given)
+        asked = [PREFIX + self.names[k] for k in layers]
+        session = self._session(max(layers))
+        try:
+            found = session.run(asked, {name: value})
+        except Exception as error:
+            raise DataError(f"{self._where()} cannot be run: {_first_line(error)}") from error
+        expected = self.frames(len(wave))
+        for k, frames in zip(layers, found, strict=True):
+            if frames.ndim != 2 or len(frames) != expected[k]:
+                raise DataError(
+                    f"{self._where()}: entry {self.names[k]!r} has shape {frames.shape} for {len(value)} frames, "
+                    f"and its description gives {expected[k]} frames: correct its axes, stride or window"
+                )
+        return tuple(found)
+
+    def _session(self, top: int) -> Any:
+        if top not in self._sessions:
+            self._sessions[top] = _session(self.graph(top), self._where())
+        return self._sessions[top]
+
+    def _where(self) -> str:
+        return f"the ONNX encoder {self.settings['model']}"
+
+
+def _model(place: Path, description: Description) -> Path:
+    """Find the ONNX file that a file's or a folder's name means."""
+    if place.is_file():
+        return place
+    if not place.is_dir():
+        raise UsageError(f"encoder.model: there is no file or folder {place}")
+    found = sorted(file for file in place.iterdir() if file.suffix == ".onnx")
+    if description.model is not None:
+        found = [file for file in found if file.name == description.model]
+        if not found:
+            raise DataError(f"{place} holds no {description.model}, which its description names")
+    if not found:
+        raise DataError(f"{place} holds no weights: expected an .onnx file")
+    if len(found) > 1:
+        raise UsageError(
+            f"{place} holds {len(found)} graphs: name one of {', '.join(file.name for file in found)} as "
+            "encoder.model"
+        )
+    return found[0]
+
+
+def _session(graph: bytes, where: str) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise DataError(f"onnxruntime refuses {where}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]

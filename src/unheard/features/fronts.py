@@ -1,0 +1,77 @@
+"""Front ends of networks, by name: what turns a waveform into the frames that a network was trained on.
+
+A front end is a frozen dataclass of plain values that works at its own ``rate``. Unlike a spec (``spec``), it need
+not be a feature that anyone learns from, and it need not be at 16 kHz.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard.errors import UsageError, unknown
+from unheard.settings import construct, plain
+
+#: Module and class behind each name.
+FRONTS = {
+    "logmel": ("unheard.features.logmel", "LogMel"),
+}
+
+
+class Front(Protocol):
+    """What a network hears in place of the waveform."""
+
+    @property
+    def rate(self) -> int:
+        """Hz of the waveforms that it takes."""
+        ...
+
+    @property
+    def version(self) -> int | str:
+        """Version of the code that computes."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the dimensions, in order."""
+        ...
+
+    @property
+    def frames_per_second(self) -> float:
+        """Frames a second."""
+        ...
+
+    def count(self, samples: int) -> int:
+        """Return the number of frames of so many samples."""
+        ...
+
+    def compute(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (frames, dims) float32 of a waveform (n,) at :attr:`rate`, full scale ±1."""
+        ...
+
+
+def build_front(settings: Mapping[str, Any]) -> Front:
+    """Return the front end that plain settings describe, such as ``{"name": "logmel", "window": "hamming"}``.
+
+    Raises
+    ------
+    UsageError
+        Where a name or key is unknown or a value is of the wrong kind or out of bounds.
+    """
+    name = settings.get("name")
+    if name is None:
+        raise UsageError(f"a front end needs a name; choose from: {', '.join(FRONTS)}")
+    if name not in FRONTS:
+        raise unknown("front end", name, FRONTS)
+    module, attribute = FRONTS[name]
+    made: Front = construct(getattr(import_module(module), attribute), settings, f"front end {name!r}")
+    return made
+
+
+def front_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a front end in full, defaults included; ``build_front`` makes it again."""
+    return {"name": settings["name"], **plain(build_front(settings))}

@@ -1,0 +1,299 @@
+"""ONNX encoders: equal to the graph worked out by hand, cut, shuffled, refused where they do not fit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from unheard import encoders
+from unheard.encoders.onnx_graph import kaldi_norm
+from unheard.errors import DataError, MachineError, UnheardError, UsageError
+from unheard.features.logmel import LogMel
+
+BANDS, WIDTH = 6, 4
+
+
+def wave(seconds: float = 0.5, seed: int = 0) -> np.ndarray:
+    return (np.random.default_rng(seed).standard_normal(round(seconds * 16_000)) * 0.1).astype(np.float32)
+
+
+def write(folder: Path, *, opset: int = 17, nan: bool = False, changes: dict | None = None) -> dict:
+    """A graph of two layers over three spliced frames: (1, T, 18) → ReLU (1, 4, T), softmax (1, T, 4)."""
+    rng = np.random.default_rng(5)
+    W = rng.standard_normal((3 * BANDS, WIDTH)).astype(np.float32)
+    V = rng.standard_normal((WIDTH, WIDTH)).astype(np.float32)
+    if nan:
+        V[1, 2] = np.nan
+    nodes = [
+        helper.make_node("MatMul", ["x", "W"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Transpose", ["b"], ["turned"], perm=[0, 2, 1]),
+        helper.make_node("MatMul", ["b", "V"], ["c"]),
+        helper.make_node("Softmax", ["c"], ["out"], axis=2),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "toy",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, "T", 3 * BANDS])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, "T", WIDTH])],
+        [numpy_helper.from_array(W, "W"), numpy_helper.from_array(V, "V")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    folder.mkdir(exist_ok=True)
+    onnx.save(model, folder / "toy.onnx")
+    shift, scale = np.arange(18) / 10.0, 1.0 / (1.0 + np.arange(18))
+    rows = "<Nnet>\n<AddShift> 18 18\n<LearnRateCoef> 0 [ {} ]\n<Rescale> 18 18\n<LearnRateCoef> 0 [ {} ]\n</Nnet>"
+    text = rows.format(*(" ".join(f"{v:.8g}" for v in row) for row in (shift, scale)))
+    (folder / "norm.mvn").write_text(text, encoding="utf-8")
+    description = {
+        "rate": 16000,
+        "front": {"name": "logmel", "bands": BANDS, "window": "hamming"},
+        "splice": 3,
+        "normalise": "norm.mvn",
+        "input": {"tensor": "x", "axes": ["one", "frames", "dims"]},
+        "entries": [
+            {"entry": "hidden", "tensor": "turned", "axes": ["one", "dims", "frames"]},
+            {"entry": "posterior", "tensor": "out", "axes": ["one", "frames", "dims"]},
+        ],
+        "licence": "MIT",
+        "attribution": "nobody",
+    } | (changes or {})
+    (folder / "encoder.json").write_text(json.dumps(description), encoding="utf-8")
+    return {"name": "onnx", "model": str(folder)}
+
+
+def by_hand(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return hidden layer and posterior of the toy graph, frame by frame."""
+    rng = np.random.default_rng(5)
+    W, V = rng.standard_normal((18, 4)), rng.standard_normal((4, 4))
+    W, V = W.astype(np.float32).astype(float), V.astype(np.float32).astype(float)
+    mel = LogMel(bands=BANDS, window="hamming").compute(samples).astype(float)
+    hidden, posterior = [], []
+    for t in range(len(mel)):
+        x = np.concatenate([mel[max(0, t - 1)], mel[t], mel[min(len(mel) - 1, t + 1)]])
+        x = (x + np.arange(18) / 10.0) * (1.0 / (1.0 + np.arange(18)))
+        hidden.append(np.maximum(0.0, x @ W))
+        z = np.exp(hidden[-1] @ V - (hidden[-1] @ V).max())
+        posterior.append(z / z.sum())
+    return np.array(hidden), np.array(posterior)
+
+
+def test_equals_the_graph_by_hand(tmp_path: Path) -> None:
+    encoder = encoders.load(write(tmp_path / "m"))
+    samples = wave()
+    ((hidden, posterior),) = encoder.encode([samples], [0, 1])
+    expected = by_hand(samples)
+    np.testing.assert_allclose(hidden, expected[0], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(posterior, expected[1], atol=1e-5)
+    assert encoder.names == ("hidden", "posterior")
+    assert encoder.widths == (4, 4)
+    assert encoder.frame_rates == (100.0, 100.0)
+    assert encoder.licence == "MIT"
+    assert encoder.frames(len(samples)) == (len(hidden),) * 2 == (48, 48)
+
+
+@pytest.mark.parametrize("opset", [9, 11, 13, 18, 20])
+def test_holds_for_operator_sets_old_and_new(tmp_path: Path, opset: int) -> None:
+    changes = {
+        "splice": 1,
+        "normalise": None,
+        "front": {"name": "logmel", "bands": 18},
+        "entries": [{"entry": "mean", "tensor": "turned", "axes": ["dims", "mean", "frames"]}],
+    }
+    encoder = encoders.load(write(tmp_path / "m", opset=opset, changes=changes))
+    ((frames,),) = encoder.encode([wave()], [0])
+    mel = LogMel(bands=18).compute(wave())
+    W = np.random.default_rng(5).standard_normal((18, 4)).astype(np.float32)
+    np.testing.assert_allclose(frames[:, 0], np.maximum(0, mel @ W).mean(axis=1), rtol=1e-4)
+
+
+def test_a_clip_alone_equals_a_clip_among_others_and_order_does_not_matter(tmp_path: Path) -> None:
+    encoder = encoders.load(write(tmp_path / "m"))
+    clips = [wave(0.01), wave(1.0, 1), wave(0.3, 2)]
+    together = encoder.encode(clips, [1, 0])
+    for clip, (posterior, hidden) in zip(clips, together, strict=True):
+        alone = encoder.encode([clip], [0, 1])[0]
+        np.testing.assert_array_equal(hidden, alone[0])
+        np.testing.assert_array_equal(posterior, alone[1])
+        assert len(hidden) == encoder.frames(len(clip))[0]
+
+
+def test_cut_gives_the_entries_below_and_drops_what_lies_above(tmp_path: Path) -> None:
+    settings = write(tmp_path / "m")
+    whole, cut = encoders.load(settings), encoders.load({**settings, "cut": 0})
+    assert cut.names == ("hidden",)
+    np.testing.assert_array_equal(cut.encode([wave()], [0])[0][0], whole.encode([wave()], [0])[0][0])
+    kept = onnx.load_from_string(cut.graph(0))  # type: ignore[attr-defined]
+    assert "V" not in {tensor.name for tensor in kept.graph.initializer}
+    assert "Softmax" not in {node.op_type for node in kept.graph.node}
+    assert encoders.key(cut.settings) != encoders.key(whole.settings)
+    with pytest.raises(UsageError, match=r"entries 0 … 1 \(hidden, posterior\)"):
+        encoders.load({**settings, "cut": 2})
+
+
+def test_the_graph_stands_alone(tmp_path: Path) -> None:
+    import onnxruntime
+
+    encoder = encoders.load(write(tmp_path / "m"))
+    session = onnxruntime.InferenceSession(encoder.graph(1))  # type: ignore[attr-defined]
+    mel = LogMel(bands=BANDS, window="hamming").compute(wave())
+    found = session.run(["unheard.posterior"], {"unheard.frames": mel})[0]
+    np.testing.assert_array_equal(found, encoder.encode([wave()], [1])[0][0])
+
+
+def test_shuffled_weights_keep_their_values_and_lose_their_places(tmp_path: Path) -> None:
+    settings = write(tmp_path / "m")
+
+    def weights(**changes: object) -> np.ndarray:
+        graph = onnx.load_from_string(encoders.load({**settings, **changes}).graph(1)).graph  # type: ignore[attr-defined]
+        return next(numpy_helper.to_array(t) for t in graph.initializer if t.name == "W")
+
+    trained, one, two = weights(), weights(weights="shuffled"), weights(weights="shuffled", seed=1)
+    np.testing.assert_array_equal(np.sort(trained, axis=None), np.sort(one, axis=None))
+    assert (trained != one).mean() > 0.8
+    assert (two != one).mean() > 0.8
+    np.testing.assert_array_equal(one, weights(weights="shuffled"))
+
+
+def test_a_waveform_may_enter_a_graph_with_strides(tmp_path: Path) -> None:
+    kernel = np.array([[[1.0, 2.0, 3.0, 4.0]], [[0.0, 0.0, 0.0, 1.0]]], dtype=np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "k"], ["y"], strides=[3])],
+        "toy",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, "N"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2, "T"])],
+        [numpy_helper.from_array(kernel, "k")],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+        tmp_path / "g.onnx",
+    )
+    description = {
+        "rate": 8000,
+        "least": 6,
+        "input": {"tensor": "x", "axes": ["one", "one", "samples"]},
+        "entries": [
+            {"entry": "y", "tensor": "y", "axes": ["one", "dims", "frames"], "stride": 3, "window": 4}
+        ],
+        "licence": "MIT",
+    }
+    (tmp_path / "mine.json").write_text(json.dumps(description))
+    encoder = encoders.load(
+        {"name": "onnx", "model": str(tmp_path / "g.onnx"), "description": str(tmp_path / "mine.json")}
+    )
+    assert (encoder.rate, encoder.frame_rates) == (8000, (8000 / 3,))
+    samples = np.arange(1.0, 11.0, dtype=np.float32)
+    long, short = encoder.encode([samples, samples[:2]], [0])
+    np.testing.assert_allclose(long[0], [[30, 4], [60, 7], [90, 10]])
+    np.testing.assert_allclose(short[0], [[5, 0]])
+    assert (encoder.frames(10), encoder.frames(2)) == ((3,), (1,))
+    description["entries"][0]["window"] = 1  # type: ignore[index]
+    (tmp_path / "mine.json").write_text(json.dumps(description))
+    with pytest.raises(DataError, match="correct its axes, stride or window"):
+        encoders.load(encoder.settings | {"sha256": ""})
+
+
+def test_the_digest_follows_every_part(tmp_path: Path) -> None:
+    settings = write(tmp_path / "m")
+    encoder = encoders.load(settings)
+    assert encoders.load(encoder.settings).settings == encoder.settings
+    norm = tmp_path / "m" / "norm.mvn"
+    norm.write_text(norm.read_text().replace("0.1 ", "0.2 ", 1))
+    with pytest.raises(DataError, match=r"sha256 is .* expected"):
+        encoders.load(encoder.settings)
+    assert encoders.key(encoders.load(settings).settings) != encoders.key(encoder.settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"rate": None}, DataError, "declares no rate"),
+        ({"speed": 3}, DataError, "unknown key .*'speed'"),
+        ({"splice": 2}, DataError, "must be odd"),
+        ({"front": {"name": "logmle"}}, DataError, "did you mean 'logmel'"),
+        ({"front": {"name": "logmel", "bands": 7}}, DataError, "cannot be run|refuses"),
+        ({"input": {"tensor": "y", "axes": ["one", "frames", "dims"]}}, UsageError, "no tensor 'y'"),
+        ({"input": {"tensor": "x", "axes": ["one", "frames"]}}, DataError, "must be 'one' and frames and dims"),
+        ({"entries": []}, DataError, "entries is"),
+        ({"entries": [{"entry": "a", "tensor": "b", "axes": ["one", "dims", "frames"]}]}, DataError, "has shape"),
+        ({"normalise": "../norm.mvn"}, DataError, "without a folder"),
+        ({"normalise": "other.mvn"}, DataError, "no normalisation at"),
+        ({"model": "other.onnx"}, DataError, "holds no other.onnx"),
+    ],
+)  # fmt: skip
+def test_a_description_that_does_not_fit_is_refused(
+    tmp_path: Path, changes: dict, error: type[UnheardError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        encoders.load(write(tmp_path / "m", changes=changes))
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"model": "nowhere"}, UsageError, "no file or folder"),
+        ({"description": "fsmn-vat"}, UsageError, "did you mean 'fsmn-vad'"),
+        ({"description": "mine/encoder.json"}, UsageError, "no description of the ONNX encoder at"),
+        ({"weights": "random"}, UsageError, "take 'shuffled'"),
+        ({"precision": "bfloat16"}, UsageError, "'float32' or 'auto'"),
+        ({"device": "cuda"}, MachineError, "run on 'cpu'"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(
+    tmp_path: Path, settings: dict, error: type[UnheardError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        encoders.load(write(tmp_path / "m") | {"description": "fsmn-vad"} | settings)
+
+
+def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    settings = write(tmp_path / "m", nan=True)
+    with pytest.raises(DataError, match="weights hold NaN: V"):
+        encoders.load(settings)
+    (tmp_path / "m" / "toy.onnx").write_bytes(b"no graph at all")
+    with pytest.raises(DataError, match="is not an ONNX graph"):
+        encoders.load(settings)
+    (tmp_path / "m" / "second.onnx").touch()
+    with pytest.raises(UsageError, match=r"2 graphs: name one of second\.onnx, toy\.onnx"):
+        encoders.load(settings)
+    for file in (tmp_path / "m").glob("*.onnx"):
+        file.unlink()
+    with pytest.raises(DataError, match="holds no weights"):
+        encoders.load(settings)
+    (tmp_path / "norm.mvn").write_text("<AddShift> 2 2 <LearnRateCoef> 0 [ 1 2 ] <Rescale> [ 1 ]")
+    with pytest.raises(DataError, match="of one length"):
+        kaldi_norm(tmp_path / "norm.mvn")
+
+
+@pytest.mark.data
+def test_fsmn_equals_its_layers_by_hand(data_folder: Path) -> None:
+    folder = data_folder / "weights" / "fsmn-vad"
+    encoder = encoders.load({"name": "onnx", "model": str(folder), "description": "fsmn-vad"})
+    samples = wave(0.4)
+    found = encoder.encode([samples], range(6))[0]
+    assert encoder.widths == (250, 250, 250, 250, 250, 248)
+
+    graph = onnx.load(folder / "fsmnvad-offline.onnx").graph
+    w = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    mel = LogMel(window="hamming").compute(samples)
+    ends = np.concatenate([mel[:1], mel[:1], mel, mel[-1:], mel[-1:]])
+    shift, scale = kaldi_norm(folder / "am.mvn")
+    x = (np.concatenate([ends[k : k + len(mel)] for k in range(5)], axis=1) + shift) * scale
+    x = x @ w["onnx::MatMul_175"] + w["encoder.in_linear1.linear.bias"]
+    x = np.maximum(0, x @ w["onnx::MatMul_176"] + w["encoder.in_linear2.linear.bias"])
+    hidden = [x]
+    for block, (down, up) in enumerate(((177, 180), (181, 184), (185, 188), (189, 192))):
+        p = x @ w[f"onnx::MatMul_{down}"]
+        memory = w[f"encoder.fsmn.{block}.fsmn_block.conv_left.weight"][:, 0, :, 0]
+        past = np.concatenate([np.zeros((19, 128)), p])
+        p = p + sum(past[k : k + len(p)] * memory[:, k] for k in range(20))
+        x = np.maximum(0, p @ w[f"onnx::MatMul_{up}"] + w[f"encoder.fsmn.{block}.affine.linear.bias"])
+        hidden.append(x)
+    for ours, theirs in zip(found, hidden, strict=False):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found[5].sum(axis=1), 1.0, atol=1e-5)
