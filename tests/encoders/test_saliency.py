@@ -83,7 +83,17 @@ def test_a_draw_is_the_score_of_the_rows_it_repeats(room_for: int, monkeypatch: 
             ]
         )
         assert value == pytest.approx(by_loops(H[rows], labels[rows])[0], rel=1e-8)
-    assert (found.score.low, found.score.high) == tuple(np.quantile(found.draws, [0.025, 0.975]))
+    ends = np.quantile(found.draws, [0.025, 0.975]) - found.draws.mean() + found.score.value
+    assert (found.score.low, found.score.high) == pytest.approx(tuple(ends))
+
+
+def test_bands_hold_their_value_where_nothing_is_correlated() -> None:
+    # Percentiles of the draws alone would not: drawing again adds chance correlation to chance correlation.
+    rng = np.random.default_rng(0)
+    found = saliency(rng.normal(size=(400, 30)), rng.normal(size=(400, 2)), np.arange(400) % 16)
+    assert np.quantile(found.draws, 0.025) > found.score.value
+    for band in (found.score, found.correlation):
+        assert band.low is not None and band.high is not None and band.low < band.value < band.high
 
 
 def test_scale_sign_offset_and_order_of_dims_and_rows_do_not_matter() -> None:

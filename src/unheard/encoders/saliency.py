@@ -36,7 +36,11 @@ _ROUNDING = 1e-10
 
 @dataclass(frozen=True)
 class Band:
-    """A value of the whole sample, with its 95 % percentile interval over draws of speakers (None: no draws)."""
+    """A value of the whole sample, with a 95 % interval over draws of speakers (None: no draws).
+
+    Drawing speakers again raises absolute correlations, most where there are none, so the percentiles of the draws
+    can lie above the value: they are shifted by the mean of the draws less the value (our choice).
+    """
 
     value: float
     low: float | None
@@ -227,5 +231,8 @@ def _checked(values: NDArray[Any], name: str) -> Floats:
 
 
 def _band(values: Floats) -> Band:
-    low, high = percentile(values[1:]) if len(values) > 1 else (None, None)
-    return Band(float(values[0]), low, high)
+    value, draws = float(values[0]), values[1:]
+    if not len(draws):
+        return Band(value, None, None)
+    low, high = percentile(draws - draws.mean() + value)
+    return Band(value, low, high)
