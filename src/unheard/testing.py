@@ -1,12 +1,24 @@
-"""A toy corpus for tests, ours and other people's: small, made in a second, and known in every detail."""
+"""A toy corpus and a toy encoder for tests, ours and other people's: small and known in every detail."""
 
 from __future__ import annotations
 
 import os
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from unheard.corpora import read, synthetic
+from unheard.errors import unknown
+
+#: Family to the module whose ``write(folder, family, seed, config)`` makes its tiny checkpoint.
+_TOYS = {
+    "wav2vec2": "unheard.encoders.transformer.toy",
+    "hubert": "unheard.encoders.transformer.toy",
+    "wavlm": "unheard.encoders.transformer.toy",
+    "whisper": "unheard.encoders.whisper_toy",
+}
 
 
 def toy_corpus(
@@ -51,3 +63,32 @@ def toy_corpus(
         identity=identity,
     )
     return read("synthetic", folder)
+
+
+def toy_encoder(
+    folder: str | os.PathLike[str], family: str = "hubert", *, seed: int = 0, **config: Any
+) -> Path:
+    """Write a tiny pretrained model with random weights in its family's genuine form, and return its folder.
+
+    Parameters
+    ----------
+    folder
+        Where; made if it is not there.
+    family
+        ``wav2vec2``, ``hubert``, ``wavlm`` or ``whisper``.
+    seed
+        Of the weights.
+    config
+        Keys of ``config.json`` with other values than the toy's, such as ``num_hidden_layers=2``.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     sorted(path.name for path in toy_encoder(folder, "wavlm").iterdir())
+    ['config.json', 'model.safetensors', 'preprocessor_config.json']
+    """
+    if family not in _TOYS:
+        raise unknown("family of a toy encoder", family, _TOYS)
+    import_module(_TOYS[family]).write(Path(folder), family, seed, config)
+    return Path(folder)

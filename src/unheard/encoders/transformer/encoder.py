@@ -1,0 +1,148 @@
+"""The three families behind the contract: a folder or a configuration in, the frames of entries out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unheard.encoders import batches, checkpoint, windows
+from unheard.encoders.contract import Layers, Settings, Wave
+from unheard.encoders.precision import device_of, precision_of
+from unheard.encoders.transformer import architecture, weights
+from unheard.encoders.transformer.architecture import Architecture
+from unheard.encoders.transformer.network import Network
+from unheard.errors import DataError, UsageError
+from unheard.files import digest
+from unheard.settings import plain
+
+#: Frames of a batch.
+BUDGET = 1500
+
+
+class WaveEncoder:
+    """A loaded encoder of wav2vec 2.0, HuBERT or WavLM.
+
+    Parameters
+    ----------
+    settings : plain, with the digest.
+    network : in evaluation mode, on its device.
+    rate : Hz.
+    licence : of the weights.
+
+    Attributes
+    ----------
+    network : :class:`~unheard.encoders.transformer.network.Network`, for training.
+    """
+
+    def __init__(self, settings: dict[str, Any], network: Network, rate: int, licence: str) -> None:
+        made = network.made
+        entries = len(network.layers) + 1
+        self.settings = settings
+        self.rate = rate
+        self.licence = licence
+        self.names = tuple(map(str, range(entries)))
+        self.widths = (made.hidden_size,) * entries
+        self.frame_rates = (rate / made.hop,) * entries
+        self.network = network
+
+    def frames(self, samples: int) -> tuple[int, ...]:
+        """Return the number of frames of each entry for a waveform of so many samples."""
+        return (self.network.made.frames(samples),) * len(self.names)
+
+    def encode(self, waves: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
+        """Return, for each waveform (samples,), the entries ``layers``, each (frames, dims) float32.
+
+        Clips are computed in batches by length; those of more than 30 s in windows.
+        """
+        made = self.network.made
+        cuts = [windows.spans(len(wave), self.rate, made.hop) for wave in waves]
+        prepared = [_standardized(wave) if self.network.normalize else wave for wave in waves]
+        parts = [
+            wave[start:stop] for wave, spans in zip(prepared, cuts, strict=True) for start, stop in spans
+        ]
+        done = self._parts(parts, layers)
+        results, first = [], 0
+        for spans in cuts:
+            own = done[first : first + len(spans)]
+            starts = [start // made.hop for start, _ in spans]
+            results.append(tuple(windows.joined(entry, starts) for entry in zip(*own, strict=True)))
+            first += len(spans)
+        return results
+
+    @torch.inference_mode()
+    def _parts(self, parts: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
+        self.network.eval()
+        device = next(self.network.parameters()).device
+        done: list[Layers] = [()] * len(parts)
+        for batch in batches.by_length([self.network.made.frames(len(part)) for part in parts], BUDGET):
+            waves = [torch.from_numpy(np.ascontiguousarray(parts[at])).to(device) for at in batch]
+            entries, counts = self.network.packed(waves, layers)
+            ends = np.cumsum(counts)[:-1]
+            arrays = [np.split(entry.float().cpu().numpy(), ends) for entry in entries]
+            for position, clip in zip(batch, zip(*arrays, strict=True), strict=True):
+                done[position] = clip
+        return done
+
+
+def load(options: Settings, family: str) -> WaveEncoder:
+    """Read configuration and weights as the settings say."""
+    folder, config, source = _described(options, family)
+    made = architecture.read(config, family, source)
+    layers = made.num_hidden_layers if options.cut is None else options.cut
+    if layers > made.num_hidden_layers:
+        raise UsageError(
+            f"encoder.cut is {layers}, but {source} has {made.num_hidden_layers} layers: "
+            f"choose 0 … {made.num_hidden_layers}"
+        )
+    rate, normalize = _audio(options, folder, made)
+    if options.weights == "random":
+        network = weights.drawn(made, normalize, layers, options.seed)
+        found = digest({"config": plain(made), "rate": rate, "normalize": normalize, "seed": options.seed})
+    else:
+        assert folder is not None
+        network = weights.trained(made, normalize, layers, folder)
+        found = checkpoint.sha256(folder)
+        if options.weights == "shuffled":
+            weights.shuffle(network, options.seed)
+    if options.sha256 not in ("", found):
+        raise DataError(
+            f"{source}: sha256 of weights and configuration is {found}, expected {options.sha256}; "
+            "this is another model, or another version of it"
+        )
+    precision = precision_of(options.precision, options.device)
+    network.eval().to(device_of(options.device), torch.bfloat16 if precision == "bfloat16" else torch.float32)
+    settings = {"name": family, **plain(replace(options, sha256=found, precision=precision))}
+    return WaveEncoder(settings, network, rate, checkpoint.licence(folder) if folder else "unknown")
+
+
+def _described(options: Settings, family: str) -> tuple[Path | None, dict[str, Any], str]:
+    """Folder, configuration, and how errors call it; without a model, the family's base configuration."""
+    if not options.model:
+        return None, {"model_type": family}, f"{family}-base"
+    folder = checkpoint.find(options.model, options.revision, weights=options.weights != "random")
+    return folder, checkpoint.config(folder), str(folder / "config.json")
+
+
+def _audio(options: Settings, folder: Path | None, made: Architecture) -> tuple[int, bool]:
+    """Rate in Hz, and whether waveforms are standardised: as the preprocessor file says.
+
+    Networks that nobody trained may lack one: 16 kHz then, standardised where layer norms expect it.
+    """
+    described = folder is not None and (folder / "preprocessor_config.json").is_file()
+    if options.weights == "random" and not described:
+        return 16000, made.feat_extract_norm == "layer"
+    assert folder is not None
+    content = checkpoint.preprocessor(folder)
+    return content["sampling_rate"], bool(content.get("do_normalize", True))
+
+
+def _standardized(wave: Wave) -> Wave:
+    if not len(wave):
+        return wave
+    centred = wave - wave.mean(dtype=np.float64)
+    return np.asarray(centred / np.sqrt(np.mean(centred**2, dtype=np.float64) + 1e-7), np.float32)
