@@ -98,7 +98,9 @@ def load(
         raise AudioError(f"{shown(path)}: {error}") from error
 
 
-def from_samples(samples: NDArray[np.floating], rate: int, channel: int | None = None) -> Clip:
+def from_samples(
+    samples: NDArray[np.floating], rate: int, channel: int | None = None, *, target: int = RATE
+) -> Clip:
     """Make a clip of samples that are already decoded, with the same flags as ``load``.
 
     Parameters
@@ -106,6 +108,7 @@ def from_samples(samples: NDArray[np.floating], rate: int, channel: int | None =
     samples : (n,) or (n, channels) floats, full scale ±1.
     rate : Hz.
     channel : the channel to take, counted from 0; ``None`` averages all.
+    target : Hz of the clip's waveform.
 
     Raises
     ------
@@ -125,8 +128,8 @@ def from_samples(samples: NDArray[np.floating], rate: int, channel: int | None =
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is flagged
         block = values.astype(np.float32)
     meter = Meter()
-    wave = _mono_wave([block], rate, RATE, channel, meter)
-    return Clip(wave, _flags(meter, wave, RATE, len(values) / rate, channels), rate, channels)
+    wave = _mono_wave([block], rate, target, channel, meter)
+    return Clip(wave, _flags(meter, wave, target, len(values) / rate, channels), rate, channels, target)
 
 
 def check_trainable(clip: Clip) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from unheard.bundle.encoder_schema import EncoderDescription
 from unheard.bundle.schema import Description
 from unheard.errors import first_five
 
@@ -89,14 +90,40 @@ def _about(d: Description) -> str:
 def _data(d: Description) -> str:
     speakers: Sequence[str] = d.training["speakers"]
     listed = f" ({_plain(first_five(speakers))}; all are in bundle.json)" if speakers else ", or unknown ones"
-    shape = "one row a recording" if d.kind == "utterance" else "frames"
     lines = [
         f"- Corpus: {_plain(d.training.get('corpus') or 'unknown')}",
         f"- Speakers that the model has heard: {len(speakers)}{listed}. A score on any of them is contaminated.",
-        f"- Features: {_plain(d.features.get('name'))}, {d.dims} dims, {shape}, from {d.sample_rate} Hz mono",
+        _features(d) if d.encoder is None else _encoder(d.encoder),
         f"- Temperature: {d.temperature:.4g}",
     ]
+    if d.channel is not None:
+        lines.append(
+            f"- Of recordings with several channels the one numbered {d.channel} is taken, counted from 0."
+        )
     return "\n".join(["## Data", "", *lines])
+
+
+def _features(d: Description) -> str:
+    shape = "one row a recording" if d.kind == "utterance" else "frames"
+    name = _plain((d.features or {}).get("name"))
+    return f"- Features: {name}, {d.dims} dims, {shape}, from {d.sample_rate} Hz mono"
+
+
+def _encoder(e: EncoderDescription) -> str:
+    weights = f"**RANDOM WEIGHTS** ({e.weights}: it has learned nothing)" if e.random else "pretrained"
+    front = "the waveform" if e.front is None else f"{_plain(e.front.get('name'))} frames"
+    taken = "mean and deviation over frames" if e.form == "pooled" else "the frames"
+    used = ", ".join(e.entries[k] for k in e.needed)
+    cut = "" if e.cut is None else f"; nothing above entry {e.cut} is there"
+    return (
+        f"- Encoder, frozen: {_plain(e.source)} (family {_plain(e.name)}), {weights}, {_millions(e.parameters)} "
+        f"parameters{cut}. It hears {front} of {e.rate} Hz mono; the head takes {taken} of: {_plain(used)}.\n"
+        f"- SHA-256 of the encoder's weights: {_plain(e.sha256 or 'unknown')}"
+    )
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.3g} million" if count >= 10_000 else str(count)
 
 
 def _score(score: Mapping[str, Any] | None) -> str:

@@ -18,10 +18,13 @@ from unheard import features as feature_room
 from unheard.audio.resample import RATE
 from unheard.bundle import golden
 from unheard.bundle.card import card
+from unheard.bundle.encoder import BundleEncoder
+from unheard.bundle.encoder_graph import encoded, frozen
 from unheard.bundle.graph import graph_of
-from unheard.bundle.manifest import FILES, MANIFEST, listed_files, write_manifest
+from unheard.bundle.manifest import FILES, MANIFEST, OPTIONAL, listed_files, write_manifest
 from unheard.bundle.runtime import Bundle, load
 from unheard.bundle.schema import Description, to_plain
+from unheard.encoders.contract import Encoder
 from unheard.errors import BundleError, UnheardError, UsageError, first_five
 from unheard.files import write_bytes, write_json, write_text
 
@@ -31,12 +34,13 @@ TOLERANCE = 1e-4
 LEFT_OUT = ("folds", "variance", "held_back")
 #: Licences of what computes the features, where it is not our own code.
 _OPENSMILE = "openSMILE by audEERING: non-commercial use only, unless they license more"
+OWN_CODE = "Apache-2.0 (own code)"
 FEATURE_LICENCES = {"egemaps": _OPENSMILE, "compare": _OPENSMILE}
 
 
 def export(
     head: Any,
-    features: Mapping[str, Any],
+    features: Mapping[str, Any] | None,
     classes: Sequence[str],
     out: str | os.PathLike[str],
     *,
@@ -47,6 +51,10 @@ def export(
     recipe: Mapping[str, Any],
     licences: Mapping[str, Any],
     thresholds: Mapping[str, float] | None = None,
+    channel: int | None = None,
+    encoder: Encoder | None = None,
+    entries: Sequence[int] | None = None,
+    average: int = 1,
     force: bool = False,
 ) -> Path:
     """Write the bundle of a fitted head into the folder ``out``.
@@ -56,7 +64,7 @@ def export(
     head
         Fitted, with a graph in ``bundle/graph.py``.
     features
-        Settings of the features that it was fitted on.
+        Settings of the features that it was fitted on; None with an encoder.
     classes
         In the order of its logits.
     temperature, thresholds
@@ -67,53 +75,65 @@ def export(
         ``results.json`` of its run, None where it was not scored.
     recipe, licences
         As recorded: settings of the run; layer (``weights``, …) to licence.
+    channel
+        Of recordings that have several, counted from 0; None for their mean.
+    encoder, entries, average
+        What the head was fitted on instead of features: numbers of a loaded encoder's entries (None: all), so many
+        neighbouring frames averaged.
     force
         Replace an older bundle. A folder with anything else in it is never touched.
 
     Raises
     ------
     UsageError
-        ``out`` exists, or these features or this head cannot be exported.
+        ``out`` exists, or these features, this encoder or this head cannot be exported.
     BundleError
-        The graph does not agree with the head within 1e-4.
+        The graphs do not agree with encoder and head within 1e-4.
     """
     target = Path(out)
     _check_target(target, force)
-    if features.get("name") == "precomputed":
-        raise UsageError(
-            "features 'precomputed' were read from files and cannot be computed from a recording, so nothing "
-            "could be predicted; export a run with features such as 'functionals'"
-        )
-    spec = feature_room.build(features)
     waves = golden.synthetic_waves()
-    inputs = tuple(np.asarray(spec.compute(wave), dtype=np.float32) for wave in waves)
+    graphs: dict[str, bytes] = {}
+    about: dict[str, Any]
+    if encoder is None:
+        spec, about = _of_features(features or {})
+        inputs = tuple(np.asarray(spec.compute(wave), dtype=np.float32) for wave in waves)
+        about["kind"] = "utterance" if inputs[0].ndim == 1 else "frames"
+        licences = {"features": FEATURE_LICENCES.get(about["features"]["name"], OWN_CODE), **licences}
+    else:
+        kept = tuple(range(len(encoder.names))) if entries is None else tuple(entries)
+        inputs = encoded(encoder, waves, head.takes, kept, average)
+        described, graphs["encoder.onnx"] = frozen(encoder, head.takes, kept, _needed(head, kept), average)
+        spec = BundleEncoder(graphs["encoder.onnx"], described)
+        about = {"features": None, "encoder": described, "kind": described.form, "entries": len(kept)}
+        about["sample_rate"] = described.rate
+        licences = {"encoder": f"{described.licence or 'unknown'} ({described.source})", **licences}
+        recipe = _without_place(recipe, described.source)
     stored = golden.Golden(waves, inputs, head.logits(inputs))
-    kind = "utterance" if inputs[0].ndim == 1 else "frames"
     description = Description(
         name=str(recipe.get("recipe", corpus)),
         labels=tuple(map(str, classes)),
-        features=feature_room.settings(spec),
-        kind=kind,
         dims=inputs[0].shape[-1],
-        sample_rate=RATE,
+        channel=channel,
+        **about,
         temperature=float(temperature),
         thresholds=dict(thresholds or {}),
         training={"corpus": corpus, "speakers": sorted(map(str, training_speakers))},
         score=None if scores is None else {k: v for k, v in scores.items() if k not in LEFT_OUT},
         recipe=recipe,
-        licences=_licences(str(features.get("name")), licences),
+        licences={"code": "Apache-2.0", **licences},
         versions=_versions(spec),
     )
     if stored.logits.shape[1] != len(description.labels):
         raise UsageError(
             f"the head gives {stored.logits.shape[1]} logits, and there are {len(description.labels)} classes"
         )
-    model = graph_of(head, kind, description.dims)
-    _check_agreement(Bundle(description, spec, model), stored)
+    graphs["model.onnx"] = graph_of(head, description.kind, description.dims, description.entries)
+    _check_agreement(Bundle(description, spec, graphs["model.onnx"]), stored)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:100]}."))
     try:
-        _write(part, description, model, stored)
+        _write(part, description, graphs, stored)
         # Whatever a user's machine would refuse is refused here first.
         load(part)
         part.chmod(0o755)
@@ -121,6 +141,31 @@ def export(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return target
+
+
+def _of_features(settings: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return what computes features, and what the description says of them."""
+    if settings.get("name") == "precomputed":
+        raise UsageError(
+            "features 'precomputed' were read from files and cannot be computed from a recording, so nothing "
+            "could be predicted; export a run with features such as 'functionals'"
+        )
+    spec = feature_room.build(settings)
+    return spec, {"features": feature_room.settings(spec), "sample_rate": RATE}
+
+
+def _needed(head: Any, entries: Sequence[int]) -> tuple[int, ...]:
+    """Return those of the entries that a fitted head uses; heads on frames use all that they are given."""
+    used = getattr(head, "entries_", None)
+    return tuple(entries) if used is None or not len(used) else tuple(entries[k] for k in used)
+
+
+def _without_place(recipe: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return a recipe that names its weights and not where they lay."""
+    plain = dict(recipe)
+    if isinstance(plain.get("encoder"), Mapping):
+        plain["encoder"] = {**plain["encoder"], "model": source}
+    return plain
 
 
 def _check_target(target: Path, force: bool) -> None:
@@ -147,7 +192,7 @@ def _check_target(target: Path, force: bool) -> None:
 
 
 def _check_agreement(bundle: Bundle, stored: golden.Golden) -> None:
-    """Compare graph and head, clip by clip and together."""
+    """Compare graph and head, clip by clip and together; behind an encoder, from the waveforms on."""
     alone = np.concatenate([bundle.logits([x]) for x in stored.features])
     for found, how in ((bundle.logits(stored.features), "together"), (alone, "alone")):
         far = golden.difference(found, stored.logits)
@@ -156,15 +201,28 @@ def _check_agreement(bundle: Bundle, stored: golden.Golden) -> None:
                 f"the graph gives other logits than the head, by {far:.2g} for clips {how} "
                 f"(at most {TOLERANCE:g}); nothing was written"
             )
+    if bundle.description.encoder is None:
+        return
+    far = golden.difference(
+        np.concatenate([bundle.logits([x]) for x in bundle.features(stored.waves)]), stored.logits
+    )
+    if far > TOLERANCE:
+        raise BundleError(
+            f"encoder.onnx changes the logits by {far:.2g} from those of the encoder (at most {TOLERANCE:g}); "
+            "nothing was written"
+        )
 
 
-def _write(folder: Path, description: Description, model: bytes, stored: golden.Golden) -> None:
+def _write(
+    folder: Path, description: Description, graphs: Mapping[str, bytes], stored: golden.Golden
+) -> None:
     plain = to_plain(description)
     try:
         json.dumps(plain, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise UsageError(f"a bundle's description holds plain finite values only: {error}") from error
-    write_bytes(folder / "model.onnx", model)
+    for name, graph in graphs.items():
+        write_bytes(folder / name, graph)
     write_bytes(folder / "golden.npz", golden.pack(stored))
     write_json(folder / "bundle.json", plain)
     write_text(folder / "card.md", card(description))
@@ -184,17 +242,9 @@ def _put(part: Path, target: Path) -> None:
         aside.rename(target)
         raise
     # File by file: had anything else got in meanwhile, it would stay, and so would the folder.
-    for name in (MANIFEST, *FILES):
+    for name in (MANIFEST, *FILES, *OPTIONAL):
         (aside / name).unlink(missing_ok=True)
     aside.rmdir()
-
-
-def _licences(features: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "code": "Apache-2.0",
-        "features": FEATURE_LICENCES.get(features, "Apache-2.0 (own code)"),
-        **given,
-    }
 
 
 def _versions(spec: Any) -> dict[str, str]:

@@ -29,15 +29,21 @@ _INSIDE = {
 _NAME, _EXTERNAL_DATA, _DATA_LOCATION = 8, 13, 14
 
 
-def external_tensors(model: bytes) -> list[str]:
-    """Names of the tensors that are stored outside the model's own bytes.
+def external_tensors(model: bytes, file: str = "model.onnx") -> list[str]:
+    """Names of the tensors that are stored outside the model's own bytes; ``file`` is what errors call it.
 
     Raises
     ------
     BundleError
         Where the bytes are no protobuf message.
     """
-    view = memoryview(model)
+    try:
+        return _external(memoryview(model))
+    except ValueError as error:
+        raise BundleError(f"{file} is no ONNX graph: {error}") from error
+
+
+def _external(view: memoryview) -> list[str]:
     found = []
     waiting = [("model", 0, len(view))]
     while waiting:
@@ -55,9 +61,9 @@ def external_tensors(model: bytes) -> list[str]:
             elif wire in (1, 5):
                 size = 8 if wire == 1 else 4
             else:
-                raise _broken(f"wire type {wire}")
+                raise ValueError(f"wire type {wire}")
             if place + size > end:
-                raise _broken("a field is longer than its message")
+                raise ValueError("a field is longer than its message")
             if wire == 2 and kind == "tensor" and field == _NAME:
                 name = bytes(view[place : place + size]).decode("utf-8", "replace")
             outside |= wire == 2 and kind == "tensor" and field == _EXTERNAL_DATA
@@ -77,8 +83,4 @@ def _varint(view: memoryview, place: int, end: int) -> tuple[int, int]:
         place, shift = place + 1, shift + 7
         if byte < 0x80:
             return value, place
-    raise _broken("a number does not end")
-
-
-def _broken(why: str) -> BundleError:
-    return BundleError(f"model.onnx is no ONNX graph: {why}")
+    raise ValueError("a number does not end")

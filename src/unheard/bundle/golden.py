@@ -1,7 +1,7 @@
 """``golden.npz``: synthetic waves with the features and logits that they gave when the bundle was made.
 
-Arrays, for K waves: ``wave_k`` (n,) int16 at 16 kHz (value / 32768), ``features_k`` (dims,) or (frames, dims)
-float32, and ``logits`` (K, classes) float64.
+Arrays, for K waves: ``wave_k`` (n,) int16 at 16 kHz (value / 32768), ``features_k`` float32: what the head takes,
+and ``logits`` (K, classes) float64.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def unpack(data: bytes) -> Golden:
     fits = (
         count > 0
         and all(wave.ndim == 1 and wave.dtype == np.int16 and wave.size for wave in waves)
-        and all(x.ndim in (1, 2) and x.dtype == np.float32 and np.isfinite(x).all() for x in features)
+        and all(x.ndim in (1, 2, 3) and x.dtype == np.float32 and np.isfinite(x).all() for x in features)
         and logits.ndim == 2
         and logits.shape[0] == count
         and logits.dtype == np.float64
@@ -85,8 +85,8 @@ def unpack(data: bytes) -> Golden:
     )
     if not fits:
         raise BundleError(
-            f"golden.npz holds arrays of shapes {shapes}; expected waves (n,) of int16, features (dims,) or "
-            "(frames, dims) of float32 and logits (waves, classes) of float64, all finite"
+            f"golden.npz holds arrays of shapes {shapes}; expected waves (n,) of int16, features of 1 to "
+            "3 axes of float32 and logits (waves, classes) of float64, all finite"
         )
     return Golden(tuple(wave.astype(np.float32) / 32768 for wave in waves), features, logits)
 

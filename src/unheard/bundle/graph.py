@@ -1,9 +1,10 @@
 """Heads as ONNX graphs, written node by node with the onnx package.
 
-Two forms of input. Utterance features: ``features`` (B, dims) float32. Frame features: ``frames`` (B, T, dims)
-float32 with ``lengths`` (B,) int64, of which whatever lies beyond a clip's length is ignored. Output: ``logits``
-(B, classes) float32. Written by hand rather than by torch's exporters, whose output depends on their version and
-holds paths of the machine: the same head gives the same bytes, and onnxruntime 1.18 and newer read them.
+Three forms of input. Utterance features: ``features`` (B, dims) float32. Pooled entries of an encoder:
+``features`` (B, entries, 2, dims) float32. Frame features: ``frames`` (B, T, dims) float32 with ``lengths`` (B,)
+int64, of which whatever lies beyond a clip's length is ignored. Output: ``logits`` (B, classes) float32. Written
+by hand rather than by torch's exporters, whose output depends on their version and holds paths of the machine: the
+same head gives the same bytes, and onnxruntime 1.18 and newer read them.
 """
 
 from __future__ import annotations
@@ -67,35 +68,51 @@ class Graph:
         return data
 
 
-def graph_of(head: Any, kind: str, dims: int) -> bytes:
-    """ONNX model of a fitted head for features of ``dims``, ``kind`` being ``utterance`` or ``frames``.
+def graph_of(head: Any, kind: str, dims: int, entries: int = 1) -> bytes:
+    """ONNX model of a fitted head for features of ``dims`` and, where they are pooled, so many ``entries``.
+
+    ``kind`` is ``utterance``, ``frames`` or ``pooled``.
 
     Raises
     ------
     UsageError
         Where no graph is known for the head.
     """
-    writers: dict[str, Callable[[State, str, str, int], bytes]] = {
+    writers: dict[str, Callable[[Any, str, int, int], bytes]] = {
         "probe": _linear,
         "svm": _linear,
         "tcgru": _tcgru,
     }
     if head.name not in writers:
         raise UsageError(f"the head {head.name!r} has no graph in bundle/graph.py and cannot be exported")
-    return writers[head.name](head.state(), getattr(head, "statistics", ""), kind, dims)
+    return writers[head.name](head, kind, dims, entries)
 
 
-def _linear(state: State, statistics: str, kind: str, dims: int) -> bytes:
+def _linear(head: Any, kind: str, dims: int, entries: int) -> bytes:
     """Statistics over frames, standardisation and one matrix; in float64, as the head computes."""
+    state: State = head.state()
     g = Graph()
     if kind == "utterance":
         x = g.add("Cast", g.take("features", g.types.FLOAT, ["batch", dims]), to=g.types.DOUBLE)
+    elif kind == "pooled":
+        x = _pooled(g, head, dims, entries)
     else:
-        x = _statistics(g, dims, statistics)
+        x = _statistics(g, dims, head.statistics)
     centred = g.add("Sub", x, g.constant(state["mean_"]))
     standardised = g.add("Div", centred, g.constant(state["scale_"]))
     z = g.add("Gemm", standardised, g.constant(state["coef_"].T), g.constant(state["intercept_"]))
     return g.bytes(g.add("Cast", z, to=g.types.FLOAT), len(state["intercept_"]))
+
+
+def _pooled(g: Graph, head: Any, dims: int, entries: int) -> str:
+    """Columns of the entries that a linear head uses: their means, or means and deviations, beside each other."""
+    taken = g.take("features", g.types.FLOAT, ["batch", entries, 2, dims])
+    used = g.add("Gather", g.add("Cast", taken, to=g.types.DOUBLE), g.constant(head.entries_), axis=1)
+    kept = [0, 1] if head.statistics == "mean+sd" else [0]
+    x = g.add("Gather", used, g.constant(np.array(kept, dtype=np.int64)), axis=2)
+    if head.entries == "average":
+        x = g.add("ReduceMean", x, g.constant([1]), keepdims=0)
+    return g.add("Flatten", x, axis=1)
 
 
 def _statistics(g: Graph, dims: int, statistics: str) -> str:
@@ -116,10 +133,11 @@ def _statistics(g: Graph, dims: int, statistics: str) -> str:
     return g.add("Concat", mean, sd, axis=1)
 
 
-def _tcgru(state: State, _: str, kind: str, dims: int) -> bytes:
+def _tcgru(head: Any, kind: str, dims: int, _: int) -> bytes:
     """The network of ``heads/tcgru_network.py``; dropout is nothing in use."""
     if kind != "frames":
         raise UsageError("the head 'tcgru' takes frames, not utterance features")
+    state: State = head.state()
     w = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
     g = Graph()
     frames, lengths = _frames(g, dims)

@@ -8,13 +8,16 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from unheard.bundle.schema import SCHEMA, check_version, load_json
+from unheard.bundle.fields import load_json
+from unheard.bundle.schema import SCHEMA, check_version
 from unheard.errors import BundleError, first_five
 from unheard.files import file_digest, write_json
 
 MANIFEST = "manifest.json"
 #: Files that every bundle has, with the most bytes that each may have.
 FILES = {"bundle.json": 2**22, "card.md": 2**22, "golden.npz": 2**26, "model.onnx": 2**31 - 1}
+#: Files that a bundle may have besides.
+OPTIONAL = {"encoder.onnx": 2**31 - 1}
 
 
 def write_manifest(folder: Path) -> None:
@@ -46,7 +49,7 @@ def read_verified(folder: Path) -> dict[str, bytes]:
         raise BundleError(f"{folder}: missing: {first_five(missing)}; copy the whole bundle again")
     files = {}
     for name, digest in listed.items():
-        data = _bytes(there[name], FILES[name])
+        data = _bytes(there[name], {**FILES, **OPTIONAL}[name])
         found = hashlib.sha256(data).hexdigest()
         if found != digest:
             raise BundleError(
@@ -70,7 +73,7 @@ def listed_files(folder: Path) -> dict[str, str]:
     outside = [name for name in listed if Path(name).name != name or "\\" in name or name in ("", ".", "..")]
     if outside:
         raise BundleError(f"{path} lists a path that leaves the folder: {first_five(map(repr, outside))}")
-    unknown = sorted(listed.keys() - FILES.keys())
+    unknown = sorted(listed.keys() - FILES.keys() - OPTIONAL.keys())
     if unknown:
         raise BundleError(f"{path} lists files that no bundle has: {first_five(unknown)}")
     return listed

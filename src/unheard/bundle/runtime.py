@@ -10,13 +10,16 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unheard import features
 from unheard.audio import decode
+from unheard.audio.resample import RATE, to_rate
 from unheard.bundle import golden
+from unheard.bundle.encoder import BundleEncoder
 from unheard.bundle.manifest import read_verified
 from unheard.bundle.prediction import MEANINGS, Prediction
 from unheard.bundle.schema import Description, parse
@@ -44,13 +47,14 @@ class _Heard:
 
     @property
     def frames(self) -> int:
-        return 0 if self.features is None or self.features.ndim == 1 else len(self.features)
+        """Frames that a batch is padded to."""
+        return 0 if self.features is None or self.features.ndim == 1 else self.features.shape[-2]
 
 
 class Bundle:
     """A verified model; :func:`load` makes one."""
 
-    def __init__(self, description: Description, spec: features.Spec, model: bytes) -> None:
+    def __init__(self, description: Description, spec: features.Spec | BundleEncoder, model: bytes) -> None:
         self.description = description
         self._spec = spec
         self._session = Session(model, description)
@@ -68,26 +72,31 @@ class Bundle:
     def predict(self, wave: NDArray[np.floating], rate: int) -> Prediction:
         """Predict samples: (n,) or (n, channels) floats, full scale ±1, at ``rate`` Hz.
 
+        Of several channels the bundle's is taken, or their mean where it names none.
+
         Raises
         ------
         AudioError
-            Where shape, type or rate are out of bounds.
+            Where shape, type or rate are out of bounds, or there is no such channel.
         """
-        return next(self._predictions([decode.from_samples(wave, rate)]))
+        channel = self.description.channel if np.ndim(wave) > 1 else None
+        clip = decode.from_samples(wave, rate, channel, target=self.description.sample_rate)
+        return next(self._predictions([clip]))
 
     def predict_file(
         self, path: str | os.PathLike[str], *, channel: int | None = None, allow_truncated: bool = False
     ) -> Prediction:
         """Predict a file of any format, rate and channel count that libsndfile reads.
 
-        Channels are averaged, or one is taken (counted from 0); a truncated file is flagged where it is allowed.
+        One channel is taken (counted from 0), by default the bundle's, or their mean where it names none; a
+        truncated file is flagged where it is allowed.
 
         Raises
         ------
         AudioError
             Where it is missing, unreadable, no audio, truncated or out of bounds.
         """
-        return next(self._predictions([decode.load(path, channel=channel, allow_truncated=allow_truncated)]))
+        return next(self._predictions([self._load(path, channel, allow_truncated)]))
 
     def predict_many(
         self,
@@ -101,11 +110,29 @@ class Bundle:
         A file that cannot be read gives an answer without a label, flagged ``unreadable``, whose first warning
         is the reason; the others go on.
         """
-        return self._predictions(_loaded(path, channel, allow_truncated) for path in paths)
+        return self._predictions(self._loaded(path, channel, allow_truncated) for path in paths)
+
+    def features(self, waves: Sequence[Wave]) -> list[Wave]:
+        """Return what the head takes, of waveforms (n,) at 16 kHz."""
+        rate = self.description.sample_rate
+        return [self._spec.compute(to_rate(wave, RATE, rate)) for wave in waves]
 
     def logits(self, inputs: Sequence[NDArray[np.float32]]) -> Logits:
         """Scores of features, (n, classes) before temperature: those of the head that the bundle was made of."""
         return self._session.logits(inputs)
+
+    def _load(self, path: str | os.PathLike[str], channel: int | None, allow_truncated: bool) -> decode.Clip:
+        d = self.description
+        taken = d.channel if channel is None else channel
+        return decode.load(path, channel=taken, allow_truncated=allow_truncated, rate=d.sample_rate)
+
+    def _loaded(
+        self, path: str | os.PathLike[str], channel: int | None, allow_truncated: bool
+    ) -> decode.Clip | AudioError:
+        try:
+            return self._load(path, channel, allow_truncated)
+        except AudioError as error:
+            return error
 
     def _predictions(self, clips: Iterable[decode.Clip | AudioError]) -> Iterator[Prediction]:
         """Answer clips in order; those of a batch pass the graph together, unusable ones not at all.
@@ -182,23 +209,34 @@ def load(path: str | os.PathLike[str]) -> Bundle:
     files = read_verified(Path(path))
     description = parse(files["bundle.json"])
     stored = golden.unpack(files["golden.npz"])
-    try:
-        spec = features.build(description.features)
-    except UsageError as error:
-        raise BundleError(f"bundle.json: features: {error}") from error
+    spec = _spec(description, files.get("encoder.onnx"))
     _check_version(description, spec)
     bundle = Bundle(description, spec, files["model.onnx"])
     _check_golden(bundle, stored)
     return bundle
 
 
-def _check_version(description: Description, spec: features.Spec) -> None:
+def _spec(description: Description, graph: bytes | None) -> features.Spec | BundleEncoder:
+    """Return what computes that which the head takes."""
+    if (description.encoder is None) != (graph is None):
+        there, said = ("no", "an") if graph is None else ("an", "no")
+        raise BundleError(f"bundle.json tells of {said} encoder, and there is {there} encoder.onnx")
+    if description.encoder is not None and graph is not None:
+        return BundleEncoder(graph, description.encoder)
+    assert description.features is not None
+    try:
+        return features.build(description.features)
+    except UsageError as error:
+        raise BundleError(f"bundle.json: features: {error}") from error
+
+
+def _check_version(description: Description, spec: features.Spec | BundleEncoder) -> None:
     """Refuse features of another version: where dims stay the same, three golden sounds may not show it."""
     then, now = description.versions.get("features"), str(spec.version)
     if then != now:
         raise BundleError(
-            f"bundle.json: made with version {then} of the features {description.features['name']!r}, and what "
-            f"is installed here computes version {now}; install what it was made with (its versions: "
+            f"bundle.json: made with version {then} of the features {_name(description)!r}, and what is "
+            f"installed here computes version {now}; install what it was made with (its versions: "
             f"{', '.join(f'{k} {v}' for k, v in sorted(description.versions.items()))}), or export it again"
         )
 
@@ -213,8 +251,7 @@ def _check_golden(bundle: Bundle, stored: golden.Golden) -> None:
             f"model.onnx differs from its golden vectors by {far:.2g}, more than {golden.TOLERANCE:g}; "
             "it is not the model that was exported"
         )
-    computed = [bundle._spec.compute(wave) for wave in stored.waves]
-    far = golden.difference(bundle.logits(computed), stored.logits)
+    far = golden.difference(bundle.logits(bundle.features(stored.waves)), stored.logits)
     if far > golden.TOLERANCE:
         raise BundleError(
             f"the features computed here change the logits by {far:.2g}, more than {golden.TOLERANCE:g}; they are "
@@ -222,10 +259,7 @@ def _check_golden(bundle: Bundle, stored: golden.Golden) -> None:
         )
 
 
-def _loaded(
-    path: str | os.PathLike[str], channel: int | None, allow_truncated: bool
-) -> decode.Clip | AudioError:
-    try:
-        return decode.load(path, channel=channel, allow_truncated=allow_truncated)
-    except AudioError as error:
-        return error
+def _name(description: Description) -> Any:
+    """Name of the features, or of the front end of the encoder."""
+    settings = description.features if description.encoder is None else description.encoder.front
+    return (settings or {}).get("name")

@@ -6,25 +6,22 @@ for absurd amounts of anything.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from unheard.audio.resample import RATE
+from unheard.audio.source import MOST_CHANNELS
+from unheard.bundle.encoder_schema import MOST_ENTRIES, EncoderDescription, parse_encoder
+from unheard.bundle.fields import bounded, listed, load_json, mapping, number, refuse, text
 from unheard.errors import BundleError
 
 #: major.minor of what this version writes. A reader takes its own and older versions, at least the two minor
 #: versions before; a newer one is refused, since it may mean something else.
-SCHEMA = "1.0"
+SCHEMA = "1.1"
 MOST_CLASSES = 1000
 MOST_DIMS = 100_000
-KINDS = ("utterance", "frames")
-#: Least and most of a number among the settings of features, beside what the features themselves refuse: what
-#: they allocate grows with these.
-FEATURE_BOUNDS = {"bands": (1, 1024), "fft": (1, 65_536), "hop": (0.001, 1)}
-OTHER_BOUNDS = (-1e6, 1e6)
+KINDS = ("utterance", "frames", "pooled", "layers")
 
 
 @dataclass(frozen=True)
@@ -35,13 +32,18 @@ class Description:
     ----------
     labels
         Classes in the order of the logits.
-    features
-        Settings for ``unheard.features.build``.
+    features, encoder
+        One of the two: settings for ``unheard.features.build``, or the frozen network of ``encoder.onnx``.
     kind
         ``utterance``: the graph takes ``features`` (B, dims). ``frames``: it takes ``frames`` (B, T, dims) and
-        ``lengths`` (B,).
+        ``lengths`` (B,). ``pooled``: it takes ``features`` (B, entries, 2, dims). ``layers``: it takes ``frames``
+        (B, entries, T, dims) and ``lengths`` (B,).
+    entries
+        Of an encoder that the head sees: 1 but for ``pooled`` and ``layers``.
     sample_rate
         Hz; of the waveform that the features are computed from.
+    channel
+        That recordings of several channels are taken by, counted from 0; None: their mean.
     temperature
         The logits are divided by it before the softmax.
     thresholds
@@ -54,7 +56,7 @@ class Description:
 
     name: str
     labels: tuple[str, ...]
-    features: Mapping[str, Any]
+    features: Mapping[str, Any] | None
     kind: str
     dims: int
     sample_rate: int
@@ -65,6 +67,9 @@ class Description:
     recipe: Mapping[str, Any]
     licences: Mapping[str, Any]
     versions: Mapping[str, str]
+    encoder: EncoderDescription | None = None
+    entries: int = 1
+    channel: int | None = None
 
 
 def to_plain(description: Description) -> dict[str, Any]:
@@ -74,9 +79,11 @@ def to_plain(description: Description) -> dict[str, Any]:
         "schema": SCHEMA,
         "name": d.name,
         "labels": list(d.labels),
-        "features": dict(d.features),
-        "input": {"kind": d.kind, "dims": d.dims},
+        "features": None if d.features is None else dict(d.features),
+        "encoder": None if d.encoder is None else asdict(d.encoder),
+        "input": {"kind": d.kind, "dims": d.dims, "entries": d.entries},
         "sample_rate": d.sample_rate,
+        "channel": d.channel,
         "temperature": d.temperature,
         "thresholds": dict(d.thresholds),
         "training": dict(d.training),
@@ -91,50 +98,48 @@ def parse(data: bytes) -> Description:
     """Read and check the bytes of ``bundle.json``."""
     plain = load_json(data, "bundle.json")
     check_version(plain.get("schema"), "bundle.json")
-    labels = _list(plain, "labels")
+    labels = listed(plain, "labels")
     if not 2 <= len(labels) <= MOST_CLASSES or len(set(map(str, labels))) < len(labels):
-        _refuse("labels", f"{len(labels)} labels", f"2 … {MOST_CLASSES} different ones")
+        refuse("labels", f"{len(labels)} labels", f"2 … {MOST_CLASSES} different ones")
     for label in labels:
         if not isinstance(label, str) or not 0 < len(label) <= 200:
-            _refuse("labels", repr(label), "texts of 1 … 200 characters")
-    entry = _mapping(plain, "input")
+            refuse("labels", repr(label), "texts of 1 … 200 characters")
+    entry = mapping(plain, "input")
     kind = entry.get("kind")
     if kind not in KINDS:
-        _refuse("input.kind", repr(kind), " or ".join(KINDS))
-    training = _mapping(plain, "training")
+        refuse("input.kind", repr(kind), " or ".join(KINDS))
+    training = mapping(plain, "training")
     speakers = training.get("speakers")
     if not isinstance(speakers, list) or not all(isinstance(s, str) for s in speakers):
-        _refuse("training.speakers", repr(speakers)[:100], "a list of texts")
+        refuse("training.speakers", repr(speakers)[:100], "a list of texts")
     thresholds = {
-        name: _number(_mapping(plain, "thresholds"), name, 0, 1) for name in _mapping(plain, "thresholds")
+        name: number(mapping(plain, "thresholds"), name, 0, 1) for name in mapping(plain, "thresholds")
     }
     score = plain.get("score")
-    return Description(
-        name=_text(plain, "name"),
+    # Schema 1.0 knew neither encoders nor channels.
+    encoder = None if plain.get("encoder") is None else parse_encoder(mapping(plain, "encoder"))
+    channel = plain.get("channel")
+    rate = RATE if encoder is None else encoder.rate
+    found = Description(
+        name=text(plain, "name"),
         labels=tuple(labels),
-        features=_features(plain),
+        features=None if encoder is not None else _features(plain),
+        encoder=encoder,
         kind=str(kind),
-        dims=int(_number(entry, "dims", 1, MOST_DIMS, whole=True)),
-        sample_rate=int(_number(plain, "sample_rate", RATE, RATE, whole=True)),
-        temperature=_number(plain, "temperature", 1e-3, 1e3),
+        dims=int(number(entry, "dims", 1, MOST_DIMS, whole=True)),
+        entries=int(number({"entries": 1, **entry}, "entries", 1, MOST_ENTRIES, whole=True, inside="input.")),
+        sample_rate=int(number(plain, "sample_rate", rate, rate, whole=True)),
+        channel=None if channel is None else int(number(plain, "channel", 0, MOST_CHANNELS - 1, whole=True)),
+        temperature=number(plain, "temperature", 1e-3, 1e3),
         thresholds=thresholds,
         training=training,
-        score=None if score is None else _mapping(plain, "score"),
-        recipe=_mapping(plain, "recipe"),
-        licences=_mapping(plain, "licences"),
-        versions={str(k): str(v) for k, v in _mapping(plain, "versions").items()},
+        score=None if score is None else mapping(plain, "score"),
+        recipe=mapping(plain, "recipe"),
+        licences=mapping(plain, "licences"),
+        versions={str(k): str(v) for k, v in mapping(plain, "versions").items()},
     )
-
-
-def load_json(data: bytes, name: str) -> dict[str, Any]:
-    """JSON object in a file's bytes; NaN, infinity and doubled names are refused."""
-    try:
-        value = json.loads(data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_doubles)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{name} is not valid JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise BundleError(f"{name} holds {type(value).__name__}, expected an object")
-    return value
+    _check_input(found, plain)
+    return found
 
 
 def check_version(version: object, name: str) -> None:
@@ -149,59 +154,29 @@ def check_version(version: object, name: str) -> None:
         )
 
 
+def _check_input(d: Description, plain: Mapping[str, Any]) -> None:
+    """Refuse a head that takes something else than the features or the encoder give."""
+    if d.encoder is None:
+        if d.kind not in ("utterance", "frames") or d.entries != 1:
+            refuse(
+                "input", f"{d.kind} of {d.entries} entries", "utterance or frames where there is no encoder"
+            )
+        return
+    if plain.get("features") is not None:
+        refuse("features", "there beside an encoder", "null")
+    e = d.encoder
+    expected = (e.form, len(e.entries), max(e.widths))
+    if (d.kind, d.entries, d.dims) != expected:
+        refuse(
+            "input",
+            f"{d.kind} of {d.entries} entries and {d.dims} dims",
+            "{} of {} and {}, as the encoder gives".format(*expected),
+        )
+
+
 def _features(plain: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of features that a recording is enough for, with numbers inside their bounds."""
-    settings = _mapping(plain, "features")
-    if _text(settings, "name", "features.") == "precomputed":
-        _refuse("features.name", "'precomputed'", "features that can be computed from a recording")
-    for key, value in settings.items():
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            _number(settings, key, *FEATURE_BOUNDS.get(key, OTHER_BOUNDS), inside="features.")
-    return settings
-
-
-def _list(plain: Mapping[str, Any], key: str) -> list[Any]:
-    value = plain.get(key)
-    if not isinstance(value, list):
-        _refuse(key, repr(value)[:100], "a list")
-    return value
-
-
-def _mapping(plain: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = plain.get(key)
-    if not isinstance(value, dict):
-        _refuse(key, repr(value)[:100], "an object")
-    return value
-
-
-def _text(plain: Mapping[str, Any], key: str, inside: str = "") -> str:
-    value = plain.get(key)
-    if not isinstance(value, str):
-        _refuse(inside + key, repr(value)[:100], "text")
-    return value
-
-
-def _number(
-    plain: Mapping[str, Any], key: str, low: float, high: float, *, whole: bool = False, inside: str = ""
-) -> float:
-    value: Any = plain.get(key)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not low <= value <= high or not math.isfinite(value) or (whole and value != int(value)):
-        kind = f"a {'whole ' if whole else ''}number in {low:g} … {high:g}" if low < high else f"{low:g}"
-        _refuse(inside + key, repr(value)[:100], kind)
-    return float(value)
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not JSON")
-
-
-def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return found
-
-
-def _refuse(field: str, found: str, expected: str) -> NoReturn:
-    raise BundleError(f"bundle.json: {field} is {found}, expected {expected}")
+    settings = mapping(plain, "features")
+    if text(settings, "name", "features.") == "precomputed":
+        refuse("features.name", "'precomputed'", "features that can be computed from a recording")
+    return bounded(settings, "features.")

@@ -1,4 +1,4 @@
-"""A graph under onnxruntime: opened from bytes alone, checked against what its bundle says, and run."""
+"""Graphs under onnxruntime: opened from bytes alone; the head's checked against what its bundle says, and run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from unheard.errors import BundleError, first_five
 
 
 class Session:
-    """Runs a graph on the features of clips, on one thread.
+    """Runs the graph of a head on the features of clips, on one thread.
 
     Raises
     ------
@@ -26,21 +26,24 @@ class Session:
 
     def __init__(self, model: bytes, description: Description) -> None:
         self.description = description
-        self._session = _opened(model)
+        self._session = opened(model, "model.onnx")
         _check_shapes(self._session, description)
 
     def logits(self, inputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
-        """Scores (n, classes) of features, n at least 1: (dims,) or (frames, dims) each."""
+        """Scores (n, classes) of features of n clips, at least 1, in the form that the description says."""
         d = self.description
-        axes = 1 if d.kind == "utterance" else 2
+        expected = _shape(d)
         for x in inputs:
-            if x.ndim != axes or x.shape[-1] != d.dims or not x.size:
-                expected = f"({d.dims},)" if axes == 1 else f"(frames, {d.dims})"
-                raise BundleError(f"the features have shape {x.shape}, and the bundle takes {expected}")
+            fits = len(x.shape) == len(expected) and all(
+                size in ("frames", found) for size, found in zip(expected, x.shape, strict=True)
+            )
+            if not fits or not x.size:
+                shown = str(expected).replace("'", "")
+                raise BundleError(f"the features have shape {x.shape}, and the bundle takes {shown}")
         try:
             (answer,) = self._session.run(["logits"], _feeds(inputs, d))
         except Exception as error:
-            raise BundleError(f"model.onnx cannot be run: {_first_line(error)}") from error
+            raise BundleError(f"model.onnx cannot be run: {first_line(error)}") from error
         if np.shape(answer) != (len(inputs), len(d.labels)):
             raise BundleError(
                 f"model.onnx gives logits of shape {np.shape(answer)} for {len(inputs)} clips and "
@@ -49,20 +52,17 @@ class Session:
         return np.asarray(answer, dtype=np.float64)
 
 
-def _feeds(inputs: Sequence[NDArray[np.float32]], description: Description) -> dict[str, NDArray[Any]]:
-    if description.kind == "utterance":
-        return {"features": np.stack(inputs).astype(np.float32)}
-    lengths = np.array([len(x) for x in inputs], dtype=np.int64)
-    frames = np.zeros((len(inputs), lengths.max(), description.dims), dtype=np.float32)
-    for row, x in zip(frames, inputs, strict=True):
-        row[: len(x)] = x
-    return {"frames": frames, "lengths": lengths}
+def opened(model: bytes, name: str) -> Any:
+    """Open a graph on one thread.
 
-
-def _opened(model: bytes) -> Any:
-    outside = external_tensors(model)
+    Raises
+    ------
+    BundleError
+        Where it keeps data in other files, or onnxruntime refuses it.
+    """
+    outside = external_tensors(model, name)
     if outside:
-        raise BundleError(f"model.onnx keeps data in other files, which is refused: {first_five(outside)}")
+        raise BundleError(f"{name} keeps data in other files, which is refused: {first_five(outside)}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -70,29 +70,55 @@ def _opened(model: bytes) -> Any:
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise BundleError(f"onnxruntime refuses model.onnx: {_first_line(error)}") from error
+        raise BundleError(f"onnxruntime refuses {name}: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """What onnxruntime complains of, without its trace."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]
+
+
+def _shape(d: Description) -> tuple[int | str, ...]:
+    """Shape of a clip's features; ``frames`` where it may be any."""
+    return {
+        "utterance": (d.dims,),
+        "frames": ("frames", d.dims),
+        "pooled": (d.entries, 2, d.dims),
+        "layers": (d.entries, "frames", d.dims),
+    }[d.kind]
+
+
+def _feeds(inputs: Sequence[NDArray[np.float32]], description: Description) -> dict[str, NDArray[Any]]:
+    """Batch of the clips; where they have frames, padded with zeros to the longest."""
+    if description.kind in ("utterance", "pooled"):
+        return {"features": np.stack(inputs).astype(np.float32)}
+    lengths = np.array([x.shape[-2] for x in inputs], dtype=np.int64)
+    first = inputs[0]
+    frames = np.zeros((len(inputs), *first.shape[:-2], lengths.max(), first.shape[-1]), dtype=np.float32)
+    for row, x in zip(frames, inputs, strict=True):
+        row[..., : x.shape[-2], :] = x
+    return {"frames": frames, "lengths": lengths}
 
 
 def _check_shapes(session: Any, description: Description) -> None:
-    dims, classes = description.dims, len(description.labels)
-    expected: dict[str, tuple[int, int | None]] = (
-        {"features": (2, dims)}
-        if description.kind == "utterance"
-        else {"frames": (3, dims), "lengths": (1, None)}
-    )
+    shape, classes = _shape(description), len(description.labels)
+    expected: dict[str, tuple[int | str, ...]] = {
+        "frames" if "frames" in shape else "features": ("batch", *shape)
+    }
+    if "frames" in shape:
+        expected["lengths"] = ("batch",)
     inputs = {entry.name: list(entry.shape) for entry in session.get_inputs()}
     outputs = {entry.name: list(entry.shape) for entry in session.get_outputs()}
     fits = inputs.keys() == expected.keys() and all(
-        len(inputs[name]) == axes and (size is None or inputs[name][-1] == size)
-        for name, (axes, size) in expected.items()
+        len(inputs[name]) == len(axes)
+        and all(
+            isinstance(size, str) or found == size for size, found in zip(axes, inputs[name], strict=True)
+        )
+        for name, axes in expected.items()
     )
     if not fits or outputs.keys() != {"logits"} or outputs["logits"][1:] != [classes]:
         raise BundleError(
-            f"model.onnx takes {inputs} and gives {outputs}; bundle.json says {description.kind} of {dims} dims "
-            f"and {classes} labels"
+            f"model.onnx takes {inputs} and gives {outputs}; bundle.json says {description.kind} of "
+            f"{description.dims} dims and {classes} labels"
         )
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]

@@ -1,0 +1,162 @@
+"""The frozen encoder of a bundle: from a waveform to what the head takes, with onnxruntime and numpy alone.
+
+What is computed, and in which order, is said in ``encoder_schema``. Statistics are collected in float64, a window
+at a time, so that the memory for them does not grow with the recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard.audio.trim import trim
+from unheard.bundle.encoder_schema import EncoderDescription
+from unheard.bundle.session import first_line, opened
+from unheard.errors import BundleError, UsageError
+from unheard.features.fronts import build_front
+
+Wave = NDArray[np.float32]
+#: One array (frames, width) float32 for each entry that is needed.
+Layers = list[NDArray[np.float32]]
+
+NAME = "encoder.onnx"
+PREFIX = "unheard."
+
+
+class BundleEncoder:
+    """Runs ``encoder.onnx``, on one thread.
+
+    Raises
+    ------
+    BundleError
+        Where the graph keeps data elsewhere, onnxruntime refuses it, its inputs and outputs are not those that the
+        description says, or the front end is unknown or of another rate.
+    """
+
+    def __init__(self, model: bytes, description: EncoderDescription) -> None:
+        self.description = d = description
+        self._input = PREFIX + ("samples" if d.front is None else "frames")
+        self._outputs = [PREFIX + d.entries[k] for k in d.needed]
+        try:
+            self._front = None if d.front is None else build_front(d.front)
+        except UsageError as error:
+            raise BundleError(f"bundle.json: encoder.front: {error}") from error
+        if self._front is not None and self._front.rate != d.rate:
+            raise BundleError(
+                f"bundle.json: encoder.rate is {d.rate}, and the front end's is {self._front.rate}"
+            )
+        self._session = opened(model, NAME)
+        self._check_names()
+
+    @property
+    def version(self) -> str:
+        """Version of the code of the front end; ``none`` where the graph takes the waveform."""
+        return "none" if self._front is None else str(self._front.version)
+
+    def compute(self, wave: Wave) -> NDArray[np.float32]:
+        """Return what the head takes, of a waveform (n,) at the encoder's rate, in the form of the description."""
+        d = self.description
+        kept = wave if d.trim is None else trim(wave, d.trim, d.rate)
+        if d.form == "pooled":
+            return self._pooled(self._pieces(kept))
+        pieces = list(self._pieces(kept))
+        whole = [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+        frames = [_averaged(layer, d.average) for layer in whole]
+        return frames[0] if d.form == "frames" else np.stack(frames)
+
+    def _pieces(self, wave: Wave) -> Iterator[Layers]:
+        """Yield the frames of the needed entries, piece by piece in time."""
+        w = self.description.window
+        if w is None or len(wave) <= w["longest"]:
+            yield self._run(wave)
+            return
+        overlap = w["length"] - w["step"]
+        starts = range(0, len(wave) - overlap, w["step"])
+        ahead: Layers = []
+        for start in starts:
+            layers = self._run(wave[start : start + w["length"]])
+            if ahead:
+                layers = [_joined(*both) for both in zip(ahead, layers, strict=True)]
+            settled = None if start == starts[-1] else w["step"] // w["hop"]
+            yield [layer[:settled] for layer in layers]
+            ahead = [] if settled is None else [layer[settled:] for layer in layers]
+
+    def _run(self, wave: Wave) -> Layers:
+        short = self.description.least - len(wave)
+        wave = np.pad(wave, (0, short)) if short > 0 else wave
+        value = wave if self._front is None else self._front.compute(wave)
+        try:
+            found = self._session.run(
+                self._outputs, {self._input: np.ascontiguousarray(value, dtype=np.float32)}
+            )
+        except Exception as error:
+            raise BundleError(f"{NAME} cannot be run: {first_line(error)}") from error
+        for k, layer in zip(self.description.needed, found, strict=True):
+            width = self.description.widths[k]
+            if layer.ndim != 2 or layer.shape[1] != width or not len(layer) or len(layer) > len(wave):
+                raise BundleError(
+                    f"{NAME} gives {layer.shape} for the entry {self.description.entries[k]!r} and "
+                    f"{len(wave)} samples; bundle.json says (frames, {width})"
+                )
+        return list(found)
+
+    def _pooled(self, pieces: Iterator[Layers]) -> NDArray[np.float32]:
+        d = self.description
+        sums = [_Moments(d.widths[k]) for k in d.needed]
+        for layers in pieces:
+            for each, layer in zip(sums, layers, strict=True):
+                each.add(layer)
+        pooled = np.zeros((len(d.entries), 2, max(d.widths)), dtype=np.float32)
+        for k, each in zip(d.needed, sums, strict=True):
+            pooled[k, :, : d.widths[k]] = each.mean, np.sqrt(each.squares / each.count)
+        return pooled
+
+    def _check_names(self) -> None:
+        inputs = {entry.name: list(entry.shape) for entry in self._session.get_inputs()}
+        outputs = [entry.name for entry in self._session.get_outputs()]
+        axes = 1 if self._front is None else 2
+        fits = list(inputs) == [self._input] and len(inputs[self._input]) == axes
+        if not fits or sorted(outputs) != sorted(self._outputs):
+            raise BundleError(
+                f"{NAME} takes {inputs} and gives {outputs}; bundle.json says that it takes {self._input!r} and "
+                f"gives {self._outputs}"
+            )
+
+
+class _Moments:
+    """Mean and sum of squared distances from it, of frames that come in pieces (Chan, Golub and LeVeque 1983)."""
+
+    def __init__(self, width: int) -> None:
+        self.count = 0
+        self.mean: NDArray[np.float64] = np.zeros(width)
+        self.squares: NDArray[np.float64] = np.zeros(width)
+
+    def add(self, frames: NDArray[np.float32]) -> None:
+        exact = frames.astype(np.float64)
+        mean = exact.mean(axis=0)
+        squares = np.square(exact - mean).sum(axis=0)
+        total = self.count + len(exact)
+        apart = mean - self.mean
+        self.mean += apart * (len(exact) / total)
+        self.squares += squares + np.square(apart) * (self.count * len(exact) / total)
+        self.count = total
+
+
+def _joined(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Frames of two windows from where the second begins; where both have some, their mean."""
+    both = min(len(before), len(after))
+    mean = (before[:both] + after[:both]) / 2
+    return np.concatenate([mean, after[both:], before[both:]])
+
+
+def _averaged(frames: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Mean of each ``count`` neighbouring frames; of what is left for the last."""
+    if count == 1:
+        return frames
+    firsts = np.arange(0, len(frames), count)
+    lengths = np.diff(np.append(firsts, len(frames)))
+    return np.asarray(
+        np.add.reduceat(frames, firsts, axis=0) / lengths[:, None].astype(np.float32), np.float32
+    )

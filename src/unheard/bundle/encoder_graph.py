@@ -1,0 +1,189 @@
+"""From a loaded encoder to what a bundle holds of it: ``encoder.onnx``, and how it is described.
+
+The graph gives the entries that are needed and computes nothing above the highest of them. Nothing of the machine
+that made it stays in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard.audio.resample import RATE, to_rate
+from unheard.audio.trim import trim
+from unheard.bundle.encoder import PREFIX
+from unheard.bundle.encoder_schema import EncoderDescription
+from unheard.encoders.contract import Encoder
+from unheard.encoders.keep import averaged, statistics
+from unheard.errors import UsageError, need
+
+#: Samples that a shorter clip is padded to, where an encoder does not say: one frame of 25 ms.
+SHORTEST = 0.025
+#: The largest protobuf message, and so the largest graph in one file.
+MOST_BYTES = 2**31 - 1
+
+
+def frozen(
+    encoder: Encoder, form: str, entries: Sequence[int], needed: Sequence[int], average: int = 1
+) -> tuple[EncoderDescription, bytes]:
+    """Return the description of an encoder in a bundle, and its graph.
+
+    Parameters
+    ----------
+    encoder
+        Loaded.
+    form, average
+        What the head takes (``encoder_schema``).
+    entries
+        Numbers of the encoder's entries that the head takes.
+    needed
+        Those of them that it uses.
+
+    Raises
+    ------
+    UsageError
+        Where no graph is known for this encoder, or it is too large for a file.
+    """
+    model = _pruned(_graph(encoder, max(needed)), [encoder.names[k] for k in needed])
+    _strip(model)
+    settings = encoder.settings
+    top = max(needed)
+    described = EncoderDescription(
+        name=str(settings["name"]),
+        source=source_of(encoder),
+        sha256=str(settings["sha256"]),
+        weights=str(settings["weights"]),
+        licence=encoder.licence,
+        parameters=_parameters(model),
+        cut=top if top < len(encoder.names) - 1 else settings["cut"],
+        rate=encoder.rate,
+        least=_least(encoder),
+        trim=settings["trim"],
+        front=getattr(encoder, "front", None),
+        entries=tuple(encoder.names[k] for k in entries),
+        widths=tuple(encoder.widths[k] for k in entries),
+        needed=tuple(list(entries).index(k) for k in needed),
+        form=form,
+        average=average,
+        window=getattr(encoder, "window", None),
+    )
+    onnx = need("onnx", "eval")
+    onnx.checker.check_model(model)
+    if model.ByteSize() > MOST_BYTES:
+        raise UsageError(
+            f"the encoder {described.source} has {described.parameters / 1e6:.0f} million parameters, more than "
+            "one file holds (2 GiB); cut it (encoder.cut)"
+        )
+    return described, model.SerializeToString(deterministic=True)
+
+
+def encoded(
+    encoder: Encoder,
+    waves: Sequence[NDArray[np.float32]],
+    form: str,
+    entries: Sequence[int],
+    average: int = 1,
+) -> tuple[NDArray[np.float32], ...]:
+    """Return what a head takes of waveforms at 16 kHz, computed by the encoder itself."""
+    decibels, made = encoder.settings["trim"], []
+    for wave in waves:
+        own = to_rate(wave, RATE, encoder.rate)
+        own = own if decibels is None else trim(own, decibels, encoder.rate)
+        (layers,) = encoder.encode([own], entries)
+        if form == "pooled":
+            made.append(statistics(layers))
+        else:
+            frames = [averaged(layer, average) for layer in layers]
+            made.append(frames[0] if form == "frames" else np.stack(frames))
+    return tuple(made)
+
+
+def source_of(encoder: Encoder) -> str:
+    """Name of the weights: what their owner wants to be named, a hub name, or that of a file or folder."""
+    named = getattr(encoder, "attribution", "")
+    model = str(encoder.settings["model"])
+    place = Path(model)
+    local = place.is_absolute() or place.exists()
+    return str(
+        named or (place.name if local else model) or f"{encoder.settings['name']}, no published weights"
+    )
+
+
+def _graph(encoder: Any, top: int) -> Any:
+    """ModelProto that gives entries 0 … ``top``."""
+    onnx = need("onnx", "eval")
+    if hasattr(encoder, "graph"):
+        return onnx.load_from_string(encoder.graph(top))
+    raise UsageError(f"the encoder {encoder.settings['name']!r} cannot be exported as a graph")
+
+
+def _least(encoder: Any) -> int:
+    description = getattr(encoder, "description", None)
+    return int(getattr(description, "least", round(SHORTEST * encoder.rate)))
+
+
+def _pruned(model: Any, names: Sequence[str]) -> Any:
+    """Leave out other outputs than the entries of these names, and what they alone were computed for."""
+    wanted = [PREFIX + name for name in names]
+    outputs = [value for value in model.graph.output if value.name in wanted]
+    del model.graph.output[:]
+    model.graph.output.extend(outputs)
+    alive, nodes = set(wanted), []
+    for node in reversed(model.graph.node):
+        if alive.intersection(node.output):
+            nodes.append(node)
+            alive.update(_reads(node))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes[::-1])
+    constants = [tensor for tensor in model.graph.initializer if tensor.name in alive]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(constants)
+    inputs = [value for value in model.graph.input if value.name in alive]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    return model
+
+
+def _reads(node: Any) -> set[str]:
+    """Names that a node reads, inside its branches and loops too."""
+    names = set(node.input)
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            names.update(value.name for value in graph.output)
+            for inner in graph.node:
+                names |= _reads(inner)
+    return names
+
+
+def _strip(model: Any) -> None:
+    """Take away what nobody computes with: comments, metadata, shapes of inner tensors."""
+    model.doc_string = model.graph.doc_string = ""
+    del model.metadata_props[:]
+    del model.graph.value_info[:]
+    parts = [
+        model.graph,
+        *model.graph.node,
+        *model.graph.initializer,
+        *model.graph.input,
+        *model.graph.output,
+    ]
+    for function in model.functions:
+        parts += [function, *function.node]
+    for part in parts:
+        part.doc_string = ""
+        if hasattr(part, "metadata_props"):
+            del part.metadata_props[:]
+
+
+def _parameters(model: Any) -> int:
+    """Numbers in the floating-point and 8-bit tensors of more than one value."""
+    kinds = need("onnx", "eval").TensorProto
+    counted = (kinds.FLOAT, kinds.FLOAT16, kinds.BFLOAT16, kinds.DOUBLE, kinds.INT8, kinds.UINT8)
+    tensors = list(model.graph.initializer)
+    tensors += [a.t for node in model.graph.node for a in node.attribute if a.name == "value"]
+    sizes = [int(np.prod(tensor.dims)) for tensor in tensors if tensor.data_type in counted and tensor.dims]
+    return sum(size for size in sizes if size > 1)
