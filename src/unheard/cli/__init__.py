@@ -15,6 +15,7 @@ from unheard.cli import (
     cache,
     compare,
     export,
+    extract,
     predict,
     prepare,
     quickstart,
@@ -43,6 +44,7 @@ app.command()(report.report)
 app.command()(compare.compare)
 app.command()(compare.premium)
 app.command()(score.score)
+app.command()(extract.extract)
 app.command()(export.export)
 app.command()(recipes.recipes)
 app.command()(results.results)

@@ -1,0 +1,87 @@
+"""``unheard extract``: a corpus through an encoder into the layer-wise store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unheard.cli.terminal import bars, number_list, say, show
+
+
+def extract(
+    data: Annotated[
+        Path, typer.Option("--data", "-d", help="Corpus folder, prepared table, or list of files.")
+    ],
+    encoder: Annotated[
+        str,
+        typer.Option(
+            "--encoder", "-e", help="Family: wavlm, hubert, wav2vec2, whisper, efficientat or onnx."
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option("--model", "--weights", "-w", help="Folder, file or hub name of the weights.")
+    ] = "",
+    keep: Annotated[
+        str, typer.Option("--keep", help="pooled (mean and sd of each clip) or frames.")
+    ] = "pooled",
+    entries: Annotated[str | None, typer.Option("--entries", help="9-12 or 0,4,8; default: all.")] = None,
+    kind: Annotated[str, typer.Option("--type", help="Of frames: float32, float16 or int8.")] = "float32",
+    average: Annotated[int, typer.Option("--average", help="Average so many frames in time.")] = 1,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="Change one setting: encoder.trim=30, encoder.cut=12.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder of stores; default: the cache, where `run` looks."),
+    ] = None,
+    corpus: Annotated[str | None, typer.Option("--corpus", help="Reader; default: generic.")] = None,
+    channel: Annotated[int | None, typer.Option("--channel", min=0, help="Take one channel.")] = None,
+    allow_truncated: Annotated[
+        bool, typer.Option("--allow-truncated", help="Take what is there of files that end early.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Threads that decode; the result is the same.")
+    ] = None,
+    max_bad: Annotated[
+        float, typer.Option("--max-bad", min=0, max=1, help="Share of unusable recordings.")
+    ] = 0.01,
+) -> None:
+    """Compute what an encoder gives for every clip, once; training then reads it as often as it likes."""
+    from unheard.encoders.extract import Keep
+    from unheard.encoders.extract import extract as encode
+    from unheard.errors import DataError, UsageError, first_five
+    from unheard.experiment.recipe import parse_changes
+    from unheard.experiment.source import utterances
+    from unheard.features.extract import ClipRef
+
+    numbers = number_list(entries)
+    kept = Keep(keep, None if numbers is None else tuple(numbers), kind, average)
+    settings = {"name": encoder, "model": model}
+    for field, value in parse_changes(changes or []).items():
+        room, _, key = field.partition(".")
+        if room != "encoder" or not key:
+            raise UsageError(
+                f"--set {field}: only settings of the encoder can be set, such as encoder.trim=30"
+            )
+        settings[key] = value
+    table = utterances(data, corpus)
+    clips = [ClipRef(*row) for row in table.select("id", "path", "start", "end").iter_rows()]
+    with bars() as advance:
+        stored = encode(
+            clips, settings, kept, folder=out, jobs=jobs, channel=channel, allow_truncated=allow_truncated,
+            progress=lambda done, total: advance("layers", done, total), say=say,
+        )  # fmt: skip
+    show(f"{len(stored.features)} clips in {stored.folder}")
+    show(f"encoder.sha256: {stored.settings['sha256']}")
+    if stored.cosines is not None:
+        worst = int(stored.cosines.argmin())
+        show(f"{kind}: mean cosine to what was computed {stored.cosines.mean():.6f}, "
+             f"least {stored.cosines[worst]:.6f} (entry {stored.names[worst]})")  # fmt: skip
+    for clip in stored.errors:
+        say(f"left out: {clip.path}: {clip.reason}")
+    if len(stored.errors) > max_bad * len(clips):
+        listed = first_five(f"{clip.id} ({clip.reason})" for clip in stored.errors)
+        share = f"{len(stored.errors)} of {len(clips)} recordings"
+        raise DataError(f"{share} cannot be used, more than --max-bad {max_bad:g}: {listed}")
