@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.encoders.alone import check_entries, in_windows
 from unheard.encoders.contract import Layers, Settings, Wave
 from unheard.encoders.description import Description, described
 from unheard.encoders.onnx_graph import PREFIX, adapted, external_files, kaldi_norm, opened, shuffle
@@ -115,7 +116,7 @@ class OnnxEncoder:
         self._sessions: dict[int, Any] = {}
         base = float(self.rate) if self._front is None else self._front.frames_per_second
         self.frame_rates = tuple(base / entry.stride for entry in kept)
-        second = self._alone(np.zeros(self.rate, dtype=np.float32), range(len(kept)))
+        second = self._window(np.zeros(self.rate, dtype=np.float32), range(len(kept)))
         self.widths = tuple(frames.shape[1] for frames in second)
 
     @property
@@ -132,10 +133,11 @@ class OnnxEncoder:
 
     def encode(self, waves: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
         """Return, for each waveform (n,), the asked entries, each (frames, dims) float32."""
-        bad = [k for k in layers if not 0 <= k < len(self.names)]
-        if bad:
-            raise UsageError(f"encoder entry {bad[0]} is asked for; there are 0 … {len(self.names) - 1}")
-        return [self._alone(wave, layers) for wave in waves]
+        check_entries(layers, self.names)
+        if not len(layers):
+            return [() for _ in waves]
+        hops = [round(self.rate / self.frame_rates[k]) for k in layers]
+        return [in_windows(wave, self.rate, hops, lambda part: self._window(part, layers)) for wave in waves]
 
     def graph(self, top: int) -> bytes:
         """Return the graph that gives entries 0 … top, which onnxruntime runs without anything else of ours.
@@ -145,9 +147,7 @@ class OnnxEncoder:
         """
         return adapted(self._model, self.description, self.description.entries[: top + 1], self._norm)
 
-    def _alone(self, wave: Wave, layers: Sequence[int]) -> Layers:
-        if not len(layers):
-            return ()
+    def _window(self, wave: Wave, layers: Sequence[int]) -> Layers:
         short = self.description.least - len(wave)
         given = np.pad(wave, (0, short)) if short > 0 else np.asarray(wave, dtype=np.float32)
         name = PREFIX + ("samples" if self._front is None else "frames")

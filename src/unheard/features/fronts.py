@@ -19,6 +19,8 @@ from unheard.settings import construct, plain
 #: Module and class behind each name.
 FRONTS = {
     "logmel": ("unheard.features.logmel", "LogMel"),
+    "efficientat": ("unheard.features.efficientat", "EfficientATMel"),
+    "whisper": ("unheard.features.whisper", "WhisperMel"),
 }
 
 

@@ -22,20 +22,21 @@ Array = NDArray[np.float64]
 
 @lru_cache(maxsize=32)
 def mel_filters(
-    bands: int, fft: int, low: float, high: float, scale: str, triangles: str, norm: str
+    bands: int, fft: int, low: float, high: float, scale: str, triangles: str, norm: str, rate: int = RATE
 ) -> Array:
-    """Return the weights of a mel filterbank, for a power spectrum of ``fft`` points at 16 kHz.
+    """Return the weights of a mel filterbank, for a power spectrum of ``fft`` points.
 
     Parameters
     ----------
     bands : number of triangles, their feet at bands + 2 points even in mel between ``low`` and ``high`` (Hz).
     scale, triangles, norm : one of ``SCALES``, ``TRIANGLES``, ``NORMS``.
+    rate : of the waveform, Hz.
 
     Returns
     -------
     (bands, fft // 2 + 1), read-only.
     """
-    hertz: Array = np.arange(fft // 2 + 1, dtype=np.float64) * (RATE / fft)
+    hertz: Array = np.arange(fft // 2 + 1, dtype=np.float64) * (rate / fft)
     feet_mel = np.linspace(to_mel(low, scale), to_mel(high, scale), bands + 2)
     feet_hertz = from_mel(feet_mel, scale)
     feet, points = (feet_hertz, hertz) if triangles == "hertz" else (feet_mel, to_mel(hertz, scale))

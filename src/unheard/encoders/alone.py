@@ -1,0 +1,34 @@
+"""One clip at a time, a long one in windows: for networks whose entries differ in their frame rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import lcm
+
+from unheard.encoders.contract import Layers, Wave
+from unheard.encoders.windows import joined, spans
+from unheard.errors import UsageError
+
+
+def in_windows(wave: Wave, rate: int, hops: Sequence[int], compute: Callable[[Wave], Layers]) -> Layers:
+    """Return the entries of a clip, each (frames, dims), from those of its windows.
+
+    Parameters
+    ----------
+    wave : (n,) at ``rate`` Hz.
+    hops : samples between two frames of each entry. Windows start where all entries have a frame.
+    compute : the entries of one window.
+    """
+    cuts = spans(len(wave), rate, lcm(*hops))
+    parts = [compute(wave[start:end]) for start, end in cuts]
+    return tuple(
+        joined(windows, [start // hop for start, _ in cuts])
+        for windows, hop in zip(zip(*parts, strict=True), hops, strict=True)
+    )
+
+
+def check_entries(layers: Sequence[int], names: Sequence[str]) -> None:
+    """Refuse numbers of entries that an encoder does not have."""
+    bad = [k for k in layers if not 0 <= k < len(names)]
+    if bad:
+        raise UsageError(f"encoder entry {bad[0]} is asked for; there are 0 … {len(names) - 1}")
