@@ -34,6 +34,9 @@ class Head(Protocol):
     """What every head promises (checked for each of them in ``tests/contracts``)."""
 
     name: ClassVar[str]
+    #: What it learns from of an encoder's output, a clip: ``pooled`` statistics (entries, 2, dims), the ``frames``
+    #: (frames, dims) of one entry, or all ``layers`` (entries, frames, dims).
+    takes: ClassVar[str]
     seed: int
     threads: int
     #: What fitting chose (``{"C": 0.01}``, ``{"epochs": 17}``); plain values.

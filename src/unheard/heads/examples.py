@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 Features = Sequence[NDArray[np.float32]]
+
+
+class Rows(Features):
+    """Features of some clips, each looked up when it is asked for: a store larger than the memory stays on disk.
+
+    Parameters
+    ----------
+    found
+        Features by id.
+    ids
+        The clips, in order; all in ``found``.
+    """
+
+    def __init__(self, found: Mapping[str, NDArray[np.float32]], ids: Sequence[str]) -> None:
+        self.found, self.ids = found, list(ids)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.float32]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Rows: ...
+    def __getitem__(self, index: int | slice) -> NDArray[np.float32] | Rows:
+        if isinstance(index, slice):
+            return Rows(self.found, self.ids[index])
+        return self.found[self.ids[index]]
+
+    def __add__(self, other: Rows) -> Rows:
+        """Both, of the same features."""
+        if other.found is not self.found:
+            raise ValueError("rows of two different sets of features cannot be put together")
+        return Rows(self.found, [*self.ids, *other.ids])
 
 
 @dataclass(frozen=True)
@@ -37,8 +71,9 @@ class Examples:
 
     def __add__(self, other: Examples) -> Examples:
         """Both sides together, for refitting."""
+        lazy = isinstance(self.features, Rows) and isinstance(other.features, Rows)
         return Examples(
-            [*self.features, *other.features],
+            self.features + other.features if lazy else [*self.features, *other.features],  # type: ignore[operator]
             np.concatenate([self.labels, other.labels]),
             np.concatenate([self.groups, other.groups]),
             self.classes,

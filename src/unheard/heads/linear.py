@@ -1,15 +1,9 @@
-"""Linear heads: standardise, rotate into row space, choose C by inner grouped folds, fit.
-
-With more dimensions than rows, an L2-penalised linear model has its weights in the span of the rows. QR of the
-transposed rows gives an orthonormal basis Q of that span; fitting on the coordinates and multiplying by Q gives
-exactly the model of the full space, at the cost of n dimensions (Hastie and Tibshirani 2004, "Efficient quadratic
-regularization for expression arrays", section 2).
-"""
+"""Linear heads: standardise, rotate into row space, choose C by inner grouped folds, fit."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import dataclass, field
@@ -19,22 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import DataError, UsageError, need, unknown
+from unheard.heads.entries import candidates, check_form, check_same_width, pooled_matrix
 from unheard.heads.examples import Examples, Features
-from unheard.heads.rows import STATISTICS, check_dims, check_examples, matrix, scale_of
+from unheard.heads.inner_folds import Floats, Labels, moments, row_space, scores
+from unheard.heads.rows import STATISTICS, check_dims, check_examples, check_pooled, matrix
 from unheard.heads.settings import between, pack, settings_of, unpack
 
-Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
-#: Takes rows (n, r), class numbers 0 … k - 1 that all occur, and ascending values of C; gives for each C the
-#: coefficients (k, r) and intercepts (k,) of the model.
-Solver = Callable[[Floats, Labels, Sequence[float]], Iterator[tuple[Floats, Floats]]]
-
 DECADES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+ARRAYS = ("mean_", "scale_", "coef_", "intercept_", "entries_")
 
 
 @dataclass
 class LinearHead(ABC):
-    """A linear model on utterance features, or on statistics over frames.
+    """A linear model on utterance features, on statistics over frames, or on the pooled entries of an encoder.
 
     Parameters
     ----------
@@ -44,6 +35,9 @@ class LinearHead(ABC):
         Values of C among which inner folds choose; a single value is taken without choosing.
     folds
         Inner folds over groups (speakers); as many as there are groups where these are fewer.
+    entries
+        Of pooled entries (entries, 2, dims): ``chosen`` (one, together with C; the default, None), ``last``,
+        ``average`` or ``concat``, the last of all or of named ones (``concat 2-5``, ``concat 1,3,5``).
     seed
         Without effect: nothing here is random.
     threads
@@ -51,59 +45,81 @@ class LinearHead(ABC):
     """
 
     name: ClassVar[str]
+    takes: ClassVar[str] = "pooled"
 
     statistics: str = "mean+sd"
     grid: tuple[float, ...] = DECADES
     folds: int = 5
+    entries: str | None = None
     seed: int = 0
     threads: int = 1
     chosen_: dict[str, Any] = field(init=False, repr=False)
     history_: list[dict[str, Any]] = field(init=False, repr=False)
-    #: Of the training rows, shape (dims,) after the statistics; scale is 1 where a dimension is constant.
+    #: Of the training rows, shape (columns,) after the statistics; scale is 1 where a column is constant.
     mean_: Floats = field(init=False, repr=False)
     scale_: Floats = field(init=False, repr=False)
-    #: Of standardised rows: logits = coef_ @ ((x - mean_) / scale_) + intercept_; (classes, dims), (classes,).
+    #: Of standardised rows: logits = coef_ @ ((x - mean_) / scale_) + intercept_; (classes, columns), (classes,).
     coef_: Floats = field(init=False, repr=False)
     intercept_: Floats = field(init=False, repr=False)
+    #: Numbers of the entries that the columns are made of; none where the features are not pooled entries.
+    entries_: NDArray[np.int64] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.statistics not in STATISTICS:
             raise unknown("head.statistics", self.statistics, STATISTICS)
         if not all(C > 0 for C in self.grid) or len(set(self.grid)) < len(self.grid):
             raise UsageError(f"head.grid must hold different numbers above 0, found {list(self.grid)}")
+        if self.entries is not None:
+            check_form(self.entries)
         between(self, "folds", 2, 1000)
         between(self, "threads", 1, 64)
 
-    def fit(self, train: Examples, val: Examples | None = None) -> Self:
-        """Choose C by UAR over inner folds of the training groups, then fit on all training rows.
+    @property
+    def needs_entries_(self) -> int | None:
+        """Highest entry that the fitted head looks at: an encoder may be cut there. None: not pooled entries."""
+        return int(self.entries_.max()) if len(self.entries_) else None
 
-        ``val`` is not used: validation rows stay untouched for calibration.
+    def fit(self, train: Examples, val: Examples | None = None) -> Self:
+        """Choose C, and an entry where one is to be chosen, by UAR over inner folds; then fit on all rows.
+
+        The folds are over the training groups. ``val`` is not used: its rows stay untouched for calibration.
         """
         check_examples(train)
-        X = matrix(train.features, self.statistics)
+        several = self._candidates(train.features)
+        grid = sorted(self.grid)
+        self.history_ = []
         with _limited(self.threads):
-            self.history_ = _scores(self.solve, X, train, sorted(self.grid), self.folds)
-            self.chosen_ = {"C": _best(self.history_) if self.history_ else self.grid[0]}
-            self._learn(X, train)
+            if len(several) * len(grid) > 1:
+                for numbers in several:
+                    X = self._matrix(train.features, numbers)
+                    X = X[:, _live(X)]
+                    found = zip(grid, scores(self.solve, X, train, grid, self.folds), strict=True)
+                    entry = self._entry(numbers)
+                    self.history_ += [{**entry, "C": C, "uar": uar} for C, uar in found]
+            alone = {**self._entry(several[0]), "C": grid[0]}
+            self.chosen_ = _best(self.history_) if self.history_ else alone
+            self._learn(train)
         return self
 
     def refit(self, rows: Examples) -> Self:
-        """Return a new head fitted on ``rows`` with the chosen C."""
+        """Return a new head fitted on ``rows`` with what was chosen."""
         check_examples(rows)
         head = copy(self)
         head.chosen_, head.history_ = dict(self.chosen_), []
         with _limited(self.threads):
-            head._learn(matrix(rows.features, self.statistics), rows)
+            head._learn(rows)
         return head
 
     def logits(self, features: Features) -> Floats:
-        """Class scores, shape (n, classes)."""
+        """Class scores, shape (n, classes).
+
+        Pooled entries may be those of an encoder cut at ``needs_entries_``, and then be narrower.
+        """
         if not hasattr(self, "coef_"):
             raise UsageError(f"the head {self.name!r} is not fitted")
         if not len(features):
             return np.zeros((0, len(self.intercept_)))
-        X = matrix(features, self.statistics)
-        check_dims(X.shape[1], len(self.mean_))
+        X = self._columns(features)
         with _limited(self.threads):
             result: Floats = (X - self.mean_) / self.scale_ @ self.coef_.T + self.intercept_
         return result
@@ -111,7 +127,7 @@ class LinearHead(ABC):
     @staticmethod
     @abstractmethod
     def solve(Z: Floats, y: Labels, grid: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:
-        """Yield coefficients and intercepts for each C of an ascending grid (see ``Solver``)."""
+        """Yield coefficients and intercepts for each C of an ascending grid (see ``inner_folds.Solver``)."""
 
     def settings(self) -> dict[str, Any]:
         """Plain values from which ``heads.build`` makes the same unfitted head."""
@@ -119,80 +135,98 @@ class LinearHead(ABC):
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that was learned and set."""
-        arrays = {name: getattr(self, name) for name in ("mean_", "scale_", "coef_", "intercept_")}
-        return {**pack(self), **arrays}
+        return {**pack(self), **{name: getattr(self, name) for name in ARRAYS}}
 
     @classmethod
     def from_state(cls, state: Mapping[str, NDArray[Any]]) -> Self:
         """Make the fitted head again."""
         head: Self = unpack(cls, state)
-        for name in ("mean_", "scale_", "coef_", "intercept_"):
+        for name in ARRAYS[:-1]:
             setattr(head, name, np.asarray(state[name], dtype=np.float64))
+        # States of older heads, which knew no pooled entries, lack it.
+        head.entries_ = np.asarray(state.get("entries_", ()), dtype=np.int64)
         return head
 
-    def _learn(self, X: Floats, rows: Examples) -> None:
-        self.mean_, self.scale_ = _moments(X)
-        Z, basis = _row_space((X - self.mean_) / self.scale_)
+    def _candidates(self, features: Features) -> list[tuple[int, ...]]:
+        """Sets of entries among which to choose; none, and of one set, where the features are not pooled."""
+        first = features[0]
+        if first.ndim != 3:
+            if self.entries is not None:
+                raise UsageError(
+                    f"head.entries is {self.entries!r}, and these features are {first.shape} a clip: only the "
+                    "pooled entries of an encoder (entries, 2, dims) have entries; leave it out"
+                )
+            return [()]
+        check_pooled(features)
+        if self.entries == "average":
+            check_same_width(features)
+        return candidates(self.entries or "chosen", len(first))
+
+    def _entry(self, numbers: tuple[int, ...]) -> dict[str, int]:
+        return {"entry": numbers[0]} if numbers and self.entries in (None, "chosen") else {}
+
+    def _matrix(self, features: Features, numbers: tuple[int, ...]) -> Floats:
+        if not numbers:
+            return matrix(features, self.statistics)
+        return pooled_matrix(features, numbers, self.statistics, average=self.entries == "average")
+
+    def _columns(self, features: Features) -> Floats:
+        """Rows for the fitted head; what a cut encoder's entries lack in width are zeros, as in training."""
+        if not len(self.entries_):
+            X = matrix(features, self.statistics)
+            check_dims(X.shape[1], len(self.mean_))
+            return X
+        check_pooled(features)
+        count, _, dims = features[0].shape
+        if count <= self.entries_.max():
+            raise DataError(
+                f"the head was trained on entry {self.entries_.max()} of an encoder, and these features have "
+                f"entries 0 … {count - 1}"
+            )
+        blocks = 1 if self.entries == "average" else len(self.entries_)
+        blocks *= 2 if self.statistics == "mean+sd" else 1
+        width = len(self.mean_) // blocks
+        lost = self.coef_.reshape(-1, blocks, width)[:, :, dims:]
+        if dims > width or lost.any():
+            check_dims(dims, width)
+        X = self._matrix(features, tuple(self.entries_.tolist())).reshape(-1, blocks, dims)
+        return np.pad(X, ((0, 0), (0, 0), (0, width - dims))).reshape(len(X), -1)
+
+    def _learn(self, rows: Examples) -> None:
+        several = self._candidates(rows.features)
+        numbers = (self.chosen_["entry"],) if "entry" in self.chosen_ else several[0]
+        if several != [()] and numbers not in several:
+            raise DataError(
+                f"entry {numbers[0]} was chosen, and these features have entries 0 … {len(several) - 1}"
+            )
+        self.entries_ = np.array(numbers, dtype=np.int64)
+        X = self._matrix(rows.features, numbers)
+        live = _live(X)
+        width = X.shape[1]
+        mean, scale = moments(X[:, live])
+        Z, basis = row_space((X[:, live] - mean) / scale)
         # From zero, not from the inner folds' path: the result depends on rows and C alone.
         coef, self.intercept_ = next(self.solve(Z, rows.labels, [self.chosen_["C"]]))
-        self.coef_ = coef if basis is None else coef @ basis.T
+        self.mean_, self.scale_ = np.zeros(width), np.ones(width)
+        self.coef_ = np.zeros((len(coef), width))
+        self.mean_[live], self.scale_[live] = mean, scale
+        self.coef_[:, live] = coef if basis is None else coef @ basis.T
 
 
-def _scores(
-    solve: Solver, X: Floats, rows: Examples, grid: Sequence[float], folds: int
-) -> list[dict[str, Any]]:
-    """UAR of each C over all rows, each answered by the model that has not seen its group; none for a single C."""
-    if len(grid) == 1:
-        return []
-    groups = len(np.unique(rows.groups))
-    if groups < 2:
-        raise DataError(
-            f"C is chosen over groups of training speakers, and all {len(rows)} rows are of one "
-            f"({rows.groups[0]!r}); give one value, such as head.grid=[0.01]"
-        )
-    answers = np.zeros((len(grid), len(rows)), dtype=np.int64)
-    splitter = need("sklearn.model_selection", "eval").GroupKFold(n_splits=min(folds, groups))
-    for inner, held in splitter.split(X, groups=rows.groups):
-        mean, scale = _moments(X[inner])
-        Z, basis = _row_space((X[inner] - mean) / scale)
-        Z_held = (X[held] - mean) / scale
-        if basis is not None:
-            Z_held = Z_held @ basis
-        # An inner training part may lack a class; that class is then never answered.
-        present, y = np.unique(rows.labels[inner], return_inverse=True)
-        if len(present) == 1:
-            answers[:, held] = present[0]
-            continue
-        for k, (coef, intercept) in enumerate(solve(Z, y, grid)):
-            answers[k, held] = present[(Z_held @ coef.T + intercept).argmax(axis=1)]
-    return [{"C": C, "uar": _uar(rows.labels, answer)} for C, answer in zip(grid, answers, strict=True)]
+def _live(X: Floats) -> NDArray[np.bool_]:
+    """True at the columns that say anything; those that are zero in every row need not be computed with."""
+    live: NDArray[np.bool_] = (X != 0).any(axis=0)
+    # One has to stay.
+    live[0] |= not live.any()
+    return live
 
 
-def _best(history: Sequence[Mapping[str, Any]]) -> float:
-    """Return C with the highest UAR, the smallest of them on a tie."""
+def _best(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What has the highest UAR; on a tie the smaller C, then the lower entry."""
     top = max(record["uar"] for record in history)
-    return float(min(record["C"] for record in history if record["uar"] >= top - 1e-12))
-
-
-def _uar(true: Labels, answer: Labels) -> float:
-    hit = true == answer
-    return float(np.mean([hit[true == c].mean() for c in np.unique(true)]))
-
-
-def _moments(X: Floats) -> tuple[Floats, Floats]:
-    mean: Floats = X.mean(axis=0)
-    return mean, scale_of(mean, X.std(axis=0))
-
-
-def _row_space(Z: Floats) -> tuple[Floats, Floats | None]:
-    """Coordinates of the rows in their own span, shape (n, n), and its orthonormal basis (dims, n).
-
-    The rows themselves and None where they have no more dimensions than there are rows.
-    """
-    if Z.shape[1] <= Z.shape[0]:
-        return Z, None
-    basis, R = np.linalg.qr(Z.T)
-    return np.ascontiguousarray(R.T), basis
+    equals = [record for record in history if record["uar"] >= top - 1e-12]
+    best = min(equals, key=lambda record: (record["C"], record.get("entry", 0)))
+    return {key: value for key, value in best.items() if key != "uar"}
 
 
 def _limited(threads: int) -> AbstractContextManager[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,21 +76,39 @@ def scale_of(mean: NDArray[np.float64], sd: NDArray[np.float64]) -> NDArray[np.f
     return np.where(sd <= 1e-6 * np.abs(mean), 1.0, sd)
 
 
+def check_pooled(features: Features) -> None:
+    """Refuse features that are not (entries, 2, dims) arrays of the same shape with finite values."""
+    shape = features[0].shape
+    if len(shape) != 3 or shape[1] != 2 or 0 in shape:
+        raise UsageError(
+            f"this head needs pooled entries (entries, 2, dims), and these are {shape} a clip; take an encoder"
+        )
+    _check_each(
+        features, lambda clip: clip.shape == shape, "(entries, 2, dims) of the same shape for every clip"
+    )
+
+
 def _check(features: Features) -> None:
     if not len(features):
         raise DataError("there are no features")
-    dims = features[0].shape[-1] if features[0].ndim in (1, 2) else 0
+    ndim, dims = features[0].ndim, features[0].shape[-1] if features[0].ndim else 0
+    _check_each(
+        features,
+        lambda clip: clip.ndim in (1, 2) and clip.ndim == ndim and clip.shape[-1] == dims and clip.size > 0,
+        "(dims,) or (frames, dims) for every clip, with the same dims and no empty clip",
+    )
+
+
+def _check_each(features: Features, fits: Callable[[NDArray[np.float32]], bool], expected: str) -> None:
+    """One pass over the clips, which may be read from files: shapes first, then finite values."""
+    bad = []
     for number, clip in enumerate(features):
-        if (
-            clip.ndim not in (1, 2)
-            or clip.ndim != features[0].ndim
-            or clip.shape[-1] != dims
-            or not clip.size
-        ):
+        if not fits(clip):
             raise DataError(
                 f"features of row {number} have shape {clip.shape}, those of row 0 {features[0].shape}; "
-                "expected (dims,) or (frames, dims) for every clip, with the same dims and no empty clip"
+                f"expected {expected}"
             )
-    bad = [number for number, clip in enumerate(features) if not np.isfinite(clip).all()]
+        if not np.isfinite(clip).all():
+            bad.append(number)
     if bad:
         raise DataError(f"features are NaN or infinite in row {first_five(bad)}")

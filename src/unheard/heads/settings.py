@@ -66,6 +66,8 @@ def unpack(cls: Any, state: Mapping[str, NDArray[Any]]) -> Any:
 
 def _like(default: Any, value: Any, where: str) -> Any:
     """Return ``value`` as the type of ``default``, or say what was expected."""
+    if default is None and value is None:
+        return None
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if isinstance(default, tuple):
         if not isinstance(value, list | tuple) or not value:

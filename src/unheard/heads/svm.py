@@ -18,7 +18,8 @@ from typing import ClassVar
 import numpy as np
 
 from unheard.errors import need
-from unheard.heads.linear import Floats, Labels, LinearHead
+from unheard.heads.inner_folds import Floats, Labels
+from unheard.heads.linear import LinearHead
 
 STEPS = 200
 

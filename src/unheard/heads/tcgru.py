@@ -55,6 +55,7 @@ class TCGRU:
     """
 
     name: ClassVar[str] = "tcgru"
+    takes: ClassVar[str] = "frames"
 
     hidden: int = 256
     dropout: float = 0.1
