@@ -144,8 +144,8 @@ def learned_weights(records: Sequence[Mapping[str, Any]], fold: int) -> list[flo
     found = [weights for weights in own if weights]
     if not found:
         raise UsageError(
-            f"the run has no learned layer weights of fold {fold}: its head does not weight layers, or this fold was "
-            "not run"
+            f"the run has no learned layer weights of fold {fold}: its head does not weight layers, or this fold "
+            "was not run"
         )
     means: list[float] = np.mean(found, axis=0).tolist()
     return means

@@ -11,6 +11,7 @@ import polars as pl
 from unheard.metrics.compare import Comparison
 from unheard.metrics.wording import describe
 from unheard.report.comparisons import Compared
+from unheard.report.published import beside
 from unheard.report.system import System
 from unheard.report.wording import interval, listed, meaning, number, percent, points, printable
 
@@ -39,7 +40,7 @@ def findings(
         if not passed or len(systems) == 1:
             found.append(Finding("audit", name + _split(system), grave=not passed))
         # Of several systems these stand in their sections alone.
-        found += remarks(system) if len(systems) == 1 else []
+        found += [*_published(system), *remarks(system)] if len(systems) == 1 else []
     found += [Finding("premium", _premium(c)) for c in premiums]
     found += [Finding("comparison", text) for group in groups for text in _compared(group)]
     if len(systems) > 1 and len({s.protocol_hash for s in systems}) > 1:
@@ -48,6 +49,10 @@ def findings(
         )
     # A number and its sign stay on one line.
     return [replace(f, text=f.text.replace(" %", "\u00a0%")) for f in found]
+
+
+def _published(system: System) -> list[Finding]:
+    return [Finding("published", other.words) for other in beside(system)]
 
 
 def remarks(system: System) -> list[Finding]:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
-from unheard.errors import need
 from unheard.files import write_text
 from unheard.metrics.compare import Comparison
 from unheard.metrics.wording import describe
@@ -24,6 +22,7 @@ from unheard.report.figures.differences import differences_chart
 from unheard.report.findings import baseline, certificate_of, findings
 from unheard.report.section import section
 from unheard.report.system import System, checked
+from unheard.report.template import render
 
 
 def page(systems: Sequence[System], out: str | os.PathLike[str]) -> None:
@@ -41,23 +40,7 @@ def page(systems: Sequence[System], out: str | os.PathLike[str]) -> None:
 
 def html(systems: Sequence[System]) -> str:
     """Return the page as text; see :func:`page`."""
-    shown = checked(systems)
-    jinja2 = need("jinja2", "eval")
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_printable,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text: str = environment.from_string(_data("page.html.j2")).render(
-        css=_data("page.css"), **_context(shown)
-    )
-    return text
-
-
-def _data(name: str) -> str:
-    return files("unheard.report").joinpath(name).read_text(encoding="utf-8")
+    return render("page.html.j2", **_context(checked(systems)))
 
 
 def _context(systems: list[System]) -> dict[str, Any]:
@@ -143,8 +126,3 @@ def _score_row(anchor: str, system: System) -> dict[str, Any]:
         "ece": wording.number(system.metric("ece")),
         **metrics,
     }
-
-
-def _printable(value: Any) -> Any:
-    """Make plain strings printable; what is marked as HTML (the drawings) stays as it is."""
-    return wording.printable(value) if type(value) is str else value

@@ -9,10 +9,12 @@ from typing import Any
 from unheard.metrics.categorical import confusion, per_class
 from unheard.metrics.probabilistic import reliability
 from unheard.metrics.speakers import per_speaker
+from unheard.report import published
 from unheard.report.figures.chart import Chart
 from unheard.report.figures.classes import classes_chart
 from unheard.report.figures.confusion import confusion_charts
 from unheard.report.figures.curves import curves, curves_chart
+from unheard.report.figures.entries import choices, choices_chart, weights_chart
 from unheard.report.figures.folds import fold_scores, folds_chart
 from unheard.report.figures.reliability import reliability_chart
 from unheard.report.figures.speakers import speaker_scores, speakers_chart
@@ -41,6 +43,9 @@ class Section:
     certificate_rows: list[tuple[str, str, str, str, str]]
     scores: list[tuple[str, str, str, str]]
     remarks: list[str]
+    published_columns: tuple[str, ...]
+    published: list[tuple[str, ...]]
+    published_words: list[str]
     charts: list[Chart]
     worst_columns: tuple[str, ...]
     worst: list[tuple[str, ...]]
@@ -52,6 +57,7 @@ class Section:
 def section(anchor: str, system: System) -> Section:
     """Collect everything about one system."""
     worst_columns, worst = _worst(system)
+    others = published.beside(system)
     return Section(
         anchor=anchor,
         name=system.name,
@@ -61,6 +67,9 @@ def section(anchor: str, system: System) -> Section:
         certificate_rows=_certificate(system),
         scores=_scores(system),
         remarks=[remark.text for remark in remarks(system) if remark.kind != "probabilities"],
+        published_columns=published.COLUMNS,
+        published=[published.row(other) for other in others],
+        published_words=[other.words for other in others],
         charts=_charts(anchor, system),
         worst_columns=worst_columns,
         worst=worst,
@@ -89,9 +98,12 @@ def _charts(anchor: str, system: System) -> list[Chart]:
     bins = reliability(rows.probabilities, rows.label)
     found.append(reliability_chart(f"{anchor}-reliability", bins, system.metric("ece")))
     step, histories = curves(system.fits)
-    fitted = curves_chart(f"{anchor}-curves", step, histories)
-    if fitted is not None:
-        found.append(fitted)
+    also = (
+        curves_chart(f"{anchor}-curves", step, histories),
+        choices_chart(f"{anchor}-entries", choices(system.fits)),
+        weights_chart(f"{anchor}-weights", system.fits),
+    )
+    found += [chart for chart in also if chart is not None]
     # After an even number of figures the two matrices stand side by side.
     return [*found[:2], *confusion_charts(f"{anchor}-confusion", counts, rows.classes, seeds), *found[2:]]
 

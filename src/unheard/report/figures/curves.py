@@ -32,14 +32,15 @@ class Curve:
 def curves(fits: Sequence[Mapping[str, Any]]) -> tuple[str, list[Curve]]:
     """Read the records of the folds: the name of the steps, and one curve a fold and seed with a history.
 
-    Folds whose history runs over something else than the first one's are left out.
+    Folds whose history runs over something else than the first one's are left out; so are histories over the
+    entries of an encoder, which ``figures/entries.py`` shows.
     """
     found = []
     name = ""
     for fit in fits:
         rows = [row for row in fit.get("history") or () if isinstance(row, Mapping)]
         step = next((s for s in _STEPS if rows and all(_plain(row.get(s)) for row in rows)), None)
-        if step is None or (name and _STEPS[step] != name):
+        if step is None or any("entry" in row for row in rows) or (name and _STEPS[step] != name):
             continue
         name = _STEPS[step]
         ahead = 1 if step == "epoch" else 0
