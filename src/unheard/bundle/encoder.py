@@ -59,6 +59,7 @@ class BundleEncoder:
         """Return what the head takes, of a waveform (n,) at the encoder's rate, in the form of the description."""
         d = self.description
         kept = wave if d.trim is None else trim(wave, d.trim, d.rate)
+        kept = _standardised(kept) if d.standardise else kept
         if d.form == "pooled":
             return self._pooled(self._pieces(kept))
         pieces = list(self._pieces(kept))
@@ -79,9 +80,12 @@ class BundleEncoder:
             layers = self._run(wave[start : start + w["length"]])
             if ahead:
                 layers = [_joined(*both) for both in zip(ahead, layers, strict=True)]
-            settled = None if start == starts[-1] else w["step"] // w["hop"]
-            yield [layer[:settled] for layer in layers]
-            ahead = [] if settled is None else [layer[settled:] for layer in layers]
+            if start == starts[-1]:
+                yield layers
+                return
+            settled = [w["step"] // self.description.hops[k] for k in self.description.needed]
+            yield [layer[:count] for layer, count in zip(layers, settled, strict=True)]
+            ahead = [layer[count:] for layer, count in zip(layers, settled, strict=True)]
 
     def _run(self, wave: Wave) -> Layers:
         short = self.description.least - len(wave)
@@ -142,6 +146,11 @@ class _Moments:
         self.mean += apart * (len(exact) / total)
         self.squares += squares + np.square(apart) * (self.count * len(exact) / total)
         self.count = total
+
+
+def _standardised(wave: Wave) -> Wave:
+    centred = wave - wave.mean(dtype=np.float64)
+    return np.asarray(centred / np.sqrt(np.square(centred).mean() + 1e-7), dtype=np.float32)
 
 
 def _joined(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float32]:

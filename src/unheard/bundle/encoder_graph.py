@@ -7,6 +7,7 @@ that made it stays in it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from unheard.bundle.encoder import PREFIX
 from unheard.bundle.encoder_schema import EncoderDescription
 from unheard.encoders.contract import Encoder
 from unheard.encoders.keep import averaged, statistics
+from unheard.encoders.windows import LONGEST, OVERLAP, WINDOW
 from unheard.errors import UsageError, need
 
 #: Samples that a shorter clip is padded to, where an encoder does not say: one frame of 25 ms.
@@ -48,9 +50,10 @@ def frozen(
     UsageError
         Where no graph is known for this encoder, or it is too large for a file.
     """
-    model = _pruned(_graph(encoder, max(needed)), [encoder.names[k] for k in needed])
+    model = _graph(encoder, sorted(needed))
     _strip(model)
     settings = encoder.settings
+    hops = tuple(round(encoder.rate / encoder.frame_rates[k]) for k in entries)
     top = max(needed)
     described = EncoderDescription(
         name=str(settings["name"]),
@@ -63,13 +66,15 @@ def frozen(
         rate=encoder.rate,
         least=_least(encoder),
         trim=settings["trim"],
+        standardise=bool(getattr(getattr(encoder, "network", None), "normalize", False)),
         front=getattr(encoder, "front", None),
         entries=tuple(encoder.names[k] for k in entries),
         widths=tuple(encoder.widths[k] for k in entries),
         needed=tuple(list(entries).index(k) for k in needed),
         form=form,
         average=average,
-        window=getattr(encoder, "window", None),
+        hops=hops,
+        window=_window(encoder.rate, hops),
     )
     onnx = need("onnx", "eval")
     onnx.checker.check_model(model)
@@ -113,12 +118,26 @@ def source_of(encoder: Encoder) -> str:
     )
 
 
-def _graph(encoder: Any, top: int) -> Any:
-    """ModelProto that gives entries 0 … ``top``."""
-    onnx = need("onnx", "eval")
+def _graph(encoder: Any, needed: Sequence[int]) -> Any:
+    """ModelProto that gives the entries that are needed."""
     if hasattr(encoder, "graph"):
-        return onnx.load_from_string(encoder.graph(top))
+        model = need("onnx", "eval").load_from_string(encoder.graph(max(needed)))
+        return _pruned(model, [encoder.names[k] for k in needed])
+    if encoder.settings["name"] in ("wav2vec2", "hubert", "wavlm"):
+        from unheard.bundle.transformer_graph import transformer_graph
+
+        return transformer_graph(encoder.network, needed)
     raise UsageError(f"the encoder {encoder.settings['name']!r} cannot be exported as a graph")
+
+
+def _window(rate: int, hops: Sequence[int]) -> dict[str, int]:
+    """Windows of long recordings, as every encoder takes them."""
+    shared = lcm(*hops)
+    return {
+        "longest": round(LONGEST * rate),
+        "length": round(WINDOW * rate),
+        "step": round((WINDOW - OVERLAP) * rate) // shared * shared,
+    }
 
 
 def _least(encoder: Any) -> int:

@@ -1,6 +1,7 @@
 """The ``encoder`` of ``bundle.json``: what is known of ``encoder.onnx``, and a recording's way to it and from it.
 
-    recording at ``rate`` → cut by ``trim`` → in ``window``s where it is long → ``front`` → graph → ``form``
+    recording at ``rate`` → cut by ``trim`` → ``standardise`` → in ``window``s where it is long → ``front`` →
+    graph → ``form``
 
 The graph takes a single clip: ``unheard.samples`` (samples,) or, behind a front end, ``unheard.frames``
 (frames, bands) float32. It gives ``unheard.NAME`` (frames, width) float32 for each entry that is needed.
@@ -47,6 +48,8 @@ class EncoderDescription:
         Samples that a shorter waveform is padded to with zeros.
     trim
         Decibels below the loudest frame at which both ends are cut, or None.
+    standardise
+        Give the waveform zero mean and unit variance over its own samples.
     front
         None: the graph takes the waveform. Otherwise settings of the front end whose frames it takes
         (``unheard.features.fronts``).
@@ -60,9 +63,11 @@ class EncoderDescription:
         (entries, frames, dims).
     average
         Of ``frames`` and ``layers``, so many neighbouring frames are averaged.
+    hops
+        Samples from frame to frame of each entry.
     window
-        None, or samples: a recording of more than ``longest`` is taken in windows of ``length`` that begin every
-        ``step``, a multiple of ``hop``, the distance of frames; frames that lie in two windows are averaged.
+        Samples: a recording of more than ``longest`` is taken in windows of ``length`` that begin every ``step``,
+        a multiple of all hops; frames that lie in two windows are averaged. None: every recording as a whole.
     """
 
     name: str
@@ -75,12 +80,14 @@ class EncoderDescription:
     rate: int
     least: int
     trim: float | None
+    standardise: bool
     front: Mapping[str, Any] | None
     entries: tuple[str, ...]
     widths: tuple[int, ...]
     needed: tuple[int, ...]
     form: str
     average: int
+    hops: tuple[int, ...]
     window: Mapping[str, int] | None
 
     @property
@@ -112,14 +119,20 @@ def parse_encoder(plain: Mapping[str, Any]) -> EncoderDescription:
         rate=int(number(plain, "rate", *RATES, whole=True, inside=at)),
         least=int(number(plain, "least", 0, 1e6, whole=True, inside=at)),
         trim=None if plain.get("trim") is None else number(plain, "trim", 1, 200, inside=at),
+        standardise=_yes(plain, "standardise"),
         front=None if plain.get("front") is None else bounded(mapping(plain, "front", at), "encoder.front."),
         entries=tuple(entries),
         widths=widths,
         needed=needed,
         form=_choice(plain, "form", FORMS),
         average=int(number(plain, "average", 1, 1000, whole=True, inside=at)),
+        hops=_numbers(plain, "hops", 1, 10_000_000),
         window=_window(plain),
     )
+    if len(found.hops) != len(entries) or (
+        found.window and any(found.window["step"] % h for h in found.hops)
+    ):
+        refuse("encoder.hops", repr(found.hops)[:100], f"{len(entries)} numbers that divide window.step")
     if found.form == "frames" and len(entries) > 1:
         refuse("encoder.form", "'frames'", "'layers' for several entries")
     if found.form == "layers" and (len(set(widths)) > 1 or len(needed) < len(entries)):
@@ -134,6 +147,13 @@ def _choice(plain: Mapping[str, Any], key: str, choices: Sequence[str]) -> str:
     return str(value)
 
 
+def _yes(plain: Mapping[str, Any], key: str) -> bool:
+    value = plain.get(key)
+    if not isinstance(value, bool):
+        refuse(f"encoder.{key}", repr(value)[:100], "true or false")
+    return value
+
+
 def _numbers(plain: Mapping[str, Any], key: str, low: int, high: int) -> tuple[int, ...]:
     values = listed(plain, key, "encoder.")[: MOST_ENTRIES + 1]
     return tuple(int(number({key: v}, key, low, high, whole=True, inside="encoder.")) for v in values)
@@ -144,12 +164,8 @@ def _window(plain: Mapping[str, Any]) -> dict[str, int] | None:
         return None
     window, at = mapping(plain, "window", "encoder."), "encoder.window."
     found = {
-        key: int(number(window, key, 1, 1e9, whole=True, inside=at))
-        for key in ("longest", "length", "step", "hop")
+        key: int(number(window, key, 1, 1e9, whole=True, inside=at)) for key in ("longest", "length", "step")
     }
-    if (
-        found["step"] % found["hop"]
-        or not found["length"] / 2 <= found["step"] <= found["length"] <= found["longest"]
-    ):
-        refuse("encoder.window", repr(found), "hop | step, length / 2 ≤ step ≤ length ≤ longest")
+    if not found["length"] / 2 <= found["step"] <= found["length"] <= found["longest"]:
+        refuse("encoder.window", repr(found), "length / 2 ≤ step ≤ length ≤ longest")
     return found

@@ -33,6 +33,7 @@ class Graph:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.inputs: list[Any] = []
+        self.outputs: list[Any] = []
 
     def take(self, name: str, kind: Any, shape: list[Any]) -> str:
         """Add an input."""
@@ -52,17 +53,25 @@ class Graph:
         self.nodes.append(self.helper.make_node(operator, list(inputs), names, name=name, **attributes))
         return name
 
-    def bytes(self, logits: str, classes: int) -> bytes:
-        """Bytes of the checked model whose output is ``logits``."""
-        self.nodes.append(self.helper.make_node("Identity", [logits], ["logits"], name="logits"))
-        output = self.helper.make_tensor_value_info("logits", self.types.FLOAT, ["batch", classes])
-        graph = self.helper.make_graph(self.nodes, "unheard", self.inputs, [output], self.constants)
-        model = self.helper.make_model(
+    def give(self, name: str, tensor: str, shape: list[Any]) -> None:
+        """Add an output of float32."""
+        self.nodes.append(self.helper.make_node("Identity", [tensor], [name], name=name))
+        self.outputs.append(self.helper.make_tensor_value_info(name, self.types.FLOAT, shape))
+
+    def model(self) -> Any:
+        """ModelProto from the inputs to the outputs."""
+        graph = self.helper.make_graph(self.nodes, "unheard", self.inputs, self.outputs, self.constants)
+        return self.helper.make_model(
             graph,
             opset_imports=[self.helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
             producer_name="unheard",
         )
+
+    def bytes(self, logits: str, classes: int) -> bytes:
+        """Bytes of the checked model whose output is ``logits``."""
+        self.give("logits", logits, ["batch", classes])
+        model = self.model()
         need("onnx.checker", "eval").check_model(model, full_check=True)
         data: bytes = model.SerializeToString(deterministic=True)
         return data
