@@ -16,6 +16,7 @@ from unheard.cli import (
     compare,
     export,
     extract,
+    layers,
     predict,
     prepare,
     quickstart,
@@ -40,6 +41,7 @@ app.command()(predict.predict)
 app.command()(prepare.prepare)
 app.command()(audit.audit)
 app.command()(run.run)
+app.command()(layers.layers)
 app.command()(report.report)
 app.command()(compare.compare)
 app.command()(compare.premium)
