@@ -1,0 +1,192 @@
+"""The encoder of Whisper (Radford et al. 2022), every size, from checkpoints in the field's common form.
+
+Mode ``30s`` hears a clip as the network was trained, padded with silence to 30 s, and keeps the clip's own frames;
+``trimmed`` hears it by itself: up to ten times faster, and another function (:func:`cosine_to_30s` says how far
+apart). Longer clips are taken in consecutive windows of 30 s.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard.encoders import batches, checkpoint
+from unheard.encoders.alone import check_entries
+from unheard.encoders.contract import Layers, Settings, Wave
+from unheard.encoders.precision import device_of, precision_of
+from unheard.errors import DataError, UsageError, need, unknown
+from unheard.files import digest
+from unheard.settings import plain
+
+if TYPE_CHECKING:
+    from unheard.encoders.whisper_network import Sizes, WhisperNetwork
+
+VERSION = 1
+MODES = ("30s", "trimmed")
+ROUNDINGS = ("ceil", "floor")
+#: Frames of a batch.
+BUDGET = 1500
+#: What the front end computes; a preprocessor file that says otherwise is refused.
+_FRONT = {"sampling_rate": 16_000, "hop_length": 160, "n_fft": 400, "do_normalize": False}
+
+
+@dataclass(frozen=True)
+class Options(Settings):
+    """Settings of a Whisper encoder.
+
+    Parameters
+    ----------
+    mode
+        ``30s`` or ``trimmed``.
+    rounding
+        Of n samples, ``ceil`` keeps ⌈n / 320⌉ frames, ``floor`` ⌊n / 320⌋ (EmoBox).
+    """
+
+    mode: str = "30s"
+    rounding: str = "ceil"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field, choices in (("mode", MODES), ("rounding", ROUNDINGS)):
+            if getattr(self, field) not in choices:
+                raise unknown(f"encoder.{field}", getattr(self, field), choices)
+
+
+def load(options: Options) -> WhisperEncoder:
+    """Read configuration and weights up to the cut; see ``unheard.encoders.load`` for the errors."""
+    torch = need("torch", "train")
+    from unheard.encoders import whisper_weights as weights
+    from unheard.encoders.whisper_network import sizes
+
+    device, precision = device_of(options.device), precision_of(options.precision, options.device)
+    folder, config, source = None, {"model_type": "whisper"}, "whisper-tiny"
+    if options.model:
+        folder = checkpoint.find(options.model, options.revision, weights=options.weights != "random")
+        config, source = checkpoint.config(folder), str(folder / "config.json")
+    made = sizes(config, source)
+    layers = made.encoder_layers if options.cut is None else options.cut
+    if layers > made.encoder_layers:
+        raise UsageError(
+            f"encoder.cut is {layers}, but {source} has {made.encoder_layers} layers: choose 0 … "
+            f"{made.encoder_layers}"
+        )
+    if folder is not None and options.weights != "random":
+        _check_front(folder, made)
+        network = weights.trained(made, layers, options.mode, options.rounding, folder)
+        found = checkpoint.sha256(folder)
+        if options.weights == "shuffled":
+            weights.shuffle(network, options.seed)
+    else:
+        network = weights.drawn(made, layers, options.mode, options.rounding, options.seed)
+        found = digest({"config": plain(made), "seed": options.seed})
+    if options.sha256 not in ("", found):
+        raise DataError(
+            f"{source}: sha256 of weights and configuration is {found}, expected {options.sha256}; this is "
+            "another model, or another version of it"
+        )
+    network.requires_grad_(False).eval().to(device, getattr(torch, precision))
+    licence = checkpoint.licence(folder) if folder is not None else "unknown"
+    return WhisperEncoder(replace(options, sha256=found, precision=precision), network, licence)
+
+
+class WhisperEncoder:
+    """Whisper behind the contract of encoders.
+
+    Attributes
+    ----------
+    network : :class:`~unheard.encoders.whisper_network.WhisperNetwork`, for training.
+    """
+
+    rate = 16_000
+
+    def __init__(self, options: Options, network: WhisperNetwork, licence: str) -> None:
+        entries = len(network.layers) + 1
+        self.settings: dict[str, Any] = {"name": "whisper", **plain(options)}
+        self.network = network
+        self.licence = licence
+        self.names = tuple(map(str, range(entries)))
+        self.widths = (network.made.d_model,) * entries
+        self.frame_rates = (50.0,) * entries
+
+    def frames(self, samples: int) -> tuple[int, ...]:
+        """Return the number of frames of each entry for a waveform of so many samples."""
+        return (sum(self.network.counts(samples)),) * len(self.names)
+
+    def encode(self, waves: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
+        """Return, for each waveform (n,) at 16 kHz, the asked entries, each (frames, dims) float32."""
+        check_entries(layers, self.names)
+        if not len(layers):
+            return [() for _ in waves]
+        counts = [self.network.counts(len(wave)) for wave in waves]
+        whole = self.network.made.window
+        parts = [
+            wave[k * whole :][:whole]
+            for wave, own in zip(waves, counts, strict=True)
+            for k in range(len(own))
+        ]
+        done = iter(self._parts(parts, layers))
+        results = []
+        for own in counts:
+            windows = [next(done) for _ in own]
+            results.append(tuple(np.concatenate(entry) for entry in zip(*windows, strict=True)))
+        return results
+
+    def _parts(self, parts: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
+        """Entries of each part of a clip, batches by length."""
+        import torch
+
+        padded = self.network.mode == "30s"
+        heard = [self.network.made.max_source_positions if padded else -(-len(part) // 320) for part in parts]
+        done: list[Layers] = [()] * len(parts)
+        with torch.inference_mode():
+            for batch in batches.by_length(heard, BUDGET):
+                windows = [self.network.windows(np.asarray(parts[at], np.float32))[0] for at in batch]
+                entries = self.network.packed(windows, layers)
+                ends = np.cumsum([window.kept for window in windows])[:-1]
+                arrays = [np.split(entry.float().cpu().numpy(), ends) for entry in entries]
+                for at, clip in zip(batch, zip(*arrays, strict=True), strict=True):
+                    done[at] = clip
+        return done
+
+
+def cosine_to_30s(encoder: WhisperEncoder, waves: Sequence[Wave]) -> NDArray[np.float64]:
+    """Return how far mode ``trimmed`` is from ``30s``: the mean cosine over frames for each entry, (entries,).
+
+    Parameters
+    ----------
+    encoder : of either mode.
+    waves : clips to compare on, (n,) each.
+    """
+    both = []
+    for mode in MODES:
+        other = copy.copy(encoder)
+        other.network = copy.copy(encoder.network)
+        other.network.mode = mode
+        both.append(other.encode(waves, range(len(encoder.names))))
+    cosines = [[_cosines(a, b) for a, b in zip(*clips, strict=True)] for clips in zip(*both, strict=True)]
+    return np.array([np.concatenate(entry).mean() for entry in zip(*cosines, strict=True)])
+
+
+def _cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    found: NDArray[np.float64] = (x * y).sum(1) / np.sqrt((x * x).sum(1) * (y * y).sum(1))
+    return found
+
+
+def _check_front(folder: Path, made: Sizes) -> None:
+    """Refuse a preprocessor file that describes another spectrogram than ours."""
+    content = checkpoint.preprocessor(folder)
+    expected = {**_FRONT, "feature_size": made.num_mel_bins}
+    bad = [
+        f"{key} is {content[key]!r}, expected {value!r}"
+        for key, value in expected.items()
+        if content.get(key, value) != value
+    ]
+    if bad:
+        raise DataError(f"{folder / 'preprocessor_config.json'}: {'; '.join(bad)}")
