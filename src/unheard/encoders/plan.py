@@ -47,7 +47,7 @@ class Plan:
         kept = "pooled statistics" if self.keep.form == "pooled" else f"frames as {self.keep.type}"
         if self.keep.average > 1:
             kept += f", averaged by {self.keep.average}"
-        time = "not measured"
+        time = "not measured: little to do"
         if self.seconds is not None:
             time = f"about {_duration(self.seconds)}, as measured on {self.measured} clips"
         return "\n".join(

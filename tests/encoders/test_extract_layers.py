@@ -1,0 +1,154 @@
+"""Extraction with a network: equal to encoding directly whatever the batches, and in bounded memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from unheard import encoders
+from unheard.audio.decode import load
+from unheard.encoders import fill as filling
+from unheard.encoders.extract import Keep, extract
+from unheard.encoders.keep import statistics
+from unheard.features.extract import ClipRef
+from unheard.testing import toy_encoder
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[ClipRef]:
+    folder = tmp_path_factory.mktemp("clips")
+    made = []
+    for n in range(12):
+        rng = np.random.default_rng(n)
+        soundfile.write(folder / f"{n}.flac", rng.uniform(-0.5, 0.5, 3_000 + 1_777 * (n % 5)), RATE)
+        made.append(ClipRef(f"c{n}", str(folder / f"{n}.flac")))
+    return made
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    folder = toy_encoder(tmp_path_factory.mktemp("toy"), "wavlm")
+    return {"name": "wavlm", "model": str(folder)}
+
+
+def test_stored_is_what_the_network_gives_for_a_clip_alone(
+    tmp_path: Path, clips: list[ClipRef], given: dict[str, object]
+) -> None:
+    encoder = encoders.load(given)
+    every = list(range(len(encoder.names)))
+    pooled = extract(clips, given, Keep(), folder=tmp_path)
+    frames = extract(clips, given, Keep("frames", None), folder=tmp_path)
+    assert pooled.names == frames.names == encoder.names
+    assert pooled.widths == encoder.widths
+    for clip in clips:
+        (alone,) = encoder.encode([load(clip.path).wave], every)
+        scale = np.abs(np.stack(alone)).max()
+        np.testing.assert_allclose(frames.features[clip.id], np.stack(alone), atol=1e-4 * scale)
+        np.testing.assert_allclose(pooled.features[clip.id], statistics(alone), atol=1e-4 * scale)
+
+
+def test_the_bytes_do_not_depend_on_jobs_order_or_what_was_there(
+    tmp_path: Path, clips: list[ClipRef], given: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filling, "MOST_CLIPS", 5)
+    keep = Keep("frames", None)
+    once = extract(clips, given, keep, folder=tmp_path / "once", jobs=1)
+    turned = extract(clips[::-1], given, keep, folder=tmp_path / "turned", jobs=3)
+    assert list(turned.features) == list(once.features)[::-1]
+    # Broken off after the first group, and gone on with.
+    monkeypatch.setattr(filling, "SHARD", 1)
+
+    def stop(done: int, _: int) -> None:
+        if done == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extract(clips, given, keep, folder=tmp_path / "broken", progress=stop)
+    broken = extract(clips, given, keep, folder=tmp_path / "broken")
+    for name, array in once.features.items():
+        np.testing.assert_array_equal(array, turned.features[name])
+        np.testing.assert_array_equal(array, broken.features[name])
+
+
+def test_a_cut_encoder_stores_the_same_entries(
+    tmp_path: Path, clips: list[ClipRef], given: dict[str, object]
+) -> None:
+    whole = extract(clips, given, Keep("frames", (1,)), folder=tmp_path)
+    cut = extract(clips, {**given, "cut": 1}, Keep("frames", (1,)), folder=tmp_path)
+    assert whole.folder != cut.folder
+    for name, array in whole.features.items():
+        np.testing.assert_allclose(array, cut.features[name], rtol=1e-5, atol=1e-6)
+
+
+# --- memory ----------------------------------------------------------------------------------------------------
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+import fake_encoder
+from unheard.encoders import fill
+from unheard.encoders.extract import Keep, extract
+from unheard.features.extract import ClipRef
+fake_encoder.register()
+path, count, seconds, step, settings, keep, limits, folder = json.loads(sys.argv[1])
+for name, value in limits.items():
+    setattr(fill, name, value)
+clips = [ClipRef(f"c{n}", path, n * step, n * step + seconds) for n in range(count)]
+done = extract(clips, settings, Keep(**keep), folder=folder)
+assert len(done.features) == count, done.errors[:1]
+status = Path("/proc/self/status").read_text()
+print(status.partition("VmHWM:")[2].split()[0])
+"""
+
+
+def peak(folder: Path, *what: object) -> int:
+    """Kilobytes that a process of its own has in memory at most."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, json.dumps([*what, str(folder)])],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def long_recording(path: Path, seconds: float) -> str:
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, round(seconds * RATE)), RATE)
+    return str(path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+@pytest.mark.parametrize(("form", "shard"), [("frames", 2**20), ("pooled", 2**15)])
+def test_memory_does_not_grow_with_the_corpus(tmp_path: Path, form: str, shard: int) -> None:
+    """The groups and shards are small, so that the smaller corpus fills several of them too."""
+    path = long_recording(tmp_path / "a.wav", 101)
+    given = {"name": "fake", "model": "a", "dims": 16}
+    limits = {"GROUP": {"cpu": 2**17}, "SHARD": shard}
+    few, many = (
+        peak(tmp_path / str(count), path, count, 1.0, 100 / count, given, {"form": form}, limits)
+        for count in (100, 1000)
+    )
+    assert many <= 1.1 * few
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keep", [{"form": "pooled"}, {"form": "frames", "type": "int8"}])
+def test_ten_hours_take_no_more_memory_than_one(
+    tmp_path: Path, given: dict[str, object], keep: dict[str, str]
+) -> None:
+    path = long_recording(tmp_path / "a.wav", 604)
+    one, ten = (
+        peak(tmp_path / str(count), path, count, 3.7, 600 / count, given, keep, {}) for count in (973, 9730)
+    )
+    assert ten <= 1.1 * one
