@@ -1,4 +1,4 @@
-"""Whisper's encoder: equal to Transformers', alone and in batches, cut, in both modes; refused where it must be."""
+"""Whisper's encoder: equal to Transformers', alone and in batches, cut, in both modes; bad input refused."""
 
 from __future__ import annotations
 
