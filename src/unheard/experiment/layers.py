@@ -24,6 +24,7 @@ from unheard.encoders.saliency import (
 )
 from unheard.errors import DataError, UsageError, unknown
 from unheard.experiment import probing
+from unheard.metrics.rows import marks
 from unheard.protocols.fold import Protocol
 
 Features = Mapping[str, NDArray[np.float32]]
@@ -114,7 +115,7 @@ def layers(
         "protocol": protocol.name,
         "protocol_hash": protocol.hash,
         "fold": fold,
-        "stamps": _stamps(table, protocol, stamps),
+        "stamps": _stamps(table, protocol, clips, stamps),
         "n_clips": len(clips),
         "n_speakers": clips["speaker"].drop_nulls().n_unique(),
         "targets": targets,
@@ -205,9 +206,9 @@ def _shares(votes: Sequence[Mapping[str, Any]] | None, labels: Sequence[str]) ->
     return [w / total for w in weight.values()] if total > 0 else None
 
 
-def _stamps(table: pl.DataFrame, protocol: Protocol, also: Sequence[str]) -> list[str]:
+def _stamps(table: pl.DataFrame, protocol: Protocol, clips: pl.DataFrame, also: Sequence[str]) -> list[str]:
     own = ["SYNTHETIC"] if corpus_of(table) == "synthetic" else []
-    return list(dict.fromkeys((*protocol.stamps, *own, *also)))
+    return list(dict.fromkeys((*protocol.stamps, *marks(clips["speaker"]), *own, *also)))
 
 
 def _asked(question: probing.Question | None) -> dict[str, Any] | None:
