@@ -7,6 +7,7 @@ at a time, so that the memory for them does not grow with the recording.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,8 @@ class BundleEncoder:
             return
         overlap = w["length"] - w["step"]
         starts = range(0, len(wave) - overlap, w["step"])
+        if self.description.own == "floor" and len(wave) - starts[-1] < min(self.description.hops):
+            starts = starts[:-1]  # what is left makes no frame
         ahead: Layers = []
         for start in starts:
             layers = self._run(wave[start : start + w["length"]])
@@ -88,23 +91,28 @@ class BundleEncoder:
             ahead = [layer[count:] for layer, count in zip(layers, settled, strict=True)]
 
     def _run(self, wave: Wave) -> Layers:
-        short = self.description.least - len(wave)
-        wave = np.pad(wave, (0, short)) if short > 0 else wave
-        value = wave if self._front is None else self._front.compute(wave)
+        d = self.description
+        length = max(len(wave), d.least)
+        length += -length % d.multiple
+        heard = np.pad(wave, (0, length - len(wave)))
+        value = heard if self._front is None else self._front.compute(heard)
         try:
             found = self._session.run(
                 self._outputs, {self._input: np.ascontiguousarray(value, dtype=np.float32)}
             )
         except Exception as error:
             raise BundleError(f"{NAME} cannot be run: {first_line(error)}") from error
-        for k, layer in zip(self.description.needed, found, strict=True):
-            width = self.description.widths[k]
-            if layer.ndim != 2 or layer.shape[1] != width or not len(layer) or len(layer) > len(wave):
+        for k, layer in zip(d.needed, found, strict=True):
+            if layer.ndim != 2 or layer.shape[1] != d.widths[k] or not len(layer):
                 raise BundleError(
-                    f"{NAME} gives {layer.shape} for the entry {self.description.entries[k]!r} and "
-                    f"{len(wave)} samples; bundle.json says (frames, {width})"
+                    f"{NAME} gives {layer.shape} for the entry {d.entries[k]!r}; bundle.json says (frames, "
+                    f"{d.widths[k]})"
                 )
-        return list(found)
+        if d.own is None:
+            return list(found)
+        counts = [len(wave) / d.hops[k] for k in d.needed]
+        counts = [ceil(count) if d.own == "ceil" else floor(count) for count in counts]
+        return [layer[: max(1, count)] for layer, count in zip(found, counts, strict=True)]
 
     def _pooled(self, pieces: Iterator[Layers]) -> NDArray[np.float32]:
         d = self.description

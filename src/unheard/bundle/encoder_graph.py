@@ -16,15 +16,17 @@ from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE, to_rate
 from unheard.audio.trim import trim
+from unheard.bundle.efficientat_graph import efficientat_graph
 from unheard.bundle.encoder import PREFIX
 from unheard.bundle.encoder_schema import EncoderDescription
+from unheard.bundle.transformer_graph import transformer_graph
+from unheard.bundle.whisper_graph import whisper_graph
 from unheard.encoders.contract import Encoder
 from unheard.encoders.keep import averaged, statistics
 from unheard.encoders.windows import LONGEST, OVERLAP, WINDOW
 from unheard.errors import UsageError, need
+from unheard.features.fronts import front_settings
 
-#: Samples that a shorter clip is padded to, where an encoder does not say: one frame of 25 ms.
-SHORTEST = 0.025
 #: The largest protobuf message, and so the largest graph in one file.
 MOST_BYTES = 2**31 - 1
 
@@ -64,17 +66,16 @@ def frozen(
         parameters=_parameters(model),
         cut=top if top < len(encoder.names) - 1 else settings["cut"],
         rate=encoder.rate,
-        least=_least(encoder),
         trim=settings["trim"],
         standardise=bool(getattr(getattr(encoder, "network", None), "normalize", False)),
-        front=getattr(encoder, "front", None),
+        front=_front(encoder),
         entries=tuple(encoder.names[k] for k in entries),
         widths=tuple(encoder.widths[k] for k in entries),
         needed=tuple(list(entries).index(k) for k in needed),
         form=form,
         average=average,
         hops=hops,
-        window=_window(encoder.rate, hops),
+        **_lengths(encoder, hops),
     )
     onnx = need("onnx", "eval")
     onnx.checker.check_model(model)
@@ -124,25 +125,45 @@ def _graph(encoder: Any, needed: Sequence[int]) -> Any:
         model = need("onnx", "eval").load_from_string(encoder.graph(max(needed)))
         return _pruned(model, [encoder.names[k] for k in needed])
     if encoder.settings["name"] in ("wav2vec2", "hubert", "wavlm"):
-        from unheard.bundle.transformer_graph import transformer_graph
-
         return transformer_graph(encoder.network, needed)
+    if encoder.settings["name"] == "whisper":
+        return whisper_graph(encoder.network, needed)
+    if encoder.settings["name"] == "efficientat":
+        return efficientat_graph(encoder.network, encoder.names, needed)
     raise UsageError(f"the encoder {encoder.settings['name']!r} cannot be exported as a graph")
 
 
-def _window(rate: int, hops: Sequence[int]) -> dict[str, int]:
-    """Windows of long recordings, as every encoder takes them."""
+def _front(encoder: Any) -> dict[str, Any] | None:
+    """Settings in full of the front end before the graph; None where that takes the waveform."""
+    if encoder.settings["name"] == "whisper":
+        network = encoder.network
+        seconds = network.made.window / encoder.rate if network.mode == "30s" else 0.0
+        return front_settings({"name": "whisper", "bands": network.made.num_mel_bins, "seconds": seconds})
+    if encoder.settings["name"] == "efficientat":
+        return front_settings({"name": "efficientat"})
+    front: dict[str, Any] | None = getattr(encoder, "front", None)
+    return front
+
+
+def _lengths(encoder: Any, hops: Sequence[int]) -> dict[str, Any]:
+    """How short and long waveforms are brought to a length that the network takes, and which frames are theirs."""
+    name, rate = encoder.settings["name"], encoder.rate
+    if name == "whisper":
+        whole = encoder.network.made.window
+        window = {"longest": whole, "length": whole, "step": whole}
+        multiple = hops[0] if encoder.network.mode == "trimmed" else 1
+        return {"least": 1, "multiple": multiple, "own": encoder.network.rounding, "window": window}
     shared = lcm(*hops)
-    return {
+    window = {
         "longest": round(LONGEST * rate),
         "length": round(WINDOW * rate),
         "step": round((WINDOW - OVERLAP) * rate) // shared * shared,
     }
-
-
-def _least(encoder: Any) -> int:
-    description = getattr(encoder, "description", None)
-    return int(getattr(description, "least", round(SHORTEST * encoder.rate)))
+    if name == "onnx":
+        least = encoder.description.least
+    else:
+        least = 1 if name == "efficientat" else encoder.network.made.shortest
+    return {"least": least, "multiple": 1, "own": None, "window": window}
 
 
 def _pruned(model: Any, names: Sequence[str]) -> Any:

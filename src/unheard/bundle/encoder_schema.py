@@ -65,6 +65,11 @@ class EncoderDescription:
         Of ``frames`` and ``layers``, so many neighbouring frames are averaged.
     hops
         Samples from frame to frame of each entry.
+    multiple
+        Samples: the length of a waveform is padded with zeros to a multiple of it.
+    own
+        Of a waveform whose frames lie among others of padding, so many are its own: its samples / hop, rounded by
+        ``ceil`` or ``floor``. None: all frames are.
     window
         Samples: a recording of more than ``longest`` is taken in windows of ``length`` that begin every ``step``,
         a multiple of all hops; frames that lie in two windows are averaged. None: every recording as a whole.
@@ -88,6 +93,8 @@ class EncoderDescription:
     form: str
     average: int
     hops: tuple[int, ...]
+    multiple: int
+    own: str | None
     window: Mapping[str, int] | None
 
     @property
@@ -127,6 +134,8 @@ def parse_encoder(plain: Mapping[str, Any]) -> EncoderDescription:
         form=_choice(plain, "form", FORMS),
         average=int(number(plain, "average", 1, 1000, whole=True, inside=at)),
         hops=_numbers(plain, "hops", 1, 10_000_000),
+        multiple=int(number(plain, "multiple", 1, 1e6, whole=True, inside=at)),
+        own=None if plain.get("own") is None else _choice(plain, "own", ("ceil", "floor")),
         window=_window(plain),
     )
     if len(found.hops) != len(entries) or (

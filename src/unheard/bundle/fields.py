@@ -11,7 +11,7 @@ from unheard.errors import BundleError
 
 #: Least and most of a number among the settings of features and front ends, beside what these themselves refuse:
 #: what they allocate grows with it.
-BOUNDS = {"bands": (1, 1024), "fft": (1, 65_536), "hop": (0.001, 1)}
+BOUNDS = {"bands": (1, 1024), "fft": (1, 65_536), "hop": (0.001, 1), "seconds": (0, 60)}
 OTHER_BOUNDS = (-1e6, 1e6)
 
 

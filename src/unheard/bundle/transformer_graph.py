@@ -7,15 +7,14 @@ computation is that of ``encoders/transformer/network.py``, which it is compared
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unheard.bundle.encoder import PREFIX
 from unheard.bundle.graph import Graph
+from unheard.bundle.graph_parts import activation, array, attention, convolution, linear, norm
 
 
 def transformer_graph(network: Any, entries: Sequence[int]) -> Any:
@@ -26,13 +25,13 @@ def transformer_graph(network: Any, entries: Sequence[int]) -> Any:
     x = _projection(g, network, _front(g, network, samples))
     x = g.add("Add", x, _position(g, network, x))
     if not made.do_stable_layer_norm:
-        x = _norm(g, network.norm, x)
+        x = norm(g, network.norm, x)
     wanted = {0: x}
     bias = _distances(g, network, x) if made.model_type == "wavlm" and max(entries) > 0 else None
     for index, layer in enumerate(network.layers[: max(entries)], start=1):
         x = _layer(g, made, layer, x, bias)
         last = index == made.num_hidden_layers and made.do_stable_layer_norm
-        wanted[index] = _norm(g, network.norm, x) if last and index in entries else x
+        wanted[index] = norm(g, network.norm, x) if last and index in entries else x
     for k in entries:
         g.give(f"{PREFIX}{k}", wanted[k], ["frames", made.hidden_size])
     return g.model()
@@ -43,22 +42,22 @@ def _front(g: Graph, network: Any, samples: str) -> str:
     made = network.made
     x = g.add("Unsqueeze", samples, g.constant([0, 1]))
     for step in network.front:
-        x = _convolution(g, step.conv, x, strides=list(step.conv.stride))
+        x = convolution(g, step.conv, x, strides=list(step.conv.stride))
         if step.layer_norm is not None and made.feat_extract_norm == "group":
             # A group a channel: what it is normalised by is taken over time.
-            scale, shift = _array(step.layer_norm.weight), _array(step.layer_norm.bias)
+            scale, shift = array(step.layer_norm.weight), array(step.layer_norm.bias)
             parts = (g.constant(scale), g.constant(shift))
             x = g.add("InstanceNormalization", x, *parts, epsilon=step.layer_norm.eps)
         elif step.layer_norm is not None:
-            turned = _norm(g, step.layer_norm, g.add("Transpose", x, perm=[0, 2, 1]))
+            turned = norm(g, step.layer_norm, g.add("Transpose", x, perm=[0, 2, 1]))
             x = g.add("Transpose", turned, perm=[0, 2, 1])
-        x = _activation(g, made.feat_extract_activation, x)
+        x = activation(g, made.feat_extract_activation, x)
     return g.add("Transpose", g.add("Squeeze", x, g.constant([0])), perm=[1, 0])
 
 
 def _projection(g: Graph, network: Any, x: str) -> str:
     part = network.projection
-    return _linear(g, part.projection, _norm(g, part.layer_norm, x) if hasattr(part, "layer_norm") else x)
+    return linear(g, part.projection, norm(g, part.layer_norm, x) if hasattr(part, "layer_norm") else x)
 
 
 def _position(g: Graph, network: Any, x: str) -> str:
@@ -68,49 +67,40 @@ def _position(g: Graph, network: Any, x: str) -> str:
     channels = g.add("Unsqueeze", g.add("Transpose", x, perm=[1, 0]), g.constant([0]))
     # An even kernel gives one frame too many, at the end.
     pads = [kernel // 2, kernel // 2 - (kernel % 2 == 0)]
-    y = _convolution(g, conv, channels, pads=pads, group=conv.groups)
-    y = _activation(g, network.made.feat_extract_activation, y)
+    y = convolution(g, conv, channels, pads=pads, group=conv.groups)
+    y = activation(g, network.made.feat_extract_activation, y)
     return g.add("Transpose", g.add("Squeeze", y, g.constant([0])), perm=[1, 0])
 
 
 def _layer(g: Graph, made: Any, layer: Any, x: str, bias: str | None) -> str:
     def feed_forward(x: str) -> str:
-        inner = _activation(g, made.hidden_act, _linear(g, layer.feed_forward.intermediate_dense, x))
-        return _linear(g, layer.feed_forward.output_dense, inner)
+        inner = activation(g, made.hidden_act, linear(g, layer.feed_forward.intermediate_dense, x))
+        return linear(g, layer.feed_forward.output_dense, inner)
 
     if made.do_stable_layer_norm:
-        x = g.add("Add", x, _attention(g, layer.attention, _norm(g, layer.layer_norm, x), bias))
-        return g.add("Add", x, feed_forward(_norm(g, layer.final_layer_norm, x)))
-    x = _norm(g, layer.layer_norm, g.add("Add", x, _attention(g, layer.attention, x, bias)))
-    return _norm(g, layer.final_layer_norm, g.add("Add", x, feed_forward(x)))
+        x = g.add("Add", x, _attention(g, layer.attention, norm(g, layer.layer_norm, x), bias))
+        return g.add("Add", x, feed_forward(norm(g, layer.final_layer_norm, x)))
+    x = norm(g, layer.layer_norm, g.add("Add", x, _attention(g, layer.attention, x, bias)))
+    return norm(g, layer.final_layer_norm, g.add("Add", x, feed_forward(x)))
 
 
 def _attention(g: Graph, part: Any, x: str, bias: str | None) -> str:
-    """Multi-head attention of (frames, dims), with WavLM's gated bias (heads, frames, frames) where it has one."""
-    width, heads = part.q_proj.in_features, part.heads
-    shape = g.constant([-1, heads, width // heads])
-    query, key, value = (
-        g.add("Reshape", _linear(g, project, x), shape) for project in (part.q_proj, part.k_proj, part.v_proj)
-    )
-    query = g.add("Mul", query, g.constant(1 / math.sqrt(width // heads), np.float32))
-    query, value = (g.add("Transpose", rows, perm=[1, 0, 2]) for rows in (query, value))
-    scores = g.add("MatMul", query, g.add("Transpose", key, perm=[1, 2, 0]))
+    """Attention of (frames, dims), with WavLM's gated bias (heads, frames, frames) where it has one."""
+    gated = None
     if bias is not None:
-        gate = _gate(g, part, g.add("Reshape", x, shape))
-        scores = g.add("Add", scores, g.add("Mul", gate, bias))
-    mixed = g.add("MatMul", g.add("Softmax", scores, axis=-1), value)
-    rows = g.add("Reshape", g.add("Transpose", mixed, perm=[1, 0, 2]), g.constant([-1, width]))
-    return _linear(g, part.out_proj, rows)
+        shape = g.constant([-1, part.heads, part.q_proj.in_features // part.heads])
+        gated = g.add("Mul", _gate(g, part, g.add("Reshape", x, shape)), bias)
+    return attention(g, part.q_proj, part.k_proj, part.v_proj, part.out_proj, x, part.heads, gated)
 
 
 def _gate(g: Graph, part: Any, x: str) -> str:
     """By how much each frame and head takes the bias: (heads, frames, 1) of (frames, heads, dims)."""
-    linear = part.gru_rel_pos_linear
-    made = g.add("MatMul", x, g.constant(_array(linear.weight).T))
-    made = g.add("Reshape", g.add("Add", made, g.constant(_array(linear.bias))), g.constant([0, 0, 2, 4]))
+    narrow = part.gru_rel_pos_linear
+    made = g.add("MatMul", x, g.constant(array(narrow.weight).T))
+    made = g.add("Reshape", g.add("Add", made, g.constant(array(narrow.bias))), g.constant([0, 0, 2, 4]))
     both = g.add("Sigmoid", g.add("ReduceSum", made, g.constant([3]), keepdims=0))
     a, b = (g.add("Gather", both, g.constant(side), axis=2) for side in (0, 1))
-    factor = g.constant(_array(part.gru_rel_pos_const).reshape(1, -1))
+    factor = g.constant(array(part.gru_rel_pos_const).reshape(1, -1))
     inner = g.add("Sub", g.add("Mul", b, factor), g.constant(1, np.float32))
     gate = g.add("Add", g.add("Mul", a, inner), g.constant(2, np.float32))
     return g.add("Unsqueeze", g.add("Transpose", gate, perm=[1, 0]), g.constant([2]))
@@ -121,7 +111,7 @@ def _distances(g: Graph, network: Any, x: str) -> str:
     from unheard.encoders.transformer.attention import position_bias
 
     furthest = network.made.max_bucket_distance
-    square = _array(position_bias(network.distances.weight, furthest + 1, furthest))
+    square = array(position_bias(network.distances.weight, furthest + 1, furthest))
     # All greater distances have the bias of the greatest: (−furthest … furthest, heads).
     table = np.concatenate([square[:, -1, :-1], square[:, 0]], axis=1).T
     frames = g.add("Gather", g.add("Shape", x), g.constant(0))
@@ -130,32 +120,3 @@ def _distances(g: Graph, network: Any, x: str) -> str:
     apart = g.add("Clip", g.add("Sub", columns, rows), g.constant(-furthest), g.constant(furthest))
     found = g.add("Gather", g.constant(table), g.add("Add", apart, g.constant(furthest)), axis=0)
     return g.add("Transpose", found, perm=[2, 0, 1])
-
-
-def _convolution(g: Graph, conv: Any, x: str, **attributes: Any) -> str:
-    parts = [g.constant(_array(conv.weight))]
-    if conv.bias is not None:
-        parts.append(g.constant(_array(conv.bias)))
-    return g.add("Conv", x, *parts, **attributes)
-
-
-def _linear(g: Graph, part: Any, x: str) -> str:
-    return g.add("Gemm", x, g.constant(_array(part.weight)), g.constant(_array(part.bias)), transB=1)
-
-
-def _norm(g: Graph, part: Any, x: str) -> str:
-    scale, shift = g.constant(_array(part.weight)), g.constant(_array(part.bias))
-    return g.add("LayerNormalization", x, scale, shift, axis=-1, epsilon=part.eps)
-
-
-def _activation(g: Graph, name: str, x: str) -> str:
-    if name == "relu":
-        return g.add("Relu", x)
-    inner = g.add("Erf", g.add("Div", x, g.constant(math.sqrt(2), np.float32)))
-    scaled = g.add("Mul", x, g.add("Add", inner, g.constant(1, np.float32)))
-    return g.add("Mul", scaled, g.constant(0.5, np.float32))
-
-
-def _array(tensor: Any) -> NDArray[np.float32]:
-    values: NDArray[np.float32] = tensor.detach().float().cpu().numpy()
-    return values
