@@ -24,9 +24,12 @@ State = dict[str, NDArray[Any]]
 
 #: Name to module and class; a head's module is imported when the head is built.
 HEADS = {
+    "emobox": ("unheard.heads.emobox", "EmoBox"),
+    "mean": ("unheard.heads.mean", "Mean"),
     "probe": ("unheard.heads.probe", "Probe"),
     "svm": ("unheard.heads.svm", "SVM"),
     "tcgru": ("unheard.heads.tcgru", "TCGRU"),
+    "weighted": ("unheard.heads.weighted", "Weighted"),
 }
 
 

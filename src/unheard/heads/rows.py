@@ -34,14 +34,29 @@ def matrix(features: Features, statistics: str) -> NDArray[np.float64]:
     return np.stack(rows)
 
 
-def check_frames(features: Features) -> None:
-    """Refuse features that are not (frames, dims) arrays of the same dims with finite values."""
-    _check(features)
-    if features[0].ndim != 2:
+def check_frames(features: Features, *, layers: bool = False) -> list[int]:
+    """Refuse features that are not (frames, dims), or with ``layers`` (entries, frames, dims), and finite.
+
+    Returns the number of frames of each clip; dims and entries must agree.
+    """
+    if not len(features):
+        raise DataError("there are no features")
+    first = features[0].shape
+    expected = "(entries, frames, dims)" if layers else "(frames, dims)"
+    if len(first) != (3 if layers else 2):
+        advice = "an encoder with all its layers" if layers else "features such as mfbf0 or logmel"
         raise UsageError(
-            f"this head needs frame features (frames, dims), and these are {features[0].shape} a clip; "
-            "take features such as mfbf0 or logmel"
+            f"this head needs frame features {expected}, and these are {first} a clip; take {advice}"
         )
+    lengths = []
+
+    def fits(clip: NDArray[np.float32]) -> bool:
+        lengths.append(clip.shape[-2] if clip.ndim > 1 else 0)
+        others = clip.shape[:-2], clip.shape[-1]
+        return clip.ndim == len(first) and others == (first[:-2], first[-1]) and clip.size > 0
+
+    _check_each(features, fits, f"{expected} with the same dims for every clip and no empty clip")
+    return lengths
 
 
 def check_examples(rows: Examples) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from unheard.heads.batches import valid
 
 
 class TCGRUNetwork(nn.Module):
@@ -25,9 +23,11 @@ class TCGRUNetwork(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    entries = 1
 
     def __init__(self, dims: int, classes: int, hidden: int = 256, dropout: float = 0.1) -> None:
         super().__init__()
+        self.dims = dims
         self.convolution = nn.Conv1d(dims, hidden, kernel_size=3, padding=1)
         self.gru = nn.GRU(hidden, hidden, num_layers=2, batch_first=True)
         self.dropout = nn.Dropout(dropout)
@@ -47,10 +47,8 @@ class TCGRUNetwork(nn.Module):
 
     def classify(self, standardised: Tensor, lengths: Tensor) -> Tensor:
         """Class scores of standardised frames."""
-        steps = torch.arange(standardised.shape[1], device=standardised.device)
-        valid = (steps[None, :] < lengths[:, None]).unsqueeze(2)
         # A convolution at the last valid frame sees the first padded one: zeros, as at the end of a clip alone.
-        clean = torch.where(valid, standardised, torch.zeros_like(standardised))
+        clean = torch.where(valid(standardised, lengths), standardised, torch.zeros_like(standardised))
         convolved = torch.relu(self.convolution(clean.transpose(1, 2))).transpose(1, 2)
         # The GRU runs forward only: what comes after the last valid step cannot reach it.
         layers, _ = self.gru(convolved)
@@ -58,27 +56,3 @@ class TCGRUNetwork(nn.Module):
         pooled = layers.gather(1, last).squeeze(1)
         scores: Tensor = self.output(torch.tanh(self.embedding(self.dropout(pooled))))
         return scores
-
-
-def padded(features: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
-    """Frames (B, T, dims) with zeros after each clip's end, and lengths (B,)."""
-    lengths = torch.tensor([len(clip) for clip in features])
-    frames = torch.zeros(len(features), int(lengths.max()), features[0].shape[1])
-    for row, clip in zip(frames, features, strict=True):
-        row[: len(clip)] = torch.from_numpy(np.ascontiguousarray(clip, dtype=np.float32))
-    return frames, lengths
-
-
-def buckets(lengths: Sequence[int], size: int, rng: np.random.Generator | None) -> list[list[int]]:
-    """Batches of clips of similar length; with ``rng``, other ones and in another order at every call.
-
-    Lengths are jittered by up to a tenth before sorting, so that the same clips do not always meet.
-    """
-    keys = np.asarray(lengths, dtype=np.float64)
-    if rng is not None:
-        keys = keys * rng.uniform(0.9, 1.1, len(keys))
-    order = np.argsort(keys, kind="stable")
-    batches = [order[start : start + size].tolist() for start in range(0, len(order), size)]
-    if rng is not None:
-        rng.shuffle(batches)
-    return batches

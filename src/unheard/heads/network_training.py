@@ -1,4 +1,4 @@
-"""Training of TC-GRU with PyTorch Lightning: one fit, the best epoch by validation speakers."""
+"""Training of the networks over frames with PyTorch Lightning: one fit, the best epoch or the last."""
 
 from __future__ import annotations
 
@@ -21,40 +21,66 @@ from torch import Tensor
 
 from unheard.errors import MachineError
 from unheard.heads.augmentation import Augmentation, augmented
+from unheard.heads.batches import Batches
 from unheard.heads.divergence import DivergenceError
-from unheard.heads.examples import Examples
-from unheard.heads.tcgru_network import TCGRUNetwork, buckets, padded
+from unheard.heads.schedule import share
+from unheard.metrics import categorical
 
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train; the fields are those of the head (see ``heads/tcgru.py``)."""
+    """How to train.
+
+    Parameters
+    ----------
+    epochs
+        That the learning rate is planned for.
+    learning_rate
+        Its peak.
+    device
+        ``cpu`` or ``cuda``.
+    metric, patience
+        Of :mod:`unheard.metrics.categorical`: with validation rows, the epoch of the highest is kept (lowest loss
+        among equals), and training stops when so many epochs brought nothing better.
+    balanced
+        Whether the cross-entropy gives every class the same total weight.
+    weight_decay
+        Of AdamW; None: Adam.
+    warmup
+        Share of all steps in which the learning rate rises, before it falls as a cosine; None: it stays.
+    clip
+        Largest norm of the gradient; None: any.
+    augmentation
+        Of standardised frames, for networks that standardise (``standardise`` and ``classify``); None: none.
+    """
 
     epochs: int
-    patience: int
-    batch: int
     learning_rate: float
-    augmentation: Augmentation
     device: str
-    seed: int
+    metric: str | None
+    patience: int = 0
+    balanced: bool = True
+    weight_decay: float | None = None
+    warmup: float | None = None
+    clip: float | None = None
+    augmentation: Augmentation | None = None
 
 
-def train(network: TCGRUNetwork, rows: Examples, val: Examples | None, plan: Plan) -> list[Record]:
-    """Train the network in place, and return one record an epoch.
+def train(network: Any, rows: Batches, val: Batches | None, plan: Plan, epochs: int) -> list[Record]:
+    """Train the network in place for at most ``epochs``, and return one record an epoch.
 
-    With validation rows, training stops when ``patience`` epochs brought nothing better, and the network is left
-    as the best epoch made it: highest UAR, lowest loss among equals. Without, all epochs are run and the last
-    stays. The caller has seeded torch.
+    With validation rows the network is left as the best epoch made it. Without, all epochs are run and the last
+    stays. The caller has seeded torch; ``rows.rng`` draws batches and augmentation.
     """
     course = _Course(network, rows, plan)
-    with _quiet():
+    with quiet():
         trainer = lightning.Trainer(
             accelerator="gpu" if plan.device == "cuda" else "cpu",
             devices=1,
-            max_epochs=plan.epochs,
-            callbacks=[_Interrupt()],
+            max_epochs=epochs,
+            callbacks=[Interrupt()],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -62,8 +88,7 @@ def train(network: TCGRUNetwork, rows: Examples, val: Examples | None, plan: Pla
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
-        held = _Batches(val, plan.batch, None) if val is not None else None
-        trainer.fit(course, _Batches(rows, plan.batch, course.rng), held)
+        trainer.fit(course, rows, val)
     if course.best is not None:
         network.load_state_dict(course.best)
     network.cpu().eval()
@@ -71,34 +96,37 @@ def train(network: TCGRUNetwork, rows: Examples, val: Examples | None, plan: Pla
 
 
 class _Course(lightning.LightningModule):
-    """One training: batches by length, weighted cross-entropy, Adam."""
+    """One training: batches by length, cross-entropy, Adam or AdamW."""
 
     class_weights: Tensor
 
-    def __init__(self, network: TCGRUNetwork, rows: Examples, plan: Plan) -> None:
+    def __init__(self, network: Any, batches: Batches, plan: Plan) -> None:
         super().__init__()
         # Steps are taken by hand, so that a batch too large for the memory can be done in parts.
         self.automatic_optimization = False
         self.network = network
-        self.rows, self.plan = rows, plan
-        self.part = plan.batch
+        self.batches, self.rows, self.plan = batches, batches.rows, plan
+        self.part = batches.size
         self.history: list[Record] = []
         self.best: dict[str, Tensor] | None = None
-        counts = np.bincount(rows.labels, minlength=rows.classes)
-        balanced = len(rows) / (rows.classes * counts)
-        self.register_buffer("class_weights", torch.tensor(balanced, dtype=torch.float32))
-        self.rng = np.random.default_rng([plan.seed, 1])
+        counts = np.bincount(self.rows.labels, minlength=self.rows.classes)
+        balanced = len(self.rows) / (self.rows.classes * counts)
+        weights = torch.tensor(balanced if plan.balanced else np.ones(len(counts)), dtype=torch.float32)
+        self.register_buffer("class_weights", weights)
         self._losses: list[float] = []
         self._last: tuple[int, ...] = ()
         self._seen: list[tuple[Tensor, Tensor]] = []
-        self._score, self._best_epoch = (0.0, 0.0), 0
+        self._score, self._best_epoch, self._step = (0.0, 0.0), 0, 0
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam with its usual moments."""
-        return torch.optim.Adam(self.network.parameters(), lr=self.plan.learning_rate)
+        """Adam or AdamW with their usual moments."""
+        parameters, rate = self.network.parameters(), self.plan.learning_rate
+        if self.plan.weight_decay is None:
+            return torch.optim.Adam(parameters, lr=rate)
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=self.plan.weight_decay)
 
     def training_step(self, batch: dict[str, Any], _: int) -> None:
-        """One step of Adam, with gradients summed over parts where the memory asks for it."""
+        """One step, with gradients summed over parts where the memory asks for it."""
         optimizer = self.optimizers()
         assert isinstance(optimizer, LightningOptimizer)
         self._last = tuple(batch["rows"])
@@ -111,7 +139,15 @@ class _Course(lightning.LightningModule):
                 self._halve(error, batch)
         if not np.isfinite(loss):
             raise DivergenceError(self.current_epoch, self._last)
+        if self.plan.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
+        if self.plan.warmup is not None:
+            steps = self.plan.epochs * len(self.batches)
+            rate = self.plan.learning_rate * share(self._step, steps, self.plan.warmup, "cosine")
+            for group in optimizer.param_groups:
+                group["lr"] = rate
         optimizer.step()
+        self._step += 1
         self._losses.append(loss * len(batch["rows"]))
 
     def validation_step(self, batch: dict[str, Any], _: int) -> None:
@@ -119,7 +155,7 @@ class _Course(lightning.LightningModule):
         self._seen.append((self.network(batch["frames"], batch["lengths"]), batch["labels"]))
 
     def on_train_epoch_end(self) -> None:
-        """Note the losses and, with validation rows, their UAR."""
+        """Note the losses and, with validation rows, their score."""
         record: Record = {"epoch": self.current_epoch, "train_loss": sum(self._losses) / len(self.rows)}
         self._losses.clear()
         if self._seen:
@@ -127,7 +163,9 @@ class _Course(lightning.LightningModule):
             labels = torch.cat([y for _, y in self._seen])
             self._seen.clear()
             record["val_loss"] = float(torch.nn.functional.cross_entropy(logits, labels, self.class_weights))
-            record["val_uar"] = _uar(labels.cpu().numpy(), logits.argmax(1).cpu().numpy())
+            answers = logits.argmax(1).cpu().numpy()
+            counts = categorical.confusion(labels.cpu().numpy(), answers, self.rows.classes)
+            record[f"val_{self.plan.metric}"] = float(getattr(categorical, str(self.plan.metric))(counts))
             if not np.isfinite(record["val_loss"]):
                 raise DivergenceError(self.current_epoch, self._last)
             self._judge(record)
@@ -135,7 +173,7 @@ class _Course(lightning.LightningModule):
 
     def _judge(self, record: Record) -> None:
         """Keep the weights of the best epoch, and stop when patience is over."""
-        score = (record["val_uar"], -record["val_loss"])
+        score = (record[f"val_{self.plan.metric}"], -record["val_loss"])
         if self.best is None or score > self._score:
             self._score, self._best_epoch = score, record["epoch"]
             self.best = copy.deepcopy(self.network.state_dict())
@@ -144,13 +182,16 @@ class _Course(lightning.LightningModule):
 
     def _backward(self, batch: dict[str, Any]) -> float:
         """Gradients of the batch's weighted mean loss, and its value."""
-        frames = self.network.standardise(batch["frames"])
-        frames = augmented(frames, batch["lengths"], self.plan.augmentation, self.rng)
+        frames, score = batch["frames"], self.network
+        if self.plan.augmentation is not None:
+            frames, score = self.network.standardise(frames), self.network.classify
+            assert self.batches.rng is not None
+            frames = augmented(frames, batch["lengths"], self.plan.augmentation, self.batches.rng)
         weight = self.class_weights[batch["labels"]]
         total = 0.0
         for start in range(0, len(weight), self.part):
             some = slice(start, start + self.part)
-            logits = self.network.classify(frames[some], batch["lengths"][some])
+            logits = score(frames[some], batch["lengths"][some])
             each = torch.nn.functional.cross_entropy(logits, batch["labels"][some], reduction="none")
             loss = (each * weight[some]).sum() / weight.sum()
             self.manual_backward(loss)
@@ -163,8 +204,8 @@ class _Course(lightning.LightningModule):
         frames = batch["frames"]
         if self.part == 1:
             raise MachineError(
-                f"out of memory with one clip at a time, the batch's longest being {frames.shape[1]} frames of "
-                f"{frames.shape[2]} dims; leave out or cut the longest clips, or take fewer frames a second"
+                f"out of memory with one clip at a time, the batch's longest being {frames.shape[-2]} frames of "
+                f"{frames.shape[-1]} dims; leave out or cut the longest clips, or take fewer frames a second"
             ) from error
         self.part = max(1, min(self.part, len(frames)) // 2)
         warnings.warn(
@@ -172,7 +213,7 @@ class _Course(lightning.LightningModule):
         )
 
 
-class _Interrupt(lightning.Callback):
+class Interrupt(lightning.Callback):
     """Hands an interrupt on to the caller, where Lightning would end the process."""
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
@@ -181,29 +222,8 @@ class _Interrupt(lightning.Callback):
             raise exception
 
 
-class _Batches:
-    """An iterable over batches; iterating again gives other batches where there is an ``rng``."""
-
-    def __init__(self, rows: Examples, size: int, rng: np.random.Generator | None) -> None:
-        self.rows, self.size, self.rng = rows, size, rng
-        self.lengths = [len(clip) for clip in rows.features]
-
-    def __len__(self) -> int:
-        return -(-len(self.rows) // self.size)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for numbers in buckets(self.lengths, self.size, self.rng):
-            frames, lengths = padded([self.rows.features[i] for i in numbers])
-            labels = torch.as_tensor(self.rows.labels[numbers])
-            yield {"frames": frames, "lengths": lengths, "labels": labels, "rows": numbers}
-
-
-def _uar(true: Any, answer: Any) -> float:
-    return float(np.mean([(answer[true == c] == c).mean() for c in np.unique(true)]))
-
-
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Lightning's remarks about itself off the terminal, and its hands off the signals."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level

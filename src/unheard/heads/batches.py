@@ -1,0 +1,65 @@
+"""Batches of clips of similar length, read one batch at a time, padded with zeros."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unheard.heads.examples import Examples
+
+
+class Batches:
+    """An iterable over batches; iterating again gives other batches where there is an ``rng``.
+
+    ``lengths`` are the frames of each clip. The features may lie in files: each is read when its turn comes.
+    """
+
+    def __init__(
+        self, rows: Examples, lengths: Sequence[int], size: int, rng: np.random.Generator | None
+    ) -> None:
+        self.rows, self.lengths, self.size, self.rng = rows, lengths, size, rng
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.size)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for numbers in buckets(self.lengths, self.size, self.rng):
+            frames, lengths = padded([self.rows.features[i] for i in numbers])
+            labels = torch.as_tensor(self.rows.labels[numbers])
+            yield {"frames": frames, "lengths": lengths, "labels": labels, "rows": numbers}
+
+
+def padded(features: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+    """Frames (B, T, dims) or (B, entries, T, dims) with zeros after each clip's end, and lengths (B,)."""
+    lengths = torch.tensor([clip.shape[-2] for clip in features])
+    first = features[0].shape
+    frames = torch.zeros(len(features), *first[:-2], int(lengths.max()), first[-1])
+    for row, clip in zip(frames, features, strict=True):
+        row[..., : clip.shape[-2], :] = torch.from_numpy(np.array(clip, dtype=np.float32))
+    return frames, lengths
+
+
+def buckets(lengths: Sequence[int], size: int, rng: np.random.Generator | None) -> list[list[int]]:
+    """Numbers of the clips of each batch; with ``rng``, other ones and in another order at every call.
+
+    Lengths are jittered by up to a tenth before sorting, so that the same clips do not always meet.
+    """
+    keys = np.asarray(lengths, dtype=np.float64)
+    if rng is not None:
+        keys = keys * rng.uniform(0.9, 1.1, len(keys))
+    order = np.argsort(keys, kind="stable")
+    batches = [order[start : start + size].tolist() for start in range(0, len(order), size)]
+    if rng is not None:
+        rng.shuffle(batches)
+    return batches
+
+
+def valid(frames: Tensor, lengths: Tensor) -> Tensor:
+    """True at the valid frames of (B, T, dims), shape (B, T, 1)."""
+    steps = torch.arange(frames.shape[1], device=frames.device)
+    return (steps[None, :] < lengths[:, None]).unsqueeze(2)

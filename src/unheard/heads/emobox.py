@@ -1,0 +1,60 @@
+"""EmoBox' head: every frame through one layer, then their mean (Ma et al. 2024; definitions in docs/heads.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from unheard.heads.network_head import NetworkHead
+
+if TYPE_CHECKING:
+    from unheard.heads.mean_network import MeanNetwork
+    from unheard.heads.network_training import Plan
+
+
+@dataclass(kw_only=True)
+class EmoBox(NetworkHead):
+    """A network over frames; see :class:`NetworkHead` for the settings that all such heads have.
+
+    It is trained for all ``epochs`` and left as the last made it: validation rows are not used.
+
+    Parameters
+    ----------
+    hidden
+        Units of the frames' layer; 128 as published.
+    learning_rate
+        Of Adam.
+    """
+
+    name: ClassVar[str] = "emobox"
+    takes: ClassVar[str] = "frames"
+    metric: ClassVar[str | None] = None
+
+    hidden: int = 128
+    epochs: int = 100
+    batch: int = 32
+    learning_rate: float = 1e-4
+
+    def network(self, dims: int, classes: int, entries: int = 1) -> MeanNetwork:
+        """See :class:`~unheard.heads.mean_network.MeanNetwork`."""
+        from unheard.heads.mean_network import MeanNetwork
+
+        return MeanNetwork(dims, classes, hidden=self.hidden)
+
+    def plan(self) -> Plan:
+        """Adam on the plain cross-entropy, to the last epoch."""
+        from unheard.heads.network_training import Plan
+
+        return Plan(
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            balanced=False,
+            metric=self.metric,
+            device=self.device,
+        )
+
+    @staticmethod
+    def sizes(arrays: Mapping[str, Any]) -> tuple[int, int, int]:
+        """Dims, classes and entries of the network with these arrays."""
+        return arrays["frame.weight"].shape[1], len(arrays["output.bias"]), 1

@@ -1,0 +1,63 @@
+"""The mean over frames, dropout and one layer: what customarily stands behind a fine-tuned encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from unheard.heads.network_head import NetworkHead
+
+if TYPE_CHECKING:
+    from unheard.heads.mean_network import MeanNetwork
+    from unheard.heads.network_training import Plan
+
+
+@dataclass(kw_only=True)
+class Mean(NetworkHead):
+    """A network over frames; see :class:`NetworkHead` for the settings that all such heads have.
+
+    Parameters
+    ----------
+    dropout
+        Of the mean.
+    patience
+        Epochs without anything better on validation rows after which training stops.
+    weight_decay
+        Of AdamW.
+    """
+
+    name: ClassVar[str] = "mean"
+    takes: ClassVar[str] = "frames"
+    metric: ClassVar[str | None] = "uar"
+
+    dropout: float = 0.2
+    epochs: int = 50
+    patience: int = 10
+    batch: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+
+    def network(self, dims: int, classes: int, entries: int = 1) -> MeanNetwork:
+        """See :class:`~unheard.heads.mean_network.MeanNetwork`."""
+        from unheard.heads.mean_network import MeanNetwork
+
+        return MeanNetwork(dims, classes, dropout=self.dropout)
+
+    def plan(self) -> Plan:
+        """AdamW; early stopping by UAR."""
+        from unheard.heads.network_training import Plan
+
+        return Plan(
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            metric=self.metric,
+            patience=self.patience,
+            device=self.device,
+        )
+
+    @staticmethod
+    def sizes(arrays: Mapping[str, Any]) -> tuple[int, int, int]:
+        """Dims, classes and entries of the network with these arrays."""
+        return arrays["output.weight"].shape[1], len(arrays["output.bias"]), 1

@@ -1,0 +1,95 @@
+"""All entries of a frozen encoder under learned weights, attentive statistics and a small perceptron.
+
+The published system is Ab-Romia's (RAVDESS, frozen WavLM-large); definitions in docs/heads.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from unheard.errors import UsageError
+from unheard.heads.network_head import NetworkHead
+
+if TYPE_CHECKING:
+    from unheard.heads.network_training import Plan
+    from unheard.heads.weighted_network import WeightedNetwork
+
+
+@dataclass(kw_only=True)
+class Weighted(NetworkHead):
+    """A network over all entries; see :class:`NetworkHead` for the settings that all such heads have.
+
+    Parameters
+    ----------
+    normalise
+        Whether each entry is layer-normalised first, frame by frame: the entries of encoders that normalise before
+        their layers grow from layer to layer, and weights over them as they are mix scales.
+    attention, hidden
+        Units of the attention and of the perceptron; 128 and 256 as published.
+    dropout
+        Of the weighted frames, and of the hidden units.
+    patience
+        Epochs without anything better on validation rows after which training stops.
+    weight_decay, warmup, clip
+        Of AdamW; share of all steps in which the learning rate rises, before it falls as a cosine; largest norm of
+        the gradient.
+    """
+
+    name: ClassVar[str] = "weighted"
+    takes: ClassVar[str] = "layers"
+    metric: ClassVar[str | None] = "macro_f1"
+
+    normalise: bool = False
+    attention: int = 128
+    hidden: int = 256
+    dropout: float = 0.3
+    epochs: int = 25
+    patience: int = 7
+    batch: int = 16
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    warmup: float = 0.1
+    clip: float = 1.0
+
+    @property
+    def learned_(self) -> dict[str, list[float]]:
+        """Weight of each entry; they sum to 1."""
+        if not hasattr(self, "network_"):
+            raise UsageError(f"the head {self.name!r} is not fitted")
+        return {"layer_weights": self.network_.shares().tolist()}
+
+    def network(self, dims: int, classes: int, entries: int = 1) -> WeightedNetwork:
+        """See :class:`~unheard.heads.weighted_network.WeightedNetwork`."""
+        from unheard.heads.weighted_network import WeightedNetwork
+
+        return WeightedNetwork(
+            dims,
+            classes,
+            entries,
+            normalise=self.normalise,
+            attention=self.attention,
+            hidden=self.hidden,
+            dropout=self.dropout,
+        )
+
+    def plan(self) -> Plan:
+        """AdamW with warm-up and a cosine; early stopping by macro-F1, as published."""
+        from unheard.heads.network_training import Plan
+
+        return Plan(
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            warmup=self.warmup,
+            clip=self.clip,
+            metric=self.metric,
+            patience=self.patience,
+            device=self.device,
+        )
+
+    @staticmethod
+    def sizes(arrays: Mapping[str, Any]) -> tuple[int, int, int]:
+        """Dims, classes and entries of the network with these arrays."""
+        return arrays["pool.projection.weight"].shape[1], len(arrays["output.bias"]), len(arrays["weights"])

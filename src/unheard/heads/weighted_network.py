@@ -1,0 +1,76 @@
+"""Layer weighting, attentive statistics (Okabe et al. 2018, arXiv 1803.10963) and a perceptron."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from unheard.heads.batches import valid
+
+
+class WeightedNetwork(nn.Module):
+    """Frames of all entries to class scores.
+
+    Parameters
+    ----------
+    dims, classes, entries
+        Of frames, of scores, and how many entries are weighted.
+    normalise
+        Layer-normalise each entry first, without parameters.
+    attention, hidden, dropout
+        See :class:`~unheard.heads.weighted.Weighted`.
+    """
+
+    def __init__(
+        self,
+        dims: int,
+        classes: int,
+        entries: int,
+        *,
+        normalise: bool = False,
+        attention: int = 128,
+        hidden: int = 256,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        self.dims, self.entries, self.normalise = dims, entries, normalise
+        self.weights = nn.Parameter(torch.zeros(entries))
+        self.dropout = nn.Dropout(dropout)
+        self.pool = AttentiveStatistics(dims, attention)
+        self.hidden = nn.Linear(2 * dims, hidden)
+        self.output = nn.Linear(hidden, classes)
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Class scores (B, classes) of frames (B, entries, T, dims), ``lengths`` (B,) of which are valid."""
+        if self.normalise:
+            frames = nn.functional.layer_norm(frames, (self.dims,))
+        mixed = torch.einsum("e,betd->btd", self.shares(), frames)
+        pooled = self.pool(self.dropout(mixed), lengths)
+        scores: Tensor = self.output(self.dropout(torch.relu(self.hidden(pooled))))
+        return scores
+
+    def shares(self) -> Tensor:
+        """Weights of the entries, which sum to 1."""
+        return torch.softmax(self.weights, dim=0)
+
+
+class AttentiveStatistics(nn.Module):
+    """Mean and standard deviation over frames, weighted by what the frames themselves say.
+
+    e = vᵀ tanh(W h + b), α = softmax of e over the valid frames, μ = Σ α h, σ = sqrt(max(Σ α h² - μ², 1e-6)).
+    """
+
+    def __init__(self, dims: int, attention: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(dims, attention)
+        self.direction = nn.Linear(attention, 1, bias=False)
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Statistics (B, 2 dims) of frames (B, T, dims)."""
+        true = valid(frames, lengths)
+        clean = torch.where(true, frames, torch.zeros_like(frames))
+        energy = self.direction(torch.tanh(self.projection(clean)))
+        share = torch.softmax(energy.masked_fill(~true, -torch.inf), dim=1)
+        mean = (share * clean).sum(dim=1)
+        variance = (share * clean**2).sum(dim=1) - mean**2
+        return torch.cat([mean, variance.clamp(min=1e-6).sqrt()], dim=1)
