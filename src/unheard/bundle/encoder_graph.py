@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE, to_rate
 from unheard.audio.trim import trim
-from unheard.bundle.efficientat_graph import efficientat_graph
 from unheard.bundle.encoder import PREFIX
 from unheard.bundle.encoder_schema import EncoderDescription
-from unheard.bundle.transformer_graph import transformer_graph
-from unheard.bundle.whisper_graph import whisper_graph
+from unheard.bundle.graphs.efficientat import efficientat_graph
+from unheard.bundle.graphs.transformer import transformer_graph
+from unheard.bundle.graphs.whisper import whisper_graph
 from unheard.encoders.contract import Encoder
 from unheard.encoders.keep import averaged, statistics
 from unheard.encoders.windows import LONGEST, OVERLAP, WINDOW

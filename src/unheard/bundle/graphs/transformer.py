@@ -14,7 +14,7 @@ import numpy as np
 
 from unheard.bundle.encoder import PREFIX
 from unheard.bundle.graph import Graph
-from unheard.bundle.graph_parts import activation, array, attention, convolution, linear, norm
+from unheard.bundle.graphs.parts import activation, array, attention, convolution, linear, norm
 
 
 def transformer_graph(network: Any, entries: Sequence[int]) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from unheard.bundle.encoder import PREFIX
 from unheard.bundle.graph import Graph
-from unheard.bundle.graph_parts import convolution, linear
+from unheard.bundle.graphs.parts import convolution, linear
 
 
 def efficientat_graph(network: Any, names: Sequence[str], entries: Sequence[int]) -> Any:
