@@ -20,14 +20,14 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 from unheard.errors import MachineError
 from unheard.heads.divergence import DivergenceError
 from unheard.heads.examples import Examples
-from unheard.heads.tcgru_training import _Interrupt, _quiet
+from unheard.heads.network_training import Interrupt, quiet
+from unheard.heads.schedule import share
 from unheard.metrics import categorical
 from unheard.training import checkpoint
 from unheard.training.answers import answers
 from unheard.training.batches import Batch, steps, steps_an_epoch, training_batch
 from unheard.training.checkpoint import Progress
 from unheard.training.network import TunedNetwork
-from unheard.training.schedule import share
 from unheard.training.settings import Settings
 from unheard.training.tuning import groups
 from unheard.training.waves import padded
@@ -95,14 +95,14 @@ def train(
 
 def _run(course: Course, plan: Plan, folder: Path | None) -> None:
     settings = plan.settings
-    with _quiet():
+    with quiet():
         trainer = lightning.Trainer(
             accelerator="gpu" if settings.device == "cuda" else "cpu",
             devices=settings.devices,
             # Spawned: a process that ran the user's command again would start a second run.
             strategy="auto" if settings.devices == 1 else "ddp_spawn",
             max_epochs=plan.epochs - len(course.progress.history),
-            callbacks=[_Interrupt()],
+            callbacks=[Interrupt()],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

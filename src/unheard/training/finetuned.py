@@ -19,8 +19,8 @@ from unheard import encoders
 from unheard.errors import DataError, MachineError, UsageError, need
 from unheard.files import canonical_json, digest
 from unheard.heads.examples import Examples, Features
+from unheard.heads.network_head import seeded
 from unheard.heads.rows import check_examples
-from unheard.heads.tcgru import _torch
 from unheard.settings import construct, plain
 from unheard.training.heads import check_head
 from unheard.training.settings import Settings
@@ -68,6 +68,12 @@ class FineTuned:
         # Mixed precision, and the device, are the training's.
         self.encoder = encoders.checked({**self.encoder, "precision": "float32", "device": "cpu"})
 
+    @property
+    def learned_(self) -> dict[str, list[float]]:
+        """Weight of each entry where the head weighs them; they sum to 1."""
+        head: Any = self.network_.head
+        return {"layer_weights": head.shares().tolist()} if hasattr(head, "shares") else {}
+
     def fit(self, train: Examples, val: Examples | None = None) -> Self:
         """Train, stop early by the metric on validation rows, and keep the best epoch.
 
@@ -103,7 +109,7 @@ class FineTuned:
         from unheard.training.answers import answers
 
         network, rows = self.network_.to(self.training.device), range(len(features))
-        with _torch(self.threads, self.seed):
+        with seeded(self.threads, self.seed):
             found = answers(network, features, rows, self.training, self.rate_, self.training.batch)
         return found.double().cpu().numpy()
 
@@ -156,7 +162,7 @@ class FineTuned:
             settings["threads"],
         )
         model.chosen_, model.history_ = chosen, []
-        with _torch(model.threads, model.seed):
+        with seeded(model.threads, model.seed):
             model.network_ = model._network(classes)
         arrays = {
             name.removeprefix("network."): torch.from_numpy(np.array(value))
@@ -191,7 +197,7 @@ class FineTuned:
             )
         from unheard.training.course import Plan, train
 
-        with _torch(self.threads, self.seed):
+        with seeded(self.threads, self.seed):
             self.network_ = self._network(rows.classes)
             identity = digest(
                 {
@@ -214,17 +220,18 @@ class FineTuned:
         from unheard.training.network import TunedNetwork
         from unheard.training.tuning import set_free
 
-        loaded = encoders.load(self.encoder)
+        loaded: Any = encoders.load(self.encoder)
         self.encoder, self.rate_ = dict(loaded.settings), loaded.rate
-        if not hasattr(loaded, "network"):
+        if not hasattr(getattr(loaded, "network", None), "checkpointing"):
             raise UsageError(
-                f"the encoder {self.encoder['name']!r} cannot be fine-tuned; take one with layers"
+                f"the encoder {self.encoder['name']!r} has no transformer layers to be tuned; leave training out, "
+                "or take one of wav2vec2, hubert, wavlm, whisper"
             )
         last = len(loaded.names) - 1
         stacked = self.training.layer == "weighted"
         entries = tuple(range(last + 1)) if stacked else (last,)
+        head = head_network(self.head, loaded.widths[last], classes, len(entries))
         set_free(loaded.network, self.training)
-        head = head_network(self.head, loaded.widths[last], len(entries), classes)
         network = TunedNetwork(
             loaded.network,
             head,

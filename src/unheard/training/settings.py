@@ -57,9 +57,9 @@ class Settings:
         Seconds; of a longer clip so much is heard, from its ``centre``, its ``start``, or in training from a
         ``random`` place and its centre otherwise.
     time_mask
-        Probability that a frame starts a mask, and length of a mask in frames, of what enters the encoder's
-        layers, in training (SpecAugment as wav2vec 2.0 and its kin use it); with ``tune: all`` only, since what
-        is masked is frozen otherwise. None: no masks.
+        Share of the frames that masks cover in training (less where masks overlap), and length of a mask in
+        frames (SpecAugment as wav2vec 2.0 and its kin use it); with ``tune: all`` only, since the frames are
+        masked in a part that is frozen otherwise. None: no masks.
     augment
         Change the waveforms in training, see ``training/waves.py``.
     precision

@@ -80,5 +80,6 @@ def _lora(encoder: nn.Module, settings: Settings) -> None:
 
 
 def _after(encoder: Any) -> list[str]:
-    """Names of the parts that come after the last layer: the final norm of pre-norm families."""
-    return ["norm"] if encoder.made.do_stable_layer_norm and hasattr(encoder, "norm") else []
+    """Names of the parts that come after the last layer: the final norm where norms come before attention."""
+    before = getattr(encoder.made, "do_stable_layer_norm", True)
+    return [name for name in ("norm", "layer_norm") if before and hasattr(encoder, name)]
