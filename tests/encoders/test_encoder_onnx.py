@@ -36,14 +36,21 @@ def write(folder: Path, *, opset: int = 17, nan: bool = False, changes: dict | N
         helper.make_node("MatMul", ["b", "V"], ["c"]),
         helper.make_node("Softmax", ["c"], ["out"], axis=2),
     ]
+    # The oldest form of the file: weights are inputs too.
+    shapes = {"W": W.shape, "V": V.shape} if opset < 10 else {}
+    held = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, shape in shapes.items()
+    ]
     graph = helper.make_graph(
         nodes,
         "toy",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, "T", 3 * BANDS])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, "T", 3 * BANDS]), *held],
         [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, "T", WIDTH])],
         [numpy_helper.from_array(W, "W"), numpy_helper.from_array(V, "V")],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8 if opset > 9 else 3
+    )
     folder.mkdir(exist_ok=True)
     onnx.save(model, folder / "toy.onnx")
     shift, scale = np.arange(18) / 10.0, 1.0 / (1.0 + np.arange(18))
@@ -221,6 +228,7 @@ def test_the_digest_follows_every_part(tmp_path: Path) -> None:
         ({"input": {"tensor": "x", "axes": ["one", "frames"]}}, DataError, "must be 'one' and frames and dims"),
         ({"entries": []}, DataError, "entries is"),
         ({"entries": [{"entry": "a", "tensor": "b", "axes": ["one", "dims", "frames"]}]}, DataError, "has shape"),
+        ({"input": {"tensor": "x", "axes": ["one", "frames", "dims"]}, "extra": None}, DataError, "unknown key"),
         ({"normalise": "../norm.mvn"}, DataError, "without a folder"),
         ({"normalise": "other.mvn"}, DataError, "no normalisation at"),
         ({"model": "other.onnx"}, DataError, "holds no other.onnx"),
@@ -297,3 +305,29 @@ def test_fsmn_equals_its_layers_by_hand(data_folder: Path) -> None:
     for ours, theirs in zip(found, hidden, strict=False):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(found[5].sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_a_graph_with_another_input_is_refused(tmp_path: Path) -> None:
+    settings = write(tmp_path / "m")
+    model = onnx.load(tmp_path / "m" / "toy.onnx")
+    model.graph.input.append(helper.make_tensor_value_info("speed", TensorProto.FLOAT, [1]))
+    model.graph.node[0].output[0] = "a0"
+    model.graph.node.insert(1, helper.make_node("Mul", ["a0", "speed"], ["a"]))
+    onnx.save(model, tmp_path / "m" / "toy.onnx")
+    with pytest.raises(UsageError, match="more inputs than its description names: speed"):
+        encoders.load(settings)
+
+
+def test_weights_beside_the_graph_count(tmp_path: Path) -> None:
+    settings = write(tmp_path / "m")
+    whole = encoders.load(settings)
+    model = onnx.load(tmp_path / "m" / "toy.onnx")
+    onnx.save(
+        model, tmp_path / "m" / "toy.onnx", save_as_external_data=True, location="w.bin", size_threshold=0
+    )
+    apart = encoders.load(settings)
+    np.testing.assert_array_equal(apart.encode([wave()], [1])[0][0], whole.encode([wave()], [1])[0][0])
+    data = tmp_path / "m" / "w.bin"
+    data.write_bytes(data.read_bytes()[::-1])
+    with pytest.raises(DataError, match="another model"):
+        encoders.load(apart.settings)

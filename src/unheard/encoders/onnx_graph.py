@@ -19,6 +19,8 @@ from unheard.errors import DataError, UsageError, first_five, need
 PREFIX = "unheard."
 #: Lowest operator set in which the added nodes are written; graphs of older ones are converted.
 OPSET = 13
+#: Lowest version of the file format, from 4 on constants need not be inputs.
+IR = 7
 #: Operator set from which ReduceMean takes its axes as an input.
 _MEAN_BY_INPUT = 18
 
@@ -132,14 +134,13 @@ def adapted(
     graph.node.extend(nodes)
     used = _read(nodes)
     _keep(graph.initializer, (t for t in graph.initializer if t.name in used))
-    others = [v for v in graph.input if v.name in used and v.name != description.input.tensor]
-    free = [v.name for v in others if v.name not in {t.name for t in graph.initializer}]
+    held = {tensor.name for tensor in graph.initializer}
+    given = {description.input.tensor, *held}
+    free = [value.name for value in graph.input if value.name in used and value.name not in given]
     if free:
         raise UsageError(f"the graph needs more inputs than its description names: {first_five(free)}")
     axes: list[Any] = ["samples"] if description.front is None else ["frames", None]
-    _keep(
-        graph.input, [onnx.helper.make_tensor_value_info(before.clip, onnx.TensorProto.FLOAT, axes), *others]
-    )
+    _keep(graph.input, [onnx.helper.make_tensor_value_info(before.clip, onnx.TensorProto.FLOAT, axes)])
     _keep(
         graph.output,
         [
@@ -148,6 +149,7 @@ def adapted(
         ],
     )
     del graph.value_info[:]
+    made.ir_version = max(made.ir_version, IR)
     try:
         data: bytes = made.SerializeToString()
     except ValueError as error:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 VERSION = 1
 MODES = ("30s", "trimmed")
 ROUNDINGS = ("ceil", "floor")
-#: Frames of a batch.
-BUDGET = 1500
+#: Frames of a batch: a window padded to 30 s has 1,500.
+BUDGET = {"cpu": 1500, "cuda": 24_000}
 #: What the front end computes; a preprocessor file that says otherwise is refused.
 _FRONT = {"sampling_rate": 16_000, "hop_length": 160, "n_fft": 400, "do_normalize": False}
 
@@ -145,7 +145,7 @@ class WhisperEncoder:
         heard = [self.network.made.max_source_positions if padded else -(-len(part) // 320) for part in parts]
         done: list[Layers] = [()] * len(parts)
         with torch.inference_mode():
-            for batch in batches.by_length(heard, BUDGET):
+            for batch in batches.by_length(heard, BUDGET[self.settings["device"]]):
                 windows = [self.network.windows(np.asarray(parts[at], np.float32))[0] for at in batch]
                 entries = self.network.packed(windows, layers)
                 ends = np.cumsum([window.kept for window in windows])[:-1]
