@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from unheard.errors import DataError
+from unheard.errors import DataError, UsageError
 from unheard.settings import fitting
 
 ACTIVATIONS = ("gelu", "relu")
@@ -99,9 +99,10 @@ def read(config: Mapping[str, Any], family: str, source: str) -> Architecture:
                 f"{source}: {key} is {config[key]!r}; this variant of {family} is not supported, only {only!r}"
             )
     hints = {field.name: _TYPES[str(field.type)] for field in fields(Architecture)}
-    given = {
-        key: fitting(config[key], hint, f"{source}: {key}") for key, hint in hints.items() if key in config
-    }
+    try:
+        given = {key: fitting(config[key], hint, key) for key, hint in hints.items() if key in config}
+    except UsageError as error:
+        raise DataError(f"{source}: {error}") from error
     made = Architecture(**given)
     _check(made, source)
     return made
@@ -116,6 +117,11 @@ def _check(made: Architecture, source: str) -> None:
         for key in ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
     }
     faults = [f"{key} is {value}, expected at least 1" for key, value in sizes.items() if value < 1]
+    faults += [
+        f"{key} is {list(getattr(made, key))}, expected whole numbers from 1"
+        for key in ("conv_dim", "conv_kernel", "conv_stride")
+        if not all(type(value) is int and value > 0 for value in getattr(made, key))
+    ]
     if not len(made.conv_dim) == len(made.conv_kernel) == len(made.conv_stride) > 0:
         faults.append("conv_dim, conv_kernel and conv_stride must be lists of the same length")
     if not faults and made.hidden_size % made.num_attention_heads:

@@ -31,9 +31,9 @@ class Piece:
         if self.valid is None:
             taken = rows[self.first : self.first + self.clips * self.frames]
             return taken.reshape(self.clips, self.frames, *rows.shape[1:])
-        padded = rows.new_zeros((self.clips, self.frames, *rows.shape[1:]))
-        padded[self.valid] = rows
-        return padded
+        made = rows.new_zeros((self.clips, self.frames, *rows.shape[1:]))
+        made[self.valid] = rows
+        return made
 
     def back(self, piece: Tensor) -> Tensor:
         """Return the rows of (clips, frames, …)."""
@@ -49,9 +49,14 @@ def pieces(counts: Sequence[int], device: torch.device) -> list[Piece]:
             made.append(Piece(first, clips, frames))
             first += clips * frames
         return made
+    return [padded(counts, device)]
+
+
+def padded(counts: Sequence[int], device: torch.device) -> Piece:
+    """Return all clips as one piece with a mask."""
     longest = max(counts)
     valid = torch.arange(longest, device=device) < torch.tensor(list(counts), device=device)[:, None]
-    return [Piece(0, len(counts), longest, valid)]
+    return Piece(0, len(counts), longest, valid)
 
 
 def rows_of(made: Sequence[Tensor]) -> Tensor:
