@@ -91,7 +91,7 @@ def inspect(
 def saving(
     settings: Mapping[str, Any], entry: int, last: int, clips: Sequence[ClipRef], options: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """Return what cutting the encoder at an entry saves: seconds of computing on some clips.
+    """Return what cutting the encoder at an entry saves: seconds on some clips, and a network's parameters.
 
     None at the last entry, and where the weights are not at hand (the store held everything).
     """
@@ -107,7 +107,15 @@ def saving(
             started = time.perf_counter()
             encoder.encode(heard, [top])
             seconds[name] = min(seconds[name], time.perf_counter() - started)
-    return {"entry": entry, "clips": len(heard), "seconds": {k: round(v, 4) for k, v in seconds.items()}}
+    found: dict[str, Any] = {"entry": entry, "clips": len(heard)}
+    found["seconds"] = {name: round(value, 4) for name, value in seconds.items()}
+    if hasattr(whole, "network") and hasattr(cut, "network"):
+        found["parameters"] = {"whole": _parameters(whole.network), "cut": _parameters(cut.network)}
+    return found
+
+
+def _parameters(network: Any) -> int:
+    return sum(values.numel() for values in network.parameters())
 
 
 def _weights(run: Run, fold: int, settings: Mapping[str, Any]) -> list[float]:
