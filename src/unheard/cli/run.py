@@ -25,6 +25,12 @@ def run(
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="Change one recipe field: head.dropout=0.3, refit=val.")
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights", "-w", help="Encoder: folder, file or hub name; short for --set encoder.model=…"
+        ),
+    ] = None,
     folds: Annotated[str | None, typer.Option("--folds", help="Run a part of the folds: 0-3 or 0,4.")] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="Folds side by side; the result is the same.")
@@ -59,7 +65,8 @@ def run(
     from unheard.experiment.run import run as run_recipe
     from unheard.experiment.source import utterances
 
-    stated = recipes.load(recipe, recipes.parse_changes(changes or []))
+    changed = recipes.parse_changes(changes or []) | ({} if weights is None else {"encoder.model": weights})
+    stated = recipes.load(recipe, changed)
     table = utterances(data, corpus or stated.corpus)
     chosen = protocols.make(
         protocol or stated.protocol, table, declare_leaky=declare_leaky, validation=validation
@@ -73,11 +80,13 @@ def run(
         say("LEAKY: speakers are on two sides; this score says nothing about people it has not heard")
     elif "UNVERIFIED" in chosen.stamps:
         say("UNVERIFIED: speakers are unknown, so nobody can say whether some are on two sides")
+    if stated.random_weights:
+        say("RANDOM WEIGHTS: the encoder has learned nothing; this score says what an untrained one gives")
     with bars() as advance:
         made = run_recipe(
             stated, table, chosen, out,
             only=asked, jobs=jobs, resume=resume, force=force, strict=strict, max_bad=max_bad,
-            ledger=ledger, decided=decided, progress=advance,
+            ledger=ledger, decided=decided, progress=advance, say=say,
         )  # fmt: skip
     for line in score_lines(made.scores):
         show(line)

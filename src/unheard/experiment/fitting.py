@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from unheard import heads
+from unheard import heads, training
 from unheard.corpora.table import classes, corpus_of
 from unheard.decide.calibration import apply_temperature, fit_temperature
 from unheard.errors import DataError, first_five
@@ -29,7 +29,7 @@ from unheard.experiment.folder import fold_folder
 from unheard.experiment.recipe import Recipe
 from unheard.files import write_bytes, write_json
 from unheard.heads.divergence import DivergenceError
-from unheard.heads.examples import Examples
+from unheard.heads.examples import Examples, Rows
 from unheard.predictions.table import predictions, write_predictions
 from unheard.protocols.fold import Protocol
 
@@ -54,26 +54,27 @@ def fit_fold(
     number: int,
     seed: int,
     data_hash: str,
+    chosen: Mapping[str, Any] | None = None,
+    checkpoints: Path | None = None,
 ) -> Fitted:
     """Fit one fold.
 
     ``features`` maps ids to arrays; a clip without features (an unreadable recording) is left out of training
-    and validation, and counts as unanswered where it is tested.
+    and validation, and counts as unanswered where it is tested. ``chosen`` is what was chosen for this fold before
+    the head (a salient layer). ``checkpoints`` is a folder from which a long training goes on after a kill.
     """
     started = time.monotonic()
     sides = protocol.folds[number]
     train, val = examples(table, sides.train, features), examples(table, sides.val, features)
     if len(train) == 0:
         raise DataError(f"fold {number}: no training clip could be read")
-    head = heads.build({**recipe.head, "seed": seed, "threads": recipe.threads})
+    head = unfitted(recipe, seed, checkpoints)
     heard = _readable(sides.train, features)
     with named(heard):
         head = head.fit(train, val if len(val) else None)
     temperature = 1.0
     answered_val = _readable(sides.val, features)
-    val_logits = (
-        head.logits([features[i] for i in answered_val]) if answered_val else np.zeros((0, train.classes))
-    )
+    val_logits = head.logits(Rows(features, answered_val)) if answered_val else np.zeros((0, train.classes))
     if recipe.calibration == "temperature" and len(val):
         temperature = fit_temperature(val_logits, val.labels)
     record: dict[str, Any] = {
@@ -82,19 +83,21 @@ def fit_fold(
         "settings_hash": recipe.settings_hash,
         "protocol_hash": protocol.hash,
         "data_hash": data_hash,
-        "chosen": head.chosen_,
+        "chosen": {**(chosen or {}), **head.chosen_},
         "temperature": temperature,
         "history": head.history_,
     }
     if recipe.refit == "val":
         with named([*heard, *answered_val]):
             head = head.refit(train + val)
+    if getattr(head, "learned_", None):
+        record["learned"] = head.learned_
     taught = (*sides.train, *sides.val) if recipe.refit == "val" else sides.train
     record["n_train_speakers"] = speakers_in(table, taught)
     record["n_train_clips"] = len(train) + (len(val) if recipe.refit == "val" else 0)
     answered_test = _readable(sides.test, features)
     test_logits = (
-        head.logits([features[i] for i in answered_test]) if answered_test else np.zeros((0, train.classes))
+        head.logits(Rows(features, answered_test)) if answered_test else np.zeros((0, train.classes))
     )
     rows = [
         _rows(table, sides.val, answered_val, val_logits, temperature, "val"),
@@ -112,6 +115,17 @@ def fit_fold(
     )
     record["seconds"] = round(time.monotonic() - started, 2)
     return Fitted(predictions(frame, classes(table)), head, record)
+
+
+def unfitted(recipe: Recipe, seed: int, checkpoints: Path | None = None) -> Any:
+    """Make the head of a recipe, or with ``training`` what tunes its encoder and head together."""
+    head = {**recipe.head, "seed": seed, "threads": recipe.threads}
+    if recipe.training is None:
+        return heads.build(head)
+    assert recipe.encoder is not None
+    return training.build(
+        recipe.training, recipe.encoder, recipe.head, seed=seed, threads=recipe.threads, folder=checkpoints
+    )
 
 
 @contextmanager
@@ -136,7 +150,7 @@ def examples(table: pl.DataFrame, ids: Sequence[str], features: Features) -> Exa
         maintain_order="left",
     )
     return Examples(
-        [features[i] for i in listed],
+        Rows(features, listed),
         rows["label"].to_numpy(),
         rows["speaker"].to_numpy().astype(np.str_),
         len(classes(table)),
@@ -173,7 +187,7 @@ def load_head(folder: Path, recipe: Recipe, number: int, seed: int) -> Any:
         raise DataError(f"{folder}: fold {number} with seed {seed} has no model; run it first")
     with np.load(path, allow_pickle=False) as stored:
         state = {name: stored[name] for name in stored.files}
-    head = heads.build({**recipe.head, "seed": seed, "threads": recipe.threads})
+    head = unfitted(recipe, seed)
     record = json.loads((path.parent / "fold.json").read_text(encoding="utf-8"))
     loaded = head.from_state(state)
     loaded.chosen_ = record["chosen"]

@@ -1,37 +1,117 @@
-"""Features of a table through the cache, and the digest of the data."""
+"""What heads learn from, for the clips of a table: features, an encoder's output or waveforms; and the data's digest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from unheard import features
+from unheard import encoders, features
 from unheard.corpora.table import table_digest
+from unheard.encoders.extract import extract as encode
+from unheard.encoders.keep import Keep
 from unheard.experiment.recipe import Recipe
+from unheard.experiment.waves import read_waves
 from unheard.features.cache import default_cache
-from unheard.features.extract import ClipRef, Extracted, extract
+from unheard.features.extract import BadClip, ClipRef, extract
 from unheard.files import digest, file_digest
 
 Progress = Callable[[str, int, int], None]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What heads learn from.
+
+    Parameters
+    ----------
+    features
+        An array for each clip by id, looked up when it is asked for where it lies in a store.
+    errors
+        Clips that give nothing, and why.
+    widths
+        Dims of each entry of an encoder; none for features and waveforms.
+    """
+
+    features: Mapping[str, NDArray[np.float32]]
+    errors: Sequence[BadClip]
+    widths: tuple[int, ...] = ()
+
+
+def with_weights(recipe: Recipe) -> Recipe:
+    """Return the recipe with its encoder's settings in full, the digest of the weights among them.
+
+    Raises
+    ------
+    UsageError, DataError, MachineError
+        The model cannot be found or read (``unheard.encoders.load``).
+    """
+    if recipe.encoder is None or (recipe.encoder["sha256"] and not recipe.encoder["model"]):
+        return recipe
+    wanted = dict(recipe.encoder)
+    if isinstance(recipe.layer, int):
+        wanted["cut"] = recipe.layer
+    loaded = encoders.load(wanted)
+    # Said in full: whoever reads the store must know the last entry without reading the weights.
+    full = {**loaded.settings, "cut": len(loaded.names) - 1}
+    return recipe.model_copy(update={"encoder": full})
 
 
 def read_features(
-    recipe: Recipe, table: pl.DataFrame, *, jobs: int = 1, progress: Progress | None = None
-) -> Extracted:
-    """Features of every clip of the table: from the cache, or computed and kept there."""
-    spec = features.build(recipe.features)
+    recipe: Recipe,
+    table: pl.DataFrame,
+    *,
+    jobs: int = 1,
+    progress: Progress | None = None,
+    say: Say | None = None,
+) -> Prepared:
+    """Return what the recipe's head learns from, for every clip of the table: kept between runs, or computed and kept.
+
+    A recipe whose layer is ``salient`` gets the pooled statistics that its layers are chosen by, and each fold its
+    frames by :func:`of_layer`.
+    """
     clips = [ClipRef(*row) for row in table.select("id", "path", "start", "end").iter_rows()]
     report = None if progress is None else lambda done, total: progress("features", done, total)
-    return extract(
-        clips,
-        spec,
-        cache=default_cache(),
-        jobs=jobs,
-        progress=report,
-        channel=recipe.channel,
-        allow_truncated=recipe.allow_truncated,
+    options: Any = {"channel": recipe.channel, "allow_truncated": recipe.allow_truncated}
+    if recipe.training is not None:
+        return Prepared(
+            *read_waves(clips, (recipe.encoder or {}).get("trim"), jobs=jobs, progress=report, **options)
+        )
+    if recipe.encoder is not None:
+        found = encode(
+            clips, recipe.encoder, keep_of(recipe), folder=None, progress=report, say=say, **options
+        )
+        return Prepared(found.features, found.errors, found.widths)
+    assert recipe.features is not None
+    computed = extract(
+        clips, features.build(recipe.features), cache=default_cache(), jobs=jobs, progress=report, **options
     )
+    return Prepared(computed.features, computed.errors)
+
+
+def of_layer(recipe: Recipe, layer: int) -> Recipe:
+    """Return the recipe on one entry, its encoder cut there."""
+    assert recipe.encoder is not None
+    return recipe.model_copy(update={"layer": layer, "encoder": {**recipe.encoder, "cut": layer}})
+
+
+def keep_of(recipe: Recipe) -> Keep:
+    """Return what of the encoder's output is kept for the recipe's head."""
+    assert recipe.encoder is not None
+    if recipe.takes == "pooled" or recipe.layer == "salient":
+        return Keep("pooled")
+    store = recipe.store
+    average = 1 if store is None else store.average
+    kind = None if store is None else store.type
+    if recipe.takes == "layers":
+        return Keep("frames", None, kind or "int8", average)
+    last: int = recipe.layer if isinstance(recipe.layer, int) else recipe.encoder["cut"]
+    return Keep("frames", (last,), kind or "float16", average)
 
 
 def data_digest(table: pl.DataFrame) -> str:

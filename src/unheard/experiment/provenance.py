@@ -16,7 +16,7 @@ from unheard.protocols.fold import Protocol
 
 PACKAGES = (
     *("numpy", "scipy", "scikit-learn", "polars", "soundfile", "soxr"),
-    *("onnxruntime", "torch", "lightning", "opensmile"),
+    *("onnxruntime", "torch", "lightning", "peft", "opensmile"),
 )
 
 

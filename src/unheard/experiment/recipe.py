@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from unheard import features, heads
+from unheard import encoders, features, heads, training
 from unheard.errors import UnheardError, UsageError, unknown
 from unheard.files import digest
 
@@ -32,8 +32,23 @@ class Published(BaseModel):
     source: str
 
 
+class Storing(BaseModel):
+    """How an encoder's output is kept between runs (docs/store.md)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: Literal["float32", "float16", "int8"] | None = None
+    average: int = Field(default=1, ge=1, le=100)
+
+
 class Recipe(BaseModel):
-    """What a run does; every field is recorded, and all but names, folds and seeds make the settings hash."""
+    """What a run does; every field is recorded, and all but names, folds and seeds make the settings hash.
+
+    A recipe has ``features`` or an ``encoder``. What a head on an encoder learns from follows from the head: pooled
+    statistics of all entries, all frames of one entry (``layer``: its number, ``last``, or ``salient``, chosen on
+    the fold's training speakers), or all frames of all entries. ``store`` says how these are kept. With
+    ``training`` the encoder is tuned together with the head, from waveforms.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,7 +56,11 @@ class Recipe(BaseModel):
     about: str
     corpus: str | None = None
     protocol: str
-    features: dict[str, Any]
+    features: dict[str, Any] | None = None
+    encoder: dict[str, Any] | None = None
+    layer: int | Literal["last", "salient"] | None = None
+    store: Storing | None = None
+    training: dict[str, Any] | None = None
     head: dict[str, Any]
     calibration: Literal["temperature", "none"] = "temperature"
     refit: Literal["none", "val"] = "none"
@@ -54,8 +73,18 @@ class Recipe(BaseModel):
 
     @field_validator("features")
     @classmethod
-    def _features_exist(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return _whole(features.settings, features.build, value)
+    def _features_exist(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        return None if value is None else _whole(features.settings, features.build, value)
+
+    @field_validator("encoder")
+    @classmethod
+    def _encoder_exists(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        return None if value is None else encoders.checked(value)
+
+    @field_validator("training")
+    @classmethod
+    def _training_exists(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        return None if value is None else training.checked(value)
 
     @field_validator("head")
     @classmethod
@@ -69,14 +98,48 @@ class Recipe(BaseModel):
             raise ValueError("the same seed stands twice")
         return value
 
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Recipe:
+        if (self.features is None) == (self.encoder is None):
+            raise ValueError("a recipe has either features or an encoder")
+        frames = self.takes == "frames" and self.training is None
+        if self.encoder is None:
+            given = [name for name in ("layer", "store", "training") if getattr(self, name) is not None]
+            if given:
+                raise ValueError(f"{given[0]} belongs to a recipe with an encoder")
+            if self.takes == "layers":
+                raise ValueError(f"the head {self.head['name']!r} learns from all layers of an encoder")
+        elif self.layer is not None and not frames:
+            raise ValueError(f"layer is for heads on the frames of one entry, not {self.head['name']!r}")
+        elif self.store is not None and self.training is not None:
+            raise ValueError("a recipe with training keeps nothing: leave store out")
+        return self
+
+    @property
+    def takes(self) -> str:
+        """What the head learns from: ``pooled``, ``frames`` or ``layers``."""
+        return heads.build(self.head).takes
+
+    @property
+    def random_weights(self) -> bool:
+        """Whether its encoder has learned nothing."""
+        return self.encoder is not None and encoders.is_random(self.encoder)
+
     @property
     def settings_hash(self) -> str:
         """SHA-256 of what decides a fold's model, its threads included; not of folds, seeds or names."""
-        always = ("features", "head", "calibration", "refit", "threads")
+        decided = {name: getattr(self, name) for name in ("features", "calibration", "refit", "threads")}
         # Options count where they are used: one that is added later leaves the hash of stored results alone.
-        options = ("channel", "allow_truncated")
-        used = [name for name in options if getattr(self, name) != type(self).model_fields[name].default]
-        return digest({name: getattr(self, name) for name in (*always, *used)})
+        decided["head"] = {key: value for key, value in self.head.items() if value is not None}
+        plain = self.plain()
+        for name in ("channel", "allow_truncated", "layer", "store", "training"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                decided[name] = plain[name]
+        if self.encoder is not None:
+            # Weights are known by their content, and by their name only as long as they were not read.
+            place = ("model", "revision", "device") if self.encoder["sha256"] else ("device",)
+            decided["encoder"] = {key: value for key, value in self.encoder.items() if key not in place}
+        return digest(decided)
 
     def plain(self) -> dict[str, Any]:
         """Plain values in the order of the fields, for YAML and JSON."""

@@ -19,9 +19,10 @@ from unheard.audit import RULES, audit
 from unheard.corpora.table import corpus_of, write_table
 from unheard.errors import AudioError, DataError, ProtocolError, UnheardError, UsageError, first_five
 from unheard.experiment import ledger as ledger_file
+from unheard.experiment import salience
 from unheard.experiment.folder import FOLDS, MARK, Run, begin, fold_folder, is_run, locked
 from unheard.experiment.pool import Task, fit_all
-from unheard.experiment.preparing import Progress, data_digest, read_features
+from unheard.experiment.preparing import Progress, Say, data_digest, read_features, with_weights
 from unheard.experiment.provenance import provenance
 from unheard.experiment.recipe import Recipe
 from unheard.experiment.scoring import results
@@ -53,6 +54,7 @@ def run(
     ledger: str | os.PathLike[str] | None = None,
     decided: str = "",
     progress: Progress | None = None,
+    say: Say | None = None,
 ) -> Run:
     """Run a recipe over the folds of a protocol into a folder.
 
@@ -74,6 +76,8 @@ def run(
         File that gets a row for a finished run, and what was decided on it.
     progress
         Called as ``progress(stage, done, total)``.
+    say
+        Called with lines to show, such as the plan of an extraction before it starts.
 
     Raises
     ------
@@ -88,7 +92,7 @@ def run(
         raise UsageError(
             f"recipe {recipe.recipe} is for the corpus {recipe.corpus}, the table holds {corpus_of(table)}"
         )
-    recipe = recipe.model_copy(update={"protocol": protocol.name})
+    recipe = with_weights(recipe.model_copy(update={"protocol": protocol.name}))
     numbers = _fold_numbers(protocol, only)
     _check_validation(recipe, protocol)
     used = {i for sides in protocol.folds for side in sides for i in side}
@@ -105,8 +109,9 @@ def run(
             if not (folder / "audit.json").is_file():
                 certificate = _certificate(table, protocol, data_hash, jobs, _staged(progress, "audit"))
                 write_json(folder / "audit.json", certificate)
-            bad = read_features(recipe, table, jobs=jobs, progress=progress).errors
-            _report_bad(folder, bad, len(table), max_bad)
+            prepared = read_features(recipe, table, jobs=jobs, progress=progress, say=say)
+            _report_bad(folder, prepared.errors, len(table), max_bad)
+            salience.prepare(recipe, table, protocol, numbers, prepared, progress=progress, say=say)
             failed = _fit(folder, recipe, numbers, jobs, progress)
             return _finish(folder, recipe, table, protocol, numbers, failed, ledger, decided)
     except KeyboardInterrupt:
@@ -118,8 +123,10 @@ def _check_validation(recipe: Recipe, protocol: Protocol) -> None:
     bare = [number for number, sides in enumerate(protocol.folds) if not sides.val]
     needs = [f"calibration: {recipe.calibration}"] if recipe.calibration != "none" else []
     needs += ["refit: val"] if recipe.refit == "val" else []
-    # A head that has patience stops early, which it can do on validation speakers alone.
-    needs += [f"head {recipe.head['name']}"] if "patience" in recipe.head else []
+    # What has patience stops early, which it can do on validation speakers alone.
+    patient = [] if recipe.training is not None else [(f"head {recipe.head['name']}", recipe.head)]
+    patient += [] if recipe.training is None else [("training", recipe.training)]
+    needs += [name for name, settings in patient if settings.get("patience") is not None]
     if bare and needs:
         raise ProtocolError(
             f"{protocol.name}: fold {first_five(bare)} has no validation side, which {' and '.join(needs)} needs; "
@@ -210,6 +217,7 @@ def _finish(
         settings_hash=recipe.settings_hash,
         records=records,
         held_back=recipe.held_back,
+        also=["RANDOM WEIGHTS"] if recipe.random_weights else [],
         incomplete=incomplete,
     )
     found["published"] = recipe.plain()["published"]

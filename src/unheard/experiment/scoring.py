@@ -29,6 +29,7 @@ def results(
     records: Sequence[Mapping[str, Any]],
     held_back: Sequence[str] = (),
     incomplete: Sequence[str] = (),
+    also: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the content of ``results.json`` (scores are fractions).
 
@@ -44,6 +45,8 @@ def results(
         Speakers whose score is shown beside the whole, as the part that development looked at least.
     incomplete
         Folds that are missing, with their reasons.
+    also
+        Stamps that rows and folds do not show, such as ``RANDOM WEIGHTS``.
     """
     test = predicted.filter(pl.col("part") == "test")
     tested = test["speaker"].drop_nulls().n_unique()
@@ -60,7 +63,7 @@ def results(
         "protocol_hash": protocol.hash,
         "settings_hash": settings_hash,
         "labels": list(classes(table)),
-        "stamps": stamps(test, protocol),
+        "stamps": [*stamps(test, protocol), *also],
         "refit": refit,
         "seeds": sorted(test["seed"].unique()),
         "n_train_speakers": _usual([record["n_train_speakers"] for record in records]),

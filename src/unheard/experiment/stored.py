@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import yaml
 
 from unheard.errors import DataError, UsageError
 from unheard.experiment.folder import Run
-from unheard.files import write_json
+from unheard.files import write_json, write_text
 from unheard.metrics import estimators
 from unheard.metrics.compare import Comparison, compare, premium
 from unheard.metrics.figures import interval, percent, points, spread
@@ -72,11 +73,25 @@ def store(run: Run, root: str | os.PathLike[str]) -> Path:
     target = Path(root) / str(found["recipe"]) / f"{found['protocol']}{suffix}"
     (target / "predictions.parquet").unlink(missing_ok=True)
     write_json(target / "results.json", found)
-    shutil.copyfile(run.folder / "config.yaml", target / "config.yaml")
+    write_text(
+        target / "config.yaml", yaml.safe_dump(_portable(run.config), sort_keys=False, allow_unicode=True)
+    )
     shutil.copyfile(run.folder / "provenance.json", target / "provenance.json")
     if found["corpus"] in KEPT and found["settings_hash"] is not None:
         write_predictions(run.predictions, target / "predictions.parquet")
     return target
+
+
+def _portable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's recipe without the place where its weights lay, which their digest stands for."""
+    encoder = config.get("encoder")
+    if not encoder:
+        return dict(config)
+    local = Path(encoder["model"]).exists()
+    return {
+        **config,
+        "encoder": {**encoder, "model": Path(encoder["model"]).name if local else encoder["model"]},
+    }
 
 
 @cache

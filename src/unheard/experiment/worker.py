@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import sys
 import threading
 import traceback
@@ -16,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from unheard.errors import UnheardError
-from unheard.experiment.fitting import Features, fit_fold, save
-from unheard.experiment.folder import Run
-from unheard.experiment.preparing import read_features
+from unheard.experiment.fitting import fit_fold, save
+from unheard.experiment.folder import Run, fold_folder
+from unheard.experiment.preparing import Prepared, read_features
+from unheard.experiment.salience import of_fold
 
 
 def main(folder: str) -> None:
@@ -29,22 +31,28 @@ def main(folder: str) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
     run = Run(Path(folder))
-    features: Features | None = None
+    prepared: Prepared | None = None
     while True:
         task = tasks.get()
         try:
-            if features is None:
-                features = read_features(run.recipe, run.table).features
+            if prepared is None:
+                prepared = read_features(run.recipe, run.table)
+            number, seed = task["fold"], task["seed"]
+            own, chosen = of_fold(run.recipe, run.table, run.protocol.folds[number], prepared)
+            checkpoints = run.folder / "checkpoints" / fold_folder(run.folder, number, seed).name
             fitted = fit_fold(
                 run.recipe,
                 run.table,
                 run.protocol,
-                features,
-                number=task["fold"],
-                seed=task["seed"],
+                own,
+                number=number,
+                seed=seed,
                 data_hash=run.provenance["data_hash"],
+                chosen=chosen,
+                checkpoints=checkpoints,
             )
             save(fitted, run.folder)
+            shutil.rmtree(checkpoints, ignore_errors=True)
             answer = {**task, "seconds": fitted.record["seconds"]}
         except UnheardError as error:
             answer = {**task, "error": str(error)}

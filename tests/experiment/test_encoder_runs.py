@@ -1,0 +1,166 @@
+"""Runs with a pretrained encoder: what heads learn from, what is chosen, stamps, resuming, and what identifies a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import unheard as ut
+from unheard.errors import UsageError
+from unheard.experiment import recipe as recipes
+from unheard.experiment.folder import Run
+from unheard.experiment.run import run as run_recipe
+from unheard.testing import toy_encoder
+
+pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_encoder(tmp_path_factory.mktemp("models") / "hubert", "hubert")
+
+
+@pytest.fixture(scope="module")
+def few(toy: pl.DataFrame) -> pl.DataFrame:
+    return toy.filter(pl.col("speaker").is_in(["01", "02", "03"]))
+
+
+def stated(model: Path, head: dict[str, Any], **more: Any) -> recipes.Recipe:
+    encoder = {"name": "hubert", "model": str(model), **more.pop("encoder", {})}
+    return recipes.validate(
+        {"recipe": "toy", "about": "toy", "protocol": "group-3", "encoder": encoder, "head": head, **more}
+    )
+
+
+def done(recipe: recipes.Recipe, table: pl.DataFrame, out: Path, **options: Any) -> Run:
+    return run_recipe(recipe, table, ut.protocol("group-3", table), out, **options)
+
+
+def test_a_probe_chooses_entry_and_c_in_each_fold(model: Path, toy: pl.DataFrame, tmp_path: Path) -> None:
+    recipe = stated(model, {"name": "probe", "statistics": "mean", "grid": [0.01, 1.0], "folds": 2})
+    run = done(recipe, toy, tmp_path / "run", jobs=2)
+    for record in run.folds():
+        assert set(record["chosen"]) == {"entry", "C"}
+        assert record["chosen"]["entry"] in range(3)
+        assert {row["entry"] for row in record["history"]} == {0, 1, 2}
+    assert run.predictions["logits"].null_count() == 0
+    assert run.recipe.encoder is not None
+    assert len(run.recipe.encoder["sha256"]) == 64
+
+
+def test_a_folds_score_does_not_change_with_jobs_or_where_the_weights_lie(
+    model: Path, few: pl.DataFrame, tmp_path: Path
+) -> None:
+    head = {"name": "probe", "statistics": "mean", "grid": [0.01], "entries": "last"}
+    first = done(stated(model, head), few, tmp_path / "a")
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for file in model.iterdir():
+        (moved / file.name).write_bytes(file.read_bytes())
+    second = done(stated(moved, head), few, tmp_path / "b", jobs=2)
+    assert first.recipe.settings_hash == second.recipe.settings_hash
+    assert first.predictions.equals(second.predictions)
+
+
+def test_random_weights_are_stamped_and_are_another_system(
+    model: Path, few: pl.DataFrame, tmp_path: Path
+) -> None:
+    head = {"name": "probe", "statistics": "mean", "grid": [0.01], "entries": "last"}
+    run = done(stated(model, head, encoder={"weights": "shuffled"}), few, tmp_path / "run")
+    assert "RANDOM WEIGHTS" in run.scores["stamps"]
+    plain = done(stated(model, head), few, tmp_path / "plain")
+    assert "RANDOM WEIGHTS" not in plain.scores["stamps"]
+    assert run.recipe.settings_hash != plain.recipe.settings_hash
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"name": "emobox", "epochs": 2},
+        {"name": "weighted", "epochs": 2},
+        {"name": "tcgru", "epochs": 2, "hidden": 8},
+    ],
+    ids=lambda head: head["name"],
+)
+def test_network_heads_learn_from_what_they_take(
+    model: Path, few: pl.DataFrame, tmp_path: Path, head: dict[str, Any]
+) -> None:
+    run = done(stated(model, head), few, tmp_path / "run")
+    assert run.predictions["logits"].null_count() == 0
+    for record in run.folds():
+        weights = record.get("learned", {}).get("layer_weights", [])
+        assert len(weights) == (3 if head["name"] == "weighted" else 0)
+        if weights:
+            assert sum(weights) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_salient_layer_is_chosen_in_each_fold_and_the_encoder_cut_there(
+    model: Path, few: pl.DataFrame, tmp_path: Path
+) -> None:
+    run = done(stated(model, {"name": "emobox", "epochs": 1}, layer="salient"), few, tmp_path / "run")
+    assert all(record["chosen"]["layer"] in range(3) for record in run.folds())
+
+
+def test_fine_tuning_runs_from_waveforms(model: Path, few: pl.DataFrame, tmp_path: Path) -> None:
+    recipe = stated(
+        model, {"name": "emobox"}, training={"tune": "top 1", "epochs": 1, "patience": 1, "longest": 1.0}
+    )
+    run = done(recipe, few, tmp_path / "run", only=[0])
+    assert run.predictions["logits"].null_count() == 0
+    assert not (tmp_path / "run" / "checkpoints" / "fold00-seed0").exists()
+
+
+def test_resumed_without_weights_where_everything_is_stored(
+    model: Path, few: pl.DataFrame, tmp_path: Path
+) -> None:
+    recipe = stated(model, {"name": "probe", "statistics": "mean", "grid": [0.01], "entries": "last"})
+    run = done(recipe, few, tmp_path / "run")
+    (tmp_path / "run" / "folds" / "fold01-seed0" / "fold.json").unlink()
+    again = done(recipe, few, tmp_path / "run", resume=True)
+    assert again.predictions.equals(run.predictions)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"features": {"name": "functionals"}}, "either features or an encoder"),
+        ({"encoder": {"name": "hubbert"}}, "did you mean 'hubert'"),
+        ({"encoder": {"name": "hubert", "mdel": "x"}}, "did you mean 'model'"),
+        ({"layer": 3}, "heads on the frames of one entry"),
+        ({"training": {"tunes": "all"}}, "did you mean 'tune'"),
+        ({"store": {"type": "int4"}}, "store.type"),
+    ],
+)
+def test_a_recipe_is_checked_whole(wrong: dict[str, Any], message: str) -> None:
+    good = {
+        "recipe": "toy",
+        "about": "",
+        "protocol": "loso",
+        "encoder": {"name": "hubert"},
+        "head": {"name": "probe"},
+    }
+    recipes.validate(good)
+    with pytest.raises(UsageError, match=message):
+        recipes.validate({**good, **wrong})
+
+
+def test_weights_must_be_named_before_any_work(few: pl.DataFrame, tmp_path: Path) -> None:
+    recipe = recipes.load("ravdess-probe-fsmn", {"corpus": None})
+    with pytest.raises(UsageError, match="--weights"):
+        done(recipe, few, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_stored_results_do_not_say_where_weights_lay(model: Path, few: pl.DataFrame, tmp_path: Path) -> None:
+    from unheard.experiment.stored import store
+
+    recipe = stated(model, {"name": "probe", "statistics": "mean", "grid": [0.01], "entries": "last"})
+    kept = store(done(recipe, few, tmp_path / "run"), tmp_path / "results")
+    said = (kept / "config.yaml").read_text()
+    assert str(model.parent) not in said
+    assert "model: hubert" in said
+    assert str(model.parent) not in json.dumps(json.loads((kept / "results.json").read_text()))
