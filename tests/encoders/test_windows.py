@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ def test_windows_cover_a_long_clip(samples: int) -> None:
     assert windows[-1][1] == samples
     assert all(stop - start == 320_000 for start, stop in windows[:-1])
     assert 32_000 < windows[-1][1] - windows[-1][0] <= 320_000
-    assert all(b[0] - a[0] == 288_000 for a, b in zip(windows, windows[1:], strict=False))
+    assert all(b[0] - a[0] == 288_000 for a, b in itertools.pairwise(windows))
 
 
 def test_overlapping_frames_are_averaged() -> None:
@@ -31,7 +33,7 @@ def test_overlapping_frames_are_averaged() -> None:
 
 
 def test_batches_hold_every_clip_once_and_no_more_than_the_budget() -> None:
-    frames = np.random.default_rng(0).integers(1, 400, 200).tolist() + [5000]
+    frames = [*np.random.default_rng(0).integers(1, 400, 200).tolist(), 5000]
     made = by_length(frames, 1500)
     assert sorted(at for batch in made for at in batch) == list(range(201))
     assert made[0] == [200]
