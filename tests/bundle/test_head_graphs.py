@@ -1,0 +1,95 @@
+"""Graphs of heads on the output of encoders: equal to the head, a clip alone as among others, nothing leaks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from numpy.testing import assert_allclose
+
+from unheard import heads
+from unheard.bundle.graphs.heads import graph_of
+from unheard.errors import UsageError
+from unheard.heads import Examples
+
+pytest.importorskip("torch")
+
+ENTRIES, DIMS = 4, 6
+HEADS: dict[str, tuple[str, dict[str, Any]]] = {
+    "emobox": ("frames", {"name": "emobox", "hidden": 9, "epochs": 2, "learning_rate": 0.1}),
+    "mean": ("frames", {"name": "mean", "epochs": 2, "learning_rate": 0.1}),
+    "weighted": (
+        "layers",
+        {"name": "weighted", "attention": 5, "hidden": 7, "epochs": 2, "learning_rate": 0.1},
+    ),
+    "weighted normalised": (
+        "layers",
+        {"name": "weighted", "normalise": True, "epochs": 2, "learning_rate": 0.1},
+    ),
+    "probe on frames": ("frames", {"name": "probe", "grid": [0.1]}),
+    "probe": ("pooled", {"name": "probe", "grid": [0.1]}),
+    "probe, last, means": (
+        "pooled",
+        {"name": "probe", "grid": [0.1], "entries": "last", "statistics": "mean"},
+    ),
+    "probe, average": ("pooled", {"name": "probe", "grid": [0.1], "entries": "average"}),
+    "svm, concat": ("pooled", {"name": "svm", "grid": [0.1], "entries": "concat 0,2-3"}),
+}
+
+
+def clips(form: str, seed: int, n: int = 18) -> Examples:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    layers = [
+        (rng.normal(0, 1, (ENTRIES, int(rng.integers(1, 20)), DIMS)) + label).astype(np.float32)
+        for label in labels
+    ]
+    features = {
+        "frames": lambda clip: clip[1],
+        "layers": lambda clip: clip,
+        "pooled": lambda clip: np.stack([clip.mean(axis=1), clip.std(axis=1)], axis=1),
+    }
+    groups = np.array([f"s{i // 3}" for i in range(n)])
+    return Examples([features[form](clip) for clip in layers], labels.astype(np.int64), groups, 3)
+
+
+def answers(model: bytes, clips: list[np.ndarray], form: str, padding: float = 0.0) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    if form == "pooled":
+        return session.run(["logits"], {"features": np.stack(clips)})[0]
+    lengths = np.array([clip.shape[-2] for clip in clips])
+    shape = (len(clips), *clips[0].shape[:-2], lengths.max() + 3, DIMS)
+    frames = np.full(shape, padding, dtype=np.float32)
+    for row, clip in zip(frames, clips, strict=True):
+        row[..., : clip.shape[-2], :] = clip
+    return session.run(["logits"], {"frames": frames, "lengths": lengths})[0]
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_graph_is_its_head(name: str) -> None:
+    form, settings = HEADS[name]
+    head = heads.build(settings).fit(clips(form, 0), clips(form, 1))
+    entries = {"pooled": ENTRIES, "layers": ENTRIES, "frames": 1}[form]
+    model = graph_of(head, form, DIMS, entries)
+    assert model == graph_of(head, form, DIMS, entries)
+    seen = list(clips(form, 2).features)
+    expected = head.logits(seen)
+    assert np.abs(expected - expected[:1]).max() > 0.1
+    for found in (
+        answers(model, seen, form),
+        answers(model, seen, form, padding=float("nan")),
+        np.concatenate([answers(model, [clip], form) for clip in seen]),
+    ):
+        assert_allclose(found, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("emobox", "utterance"), ("mean", "pooled"), ("weighted", "frames")]
+)
+def test_another_form_of_features_is_refused(name: str, kind: str) -> None:
+    form, settings = HEADS[name]
+    head = heads.build(settings).fit(clips(form, 0), clips(form, 1))
+    with pytest.raises(UsageError, match=f"the head '{name}' takes {form}, not {kind} features"):
+        graph_of(head, kind, DIMS)
