@@ -96,3 +96,4 @@ def test_a_cut_saves_the_parameters_of_the_layers_above(recipe: Recipe, toy: pl.
     assert found is not None and found["clips"] == 2 and found["seconds"]["cut"] > 0
     above = sum(p.numel() for layer in loaded.network.layers[1:] for p in layer.parameters())
     assert found["parameters"]["whole"] - found["parameters"]["cut"] >= above > 0
+    assert found["multiply_adds"]["cut"] < found["multiply_adds"]["whole"]

@@ -52,7 +52,7 @@ def test_an_entry_that_only_repetition_makes_salient_is_named() -> None:
         ({"saving": {"parameters": {"whole": 315_400_000, "cut": 265_000_000},
                      "multiply_adds": {"whole": 20_000_000_000, "cut": 17_000_000_000}}},
          [("Cutting there saves 50.4 M of 315.4 M parameters (16.0 %), "
-           "3.0 G of 20.0 G multiply-adds a second of audio (15.0 %).")]),
+           "3.0 G of 20.0 G multiply-adds of a clip (15.0 %).")]),
     ],
 )  # fmt: skip
 def test_savings_are_said_as_far_as_they_are_known(changes: dict[str, Any], said: list[str]) -> None:

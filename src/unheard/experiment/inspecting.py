@@ -13,7 +13,9 @@ import polars as pl
 from unheard import encoders
 from unheard.audio.decode import load
 from unheard.audio.trim import trim
+from unheard.encoders.cut import cost
 from unheard.encoders.extract import Keep, extract
+from unheard.encoders.transformer.architecture import Architecture
 from unheard.errors import UsageError
 from unheard.experiment.folder import Run
 from unheard.experiment.layers import layers, learned_weights
@@ -91,7 +93,9 @@ def inspect(
 def saving(
     settings: Mapping[str, Any], entry: int, last: int, clips: Sequence[ClipRef], options: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """Return what cutting the encoder at an entry saves: seconds on some clips, and a network's parameters.
+    """Return what cutting the encoder at an entry saves: seconds on some clips, parameters, multiply-adds.
+
+    The last two where the encoder is a network of ours; multiply-adds are of a clip of mean length.
 
     None at the last entry, and where the weights are not at hand (the store held everything).
     """
@@ -109,8 +113,16 @@ def saving(
             seconds[name] = min(seconds[name], time.perf_counter() - started)
     found: dict[str, Any] = {"entry": entry, "clips": len(heard)}
     found["seconds"] = {name: round(value, 4) for name, value in seconds.items()}
-    if hasattr(whole, "network") and hasattr(cut, "network"):
-        found["parameters"] = {"whole": _parameters(whole.network), "cut": _parameters(cut.network)}
+    network, smaller = (getattr(encoder, "network", None) for encoder in (whole, cut))
+    if network is not None:
+        found["parameters"] = {"whole": _parameters(network), "cut": _parameters(smaller)}
+    made = getattr(network, "made", None)
+    if isinstance(made, Architecture):
+        samples = round(sum(map(len, heard)) / len(heard))
+        costs = {
+            name: cost(made, top, samples).multiply_adds for name, top in (("whole", last), ("cut", entry))
+        }
+        found |= {"seconds_of_audio": round(samples / whole.rate, 2), "multiply_adds": costs}
     return found
 
 

@@ -59,7 +59,7 @@ def savings(found: Mapping[str, Any]) -> list[str]:
     if not saving:
         return []
     said = []
-    for key, what in (("parameters", "parameters"), ("multiply_adds", "multiply-adds a second of audio")):
+    for key, what in (("parameters", "parameters"), ("multiply_adds", "multiply-adds of a clip")):
         if key in saving:
             whole, cut = saving[key]["whole"], saving[key]["cut"]
             said.append(f"{_large(whole - cut)} of {_large(whole)} {what} ({percent(1 - cut / whole)} %)")
