@@ -1,7 +1,7 @@
 """What every head must hold, asked of every head that a walk of the room finds.
 
 A head is a class of ``unheard.heads`` with ``fit`` and ``logits`` and a name; a new one is checked as soon as it
-exists. All checks use frame features, which every head takes.
+exists, on every form of features that it takes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import io
 import json
 import pkgutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,50 +25,80 @@ import unheard.heads
 from unheard import heads
 from unheard.errors import DataError, UsageError
 from unheard.heads import Examples
+from unheard.heads.examples import Rows
 
 CLASSES, DIMS = 3, 5
+IDS = "abcdefghijklmnopqrstuvwx"
 #: Settings that keep a head's training short.
 SMALL: dict[str, dict[str, Any]] = {
     "tcgru": {"hidden": 16, "epochs": 20, "patience": 5, "batch": 8, "learning_rate": 1e-2},
     "probe": {"grid": [0.01, 1.0]},
     "svm": {"grid": [0.01, 1.0]},
+    "emobox": {"hidden": 16, "epochs": 12, "batch": 8, "learning_rate": 1e-2},
+    "mean": {"epochs": 12, "patience": 4, "batch": 8, "learning_rate": 3e-2},
+    "weighted": {
+        "attention": 4,
+        "hidden": 16,
+        "epochs": 12,
+        "patience": 4,
+        "batch": 8,
+        "learning_rate": 1e-2,
+    },
 }
+#: Heads that take frames as they are, without standardising them.
+PLAIN = ("emobox", "mean", "weighted")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A head, and the form of a clip that it is given: ``frames``, ``layers`` or ``pooled``."""
+
+    name: str
+    form: str
 
 
 def classes_found() -> Iterator[type]:
     for module in pkgutil.iter_modules(unheard.heads.__path__):
         loaded = importlib.import_module(f"unheard.heads.{module.name}")
         for cls in vars(loaded).values():
-            own = inspect.isclass(cls) and cls.__module__ == loaded.__name__
+            own = inspect.isclass(cls) and cls.__module__ == loaded.__name__ and not inspect.isabstract(cls)
             if own and hasattr(cls, "fit") and hasattr(cls, "logits") and hasattr(cls, "name"):
                 yield cls
 
 
-def rows(seed: int, per_class: int = 8, speakers: int = 4, prefix: str = "s") -> Examples:
-    """Clips of 4 to 9 frames whose mean says the class, of some speakers."""
+def cases() -> list[Case]:
+    found: list[Case] = []
+    for cls in sorted(classes_found(), key=lambda cls: cls.name):
+        # Linear heads take statistics of frames as well.
+        forms = ("frames", "pooled") if cls.takes == "pooled" else (cls.takes,)
+        found += [Case(cls.name, form) for form in forms]
+    return found
+
+
+def rows(case: Case, seed: int, per_class: int = 8, speakers: int = 4, prefix: str = "s") -> Examples:
+    """Clips of 4 to 9 frames whose mean says the class, of some speakers; of two entries, the second does."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(CLASSES), per_class)
     groups = np.array([f"{prefix}{i % speakers}" for i in range(len(labels))])
     features = []
     for label in labels:
-        clip = rng.normal(0, 1, (int(rng.integers(4, 10)), DIMS)) * [1, 1, 1, 100, 0] + 7
+        noise = rng.normal(0, 1, (2, int(rng.integers(4, 10)), DIMS))
+        clip = noise[0] if case.name in PLAIN else noise[0] * [1, 1, 1, 100, 0] + 7
         clip[:, label] += 2.0
-        features.append(clip.astype(np.float32))
+        layers = np.stack([noise[1], clip]).astype(np.float32)
+        pooled = np.stack([layers.mean(axis=1), layers.std(axis=1)], axis=1)
+        features.append({"frames": layers[1], "layers": layers, "pooled": pooled}[case.form])
     return Examples(features, labels.astype(np.int64), groups, CLASSES)
 
 
-def small(name: str, **settings: Any) -> heads.Head:
-    return heads.build({"name": name, **SMALL.get(name, {}), **settings})
+def small(case: Case, **settings: Any) -> heads.Head:
+    return heads.build({"name": case.name, **SMALL.get(case.name, {}), **settings})
 
 
-_fitted: dict[str, heads.Head] = {}
-
-
-def fitted(name: str) -> heads.Head:
-    """One head of each kind, fitted once for the checks that change nothing."""
-    if name not in _fitted:
-        _fitted[name] = small(name).fit(rows(0), rows(1, prefix="v"))
-    return _fitted[name]
+@cache
+def fitted(case: Case) -> heads.Head:
+    """One head for each case, fitted once for the checks that change nothing."""
+    return small(case).fit(rows(case, 0), rows(case, 1, prefix="v"))
 
 
 def through_a_file(head: heads.Head) -> heads.Head:
@@ -77,158 +109,175 @@ def through_a_file(head: heads.Head) -> heads.Head:
         return type(head).from_state({key: stored[key] for key in stored.files})
 
 
+def flat(clips: Iterable[np.ndarray]) -> np.ndarray:
+    return np.concatenate([clip.ravel() for clip in clips])
+
+
 def is_plain(value: Any) -> bool:
     return json.loads(json.dumps(value, allow_nan=False)) == value
 
 
-def check_fit_returns_itself_and_sets_what_it_learned(name: str) -> None:
-    head = small(name)
+def check_fit_returns_itself_and_sets_what_it_learned(case: Case) -> None:
+    head = small(case)
     assert not [key for key in vars(head) if key.endswith("_")]
-    assert head.fit(rows(0), rows(1)) is head
+    assert head.fit(rows(case, 0), rows(case, 1)) is head
     assert is_plain(head.chosen_)
     assert is_plain(head.history_)
     assert head.chosen_
 
 
-def check_logits_have_a_row_a_clip_and_tell_the_classes(name: str) -> None:
+def check_features_are_read_one_by_one(case: Case) -> None:
+    # As from a store that does not fit into the memory: looked up by number, each time anew.
+    train, val = rows(case, 0), rows(case, 1, prefix="v")
+    lazy = [
+        Examples(Rows(dict(zip(IDS, side.features, strict=True)), list(IDS)), *rest)
+        for side in (train, val)
+        for rest in [(side.labels, side.groups, side.classes)]
+    ]
+    head = small(case).fit(*lazy)
+    assert head.history_ == fitted(case).history_
+    assert_array_equal(head.logits(lazy[1].features), fitted(case).logits(val.features))
+
+
+def check_logits_have_a_row_a_clip_and_tell_the_classes(case: Case) -> None:
     # Groups of other speakers and other clips: the classes are far apart, any head must tell most.
-    other = rows(2, prefix="t")
-    logits = fitted(name).logits(other.features)
+    other = rows(case, 2, prefix="t")
+    logits = fitted(case).logits(other.features)
     assert logits.shape == (len(other), CLASSES)
     assert logits.dtype == np.float64
     assert np.isfinite(logits).all()
     assert (logits.argmax(axis=1) == other.labels).mean() > 0.7
 
 
-def check_fitting_again_gives_the_same(name: str) -> None:
-    again = small(name).fit(rows(0), rows(1, prefix="v"))
-    features = rows(2).features
-    assert_array_equal(again.logits(features), fitted(name).logits(features))
-    assert again.chosen_ == fitted(name).chosen_
-    assert again.history_ == fitted(name).history_
+def check_fitting_again_gives_the_same(case: Case) -> None:
+    again = small(case).fit(rows(case, 0), rows(case, 1, prefix="v"))
+    features = rows(case, 2).features
+    assert_array_equal(again.logits(features), fitted(case).logits(features))
+    assert again.chosen_ == fitted(case).chosen_
+    assert again.history_ == fitted(case).history_
     # A head that was fitted before is not better off.
-    again.fit(rows(0), rows(1, prefix="v"))
-    assert_array_equal(again.logits(features), fitted(name).logits(features))
+    again.fit(rows(case, 0), rows(case, 1, prefix="v"))
+    assert_array_equal(again.logits(features), fitted(case).logits(features))
 
 
-def check_input_is_left_alone(name: str) -> None:
-    train, val = rows(0), rows(1)
+def check_input_is_left_alone(case: Case) -> None:
+    train, val = rows(case, 0), rows(case, 1)
     before = [clip.copy() for clip in [*train.features, *val.features]], train.labels.copy()
-    head = small(name).fit(train, val)
+    head = small(case).fit(train, val)
     head.logits(val.features)
-    assert_array_equal(np.concatenate(before[0]), np.concatenate([*train.features, *val.features]))
+    assert_array_equal(flat(before[0]), flat([*train.features, *val.features]))
     assert_array_equal(before[1], train.labels)
 
 
-def check_a_clip_gives_the_same_alone_and_among_others(name: str) -> None:
-    features = rows(2).features
-    together = fitted(name).logits(features)
-    alone = np.concatenate([fitted(name).logits([clip]) for clip in features])
+def check_a_clip_gives_the_same_alone_and_among_others(case: Case) -> None:
+    features = rows(case, 2).features
+    together = fitted(case).logits(features)
+    alone = np.concatenate([fitted(case).logits([clip]) for clip in features])
     assert_allclose(together, alone, atol=1e-5)
     order = np.random.default_rng(3).permutation(len(features))
-    assert_allclose(fitted(name).logits([features[i] for i in order]), together[order], atol=1e-5)
+    assert_allclose(fitted(case).logits([features[i] for i in order]), together[order], atol=1e-5)
 
 
-def check_no_clips_give_no_logits(name: str) -> None:
-    assert fitted(name).logits([]).shape == (0, CLASSES)
+def check_no_clips_give_no_logits(case: Case) -> None:
+    assert fitted(case).logits([]).shape == (0, CLASSES)
 
 
-def check_settings_make_the_same_head(name: str) -> None:
-    head = small(name, seed=3, threads=2)
+def check_settings_make_the_same_head(case: Case) -> None:
+    head = small(case, seed=3, threads=2)
     assert is_plain(head.settings())
-    assert head.settings()["name"] == name
+    assert head.settings()["name"] == case.name
     assert heads.build(head.settings()).settings() == head.settings()
     assert (head.seed, head.threads) == (3, 2)
 
 
-def check_state_makes_the_same_head(name: str) -> None:
-    head = through_a_file(fitted(name))
-    features = rows(2).features
-    assert_array_equal(head.logits(features), fitted(name).logits(features))
-    assert head.settings() == fitted(name).settings()
-    assert head.chosen_ == fitted(name).chosen_
+def check_state_makes_the_same_head(case: Case) -> None:
+    head = through_a_file(fitted(case))
+    features = rows(case, 2).features
+    assert_array_equal(head.logits(features), fitted(case).logits(features))
+    assert head.settings() == fitted(case).settings()
+    assert head.chosen_ == fitted(case).chosen_
 
 
-def check_refit_takes_the_choice_and_chooses_nothing(name: str) -> None:
-    head = through_a_file(fitted(name))
-    before = head.logits(rows(2).features)
-    new = head.refit(rows(0) + rows(1))
+def check_refit_takes_the_choice_and_chooses_nothing(case: Case) -> None:
+    head = through_a_file(fitted(case))
+    before = head.logits(rows(case, 2).features)
+    new = head.refit(rows(case, 0) + rows(case, 1))
     assert new is not head
     assert new.chosen_ == head.chosen_
-    assert_array_equal(head.logits(rows(2).features), before)
-    assert np.abs(new.logits(rows(2).features) - before).max() > 1e-6
+    assert_array_equal(head.logits(rows(case, 2).features), before)
+    assert np.abs(new.logits(rows(case, 2).features) - before).max() > 1e-6
     # An unfitted head that is told the choice gives the same: retraining for a bundle does that.
-    told = small(name)
+    told = small(case)
     told.chosen_ = head.chosen_
-    features = rows(2).features
-    assert_array_equal(told.refit(rows(0) + rows(1)).logits(features), new.logits(features))
+    features = rows(case, 2).features
+    assert_array_equal(told.refit(rows(case, 0) + rows(case, 1)).logits(features), new.logits(features))
 
 
-def check_unknown_settings_are_refused(name: str) -> None:
+def check_unknown_settings_are_refused(case: Case) -> None:
     with pytest.raises(UsageError, match="did you mean 'threads'"):
-        small(name, thread=1)
+        small(case, thread=1)
     with pytest.raises(UsageError, match=r"head\.threads: expected a whole number, found 'two'"):
-        small(name, threads="two")
+        small(case, threads="two")
     with pytest.raises(UsageError, match="threads must be in"):
-        small(name, threads=0)
+        small(case, threads=0)
 
 
-def check_other_dims_are_refused(name: str) -> None:
+def check_other_dims_are_refused(case: Case) -> None:
     with pytest.raises(DataError, match="trained on"):
-        fitted(name).logits([clip[:, :-1] for clip in rows(2).features])
+        fitted(case).logits([clip[..., :-1] for clip in rows(case, 2).features])
 
 
-def check_features_that_are_no_numbers_are_refused(name: str) -> None:
-    bad = rows(0)
-    bad.features[5][0, 0] = np.nan
+def check_features_that_are_no_numbers_are_refused(case: Case) -> None:
+    bad = rows(case, 0)
+    bad.features[5].flat[0] = np.nan
     with pytest.raises(DataError, match="NaN or infinite in row 5"):
-        small(name).fit(bad, rows(1))
+        small(case).fit(bad, rows(case, 1))
     with pytest.raises(DataError, match="NaN or infinite in row 5"):
-        fitted(name).logits(bad.features)
+        fitted(case).logits(bad.features)
 
 
-def check_clips_that_do_not_fit_together_are_refused(name: str) -> None:
-    features = list(rows(2).features)
+def check_clips_that_do_not_fit_together_are_refused(case: Case) -> None:
+    features = list(rows(case, 2).features)
     with pytest.raises(DataError, match="features of row 1 have shape"):
-        fitted(name).logits([features[0], np.zeros((0, DIMS), np.float32)])
+        fitted(case).logits([features[0], features[1][..., :0, :]])
     with pytest.raises(DataError, match="features of row 1 have shape"):
-        fitted(name).logits([features[0], features[1].mean(axis=0)])
+        fitted(case).logits([features[0], features[1].mean(axis=0)])
 
 
-def check_a_class_without_rows_is_refused(name: str) -> None:
-    full = rows(0)
+def check_a_class_without_rows_is_refused(case: Case) -> None:
+    full = rows(case, 0)
     few = Examples(full.features, full.labels, full.groups, CLASSES + 1)
     with pytest.raises(DataError, match="no training row of class number 3"):
-        small(name).fit(few, rows(1))
+        small(case).fit(few, rows(case, 1))
 
 
-def check_an_unfitted_head_says_so(name: str) -> None:
+def check_an_unfitted_head_says_so(case: Case) -> None:
     with pytest.raises(UsageError, match="not fitted"):
-        small(name).logits(rows(0).features)
+        small(case).logits(rows(case, 0).features)
 
 
-def check_the_state_of_another_head_is_refused(name: str) -> None:
-    other = {**fitted(name).state(), "settings": np.array('{"name":"other"}')}
+def check_the_state_of_another_head_is_refused(case: Case) -> None:
+    other = {**fitted(case).state(), "settings": np.array('{"name":"other"}')}
     with pytest.raises(DataError, match="state of a head 'other'"):
-        type(fitted(name)).from_state(other)
+        type(fitted(case)).from_state(other)
 
 
-def check_nothing_global_is_left_changed(name: str) -> None:
+def check_nothing_global_is_left_changed(case: Case) -> None:
     import torch
 
     before = np.random.get_state()[1].copy(), torch.get_rng_state().clone(), torch.get_num_threads()
     filters = list(warnings.filters)
-    small(name).fit(rows(0), rows(1))
+    small(case).fit(rows(case, 0), rows(case, 1))
     assert_array_equal(np.random.get_state()[1], before[0])
     assert torch.equal(torch.get_rng_state(), before[1])
     assert torch.get_num_threads() == before[2]
     assert warnings.filters == filters
 
 
-def check_nothing_is_printed(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+def check_nothing_is_printed(case: Case, capfd: pytest.CaptureFixture[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        small(name).fit(rows(0), rows(1)).refit(rows(0))
+        small(case).fit(rows(case, 0), rows(case, 1)).refit(rows(case, 0))
     assert capfd.readouterr() == ("", "")
 
 
@@ -236,9 +285,9 @@ CHECKS: list[Callable[..., None]] = [f for key, f in list(globals().items()) if 
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda f: f.__name__.removeprefix("check_"))
-@pytest.mark.parametrize("name", sorted({cls.name for cls in classes_found()}))
-def test_head(name: str, check: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> None:
-    check(name, capfd) if "capfd" in inspect.signature(check).parameters else check(name)
+@pytest.mark.parametrize("case", cases(), ids=lambda case: f"{case.name} on {case.form}")
+def test_head(case: Case, check: Callable[..., None], capfd: pytest.CaptureFixture[str]) -> None:
+    check(case, capfd) if "capfd" in inspect.signature(check).parameters else check(case)
 
 
 def test_every_head_that_exists_can_be_built_by_name() -> None:

@@ -20,7 +20,7 @@ from unheard.bundle import golden
 from unheard.bundle.card import card
 from unheard.bundle.encoder import BundleEncoder
 from unheard.bundle.encoder_graph import encoded, frozen
-from unheard.bundle.graph import graph_of
+from unheard.bundle.graphs.heads import graph_of
 from unheard.bundle.manifest import FILES, MANIFEST, OPTIONAL, listed_files, write_manifest
 from unheard.bundle.runtime import Bundle, load
 from unheard.bundle.schema import Description, to_plain
@@ -62,7 +62,7 @@ def export(
     Parameters
     ----------
     head
-        Fitted, with a graph in ``bundle/graph.py``.
+        Fitted, with a graph in ``bundle/graphs``.
     features
         Settings of the features that it was fitted on; None with an encoder.
     classes

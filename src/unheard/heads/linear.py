@@ -186,8 +186,8 @@ class LinearHead(ABC):
         blocks = 1 if self.entries == "average" else len(self.entries_)
         blocks *= 2 if self.statistics == "mean+sd" else 1
         width = len(self.mean_) // blocks
-        lost = self.coef_.reshape(-1, blocks, width)[:, :, dims:]
-        if dims > width or lost.any():
+        learned = np.vstack([self.mean_, self.coef_]).reshape(-1, blocks, width)
+        if dims > width or learned[:, :, dims:].any():
             check_dims(dims, width)
         X = self._matrix(features, tuple(self.entries_.tolist())).reshape(-1, blocks, dims)
         return np.pad(X, ((0, 0), (0, 0), (0, width - dims))).reshape(len(X), -1)
