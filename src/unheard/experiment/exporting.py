@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from unheard import encoders
 from unheard.bundle.export import export as write_bundle
 from unheard.corpora.table import classes, corpus_of
 from unheard.errors import UsageError
 from unheard.experiment.folder import Run
+from unheard.experiment.recipe import Recipe
 from unheard.experiment.retraining import of_fold, on_speakers
 
 
@@ -32,11 +35,17 @@ def export(
         )
     if fold is not None and speakers is not None:
         raise UsageError("the speakers of a fold's model are the fold's; give --fold or --speakers")
+    recipe = run.recipe
+    if recipe.training is not None:
+        raise UsageError(
+            f"{run.folder} tuned its encoder together with the head; only heads on frozen encoders and features "
+            "can be exported"
+        )
     trained = on_speakers(run, speakers) if fold is None else of_fold(run, fold)
     licences = {"weights": run.table["licence"].drop_nulls().unique().sort().to_list()}
     return write_bundle(
         trained.head,
-        run.recipe.features,
+        recipe.features,
         classes(run.table),
         out,
         temperature=trained.temperature,
@@ -45,5 +54,19 @@ def export(
         scores=run.scores,
         recipe=run.config,
         licences=licences,
+        channel=recipe.channel,
         force=force,
+        **({} if recipe.encoder is None else _encoder(recipe, trained.head)),
     )
+
+
+def _encoder(recipe: Recipe, head: Any) -> dict[str, Any]:
+    """Arguments of a bundle for the frozen encoder of a recipe, loaded as it is exported: in float32."""
+    layer = head.chosen_.get("layer", recipe.layer)
+    settings = {**(recipe.encoder or {}), "precision": "float32", "device": "cpu"}
+    if isinstance(layer, int):
+        settings["cut"] = layer
+    encoder = encoders.load(settings)
+    entries = (len(encoder.names) - 1,) if head.takes == "frames" else None
+    average = 1 if recipe.store is None or head.takes == "pooled" else recipe.store.average
+    return {"encoder": encoder, "entries": entries, "average": average}

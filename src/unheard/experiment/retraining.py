@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from unheard import heads
 from unheard.decide.calibration import fit_temperature
 from unheard.errors import UsageError, first_five
-from unheard.experiment.fitting import examples, load_head, named
+from unheard.experiment.fitting import examples, load_head, named, unfitted
 from unheard.experiment.folder import Run
-from unheard.experiment.preparing import read_features
+from unheard.experiment.preparing import of_layer, read_features
 from unheard.predictions.table import logits, truth
 
 
@@ -59,10 +58,11 @@ def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
         )
     folds = {i for sides in run.protocol.folds for side in sides for i in side}
     heard = table if declared is None else table.filter(pl.col("speaker").is_in(list(declared)))
-    features = read_features(recipe, heard).features
-    used = [i for i in heard["id"] if i in folds and i in features]
-    head = heads.build({**recipe.head, "seed": recipe.seeds[0], "threads": recipe.threads})
+    head = unfitted(recipe, recipe.seeds[0])
     head.chosen_ = consensus([record["chosen"] for record in run.folds()])
+    seen = recipe if "layer" not in head.chosen_ else of_layer(recipe, head.chosen_["layer"])
+    features = read_features(seen, heard).features
+    used = [i for i in heard["id"] if i in folds and i in features]
     rows = examples(table, used, features)
     temperature = 1.0
     val = run.predictions.filter((pl.col("part") == "val") & pl.col("logits").is_not_null())
