@@ -16,6 +16,7 @@ from unheard.errors import UsageError
 
 FRAME = RATE * 25 // 1000  # samples at 16 kHz
 HOP = RATE * 10 // 1000
+BLOCK = 1 << 13  # pieces of a frame, of which energies are computed at a time
 
 Wave = NDArray[np.float32]
 
@@ -65,7 +66,10 @@ def _energies(wave: Wave, frame: int, hop: int) -> NDArray[np.float64]:
     # Frames overlap in steps that divide them: sums over the smallest common piece are added up.
     piece = math.gcd(frame, hop)
     used = (count - 1) * hop + frame
-    pieces = np.square(wave[:used], dtype=np.float64).reshape(-1, piece).sum(axis=1)
+    parts = wave[:used].reshape(-1, piece)
+    # Some at a time: squares of an hour in float64 would take half a gigabyte.
+    squares = (np.square(part, dtype=np.float64) for part in np.split(parts, range(BLOCK, len(parts), BLOCK)))
+    pieces = np.concatenate([square.sum(axis=1) for square in squares])
     whole = np.lib.stride_tricks.sliding_window_view(pieces, frame // piece)[:: hop // piece]
     energies: NDArray[np.float64] = whole.sum(axis=1)
     return energies
