@@ -28,6 +28,7 @@ HEADS: dict[str, tuple[str, dict[str, Any]]] = {
         "layers",
         {"name": "weighted", "normalise": True, "epochs": 2, "learning_rate": 0.1},
     ),
+    "tcgru": ("frames", {"name": "tcgru", "hidden": 7, "epochs": 2, "learning_rate": 0.05}),
     "probe on frames": ("frames", {"name": "probe", "grid": [0.1]}),
     "probe": ("pooled", {"name": "probe", "grid": [0.1]}),
     "probe, last, means": (
@@ -65,6 +66,10 @@ def answers(model: bytes, clips: list[np.ndarray], form: str, padding: float = 0
     for row, clip in zip(frames, clips, strict=True):
         row[..., : clip.shape[-2], :] = clip
     return session.run(["logits"], {"frames": frames, "lengths": lengths})[0]
+
+
+def test_every_head_can_be_exported() -> None:
+    assert {settings["name"] for _, settings in HEADS.values()} == set(heads.HEADS)
 
 
 @pytest.mark.parametrize("name", HEADS)
