@@ -267,3 +267,23 @@ def test_a_bundle_whose_features_need_another_package_says_which(tmp_path: Path)
         [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
     )
     assert "this needs opensmile, which is not installed: pip install 'unheard[lld]'" in run.stdout
+
+
+def test_a_bundle_takes_the_channel_that_it_was_trained_on(made: Make, tmp_path: Path) -> None:
+    one = made("probe")
+    folder = export(one.head, one.settings, CLASSES, tmp_path / "b", channel=1, **one.options())
+    bundle = load(folder)
+    left, right = sound(3, 1.0), sound(4, 1.0)
+    both = np.stack([left, right], axis=1)
+    soundfile.write(tmp_path / "both.wav", both, 16_000, subtype="FLOAT")
+    alone = [bundle.predict(wave, 16_000).probabilities for wave in (left, right)]
+    assert alone[0] != alone[1]
+    assert bundle.predict(both, 16_000).probabilities == alone[1]
+    assert bundle.predict_file(tmp_path / "both.wav").probabilities == alone[1]
+    assert bundle.predict_file(tmp_path / "both.wav", channel=0).probabilities == alone[0]
+    assert [answer.probabilities for answer in bundle.predict_many([tmp_path / "both.wav"])] == [alone[1]]
+    soundfile.write(tmp_path / "one.wav", left, 16_000)
+    with pytest.raises(AudioError, match="has no channel 1"):
+        bundle.predict_file(tmp_path / "one.wav")
+    assert "numbered 1 is taken" in (folder / "card.md").read_text()
+    assert load(one.folder).predict(both, 16_000).probabilities not in alone

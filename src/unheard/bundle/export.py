@@ -165,6 +165,8 @@ def _without_place(recipe: Mapping[str, Any], source: str) -> dict[str, Any]:
     plain = dict(recipe)
     if isinstance(plain.get("encoder"), Mapping):
         plain["encoder"] = {**plain["encoder"], "model": source}
+        if "description" in plain["encoder"]:
+            plain["encoder"]["description"] = Path(str(plain["encoder"]["description"])).name
     return plain
 
 

@@ -81,7 +81,7 @@ class Bundle:
         """
         channel = self.description.channel if np.ndim(wave) > 1 else None
         clip = decode.from_samples(wave, rate, channel, target=self.description.sample_rate)
-        return next(self._predictions([clip]))
+        return next(self.predict_clips([clip]))
 
     def predict_file(
         self, path: str | os.PathLike[str], *, channel: int | None = None, allow_truncated: bool = False
@@ -96,7 +96,7 @@ class Bundle:
         AudioError
             Where it is missing, unreadable, no audio, truncated or out of bounds.
         """
-        return next(self._predictions([self._load(path, channel, allow_truncated)]))
+        return next(self.predict_clips([self._load(path, channel, allow_truncated)]))
 
     def predict_many(
         self,
@@ -110,7 +110,7 @@ class Bundle:
         A file that cannot be read gives an answer without a label, flagged ``unreadable``, whose first warning
         is the reason; the others go on.
         """
-        return self._predictions(self._loaded(path, channel, allow_truncated) for path in paths)
+        return self.predict_clips(self._loaded(path, channel, allow_truncated) for path in paths)
 
     def features(self, waves: Sequence[Wave]) -> list[Wave]:
         """Return what the head takes, of waveforms (n,) at 16 kHz."""
@@ -134,10 +134,11 @@ class Bundle:
         except AudioError as error:
             return error
 
-    def _predictions(self, clips: Iterable[decode.Clip | AudioError]) -> Iterator[Prediction]:
-        """Answer clips in order; those of a batch pass the graph together, unusable ones not at all.
+    def predict_clips(self, clips: Iterable[decode.Clip | AudioError]) -> Iterator[Prediction]:
+        """Predict clips that were decoded at ``description.sample_rate``, or could not be, in their order.
 
-        The graph pads a batch to its longest clip, so a clip that would make it too large begins the next one.
+        Those of a batch pass the graph together, unusable ones not at all. The graph pads a batch to its longest
+        clip, so a clip that would make it too large begins the next one.
         """
         waiting: list[_Heard] = []
         longest = 0

@@ -1,23 +1,28 @@
-"""``unheard score``: anybody's predictions, scored as ours are."""
+"""``unheard score``: anybody's predictions, or a bundle's, scored as ours are."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from unheard.cli.terminal import print_json, say, show
+from unheard.cli.terminal import bars, print_json, say, show
+from unheard.errors import UsageError, first_five
 
 
 def score(
     predictions: Annotated[
-        Path, typer.Argument(help="CSV with id, p_CLASS… or logit_CLASS…, maybe fold and label.")
+        Path, typer.Argument(help="CSV with id, p_CLASS… or logit_CLASS…, maybe fold and label; or a bundle.")
     ],
     table: Annotated[
         Path, typer.Option("--table", "-t", help="Prepared table, corpus folder or list of files.")
     ],
-    protocol: Annotated[str, typer.Option("--protocol", "-p", help="Folds whose test sides were predicted.")],
+    protocol: Annotated[
+        str | None,
+        typer.Option("--protocol", "-p", help="Folds whose test sides were predicted; none for a bundle."),
+    ] = None,
     corpus: Annotated[str | None, typer.Option("--corpus", help="Reader for a folder.")] = None,
     declare_leaky: Annotated[
         bool, typer.Option("--declare-leaky", help="Score folds that share speakers; stamped LEAKY.")
@@ -32,7 +37,19 @@ def score(
     force: Annotated[bool, typer.Option("--force", help="Replace a run in that folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Score predictions of any system on guarded folds, with intervals over speakers; nothing is fitted."""
+    """Score predictions of any system on guarded folds, with intervals over speakers; nothing is fitted.
+
+    A bundle predicts all labelled clips of the table; CONTAMINATED says that it has heard some of the speakers.
+    """
+    if os.path.isfile(predictions / "manifest.json"):  # noqa: PTH113 - Path.is_file raises where a name is too long
+        if protocol or declare_leaky or name or ids or out:
+            raise UsageError(
+                f"{predictions} is a bundle: it takes --table, --corpus and --json alone, and predicts all clips"
+            )
+        _score_bundle(predictions, table, corpus, as_json)
+        return
+    if protocol is None:
+        raise UsageError("name the folds that were predicted: --protocol")
     from unheard import protocols
     from unheard.cli.summary import score_lines
     from unheard.experiment.foreign import score as score_foreign
@@ -61,3 +78,26 @@ def score(
     )
     if out is not None:
         say(f"run folder: {out}")
+
+
+def _score_bundle(bundle: Path, table: Path, corpus: str | None, as_json: bool) -> None:
+    from unheard.cli.summary import estimate
+    from unheard.experiment.bundled import score_bundle
+    from unheard.experiment.source import utterances
+
+    with bars() as advance:
+        made = score_bundle(
+            bundle, utterances(table, corpus), progress=lambda done, total: advance("clips", done, total)
+        )
+    if as_json:
+        print_json(made)
+        return
+    show(f"{made['bundle']} on {made['corpus']}: {made['n_clips']} clips, {made['n_speakers']} speakers")
+    if made["stamps"]:
+        show(f"  {' · '.join(made['stamps'])}")
+    for metric, label in (("accuracy", "accuracy"), ("uar", "UAR"), ("macro_f1", "macro-F1")):
+        show(f"  {label:10} {estimate(made['metrics'][metric])}")
+    if made["n_unanswered"]:
+        show(f"  {made['n_unanswered']} clips got no answer and count as errors")
+    if made["heard"]:
+        say(f"the bundle was trained on {len(made['heard'])} of these speakers: {first_five(made['heard'])}")

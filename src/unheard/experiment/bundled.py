@@ -1,0 +1,123 @@
+"""A bundle scored on a table of labelled clips: no folds, since nothing is trained here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import polars as pl
+
+from unheard.audio.decode import Clip, load
+from unheard.bundle.runtime import Bundle
+from unheard.bundle.runtime import load as load_bundle
+from unheard.corpora.table import corpus_of
+from unheard.errors import AudioError, DataError, first_five
+from unheard.experiment.scoring import by_class
+from unheard.metrics import estimators
+from unheard.metrics.rows import marks
+from unheard.predictions.table import predictions
+
+
+def score_bundle(
+    folder: str | os.PathLike[str],
+    table: pl.DataFrame,
+    *,
+    channel: int | None = None,
+    allow_truncated: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Predict every labelled clip of a table with a bundle and score the answers (fractions).
+
+    Parameters
+    ----------
+    folder : the bundle.
+    table : utterances; every label must be one of the bundle's.
+    channel, allow_truncated : as in prediction.
+    progress : called with (clips done, all clips).
+
+    Returns
+    -------
+    ``bundle``, ``corpus``, ``labels``, ``stamps``, ``heard`` (speakers of the table that the bundle was trained
+    on), ``n_clips``, ``n_unanswered``, ``n_speakers``, ``metrics``, ``per_class``, ``groups``. A clip without an
+    answer counts as an error.
+
+    Raises
+    ------
+    BundleError
+        The bundle is not as it was made.
+    DataError
+        No labelled clip, or a label that the bundle does not know.
+    """
+    bundle = load_bundle(folder)
+    rows = table.filter(pl.col("label").is_not_null())
+    strange = sorted(set(rows["label"].cast(pl.String)) - set(bundle.classes))
+    if rows.is_empty() or strange:
+        raise DataError(
+            f"the bundle answers {', '.join(bundle.classes)}; "
+            + (
+                f"the table has {first_five(strange)}: leave those clips out"
+                if strange
+                else "no clip has a label"
+            )
+        )
+    answers = []
+    clips = _clips(rows, bundle, channel, allow_truncated)
+    for done, answer in enumerate(bundle.predict_clips(clips), start=1):
+        answers.append(None if answer.label is None else list(answer.probabilities.values()))
+        if progress is not None:
+            progress(done, len(rows))
+    kept = ("corpus", "id", "speaker", "gender")
+    frame = rows.select(*kept, pl.col("label").cast(pl.String)).with_columns(
+        system=pl.lit(bundle.description.name),
+        probabilities=pl.Series(answers, dtype=pl.List(pl.Float64)),
+    )
+    test = predictions(frame, bundle.classes)
+    heard = contaminating(bundle, rows)
+    return {
+        "bundle": bundle.description.name,
+        "corpus": corpus_of(rows),
+        "labels": list(bundle.classes),
+        "stamps": _stamps(bundle, rows, heard),
+        "heard": heard,
+        "n_clips": len(rows),
+        "n_unanswered": answers.count(None),
+        "n_speakers": rows["speaker"].drop_nulls().n_unique(),
+        "metrics": estimators.estimate(test),
+        "per_class": by_class(test),
+        "groups": {"gender": estimators.per_gender(test)},
+    }
+
+
+def contaminating(bundle: Bundle, table: pl.DataFrame) -> list[str]:
+    """Speakers of the table whom the bundle has heard: of the same name in the same corpus."""
+    same = table.filter(pl.col("corpus") == str(bundle.description.training.get("corpus")))
+    return sorted(set(same["speaker"].drop_nulls()) & set(bundle.training_speakers))
+
+
+def _stamps(bundle: Bundle, table: pl.DataFrame, heard: list[str]) -> list[str]:
+    encoder = bundle.description.encoder
+    due = {
+        "CONTAMINATED": bool(heard),
+        "RANDOM WEIGHTS": encoder is not None and encoder.random,
+        "SYNTHETIC": corpus_of(table) == "synthetic",
+    }
+    return [*(stamp for stamp, is_due in due.items() if is_due), *marks(table["speaker"])]
+
+
+def _clips(
+    rows: pl.DataFrame, bundle: Bundle, channel: int | None, allow_truncated: bool
+) -> Iterator[Clip | AudioError]:
+    taken = bundle.description.channel if channel is None else channel
+    for path, start, end in rows.select("path", "start", "end").iter_rows():
+        try:
+            yield load(
+                path,
+                start,
+                end,
+                channel=taken,
+                allow_truncated=allow_truncated,
+                rate=bundle.description.sample_rate,
+            )
+        except AudioError as error:
+            yield error
