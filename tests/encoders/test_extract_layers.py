@@ -16,7 +16,7 @@ from unheard import encoders
 from unheard.audio.decode import load
 from unheard.encoders import fill as filling
 from unheard.encoders.extract import Keep, extract
-from unheard.encoders.keep import statistics
+from unheard.encoders.keep import pack, statistics, unpack
 from unheard.features.extract import ClipRef
 from unheard.testing import toy_encoder
 
@@ -87,6 +87,43 @@ def test_a_cut_encoder_stores_the_same_entries(
     assert whole.folder != cut.folder
     for name, array in whole.features.items():
         np.testing.assert_allclose(array, cut.features[name], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    "network", [{"name": "onnx", "description": "fsmn-vad"}, {"name": "efficientat"}], ids=["fsmn", "mn04"]
+)
+def test_int8_loses_next_to_nothing_of_real_networks(data_folder: Path, network: dict[str, str]) -> None:
+    """Also where every dimension counts the same, as heads see them: there one scale a frame would lose much."""
+    weights = {"onnx": "fsmn-vad", "efficientat": "efficientat-mn04"}[network["name"]]
+    encoder = encoders.load({**network, "model": str(data_folder / "weights" / weights)})
+    files = sorted((data_folder / "ravdess").rglob("03-01-*.*"))[::300]
+    waves = [load(path, rate=encoder.rate).wave for path in files]
+    for entry in range(len(encoder.names)):
+        keep = Keep("frames", (entry,), "int8")
+        own, spread, scaled = [], [], []
+        for (frames,) in encoder.encode(waves, [entry]):
+            packed = pack([frames], keep)
+            raw = np.frombuffer(b"".join(part.tobytes() for part in packed.parts), np.uint8)
+            restored = unpack(raw, packed.shape, keep)
+            step = np.abs(frames).max(axis=1, keepdims=True) / 127
+            own.append(frames)
+            spread.append(restored)
+            scaled.append(np.rint(frames / np.where(step > 0, step, 1)) * step)
+            assert packed.cosines is not None
+            assert packed.cosines[0] > 0.9998
+        frames = np.concatenate(own)
+        mean, sd = frames.mean(axis=0), np.maximum(frames.std(axis=0), 1e-6)
+        ours, other = (
+            cosine((frames - mean) / sd, (np.concatenate(back) - mean) / sd) for back in (spread, scaled)
+        )
+        assert ours > 0.998
+        assert ours > other
+
+
+def cosine(first: np.ndarray, second: np.ndarray) -> float:
+    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    return float(((first * second).sum(axis=1) / np.maximum(lengths, 1e-30)).mean())
 
 
 # --- memory ----------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -78,9 +79,7 @@ def fill(
     -------
     Reasons by id, of the clips whose file changed meanwhile.
     """
-    with ThreadPoolExecutor(jobs) as pool:
-        lengths = pool.map(seconds_of, [task.clip for task in tasks.values()])
-        seconds = dict(zip(tasks, lengths, strict=True))
+    seconds = _seconds(tasks, jobs)
     missing = {key: seconds[key] for key in tasks if key not in store}
     plan = planned(encoder, said.keep, said.entries, len(tasks), list(missing.values()), store.folder)
     refuse_too_large(plan)
@@ -102,6 +101,14 @@ def decoding_threads(device: str) -> int:
     Beside an encoder on the same processor they have little to do; a graphics card waits for them.
     """
     return _cores() if device == "cuda" else max(1, _cores() // 4)
+
+
+def _seconds(tasks: Mapping[str, Task], jobs: int) -> dict[str, float]:
+    keys = list(tasks)
+    parts = [keys[first : first + MOST_CLIPS] for first in range(0, len(keys), MOST_CLIPS)]
+    with ThreadPoolExecutor(jobs) as pool:
+        found = pool.map(lambda part: [seconds_of(tasks[key].clip) for key in part], parts)
+        return dict(zip(keys, chain.from_iterable(found), strict=True))
 
 
 def _groups(seconds: Mapping[str, float], encoder: Encoder, entries: Sequence[int]) -> Iterator[list[str]]:
