@@ -81,15 +81,33 @@ def test_predictions_are_the_head_s_on_stored_features(made: Make, family: str, 
     )
 
 
-def test_heads_on_the_frames_of_one_entry(made: Make) -> None:
-    one = made("hubert", {"name": "tcgru", "hidden": 8, "epochs": 2}, (2,))
+@pytest.mark.parametrize(
+    ("family", "head", "entries", "kind"),
+    [
+        ("hubert", {"name": "tcgru", "hidden": 8, "epochs": 1}, (2,), "frames"),
+        ("whisper", {"name": "emobox", "epochs": 1}, (3,), "frames"),
+        ("hubert", {"name": "weighted", "epochs": 1}, None, "layers"),
+    ],
+)
+def test_heads_on_frames_and_on_all_layers(
+    made: Make, family: str, head: dict[str, Any], entries: tuple[int, ...] | None, kind: str
+) -> None:
+    one = made(family, head, entries)
     bundle = load(one.folder)
-    assert (bundle.description.kind, bundle.description.encoder.entries) == ("frames", ("2",))
-    waves = [sound(70, 0.5), sound(71, 1.2)]
-    assert_allclose(
-        bundle.logits(bundle.features(waves)), one.head.logits(one.inputs(waves)), rtol=1e-4, atol=1e-4
-    )
+    assert bundle.description.kind == kind
+    waves = [sound(70, 0.5), sound(71, 2.3), sound(72, 31.0)]
+    expected = one.head.logits(one.inputs(waves))
+    assert_allclose(bundle.logits(bundle.features(waves)), expected, rtol=1e-4, atol=1e-4)
     assert bundle.predict(sound(0), 16_000).label in CLASSES
+
+
+def test_frames_that_were_averaged_are_averaged(made: Make, tmp_path: Path) -> None:
+    one = made("hubert", {"name": "emobox", "epochs": 1}, (2,))
+    bundle = load(write(tmp_path / "b", one.head, one.encoder, entries=(2,), average=3))
+    wave = sound(70, 0.5)
+    frames = load(one.folder).features([wave])[0]
+    expected = [frames[start : start + 3].mean(axis=0) for start in range(0, len(frames), 3)]
+    assert_allclose(bundle.features([wave])[0], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_nothing_above_the_highest_entry_in_use_is_there(made: Make) -> None:

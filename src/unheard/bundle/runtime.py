@@ -29,8 +29,8 @@ from unheard.errors import AudioError, BundleError, UsageError
 
 __all__ = ["Bundle", "Prediction", "load"]
 
-#: Clips, and padded frames, that go through the graph together.
-BATCH, BATCH_FRAMES = 16, 50_000
+#: Clips, padded frames, and numbers in these, that go through the graph together.
+BATCH, BATCH_FRAMES, BATCH_VALUES = 16, 50_000, 2**24
 
 Logits = NDArray[np.float64]
 Wave = NDArray[np.float32]
@@ -142,9 +142,10 @@ class Bundle:
         """
         waiting: list[_Heard] = []
         longest = 0
+        budget = min(BATCH_FRAMES, BATCH_VALUES // (self.description.entries * self.description.dims))
         for clip in clips:
             heard = self._heard(clip)
-            if waiting and max(longest, heard.frames) * (len(waiting) + 1) > BATCH_FRAMES:
+            if waiting and max(longest, heard.frames) * (len(waiting) + 1) > budget:
                 yield from self._answers(waiting)
                 waiting, longest = [], 0
             waiting.append(heard)
