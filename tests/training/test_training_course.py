@@ -308,7 +308,7 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_divergence_in_one_of_two_processes_names_the_rows(tmp_path: Path) -> None:
     with pytest.raises(DivergenceError) as found:
-        model(tmp_path, devices=2, lr_head=10, lr_backbone=10, warmup=0, epochs=50, clip=0).fit(
+        model(tmp_path, devices=2, lr_head=10, weight_decay=10, warmup=0, epochs=50, patience=50).fit(
             tones(0), tones(1)
         )
     assert found.value.rows

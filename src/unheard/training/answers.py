@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unheard.heads.examples import Features
-from unheard.training.batches import plain_batches
+from unheard.training.batches import ahead, plain_batches
 from unheard.training.network import TunedNetwork
 from unheard.training.settings import Settings
 from unheard.training.waves import padded
@@ -28,7 +28,7 @@ def answers(
     """
     device = next(network.parameters()).device
     found: dict[int, Tensor] = {}
-    for batch in plain_batches(features, rows, settings, rate, part):
+    for batch in ahead(plain_batches(features, rows, settings, rate, part)):
         waves, lengths = padded(batch.waves)
         found |= zip(batch.rows, network(waves.to(device), lengths.to(device)), strict=True)
     return torch.stack([found[row] for row in rows])

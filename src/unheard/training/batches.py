@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,15 @@ def training_batch(
         wave = cropped(_wave(features, row), round(settings.longest * rate), settings.crop, rng)
         heard.append(augmented(wave, rng) if settings.augment else wave)
     return _sorted(rows, heard)
+
+
+def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield the same batches, while the next one is being read and decoded beside the caller's work."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, batches, None)
+        while (batch := following.result()) is not None:
+            following = pool.submit(next, batches, None)
+            yield batch
 
 
 def plain_batches(

@@ -1,9 +1,7 @@
-"""The training itself, with PyTorch Lightning: steps, validation, the best epoch, several devices."""
+"""The course of a training: its steps, validation, the best epoch, and what is written down."""
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,17 +13,15 @@ import numpy as np
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
-from torch.multiprocessing.spawn import ProcessRaisedException
 
 from unheard.errors import MachineError
 from unheard.heads.divergence import DivergenceError
 from unheard.heads.examples import Examples
-from unheard.heads.network_training import Interrupt, quiet
 from unheard.heads.schedule import share
 from unheard.metrics import categorical
-from unheard.training import checkpoint
+from unheard.training import checkpoint, processes
 from unheard.training.answers import answers
-from unheard.training.batches import Batch, steps, steps_an_epoch, training_batch
+from unheard.training.batches import Batch, ahead, steps, steps_an_epoch, training_batch
 from unheard.training.checkpoint import Progress
 from unheard.training.network import TunedNetwork
 from unheard.training.settings import Settings
@@ -53,71 +49,6 @@ class Plan:
     seed: int
     threads: int
     identity: str
-
-
-def train(
-    network: TunedNetwork, rows: Examples, val: Examples | None, plan: Plan, folder: Path | None
-) -> Progress:
-    """Train the network in place, from the start or from what ``folder`` holds.
-
-    With validation rows, training stops when ``patience`` epochs brought nothing better, and the network is left
-    as the best epoch made it. Without, all epochs are run and the last stays.
-
-    Raises
-    ------
-    DivergenceError
-        The loss of a step is not finite.
-    MachineError
-        Not enough memory for one clip, or a process of several died.
-    DataError
-        A folder with the state of another training.
-    """
-    with contextlib.ExitStack() as stack:
-        if folder is None and plan.settings.devices > 1:
-            # The processes that train hand back what they learned through files.
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="unheard-")))
-        progress = checkpoint.progress_in(folder, plan.identity) if folder is not None else None
-        if progress is None or not progress.finished:
-            course = Course(network.train(), rows, val, plan, folder, progress)
-            _run(course, plan, folder)
-            if plan.settings.devices == 1:
-                if course.best is not None:
-                    network.move(course.best)
-                network.cpu().eval()
-                return course.progress
-            assert folder is not None
-            progress = checkpoint.progress_in(folder, plan.identity)
-        assert folder is not None
-        assert progress is not None
-        network.cpu().eval().move(checkpoint.weights_in(folder, progress, best=True))
-        return progress
-
-
-def _run(course: Course, plan: Plan, folder: Path | None) -> None:
-    settings = plan.settings
-    with quiet():
-        trainer = lightning.Trainer(
-            accelerator="gpu" if settings.device == "cuda" else "cpu",
-            devices=settings.devices,
-            # Spawned: a process that ran the user's command again would start a second run.
-            strategy="auto" if settings.devices == 1 else "ddp_spawn",
-            max_epochs=plan.epochs - len(course.progress.history),
-            callbacks=[Interrupt()],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-        )
-        try:
-            trainer.fit(course)
-        except ProcessRaisedException as error:
-            found = checkpoint.progress_in(folder, plan.identity) if folder is not None else None
-            if found is not None and found.diverged:
-                raise DivergenceError(len(found.history), tuple(found.diverged)) from None
-            last = str(error).strip().splitlines()[-1]
-            raise MachineError(f"one of {settings.devices} training processes failed: {last}") from error
 
 
 class Course(lightning.LightningModule):
@@ -189,7 +120,7 @@ class Course(lightning.LightningModule):
         assert isinstance(optimizer, LightningOptimizer)
         all_rows = self._steps[number]
         weight = float(self.class_weights[torch.as_tensor(self.rows.labels[all_rows])].sum())
-        with self._apart():
+        with processes.apart(self.trainer):
             while True:
                 optimizer.zero_grad()
                 try:
@@ -197,7 +128,7 @@ class Course(lightning.LightningModule):
                     break
                 except (torch.OutOfMemoryError, RuntimeError) as error:
                     self._halve(error, batch)
-        loss = self._add_up(loss)
+        loss = processes.add_up(self.trainer, loss)
         if not np.isfinite(loss):
             self._diverged(all_rows)
         if self.settings.clip:
@@ -226,17 +157,14 @@ class Course(lightning.LightningModule):
     def _judge(self, record: dict[str, Any]) -> bool:
         """Note loss and score of the validation rows, and say whether no epoch was better."""
         assert self.val is not None
-        own, processes = self.global_rank, self.trainer.world_size
+        own, count = self.global_rank, self.trainer.world_size
         seen = torch.zeros(len(self.val), self.val.classes, device=self.device)
-        mine = range(own, len(self.val), processes)
+        mine = list(range(own, len(self.val), count))
         self.network.eval()
         if mine:
-            found = answers(
-                self.network, self.val.features, mine, self.settings, self.plan.rate, self.progress.part
-            )
-            seen[own::processes] = found
-        if processes > 1:
-            torch.distributed.all_reduce(seen)
+            part = self.progress.part
+            seen[mine] = answers(self.network, self.val.features, mine, self.settings, self.plan.rate, part)
+        processes.summed(self.trainer, seen)
         labels = torch.as_tensor(self.val.labels, device=self.device)
         loss = float(torch.nn.functional.cross_entropy(seen, labels, self.class_weights))
         if not np.isfinite(loss):
@@ -279,31 +207,6 @@ class Course(lightning.LightningModule):
             f"out of memory: going on with {self.progress.part} clips at a time", RuntimeWarning, stacklevel=2
         )
 
-    def _apart(self) -> contextlib.AbstractContextManager[Any]:
-        """Gradients of several processes are added up once a step, by :meth:`_add_up`, not in each backward."""
-        model = self.trainer.strategy.model
-        if self.trainer.world_size == 1 or model is None:
-            return contextlib.nullcontext()
-        apart: contextlib.AbstractContextManager[Any] = model.no_sync()  # type: ignore[operator]
-        return apart
-
-    def _add_up(self, loss: float) -> float:
-        """Sum gradients and loss over the processes: each has its share of the step's weighted mean."""
-        if self.trainer.world_size == 1:
-            return loss
-        for group in self.trainer.optimizers[0].param_groups:
-            for value in group["params"]:
-                if value.grad is None:
-                    value.grad = torch.zeros_like(value)
-            flat = torch.cat([value.grad.reshape(-1) for value in group["params"]])
-            torch.distributed.all_reduce(flat)
-            parts = torch.split(flat, [value.numel() for value in group["params"]])
-            for value, part in zip(group["params"], parts, strict=True):
-                value.grad.copy_(part.view_as(value))
-        total = torch.tensor(loss, dtype=torch.float64, device=self.device)
-        torch.distributed.all_reduce(total)
-        return float(total)
-
     def _set_rates(self, optimizer: LightningOptimizer, number: int) -> None:
         an_epoch = steps_an_epoch(len(self.rows), self.settings)
         step, total = self.epoch * an_epoch + number, self.settings.epochs * an_epoch
@@ -327,10 +230,11 @@ class _Batches:
         return steps_an_epoch(len(self.course.rows), self.course.settings)
 
     def __iter__(self) -> Iterator[Batch]:
-        course, plan = self.course, self.course.plan
-        own, processes = course.global_rank, course.trainer.world_size
-        for rows in steps(len(course.rows), course.settings, plan.seed, course.epoch):
-            mine = rows[own::processes]
-            yield training_batch(
-                course.rows.features, mine, course.settings, plan.rate, plan.seed, course.epoch
+        course, plan, epoch = self.course, self.course.plan, self.course.epoch
+        own, count = course.global_rank, course.trainer.world_size
+        return ahead(
+            training_batch(
+                course.rows.features, rows[own::count], course.settings, plan.rate, plan.seed, epoch
             )
+            for rows in steps(len(course.rows), course.settings, plan.seed, epoch)
+        )

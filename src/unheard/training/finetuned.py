@@ -195,7 +195,8 @@ class FineTuned:
                 f"training.device is 'cuda' with training.devices={self.training.devices}, and torch finds "
                 f"{torch.cuda.device_count()} here; take training.device=cpu, or fewer devices"
             )
-        from unheard.training.course import Plan, train
+        from unheard.training.course import Plan
+        from unheard.training.train import train
 
         with seeded(self.threads, self.seed):
             self.network_ = self._network(rows.classes)
@@ -224,12 +225,17 @@ class FineTuned:
         self.encoder, self.rate_ = dict(loaded.settings), loaded.rate
         if not hasattr(getattr(loaded, "network", None), "checkpointing"):
             raise UsageError(
-                f"the encoder {self.encoder['name']!r} has no transformer layers to be tuned; leave training out, "
-                "or take one of wav2vec2, hubert, wavlm, whisper"
+                f"the encoder {self.encoder['name']!r} has no layers that can be tuned; leave training "
+                "out, or take one of wav2vec2, hubert, wavlm, whisper, efficientat"
             )
         last = len(loaded.names) - 1
         stacked = self.training.layer == "weighted"
         entries = tuple(range(last + 1)) if stacked else (last,)
+        if stacked and len(set(loaded.widths)) > 1:
+            raise UsageError(
+                f"training.layer is 'weighted', and the entries of the encoder {self.encoder['name']!r} differ in "
+                "dims; take training.layer=last or a number"
+            )
         head = head_network(self.head, loaded.widths[last], classes, len(entries))
         set_free(loaded.network, self.training)
         network = TunedNetwork(
