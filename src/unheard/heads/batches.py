@@ -36,12 +36,12 @@ class Batches:
 
 def padded(features: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
     """Frames (B, T, dims) or (B, entries, T, dims) with zeros after each clip's end, and lengths (B,)."""
-    lengths = torch.tensor([clip.shape[-2] for clip in features])
+    lengths = [clip.shape[-2] for clip in features]
     first = features[0].shape
-    frames = torch.zeros(len(features), *first[:-2], int(lengths.max()), first[-1])
+    frames = np.zeros((len(features), *first[:-2], max(lengths), first[-1]), dtype=np.float32)
     for row, clip in zip(frames, features, strict=True):
-        row[..., : clip.shape[-2], :] = torch.from_numpy(np.array(clip, dtype=np.float32))
-    return frames, lengths
+        row[..., : clip.shape[-2], :] = clip
+    return torch.from_numpy(frames), torch.tensor(lengths)
 
 
 def buckets(lengths: Sequence[int], size: int, rng: np.random.Generator | None) -> list[list[int]]:
