@@ -139,6 +139,13 @@ def test_an_older_state_without_entries_is_read() -> None:
     assert_array_equal(Probe.from_state(state).logits(rows.features), head.logits(rows.features))
 
 
+def test_a_choice_that_the_features_do_not_have_is_refused() -> None:
+    told = Probe()
+    told.chosen_ = {"entry": 4, "C": 0.1}
+    with pytest.raises(DataError, match="entry 4 was chosen, and these features have entries 0 … 3"):
+        told.refit(pooled())
+
+
 class Lazy(Sequence[Any]):
     """Features that are read when they are asked for."""
 

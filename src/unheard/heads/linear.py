@@ -194,11 +194,13 @@ class LinearHead(ABC):
 
     def _learn(self, rows: Examples) -> None:
         several = self._candidates(rows.features)
-        numbers = (self.chosen_["entry"],) if "entry" in self.chosen_ else several[0]
-        if several != [()] and numbers not in several:
-            raise DataError(
-                f"entry {numbers[0]} was chosen, and these features have entries 0 … {len(several) - 1}"
-            )
+        numbers = several[0]
+        if self._entry(numbers):
+            numbers = (self.chosen_["entry"],)
+            if numbers not in several:
+                raise DataError(
+                    f"entry {numbers[0]} was chosen, and these features have entries 0 … {len(several) - 1}"
+                )
         self.entries_ = np.array(numbers, dtype=np.int64)
         X = self._matrix(rows.features, numbers)
         live = _live(X)
