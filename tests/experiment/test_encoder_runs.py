@@ -45,8 +45,8 @@ def test_a_probe_chooses_entry_and_c_in_each_fold(model: Path, toy: pl.DataFrame
     run = done(recipe, toy, tmp_path / "run", jobs=2)
     for record in run.folds():
         assert set(record["chosen"]) == {"entry", "C"}
-        assert record["chosen"]["entry"] in range(3)
-        assert {row["entry"] for row in record["history"]} == {0, 1, 2}
+        assert record["chosen"]["entry"] in range(4)
+        assert {row["entry"] for row in record["history"]} == {0, 1, 2, 3}
     assert run.predictions["logits"].null_count() == 0
     assert run.recipe.encoder is not None
     assert len(run.recipe.encoder["sha256"]) == 64
@@ -93,7 +93,7 @@ def test_network_heads_learn_from_what_they_take(
     assert run.predictions["logits"].null_count() == 0
     for record in run.folds():
         weights = record.get("learned", {}).get("layer_weights", [])
-        assert len(weights) == (3 if head["name"] == "weighted" else 0)
+        assert len(weights) == (4 if head["name"] == "weighted" else 0)
         if weights:
             assert sum(weights) == pytest.approx(1, abs=1e-5)
 
@@ -102,7 +102,7 @@ def test_the_salient_layer_is_chosen_in_each_fold_and_the_encoder_cut_there(
     model: Path, few: pl.DataFrame, tmp_path: Path
 ) -> None:
     run = done(stated(model, {"name": "emobox", "epochs": 1}, layer="salient"), few, tmp_path / "run")
-    assert all(record["chosen"]["layer"] in range(3) for record in run.folds())
+    assert all(record["chosen"]["layer"] in range(4) for record in run.folds())
 
 
 def test_fine_tuning_runs_from_waveforms(model: Path, few: pl.DataFrame, tmp_path: Path) -> None:
