@@ -23,11 +23,13 @@ Wave = NDArray[np.float32]
 Layers = list[NDArray[np.float32]]
 
 NAME = "encoder.onnx"
+#: Parameters from which on all cores help; smaller networks are done sooner on one.
+LARGE = 10_000_000
 PREFIX = "unheard."
 
 
 class BundleEncoder:
-    """Runs ``encoder.onnx``, on one thread.
+    """Runs ``encoder.onnx``.
 
     Raises
     ------
@@ -48,7 +50,7 @@ class BundleEncoder:
             raise BundleError(
                 f"bundle.json: encoder.rate is {d.rate}, and the front end's is {self._front.rate}"
             )
-        self._session = opened(model, NAME)
+        self._session = opened(model, NAME, threads=0 if d.parameters >= LARGE else 1)
         self._check_names()
 
     @property

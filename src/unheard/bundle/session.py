@@ -52,8 +52,8 @@ class Session:
         return np.asarray(answer, dtype=np.float64)
 
 
-def opened(model: bytes, name: str) -> Any:
-    """Open a graph on one thread.
+def opened(model: bytes, name: str, threads: int = 1) -> Any:
+    """Open a graph on so many threads; 0: one a core.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def opened(model: bytes, name: str) -> Any:
     if outside:
         raise BundleError(f"{name} keeps data in other files, which is refused: {first_five(outside)}")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     try:

@@ -1,0 +1,61 @@
+"""`unheard score` tells a bundle from a file of predictions, and says what each of them needs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from unheard import features, heads
+from unheard.bundle.export import export
+from unheard.corpora import read
+from unheard.heads import Examples
+
+SPEC = {"name": "mfbf0", "average": 8}
+
+
+@pytest.fixture(scope="module")
+def bundle(toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    table = read("synthetic", toy_folder)
+    spec = features.build(SPEC)
+    waves = [soundfile.read(path, dtype="float32")[0] for path in table["path"]]
+    names = table["label"].dtype.categories.to_list()  # type: ignore[attr-defined]
+    rows = Examples(
+        [spec.compute(wave) for wave in waves],
+        table["label"].to_physical().to_numpy().astype(np.int64),
+        table["speaker"].to_numpy().astype(np.str_),
+        len(names),
+    )
+    head = heads.build({"name": "probe", "grid": [0.01]}).fit(rows)
+    heard = table["speaker"].unique().to_list()
+    options = {"temperature": 1.0, "training_speakers": heard, "corpus": "synthetic", "scores": None}
+    out = tmp_path_factory.mktemp("bundles") / "b"
+    return export(head, SPEC, names, out, recipe={"recipe": "toy"}, licences={}, **options)
+
+
+def test_a_bundle_is_scored_and_stamped(call, bundle: Path, toy_folder: Path) -> None:  # type: ignore[no-untyped-def]
+    done = call("score", bundle, "--table", toy_folder)
+    assert done.returncode == 0
+    assert done.stdout.startswith(
+        "toy on synthetic: 96 clips, 6 speakers\n  CONTAMINATED · SYNTHETIC · FEW SPEAKERS\n"
+    )
+    assert "the bundle was trained on 6 of these speakers: 01, 02, 03" in done.stderr
+    made = json.loads(call("score", bundle, "--table", toy_folder, "--json").stdout)
+    assert made["n_clips"] == 96
+    assert f"accuracy   {100 * made['metrics']['accuracy']['mean']:.1f} %" in done.stdout
+
+
+def test_what_does_not_fit_is_said(call, bundle: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    for arguments, said in (
+        ((bundle, "--table", "x", "--protocol", "loso"), "is a bundle"),
+        ((bundle, "--table", "nowhere"), "nowhere: no such file or folder"),
+        (("p.csv", "--table", "x"), "--protocol"),
+        (("y" * 300, "--table", "x"), "--protocol"),
+    ):
+        done = call("score", *arguments)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
