@@ -44,7 +44,9 @@ class WeightedNetwork(nn.Module):
         """Class scores (B, classes) of frames (B, entries, T, dims), ``lengths`` (B,) of which are valid."""
         if self.normalise:
             frames = nn.functional.layer_norm(frames, (self.dims,))
-        mixed = torch.einsum("e,betd->btd", self.shares(), frames)
+        # As a product of matrices that lie as the frames do: an einsum would copy all entries first.
+        shares = self.shares().expand(len(frames), 1, -1)
+        mixed = (shares @ frames.flatten(2)).unflatten(2, frames.shape[2:]).squeeze(1)
         pooled = self.pool(self.dropout(mixed), lengths)
         scores: Tensor = self.output(self.dropout(torch.relu(self.hidden(pooled))))
         return scores
