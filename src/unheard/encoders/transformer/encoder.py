@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,13 @@ from unheard.encoders.precision import device_of, precision_of
 from unheard.encoders.transformer import architecture, weights
 from unheard.encoders.transformer.architecture import Architecture
 from unheard.encoders.transformer.network import Network
+from unheard.encoders.transformer.prepacked import pack, unpack
 from unheard.errors import DataError, UsageError
 from unheard.files import digest
 from unheard.settings import plain
 
-#: Frames of a batch.
-BUDGET = 1500
+#: Frames of a batch: enough that weights are read rarely, few enough for the caches of a processor.
+BUDGET = {"cpu": 800, "cuda": 16_000}
 
 
 class WaveEncoder:
@@ -30,13 +33,9 @@ class WaveEncoder:
     Parameters
     ----------
     settings : plain, with the digest.
-    network : in evaluation mode, on its device.
+    network : in evaluation mode, on its device; it is the encoder's own from here on.
     rate : Hz.
     licence : of the weights.
-
-    Attributes
-    ----------
-    network : :class:`~unheard.encoders.transformer.network.Network`, for training.
     """
 
     def __init__(self, settings: dict[str, Any], network: Network, rate: int, licence: str) -> None:
@@ -48,20 +47,32 @@ class WaveEncoder:
         self.names = tuple(map(str, range(entries)))
         self.widths = (made.hidden_size,) * entries
         self.frame_rates = (rate / made.hop,) * entries
-        self.network = network
+        self._network = network
+        self._made = made
+        self._taken = False
+        if settings["device"] == "cpu":
+            pack(network)
+
+    @property
+    def network(self) -> Network:
+        """The torch module, for training and export; what is done to it, :meth:`encode` follows."""
+        if not self._taken:
+            unpack(self._network)
+            self._taken = True
+        return self._network
 
     def frames(self, samples: int) -> tuple[int, ...]:
         """Return the number of frames of each entry for a waveform of so many samples."""
-        return (self.network.made.frames(samples),) * len(self.names)
+        return (self._made.frames(samples),) * len(self.names)
 
     def encode(self, waves: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
         """Return, for each waveform (samples,), the entries ``layers``, each (frames, dims) float32.
 
         Clips are computed in batches by length; those of more than 30 s in windows.
         """
-        made = self.network.made
+        made = self._made
         cuts = [windows.spans(len(wave), self.rate, made.hop) for wave in waves]
-        prepared = [_standardized(wave) if self.network.normalize else wave for wave in waves]
+        prepared = [_standardized(wave) if self._network.normalize else wave for wave in waves]
         parts = [
             wave[start:stop] for wave, spans in zip(prepared, cuts, strict=True) for start, stop in spans
         ]
@@ -74,19 +85,37 @@ class WaveEncoder:
             first += len(spans)
         return results
 
-    @torch.inference_mode()
     def _parts(self, parts: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
-        self.network.eval()
-        device = next(self.network.parameters()).device
+        """Entries of each part of a clip. Several batches are spread over the threads, one core each."""
+        self._network.eval()
+        device = str(self.settings["device"])
+        threads = torch.get_num_threads() if device == "cpu" else 1
+        frames = [self._made.frames(len(part)) for part in parts]
+        rounds = math.ceil(sum(frames) / (BUDGET[device] * threads))
+        made = batches.by_length(frames, math.ceil(sum(frames) / max(1, rounds * threads)))
         done: list[Layers] = [()] * len(parts)
-        for batch in batches.by_length([self.network.made.frames(len(part)) for part in parts], BUDGET):
-            waves = [torch.from_numpy(np.ascontiguousarray(parts[at])).to(device) for at in batch]
-            entries, counts = self.network.packed(waves, layers)
-            ends = np.cumsum(counts)[:-1]
-            arrays = [np.split(entry.float().cpu().numpy(), ends) for entry in entries]
-            for position, clip in zip(batch, zip(*arrays, strict=True), strict=True):
+
+        def work(batch: list[int]) -> None:
+            for position, clip in zip(batch, self._batch([parts[at] for at in batch], layers), strict=True):
                 done[position] = clip
+
+        if threads == 1 or len(made) == 1:
+            for batch in made:
+                work(batch)
+        else:
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                list(pool.map(work, made))
+            torch.set_num_threads(threads)  # which the workers have set for threads to come
         return done
+
+    @torch.inference_mode()
+    def _batch(self, waves: Sequence[Wave], layers: Sequence[int]) -> Iterable[Layers]:
+        device = self.settings["device"]
+        entries, counts = self._network.packed(
+            [torch.from_numpy(np.ascontiguousarray(wave)).to(device) for wave in waves], layers
+        )
+        ends = np.cumsum(counts)[:-1]
+        return zip(*(np.split(entry.float().cpu().numpy(), ends) for entry in entries), strict=True)
 
 
 def load(options: Settings, family: str) -> WaveEncoder:
