@@ -298,7 +298,7 @@ def test_it_travels_to_other_processes(tmp_path: Path) -> None:
 
 def test_more_shards_than_may_be_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_shards(monkeypatch)
-    monkeypatch.setattr("unheard.encoders.store.OPEN", 2)
+    monkeypatch.setattr("unheard.encoders.stored.OPEN", 2)
     clips = corpus(tmp_path)
     stored = extract(clips, settings_of(), FRAMES, folder=tmp_path / "store")
     assert len(shard_files(stored)) == 5

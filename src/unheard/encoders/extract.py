@@ -14,10 +14,12 @@ import numpy as np
 
 from unheard import encoders
 from unheard.encoders.contract import Encoder
-from unheard.encoders.fill import Task, decoding_threads, fill
+from unheard.encoders.fill import Task, fill
 from unheard.encoders.keep import Keep
+from unheard.encoders.machine import decoding_threads
 from unheard.encoders.plan import refuse_unlike
-from unheard.encoders.store import Described, Features, Store, Stored, default_folder, store_name
+from unheard.encoders.store import Store, default_folder, store_name
+from unheard.encoders.stored import Described, Features, Stored
 from unheard.features.extract import BadClip, ClipRef, check_clips, clip_key, hashed
 
 __all__ = ["Keep", "extract"]

@@ -8,13 +8,10 @@ or a minute old.
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -24,6 +21,7 @@ import numpy as np
 from unheard.audio.trim import trim
 from unheard.encoders.contract import Encoder, Wave
 from unheard.encoders.keep import Packed, pack
+from unheard.encoders.machine import all_cores
 from unheard.encoders.plan import planned, refuse_too_large, seconds_of, with_time
 from unheard.encoders.store import Described, Store
 from unheard.errors import DataError
@@ -83,7 +81,7 @@ def fill(
     missing = {key: seconds[key] for key in tasks if key not in store}
     plan = planned(encoder, said.keep, said.entries, len(tasks), list(missing.values()), store.folder)
     refuse_too_large(plan)
-    with _all_cores():
+    with all_cores():
         if say is not None:
             if plan.audio >= WORTH_MEASURING:
                 plan = with_time(plan, *_measured(encoder, said.entries, missing, tasks))
@@ -93,14 +91,6 @@ def fill(
             [key for key in group if key in missing] for group in _groups(seconds, encoder, said.entries)
         ]
         return _run(store, encoder, said, [group for group in groups if group], tasks, jobs, report)
-
-
-def decoding_threads(device: str) -> int:
-    """Return how many threads decode, by the cores that this process may use.
-
-    Beside an encoder on the same processor they have little to do; a graphics card waits for them.
-    """
-    return _cores() if device == "cuda" else max(1, _cores() // 4)
 
 
 def _seconds(tasks: Mapping[str, Task], jobs: int) -> dict[str, float]:
@@ -271,22 +261,3 @@ def _measured(
     encoder.encode(waves, entries)
     spent = time.perf_counter() - start
     return spent * encoder.rate / sum(map(len, waves)), len(waves)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def _all_cores() -> Iterator[None]:
-    """Let torch, where an encoder brought it, compute with all cores of this process; then as before."""
-    torch = sys.modules.get("torch")
-    if torch is None or "OMP_NUM_THREADS" in os.environ:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(_cores())
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
