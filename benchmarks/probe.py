@@ -1,0 +1,130 @@
+"""The layer-weighted head over six folds: from the layer-wise store, and with the encoder in the loop.
+
+    python benchmarks/probe.py [--type int8 --average 2]
+
+WavLM-base with random weights (which cost the same as trained ones), 100 clips of noise with lengths drawn as
+those of RAVDESS, six speakers and folds, a fixed number of epochs, all in one run. *Store*: extracting once, then
+fitting six heads from what is stored. *Loop*: the encoder computes every clip again in every epoch. Of that one
+epoch of one fold is measured (the encoder over its training and validation clips, in batches of the head's size,
+and the head's own epoch on what came out) and multiplied by folds and epochs; the encoder is as fast as in
+extraction. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import soundfile
+
+from unheard import encoders
+from unheard.encoders.extract import Keep, extract
+from unheard.features.extract import ClipRef
+from unheard.heads.examples import Examples, Rows
+from unheard.heads.weighted import Weighted
+
+RATE = 16_000
+CLIPS, FOLDS, CLASSES, BATCH = 100, 6, 8, 16
+
+
+def main() -> None:
+    """Measure and print."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("--type", default="int8", help="of the stored frames: float32, float16 or int8")
+    arguments.add_argument("--average", type=int, default=2, help="stored frames averaged in time by so many")
+    arguments.add_argument("--epochs", type=int, default=25, help="of each head; the recipe's is 25")
+    arguments.add_argument("--precision", default="float32", help="of the encoder: float32, bfloat16 or auto")
+    given = arguments.parse_args()
+    threads = len(os.sched_getaffinity(0))
+    settings = {"name": "wavlm", "weights": "random", "precision": given.precision}
+    with TemporaryDirectory() as folder:
+        clips, labels, speakers = corpus(Path(folder))
+        start = time.perf_counter()
+        keep = Keep("frames", None, given.type, given.average)
+        stored = extract(clips, settings, keep, folder=Path(folder) / "store", say=print)
+        extraction = time.perf_counter() - start
+
+        def rows(chosen: np.ndarray, features: object) -> Examples:
+            ids = [clips[i].id for i in chosen]
+            return Examples(Rows(features, ids), labels[chosen], speakers[chosen], CLASSES)
+
+        def head(epochs: int) -> Weighted:
+            return Weighted(epochs=epochs, patience=epochs, batch=BATCH, threads=threads)
+
+        start = time.perf_counter()
+        for fold in range(FOLDS):
+            train, val = sides(speakers, fold)
+            head(given.epochs).fit(rows(train, stored.features), rows(val, stored.features))
+        fitting = time.perf_counter() - start
+
+        train, val = sides(speakers, 0)
+        encoding, outputs = encoded(settings, clips, (train, val))
+        start = time.perf_counter()
+        head(1).fit(rows(train, outputs), rows(val, outputs))
+        own = time.perf_counter() - start
+    loop = FOLDS * given.epochs * (encoding + own)
+    result = {
+        "benchmark": "probe",
+        "clips": CLIPS,
+        "folds": FOLDS,
+        "epochs": given.epochs,
+        "stored": f"{given.type}, averaged by {given.average}",
+        "precision": given.precision,
+        "threads": threads,
+        "least_cosine": None if stored.cosines is None else float(stored.cosines.min()),
+        "extraction_seconds": round(extraction, 2),
+        "fitting_seconds": round(fitting, 2),
+        "encoder_seconds_an_epoch": round(encoding, 2),
+        "head_seconds_an_epoch": round(own, 2),
+        "loop_seconds_extrapolated": round(loop, 1),
+        "times_faster": round(loop / (extraction + fitting), 1),
+        "times_faster_once_extracted": round(loop / fitting, 1),
+    }
+    print(f"store: {extraction:.1f} s once + {fitting:.1f} s; loop: {loop:.0f} s, from one epoch of one fold")
+    print(json.dumps(result))
+
+
+def corpus(folder: Path) -> tuple[list[ClipRef], np.ndarray, np.ndarray]:
+    """Clips of noise, 3.7 s long with a standard deviation of 0.34 s as in RAVDESS, their classes and speakers."""
+    rng = np.random.default_rng(0)
+    clips = []
+    for n, seconds in enumerate(np.clip(rng.normal(3.7, 0.34, CLIPS), 2.9, 5.3)):
+        path = folder / f"{n}.wav"
+        soundfile.write(path, 0.1 * rng.standard_normal(round(seconds * RATE)), RATE)
+        clips.append(ClipRef(f"c{n}", str(path)))
+    return clips, np.arange(CLIPS) % CLASSES, (np.arange(CLIPS) // CLASSES % FOLDS).astype(str)
+
+
+def sides(speakers: np.ndarray, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    """Training and validation clips of a fold: one speaker is tested, the next one validates."""
+    own = speakers.astype(int)
+    validates = own == (fold + 1) % FOLDS
+    return np.flatnonzero(~validates & (own != fold)), np.flatnonzero(validates)
+
+
+def encoded(
+    settings: dict[str, str], clips: list[ClipRef], both: tuple[np.ndarray, np.ndarray]
+) -> tuple[float, dict[str, np.ndarray]]:
+    """Seconds that the encoder takes for an epoch's clips in batches, and what it gives, all entries in full."""
+    encoder = encoders.load(settings)
+    every = range(len(encoder.names))
+    waves = {clip.id: soundfile.read(clip.path, dtype="float32")[0] for clip in clips}
+    encoder.encode([waves[clips[0].id]], every)  # warms up
+    outputs: dict[str, np.ndarray] = {}
+    start = time.perf_counter()
+    for side in both:
+        ordered = sorted((clips[i].id for i in side), key=lambda name: len(waves[name]))
+        for first in range(0, len(ordered), BATCH):
+            names = ordered[first : first + BATCH]
+            layers = encoder.encode([waves[name] for name in names], every)
+            outputs |= {name: np.stack(clip) for name, clip in zip(names, layers, strict=True)}
+    return time.perf_counter() - start, outputs
+
+
+if __name__ == "__main__":
+    main()
