@@ -44,8 +44,8 @@ _Path = str | os.PathLike[str]
 def read(corpus: str, path: _Path) -> pl.DataFrame:
     """Return the utterances of a corpus, one row a clip (docs/tables.md).
 
-    ``corpus`` is a reader (``ravdess``, ``emodb``, ``nemo``, ``urdu``, ``baved``, ``synthetic``) or ``generic``
-    for a table or a folder a class of one's own.
+    ``corpus`` is a reader (``ravdess``, ``emodb``, ``nemo``, ``ased``, ``emotale``, ``urdu``, ``baved``,
+    ``synthetic``) or ``generic`` for a table or a folder a class of one's own.
     """
     from unheard import corpora
 

@@ -1,4 +1,4 @@
-"""EmoDB, nEMO, URDU and BAVED: what each name says, and what is wrong with others."""
+"""EmoDB, nEMO, ASED, EmoTale, URDU and BAVED: what each name says, and what is wrong with others."""
 
 from __future__ import annotations
 
@@ -40,6 +40,31 @@ def test_nemo(tmp_path):
     }  # fmt: skip
 
 
+def test_ased_with_a_capital_letter(tmp_path):
+    assert row("ased", tmp_path, "S4-04-02-01-29") == {
+        "duration": 0.2, "speaker": "29", "gender": "female", "language": "am", "sentence": "s4-04", "take": "02",
+        "channel": "speech", "label": "sad", "licence": "none stated",
+    }  # fmt: skip
+
+
+def test_emotale(tmp_path):
+    votes = [
+        {"grader": grader, "label": label, "weight": 1.0, "modality": None}
+        for grader, label in (("a1", "anger"), ("a2", "anger"), ("a3", "happiness"))
+    ]
+    assert row("emotale", tmp_path, "DK_001_A_1") == {
+        "duration": 0.2, "speaker": "001", "gender": "female", "age": 22.0, "language": "da", "sentence": "DK_1",
+        "text": "Dugen ligger på køleskabet.", "channel": "speech", "label": "anger", "votes": votes,
+        # Means 13/3, 5/3 and 14/3 on a scale from 1 to 5.
+        "activation": pytest.approx(10 / 12), "valence": pytest.approx(2 / 12),
+        "dominance": pytest.approx(11 / 12),
+        "licence": "none stated; asks to be cited",
+    }  # fmt: skip
+    other = row("emotale", tmp_path, "EN_004_S_5")
+    assert (other["language"], other["text"]) == ("en", "In seven hours it will be morning.")
+    assert (other["activation"], other["valence"], other["dominance"]) == (0.0, 0.5, 1.0)
+
+
 def test_urdu(tmp_path):
     assert row("urdu", tmp_path, "SF2_F1_H01") == {
         "duration": 0.2, "speaker": "SF2", "gender": "female", "language": "ur", "channel": "speech",
@@ -62,6 +87,13 @@ def test_baved(tmp_path):
         ("emodb", "wav/03a01Xa.wav", "emotion is X"),
         ("emodb", "wav/03a01F.wav", "not an official name"),
         ("nemo", "samples/EB0_anger_1.wav", "not in data.tsv"),
+        ("ased", "05Angry/a4-03-01-02-50.wav", "emotion is a4"),
+        ("ased", "04Sad/a5-03-01-02-50.wav", "named for angry but found in 04Sad"),
+        ("ased", "05Angry/a5-03-01-03-50.wav", "gender is 03"),
+        ("emotale", "wav/DE_001_A_1.wav", "language is DE"),
+        ("emotale", "wav/DK_001_X_1.wav", "emotion is X"),
+        ("emotale", "wav/DK_001_A_6.wav", "sentence is 6"),
+        ("emotale", "wav/DK_001_A_2.wav", "not in annotations.csv"),
         ("urdu", "Angry/SM1_F10_X010.wav", "emotion is X"),
         ("urdu", "Angry/SM1_F11_S010.wav", "named for sad but found in Angry"),
         ("baved", "7/46-m-20-7-2-954.wav", "word is 7"),
@@ -111,3 +143,44 @@ def test_two_genders_of_one_speaker_become_null_and_are_said(tmp_path):
     assert table.filter(table["speaker"] == "46")["gender"].null_count() == 2
     assert table.filter(table["speaker"] != "46")["gender"].null_count() == 0
     assert [item.path for item in left if "GENDER_CONFLICT" in item.reason] == ["gender of speaker 46"]
+
+
+def test_ased_gender_conflict(tmp_path):
+    TREES["ased"](tmp_path)
+    tone(tmp_path / "05Angry" / "a5-03-02-01-50.wav")
+    table, left = survey("ased", tmp_path)
+    assert table.filter(table["gender"].is_null())["speaker"].to_list() == ["50", "50"]
+    assert [item.path for item in left if "GENDER_CONFLICT" in item.reason] == ["gender of speaker 50"]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "reason"),
+    [
+        ("annotations.csv", "a2_V", "v", r"annotations\.csv: lacks the column a2_V"),
+        ("speaker_info.csv", "gender", "sex", r"speaker_info\.csv: lacks the column gender"),
+        ("annotations.csv", "2.5", "5.5", r"csv: row 2, column 'a2_V': '5\.5', expected a number from 1 to 5"),
+        ("annotations.csv", "2.5", "", r"row 2, column 'a2_V': ''"),
+        ("annotations.csv", "1.0,3.0,5.0,B", "1.0,3.0,5.0,Q", r"row 3, column 'a3_cat': 'Q', expected one of"),
+    ],
+)  # fmt: skip
+def test_emotale_faults_in_its_tables(file, old, new, reason, tmp_path):
+    TREES["emotale"](tmp_path)
+    table = (tmp_path / file).read_text()
+    assert old in table
+    (tmp_path / file).write_text(table.replace(old, new, 1))
+    with pytest.raises(DataError, match=reason):
+        read("emotale", tmp_path)
+
+
+def test_emotale_says_what_contradicts_what_is_missing_and_whom_it_does_not_know(tmp_path):
+    TREES["emotale"](tmp_path)
+    table = (tmp_path / "annotations.csv").read_text()
+    (tmp_path / "annotations.csv").write_text(
+        table.replace("4.5,H,A", "4.5,H,B") + table.splitlines()[2].replace("S_5", "S_4")
+    )
+    (tmp_path / "speaker_info.csv").write_text("speaker,gender,age\n001,F,22\n")
+    table, left = survey("emotale", tmp_path)
+    reasons = {item.path: item.reason for item in left}
+    assert reasons["wav/DK_001_A_1.wav"] == "its name contradicts annotations.csv (B)"
+    assert reasons["EN_004_S_4"] == "in annotations.csv but not in the folder"
+    assert table.select("id", "gender", "age").row(0) == ("EN_004_S_5", None, None)

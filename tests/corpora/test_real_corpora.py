@@ -7,6 +7,7 @@ from collections import Counter
 import polars as pl
 import pytest
 
+from unheard import protocols
 from unheard.corpora import read, survey
 
 pytestmark = pytest.mark.data
@@ -67,6 +68,52 @@ def test_nemo(data_folder):
     }  # fmt: skip
     assert table["sentence"].n_unique() == table["text"].n_unique() == 90
     assert table["gender"].null_count() == table["age"].null_count() == 0
+
+
+def test_ased(data_folder):
+    table, left = survey("ased", data_folder / "ased")
+    assert len(table) == 1290
+    assert Counter(table["label"]) == {"neutral": 274, "fearful": 262, "happy": 258, "sad": 242, "angry": 254}
+    assert sorted(table["speaker"].unique()) == [f"{speaker:02d}" for speaker in range(1, 33)]
+    assert Counter(table["speaker"])["31"] == 54 and Counter(table["speaker"])["08"] == 8
+    assert "S4-04-02-01-29" in table["id"] and table["sentence"].n_unique() == 35
+    conflicts = sorted(item.path[-2:] for item in left if item.reason.startswith("GENDER_CONFLICT"))
+    assert conflicts == ["09", "15", "21", "23", "25"]
+    assert sorted(table.filter(pl.col("gender").is_null())["speaker"].unique()) == conflicts
+    folds = protocols.make("ased-speaker5", table).folds
+    of = dict(table.select("id", "speaker").iter_rows())
+    hands = [{of[i] for i in sides.test} for sides in folds]
+    assert sum(map(len, hands)) == 32 and len(set().union(*hands)) == 32
+    # Speakers of unknown gender are dealt last, one to each fold.
+    assert [len(hand & set(conflicts)) for hand in hands] == [1] * 5
+    assert [{of[i] for i in sides.val} for sides in folds] == hands[1:] + hands[:1]
+
+
+def test_emotale(data_folder):
+    table, left = survey("emotale", data_folder / "emotale")
+    assert len(table) == 800 and {item.reason for item in left} == {"not audio"}
+    assert Counter(table["language"]) == {"da": 450, "en": 350}
+    assert Counter(table["label"]) == dict.fromkeys(
+        ("anger", "boredom", "happiness", "neutral", "sadness"), 160
+    )
+    speakers = table.unique("speaker")
+    assert Counter(speakers["gender"]) == {"female": 12, "male": 6}
+    assert (speakers["age"].min(), speakers["age"].max()) == (9, 39)
+    enacted = [
+        [vote["label"] == label for vote in votes]
+        for label, votes in table.select(pl.col("label").cast(pl.String), "votes").iter_rows()
+    ]
+    assert [sum(same) for same in zip(*enacted, strict=True)] == [639, 706, 507]
+    mean = table.group_by(pl.col("label").cast(pl.String)).agg(pl.col("activation", "valence").mean())
+    of = {label: values for label, *values in mean.iter_rows()}
+    assert min(of["anger"][0], of["happiness"][0]) > 0.5 > max(of["neutral"][0], of["sadness"][0])
+    assert of["happiness"][1] > of["neutral"][1] > max(of["sadness"][1], of["anger"][1])
+    folds = protocols.make("emotale-speaker5", table).folds
+    of_speaker = dict(table.select("id", "speaker").iter_rows())
+    women = set(speakers.filter(pl.col("gender") == "female")["speaker"])
+    hands = [{of_speaker[i] for i in sides.test} for sides in folds]
+    assert [len(hand) for hand in hands] == [4, 4, 4, 3, 3]
+    assert [len(hand & women) for hand in hands] == [3, 3, 2, 2, 2]
 
 
 def test_urdu(data_folder):

@@ -80,6 +80,31 @@ def nemo(folder: Path) -> set[str]:
     return {Path(row[0]).stem for row in rows}
 
 
+def ased(folder: Path) -> set[str]:
+    names = [
+        "01Neutral/n1-01-01-01-01",
+        "02Fearful/f2-07-02-02-65",
+        "04Sad/S4-04-02-01-29",
+        "05Angry/a5-03-01-02-50",
+    ]
+    for name in names:
+        tone(folder / f"{name}.wav")
+    return {name.rsplit("/", 1)[-1] for name in names}
+
+
+def emotale(folder: Path) -> set[str]:
+    names = ["DK_001_A_1", "EN_004_S_5"]
+    for name in names:
+        tone(folder / "wav" / f"{name}.wav")
+    (folder / "speaker_info.csv").write_text("speaker,gender,age\n001,F,22\n004,M,24\n")
+    (folder / "annotations.csv").write_text(
+        "file,a1_A,a1_V,a1_D,a1_cat,a2_A,a2_V,a2_D,a2_cat,a3_A,a3_V,a3_D,a3_cat,gt_emotion\n"
+        "DK_001_A_1.wav,4.0,1.5,4.5,A,4.0,2.5,5.0,A,5.0,1.0,4.5,H,A\n"
+        "EN_004_S_5.wav,1.0,3.0,5.0,S,1.0,3.0,5.0,S,1.0,3.0,5.0,B,S\n"
+    )
+    return set(names)
+
+
 def urdu(folder: Path) -> set[str]:
     names = ["Angry/SM1_F10_A010", "Happy/SF2_F1_H01", "Neutral/SM1_F3_N03", "Sad/SF11_F1_S03"]
     for name in names:
@@ -110,6 +135,8 @@ TREES: dict[str, Callable[[Path], set[str]]] = {
     "ravdess": ravdess,
     "emodb": emodb,
     "nemo": nemo,
+    "ased": ased,
+    "emotale": emotale,
     "urdu": urdu,
     "baved": baved,
     "synthetic": made,

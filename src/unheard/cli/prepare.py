@@ -12,7 +12,10 @@ from unheard.cli.terminal import say
 
 def prepare(
     corpus: Annotated[
-        str, typer.Argument(help="Reader: ravdess, emodb, nemo, urdu, baved, synthetic or generic.")
+        str,
+        typer.Argument(
+            help="Reader: ravdess, emodb, nemo, ased, emotale, urdu, baved, synthetic or generic."
+        ),
     ],
     source: Annotated[Path, typer.Argument(help="Folder of the corpus, or a table of your own (generic).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Table to write (.parquet).")],

@@ -9,16 +9,17 @@ from typing import Any
 
 import polars as pl
 
-from unheard.corpora import baved, emodb, generic, nemo, ravdess, synthetic, urdu
+from unheard.corpora import ased, baved, emodb, emotale, generic, nemo, ravdess, synthetic, urdu
 from unheard.corpora.folder import LeftOut
 from unheard.corpora.table import one_gender, utterances
 from unheard.errors import DataError, first_five, unknown
 
 __all__ = ["READERS", "LeftOut", "names", "read", "survey"]
 
-#: Modules with NAME, DESCRIPTION, CITATION, LICENCE, LABELS, LANGUAGES and ``scan(root)``.
+#: Modules with NAME, DESCRIPTION, CITATION, LICENCE, LABELS, LANGUAGES and ``scan(root)``, and SCALE (least and
+#: most of its dimensions) where that is not 0 to 1.
 READERS: dict[str, ModuleType] = {
-    reader.NAME: reader for reader in (ravdess, emodb, nemo, urdu, baved, synthetic, generic)
+    reader.NAME: reader for reader in (ravdess, emodb, nemo, ased, emotale, urdu, baved, synthetic, generic)
 }
 
 
@@ -66,7 +67,10 @@ def survey(name: str, path: str | os.PathLike[str]) -> tuple[pl.DataFrame, list[
     if len(corpus) > 1:
         raise DataError(f"{root}: one table holds one corpus; found {first_five(corpus)} in column 'corpus'")
     table = utterances(
-        one_gender(rows), corpus=corpus[0], labels=reader.LABELS or generic.classes(root, rows)
+        one_gender(rows),
+        corpus=corpus[0],
+        labels=reader.LABELS or generic.classes(root, rows),
+        scale=getattr(reader, "SCALE", (0.0, 1.0)),
     )
     return table, left + _two_genders(rows)
 

@@ -47,9 +47,16 @@ SCHEMA: dict[str, pl.DataType] = {
     "licence": pl.String(),
 }
 REQUIRED = ("corpus", "id", "path", "label")
+DIMENSIONS = ("activation", "valence", "dominance")
 
 
-def utterances(rows: Iterable[Mapping[str, Any]], *, corpus: str, labels: Sequence[str]) -> pl.DataFrame:
+def utterances(
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    corpus: str,
+    labels: Sequence[str],
+    scale: tuple[float, float] = (0.0, 1.0),
+) -> pl.DataFrame:
     """Make a checked utterance table from one mapping a clip, sorted by id.
 
     Parameters
@@ -60,6 +67,8 @@ def utterances(rows: Iterable[Mapping[str, Any]], *, corpus: str, labels: Sequen
         Name of the corpus.
     labels
         Its classes in order.
+    scale
+        Least and most of the rows' dimensions; they are mapped to [0, 1] here and nowhere else.
 
     Raises
     ------
@@ -81,6 +90,9 @@ def utterances(rows: Iterable[Mapping[str, Any]], *, corpus: str, labels: Sequen
         frame = pl.DataFrame(listed, schema=text, strict=True).cast(pl.Schema(_schema(labels)))
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(f"a value of {corpus!r} does not fit its column: {error}") from error
+    low, high = scale
+    if scale != (0.0, 1.0):
+        frame = frame.with_columns((pl.col(name) - low) / (high - low) for name in DIMENSIONS)
     return check(frame.sort("id"))
 
 
@@ -120,7 +132,7 @@ def check(table: pl.DataFrame) -> pl.DataFrame:
         bad = table.filter((pl.col("start") < 0) | (pl.col("end") <= pl.col("start").fill_null(0.0)))["id"]
         if len(bad):
             raise DataError(f"columns 'start', 'end': not a piece of time in seconds: {first_five(bad)}")
-    for name in ("activation", "valence", "dominance"):
+    for name in DIMENSIONS:
         if name in table.columns:
             bad = table.filter((pl.col(name) < 0) | (pl.col(name) > 1) | pl.col(name).is_nan())["id"]
             if len(bad):

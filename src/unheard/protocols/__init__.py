@@ -29,6 +29,15 @@ def _nemo_speaker9(table: pl.DataFrame) -> Protocol:
     return dealing.next_fold(table, "nemo-speaker9", dealing.round_robin(_of("nemo", table), 9))
 
 
+def _dealt5(corpus: str) -> Callable[[pl.DataFrame], Protocol]:
+    """Five folds, dealt women, then men, then speakers of unknown gender; validation: the next fold."""
+
+    def make_folds(table: pl.DataFrame) -> Protocol:
+        return dealing.next_fold(table, f"{corpus}-speaker5", dealing.round_robin(_of(corpus, table), 5))
+
+    return make_folds
+
+
 def _of(corpus: str, table: pl.DataFrame) -> pl.DataFrame:
     found = str(table["corpus"][0])
     if found != corpus:
@@ -49,6 +58,8 @@ NAMED: dict[str, Callable[[pl.DataFrame], Protocol]] = {
     "ravdess-article-random6": ravdess.article_random6,
     "emodb-loso10": _emodb_loso10,
     "nemo-speaker9": _nemo_speaker9,
+    "ased-speaker5": _dealt5("ased"),
+    "emotale-speaker5": _dealt5("emotale"),
     "loso": dealing.loso,
     "session": dealing.session,
 }
