@@ -189,7 +189,8 @@ def load_head(folder: Path, recipe: Recipe, number: int, seed: int) -> Any:
         state = {name: stored[name] for name in stored.files}
     head = unfitted(recipe, seed)
     record = json.loads((path.parent / "fold.json").read_text(encoding="utf-8"))
-    loaded = head.from_state(state)
+    # What was tuned is in the state; the frozen rest is read again from where the recipe says it lies now.
+    loaded = head.from_state(state) if recipe.training is None else head.from_state(state, recipe.encoder)
     loaded.chosen_ = record["chosen"]
     return loaded
 

@@ -113,6 +113,8 @@ class Recipe(BaseModel):
             raise ValueError(f"layer is for heads on the frames of one entry, not {self.head['name']!r}")
         elif self.store is not None and self.training is not None:
             raise ValueError("a recipe with training keeps nothing: leave store out")
+        elif self.training is not None and self.encoder["name"] == "efficientat":
+            raise ValueError("a recipe with training hears 16 kHz, and the encoder efficientat needs 32 kHz")
         return self
 
     @property
