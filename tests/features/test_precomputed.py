@@ -1,4 +1,4 @@
-"""Arrays computed elsewhere: three forms, names with slashes, and every array that does not fit refused."""
+"""Arrays computed elsewhere: four forms, names with slashes, and every array that does not fit refused."""
 
 from __future__ import annotations
 
@@ -58,6 +58,46 @@ def test_one_vector_for_each_utterance(tmp_path: Path, form: str) -> None:
     spec = Precomputed(store(tmp_path, form, {"a": np.arange(5.0), "b": np.ones(5)}))
     assert len(spec.names) == 5
     assert spec.lookup("a").shape == (5,)
+
+
+def test_a_table_has_one_vector_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "units.csv"
+    path.write_text('\ufeffid,AU01_r,AU02_r\n03-01,0.25,-1e-3\n"a/b, c",2,3\nhole,1,\nword,1,n/a\n', "utf-8")
+    spec = build({"name": "precomputed", "path": str(path)})
+    assert len(spec.names) == 2
+    done = extract([ClipRef(i, "") for i in ("03-01", "a/b, c", "hole", "word", "no")], spec, cache=None)
+    assert {i: array.tolist() for i, array in done.features.items()} == {
+        "03-01": [0.25, np.float32(-1e-3)],
+        "a/b, c": [2, 3],
+    }
+    assert [bad.id for bad in done.errors] == ["hole", "word", "no"]
+    assert "'hole' holds 1 values that are not finite" in done.errors[0].reason
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "expected the column 'id'"),
+        ("name,x\na,1\n", "found name, x"),
+        ("id\na\n", "then one a dimension"),
+        ("id,x\na,1,2\n", "row 2 has 3 cells under 2 headings"),
+        ("id,x\na,1\na,2\n", "row 3: the id 'a' stands in an earlier row"),
+        ("id,x\n", "holds no arrays"),
+        ('id,x\n"a,1\n', "cannot be read"),
+    ],
+)
+def test_tables_that_cannot_be_meant_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError, match=said):
+        Precomputed(str(tmp_path / "a.csv"))
+
+
+def test_features_without_a_file_have_settings_and_nothing_else() -> None:
+    spec = build({"name": "precomputed", "path": ""})
+    assert settings(spec) == {"name": "precomputed", "path": "", "sha256": ""}
+    for ask in (lambda: spec.names, lambda: extract([ClipRef("a", "")], spec, cache=None)):
+        with pytest.raises(UsageError, match=r"set features\.path"):
+            ask()
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -166,9 +206,9 @@ def test_files_that_are_something_else(tmp_path: Path, name: str, content: bytes
 def test_paths_that_are_none_of_the_forms(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file or folder"):
         Precomputed(str(tmp_path / "absent.npz"))
-    (tmp_path / "a.csv").write_text("1,2")
-    with pytest.raises(UsageError, match=r"expected a \.npz or \.safetensors file"):
-        Precomputed(str(tmp_path / "a.csv"))
+    (tmp_path / "a.txt").write_text("1,2")
+    with pytest.raises(UsageError, match=r"expected a \.npz, \.safetensors or \.csv file"):
+        Precomputed(str(tmp_path / "a.txt"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no arrays"):
         Precomputed(str(tmp_path / "empty"))

@@ -42,9 +42,10 @@ def fit_fusion(logits: Sequence[Floats], labels: Ints, floor: float = 1.0) -> Fu
     """Fit the temperature of each system, then the weights, on validation rows.
 
     A temperature minimises the NLL of its own system. The weights maximise the accuracy of the fusion; ties go to
-    the smaller NLL, then to the system that is stronger alone. Two systems: 0, 0.05, …, 1. More: every point of step
-    0.1, then 0.05 is moved from one system to another as long as that is better (our choice). Every single system
-    is among the points, so on these rows the fusion is never less accurate than its best member. On others it can.
+    the smaller NLL, then to the system that is stronger alone. Two systems: 0, 0.05, …, 1. More: every point of
+    step 0.1, then 0.05 is moved from one system to another as long as that is better (our choice). Every single
+    system is among the points, so on these rows the fusion is never less accurate than its best member. On others
+    it can be.
 
     Parameters
     ----------

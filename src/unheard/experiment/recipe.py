@@ -137,6 +137,9 @@ class Recipe(BaseModel):
         for name in ("channel", "allow_truncated", "layer", "store", "training"):
             if getattr(self, name) != type(self).model_fields[name].default:
                 decided[name] = plain[name]
+        if self.features is not None:
+            # Features that were computed elsewhere are known by their content, wherever they lie.
+            decided["features"] = {key: value for key, value in self.features.items() if key != "path"}
         if self.encoder is not None:
             # Weights are known by their content, and by their name only as long as they were not read.
             place = ("model", "revision", "device") if self.encoder["sha256"] else ("device",)

@@ -92,6 +92,11 @@ def run(
         raise UsageError(
             f"recipe {recipe.recipe} is for the corpus {recipe.corpus}, the table holds {corpus_of(table)}"
         )
+    if recipe.features is not None and recipe.features.get("path") == "":
+        raise UsageError(
+            f"recipe {recipe.recipe} reads its features from a file: name it with --set features.path=FILE "
+            f"(.csv, .npz, .safetensors or a folder of .npy, one array for each utterance id)"
+        )
     recipe = with_weights(recipe.model_copy(update={"protocol": protocol.name}))
     numbers = _fold_numbers(protocol, only)
     _check_validation(recipe, protocol)

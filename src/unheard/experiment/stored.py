@@ -83,15 +83,15 @@ def store(run: Run, root: str | os.PathLike[str]) -> Path:
 
 
 def _portable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's recipe without the place where its weights lay, which their digest stands for."""
-    encoder = config.get("encoder")
-    if not encoder:
-        return dict(config)
-    local = Path(encoder["model"]).exists()
-    return {
-        **config,
-        "encoder": {**encoder, "model": Path(encoder["model"]).name if local else encoder["model"]},
-    }
+    """Return a run's recipe without the place where weights or features lay, which their digest stands for."""
+    plain = dict(config)
+    encoder, features = config.get("encoder"), config.get("features")
+    if encoder:
+        local = Path(encoder["model"]).exists()
+        plain["encoder"] = {**encoder, "model": Path(encoder["model"]).name if local else encoder["model"]}
+    if features and "path" in features:
+        plain["features"] = {**features, "path": Path(features["path"]).name}
+    return plain
 
 
 @cache

@@ -1,12 +1,14 @@
 """Features that somebody else computed: one array for each utterance, found by its id.
 
-Three forms: a ``.npz`` file, a ``.safetensors`` file, or a folder of ``.npy`` files. Names are utterance ids; an
-id with ``/`` is a name with ``/``, in a folder a file in a subfolder. Arrays are (dims,) or (frames, dims), all of
-one kind and one number of dims, and become float32. Nothing is unpickled.
+Four forms: a ``.npz`` file, a ``.safetensors`` file, a folder of ``.npy`` files, or a ``.csv`` file whose column
+``id`` is followed by one column a dimension. Names are utterance ids; an id with ``/`` is a name with ``/``, in a
+folder a file in a subfolder. Arrays are (dims,) or (frames, dims), all of one kind and one number of dims, and
+become float32. Nothing is unpickled.
 """
 
 from __future__ import annotations
 
+import csv
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -33,13 +35,14 @@ class Precomputed:
 
     Parameters
     ----------
-    path : the file or folder.
+    path : the file or folder. Empty where it is still to be said, as in a recipe of the package: such features
+        have settings, and nothing to look up.
     sha256 : digest of its content. Filled in where it is left out, so that settings say which features they mean.
 
     Raises
     ------
     UsageError
-        Where the path is none of the three forms.
+        Where the path is none of the four forms, or features are asked for before one is said.
     DataError
         Where the content is not that of ``sha256``, is not readable, or its arrays do not fit together.
     """
@@ -50,6 +53,8 @@ class Precomputed:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        if not self.path:
+            return
         found = _content(Path(self.path))
         if self.sha256 and self.sha256 != found:
             raise DataError(
@@ -121,10 +126,12 @@ def _content(path: Path) -> str:
 @lru_cache(maxsize=4)
 def _opened(path: str, sha256: str) -> tuple[_Shapes, _Read]:
     """Shapes of all arrays, checked, and the function that reads one; ``sha256`` says which content is meant."""
+    if not path:
+        raise UsageError("these features are read from a file that is not named yet: set features.path to it")
     place = Path(path)
-    forms = {".npz": _npz, ".safetensors": _safetensors}
+    forms = {".npz": _npz, ".safetensors": _safetensors, ".csv": _csv}
     if not place.is_dir() and place.suffix not in forms:
-        raise UsageError(f"{path}: expected a .npz or .safetensors file, or a folder of .npy files")
+        raise UsageError(f"{path}: expected a .npz, .safetensors or .csv file, or a folder of .npy files")
     try:
         shapes, read = _folder(place) if place.is_dir() else forms[place.suffix](place)
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
@@ -156,7 +163,7 @@ def _check(path: str, shapes: _Shapes) -> None:
         raise DataError(f"{path}: {count} arrays are {form}, but not {first_five(sorted(odd))}")
 
 
-# --- the three forms -------------------------------------------------------------------------------------------
+# --- the four forms --------------------------------------------------------------------------------------------
 
 
 def _npz(path: Path) -> tuple[_Shapes, _Read]:
@@ -194,6 +201,33 @@ def _safetensors(path: Path) -> tuple[_Shapes, _Read]:
         raise ValueError(error) from error
     shapes = {name: (str(piece.get_dtype()), tuple(piece.get_shape())) for name, piece in pieces.items()}
     return shapes, archive.get_tensor
+
+
+def _csv(path: Path) -> tuple[_Shapes, _Read]:
+    """One row of numbers an id; a cell that is empty or no number becomes NaN, which a lookup refuses."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        try:
+            rows = list(csv.reader(file, strict=True))
+        except csv.Error as error:
+            raise ValueError(error) from error
+    header = rows[0] if rows else []
+    if header[:1] != ["id"] or len(header) < 2:
+        raise ValueError(f"expected the column 'id' and then one a dimension; found {first_five(header)}")
+    arrays: dict[str, NDArray[np.float64]] = {}
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            raise ValueError(f"row {number} has {len(row)} cells under {len(header)} headings")
+        if row[0] in arrays:
+            raise ValueError(f"row {number}: the id {row[0]!r} stands in an earlier row")
+        arrays[row[0]] = np.array([_number(cell) for cell in row[1:]])
+    return {name: ("F64", array.shape) for name, array in arrays.items()}, arrays.__getitem__
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return float("nan")
 
 
 def _files(folder: Path) -> dict[str, Path]:
