@@ -18,6 +18,10 @@ pytest.importorskip("torch")
 
 ENTRIES, DIMS = 4, 6
 HEADS: dict[str, tuple[str, dict[str, Any]]] = {
+    "convolutional": (
+        "frames",
+        {"name": "convolutional", "channels": 7, "attention": 5, "epochs": 4, "learning_rate": 0.05},
+    ),
     "emobox": ("frames", {"name": "emobox", "hidden": 9, "epochs": 2, "learning_rate": 0.1}),
     "mean": ("frames", {"name": "mean", "epochs": 2, "learning_rate": 0.1}),
     "weighted": (

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unheard.heads.batches import valid
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -20,12 +22,15 @@ class Augmentation:
         Standard deviation of one shift for a whole clip, and of noise at every frame and dimension.
     time_mask, frequency_mask
         Largest share of a clip's frames, and of the dimensions, that a mask sets to 0, the mean.
+    mixup
+        Probability that the clips of a batch are mixed with each other (:func:`mixed`).
     """
 
     level: float
     noise: float
     time_mask: float
     frequency_mask: float
+    mixup: float = 0.0
 
 
 def augmented(frames: Tensor, lengths: Tensor, how: Augmentation, rng: np.random.Generator) -> Tensor:
@@ -48,6 +53,16 @@ def augmented(frames: Tensor, lengths: Tensor, how: Augmentation, rng: np.random
         mask = _spans(np.full(B, D), D, how.frequency_mask, rng)[:, None, :]
         changed = changed.masked_fill(torch.as_tensor(mask, device=frames.device), 0.0)
     return changed
+
+
+def mixed(frames: Tensor, lengths: Tensor, share: float, partners: Tensor) -> tuple[Tensor, Tensor]:
+    """Mix each clip of standardised frames (B, T, dims) with its partner's, ``share`` of its own (mixup).
+
+    Beyond its end a clip is 0, the mean; a mixture is as long as the longer one. Zhang et al. 2018, arXiv
+    1710.09412; its loss is the same mixture of the losses for both targets.
+    """
+    clean = torch.where(valid(frames, lengths), frames, torch.zeros_like(frames))
+    return share * clean + (1 - share) * clean[partners], torch.maximum(lengths, lengths[partners])
 
 
 def _spans(sizes: NDArray[np.int64], width: int, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -16,22 +16,39 @@ from unheard.heads.examples import Examples
 class Batches:
     """An iterable over batches; iterating again gives other batches where there is an ``rng``.
 
-    ``lengths`` are the frames of each clip. The features may lie in files: each is read when its turn comes.
+    ``lengths`` are the frames of each clip. The features may lie in files: each is read when its turn comes. With
+    an ``rng`` a clip is cut to a random piece, whose share of it is uniform from ``crop`` to 1.
     """
 
     def __init__(
-        self, rows: Examples, lengths: Sequence[int], size: int, rng: np.random.Generator | None
+        self,
+        rows: Examples,
+        lengths: Sequence[int],
+        size: int,
+        rng: np.random.Generator | None,
+        crop: float = 1.0,
     ) -> None:
-        self.rows, self.lengths, self.size, self.rng = rows, lengths, size, rng
+        self.rows, self.lengths, self.size, self.rng, self.crop = rows, lengths, size, rng, crop
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.size)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for numbers in buckets(self.lengths, self.size, self.rng):
-            frames, lengths = padded([self.rows.features[i] for i in numbers])
+            clips = [self.rows.features[i] for i in numbers]
+            if self.rng is not None and self.crop < 1:
+                clips = [cropped(clip, self.crop, self.rng) for clip in clips]
+            frames, lengths = padded(clips)
             labels = torch.as_tensor(self.rows.labels[numbers])
             yield {"frames": frames, "lengths": lengths, "labels": labels, "rows": numbers}
+
+
+def cropped(clip: NDArray[np.float32], least: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return a random piece of (..., frames, dims), of at least one frame and ``least`` of all frames."""
+    frames = clip.shape[-2]
+    length = max(1, round(frames * rng.uniform(least, 1)))
+    start = int(rng.integers(frames - length + 1))
+    return clip[..., start : start + length, :]
 
 
 def padded(features: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:

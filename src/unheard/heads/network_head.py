@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 #: Least and greatest value of each setting that a network head may have.
 BOUNDS: dict[str, tuple[float, float]] = {
     "hidden": (1, 8192),
+    "channels": (1, 8192),
     "attention": (1, 8192),
     "dropout": (0, 0.95),
     "epochs": (1, 10_000),
@@ -35,6 +36,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "weight_decay": (0, 10),
     "warmup": (0, 1),
     "clip": (1e-6, 1e6),
+    "smoothing": (0, 0.95),
+    "crop": (0.01, 1),
+    "mixup": (0, 1),
     "level": (0, 10),
     "noise": (0, 10),
     "time_mask": (0, 1),
@@ -209,7 +213,10 @@ class NetworkHead(ABC):
             if val is not None:
                 self._check_entries(val.features)
                 held = Batches(val, val_lengths, self.batch, None)
-            return train(self.network_, Batches(rows, lengths, self.batch, rng), held, self.plan(), epochs)
+            plan = self.plan()
+            return train(
+                self.network_, Batches(rows, lengths, self.batch, rng, plan.crop), held, plan, epochs
+            )
 
 
 @contextmanager

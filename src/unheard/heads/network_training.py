@@ -20,7 +20,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 from unheard.errors import MachineError
-from unheard.heads.augmentation import Augmentation, augmented
+from unheard.heads.augmentation import Augmentation, augmented, mixed
 from unheard.heads.batches import Batches
 from unheard.heads.divergence import DivergenceError
 from unheard.heads.schedule import share
@@ -52,6 +52,10 @@ class Plan:
         Share of all steps in which the learning rate rises, before it falls as a cosine; None: it stays.
     clip
         Largest norm of the gradient; None: any.
+    smoothing
+        Share of a target that is spread over all classes.
+    crop
+        Least share of a clip's frames to which it is cut at random; 1: whole clips.
     augmentation
         Of standardised frames, for networks that standardise (``standardise`` and ``classify``); None: none.
     """
@@ -65,6 +69,8 @@ class Plan:
     weight_decay: float | None = None
     warmup: float | None = None
     clip: float | None = None
+    smoothing: float = 0.0
+    crop: float = 1.0
     augmentation: Augmentation | None = None
 
 
@@ -182,21 +188,34 @@ class _Course(lightning.LightningModule):
 
     def _backward(self, batch: dict[str, Any]) -> float:
         """Gradients of the batch's weighted mean loss, and its value."""
-        frames, score = batch["frames"], self.network
-        if self.plan.augmentation is not None:
-            frames, score = self.network.standardise(frames), self.network.classify
-            assert self.batches.rng is not None
-            frames = augmented(frames, batch["lengths"], self.plan.augmentation, self.batches.rng)
-        weight = self.class_weights[batch["labels"]]
+        frames, lengths, labels, score = batch["frames"], batch["lengths"], batch["labels"], self.network
+        how, rng = self.plan.augmentation, self.batches.rng
+        targets = [(1.0, labels)]
+        if how is not None:
+            assert rng is not None
+            score = self.network.classify
+            frames = augmented(self.network.standardise(frames), lengths, how, rng)
+            if how.mixup and rng.uniform() < how.mixup:
+                share = rng.uniform()
+                partners = torch.from_numpy(rng.permutation(len(labels))).to(labels.device)
+                frames, lengths = mixed(frames, lengths, share, partners)
+                targets = [(share, labels), (1 - share, labels[partners])]
         total = 0.0
-        for start in range(0, len(weight), self.part):
+        for start in range(0, len(labels), self.part):
             some = slice(start, start + self.part)
-            logits = score(frames[some], batch["lengths"][some])
-            each = torch.nn.functional.cross_entropy(logits, batch["labels"][some], reduction="none")
-            loss = (each * weight[some]).sum() / weight.sum()
+            logits = score(frames[some], lengths[some])
+            loss = sum((share * self._loss(logits, goal, some) for share, goal in targets), torch.zeros(()))
             self.manual_backward(loss)
             total += float(loss.detach())
         return total
+
+    def _loss(self, logits: Tensor, labels: Tensor, some: slice) -> Tensor:
+        """Part of the batch's weighted mean cross-entropy that its clips ``some`` have."""
+        weight = self.class_weights[labels]
+        each = torch.nn.functional.cross_entropy(
+            logits, labels[some], reduction="none", label_smoothing=self.plan.smoothing
+        )
+        return (each * weight[some]).sum() / weight.sum()
 
     def _halve(self, error: RuntimeError, batch: dict[str, Any]) -> None:
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):

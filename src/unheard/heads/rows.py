@@ -91,6 +91,14 @@ def scale_of(mean: NDArray[np.float64], sd: NDArray[np.float64]) -> NDArray[np.f
     return np.where(sd <= 1e-6 * np.abs(mean), 1.0, sd)
 
 
+def moments(features: Features) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and scale (:func:`scale_of`) over all frames of all clips (frames, dims), (dims,) each."""
+    count = sum(len(clip) for clip in features)
+    mean = np.sum([np.sum(clip, axis=0, dtype=np.float64) for clip in features], axis=0) / count
+    square = np.sum([np.sum((clip - mean) ** 2, axis=0) for clip in features], axis=0) / count
+    return mean, scale_of(mean, np.sqrt(square))
+
+
 def check_pooled(features: Features) -> None:
     """Refuse features that are not (entries, 2, dims) arrays of the same shape with finite values."""
     shape = features[0].shape

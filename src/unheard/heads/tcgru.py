@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from unheard.heads.examples import Features
 from unheard.heads.network_head import NetworkHead
-from unheard.heads.rows import scale_of
+from unheard.heads.rows import moments
 
 if TYPE_CHECKING:
     from unheard.heads.network_training import Plan
@@ -78,7 +75,7 @@ class TCGRU(NetworkHead):
         """Frames are standardised inside the network, by the training frames."""
         import torch
 
-        mean, scale = _moments(features)
+        mean, scale = moments(features)
         network.mean.copy_(torch.from_numpy(mean))
         network.scale.copy_(torch.from_numpy(scale))
 
@@ -86,11 +83,3 @@ class TCGRU(NetworkHead):
     def sizes(arrays: Mapping[str, Any]) -> tuple[int, int, int]:
         """Dims, classes and entries of the network with these arrays."""
         return len(arrays["mean"]), len(arrays["output.bias"]), 1
-
-
-def _moments(features: Features) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and scale over all frames of all clips."""
-    count = sum(len(clip) for clip in features)
-    mean = np.sum([np.sum(clip, axis=0, dtype=np.float64) for clip in features], axis=0) / count
-    square = np.sum([np.sum((clip - mean) ** 2, axis=0) for clip in features], axis=0) / count
-    return mean, scale_of(mean, np.sqrt(square))

@@ -33,6 +33,7 @@ def graph_of(head: Any, kind: str, dims: int, entries: int = 1) -> bytes:
         "probe": _linear,
         "svm": _linear,
         "tcgru": networks.tcgru,
+        "convolutional": networks.convolutional,
         "emobox": networks.mean,
         "mean": networks.mean,
         "weighted": networks.weighted,

@@ -22,9 +22,7 @@ def tcgru(head: Any, kind: str, dims: int, _: int) -> bytes:
     frames, lengths = taken_frames(g, dims)
     standardised = g.add("Div", g.add("Sub", frames, g.constant(w["mean"])), g.constant(w["scale"]))
     clean = _clean(g, valid_frames(g, frames, lengths), standardised)
-    kernel, bias = g.constant(w["convolution.weight"]), g.constant(w["convolution.bias"])
-    channels = g.add("Conv", g.add("Transpose", clean, perm=[0, 2, 1]), kernel, bias, pads=[1, 1])
-    sequence = g.add("Transpose", g.add("Relu", channels), perm=[2, 0, 1])
+    sequence = g.add("Transpose", g.add("Relu", _convolved(g, w, "convolution", clean)), perm=[1, 0, 2])
     steps = g.add("Cast", lengths, to=g.types.INT32)
     first = g.add("Squeeze", _gru(g, w, 0, sequence, steps, last=False), g.constant([1]))
     last = g.add("Squeeze", _gru(g, w, 1, first, steps, last=True), g.constant([0]))
@@ -55,15 +53,50 @@ def weighted(head: Any, kind: str, dims: int, entries: int) -> bytes:
     time = g.constant([1])
     mixed = g.add("ReduceSum", g.add("Mul", frames, g.constant(shares)), time, keepdims=0)
     valid = valid_frames(g, mixed, lengths)
-    clean = _clean(g, valid, mixed)
+    hidden = g.add("Relu", _dense(g, w, "hidden", _attentive(g, w, mixed, valid)))
+    return g.bytes(_dense(g, w, "output", hidden), len(w["output.bias"]))
+
+
+def convolutional(head: Any, kind: str, dims: int, _: int) -> bytes:
+    """The network of ``heads/convolutional_network.py``; its batch norm is part of the output's weights."""
+    w = _weights(head, kind, "frames")
+    g = Graph()
+    frames, lengths = taken_frames(g, dims)
+    valid = valid_frames(g, frames, lengths)
+    standardised = g.add("Div", g.add("Sub", frames, g.constant(w["mean"])), g.constant(w["scale"]))
+    ones = g.constant(np.ones(dims, dtype=np.float32))
+    x = g.add("LayerNormalization", standardised, ones, axis=-1, epsilon=1e-5)
+    x = g.add("Relu", _convolved(g, w, "near", _clean(g, valid, x)))
+    x = g.add("Add", x, g.add("Relu", _convolved(g, w, "far", _clean(g, valid, x), dilation=2)))
+    gain = w["norm.weight"] / np.sqrt(w["norm.running_var"] + 1e-5)
+    shift = w["norm.bias"] - gain * w["norm.running_mean"]
+    folded = {
+        "output.weight": w["output.weight"] * gain,
+        "output.bias": w["output.bias"] + w["output.weight"] @ shift,
+    }
+    return g.bytes(_dense(g, folded, "output", _attentive(g, w, x, valid)), len(w["output.bias"]))
+
+
+def _attentive(g: Graph, w: State, frames: str, valid: str) -> str:
+    """Attentive statistics (B, 2 dims) of the valid frames (B, T, dims), with the weights ``pool``."""
+    time = g.constant([1])
+    clean = _clean(g, valid, frames)
     energy = _map(g, w, "pool.direction", g.add("Tanh", _map(g, w, "pool.projection", clean)))
     share = g.add("Softmax", g.add("Where", valid, energy, g.constant(-np.inf, np.float32)), axis=1)
     first = g.add("ReduceSum", g.add("Mul", share, clean), time, keepdims=0)
     square = g.add("ReduceSum", g.add("Mul", share, g.add("Mul", clean, clean)), time, keepdims=0)
     variance = g.add("Sub", square, g.add("Mul", first, first))
     sd = g.add("Sqrt", g.add("Max", variance, g.constant(1e-6, np.float32)))
-    hidden = g.add("Relu", _dense(g, w, "hidden", g.add("Concat", first, sd, axis=1)))
-    return g.bytes(_dense(g, w, "output", hidden), len(w["output.bias"]))
+    return g.add("Concat", first, sd, axis=1)
+
+
+def _convolved(g: Graph, w: State, name: str, x: str, dilation: int = 1) -> str:
+    """``Conv1d`` of kernel 3 with as many frames as it takes, on (B, T, dims)."""
+    kernel, bias = g.constant(w[f"{name}.weight"]), g.constant(w[f"{name}.bias"])
+    channels = g.add(
+        "Conv", g.add("Transpose", x, perm=[0, 2, 1]), kernel, bias, pads=[dilation] * 2, dilations=[dilation]
+    )
+    return g.add("Transpose", channels, perm=[0, 2, 1])
 
 
 def _gru(g: Graph, w: State, layer: int, sequence: str, steps: str, *, last: bool) -> str:

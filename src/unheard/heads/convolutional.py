@@ -1,0 +1,107 @@
+"""Convolutions and attentive statistics over an encoder's frames (definitions in docs/heads.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from unheard.heads.examples import Features
+from unheard.heads.network_head import NetworkHead
+from unheard.heads.rows import moments
+
+if TYPE_CHECKING:
+    from unheard.heads.convolutional_network import ConvolutionalNetwork
+    from unheard.heads.network_training import Plan
+
+
+@dataclass(kw_only=True)
+class Convolutional(NetworkHead):
+    """A network over frames; see :class:`NetworkHead` for the settings that all such heads have.
+
+    Parameters
+    ----------
+    channels, attention
+        Channels of both convolutions, units of the attention.
+    dropout
+        Before the output.
+    patience
+        Epochs without anything better on validation rows after which training stops.
+    weight_decay, warmup
+        Of AdamW; share of all steps in which the learning rate rises, before it falls as a cosine.
+    balanced
+        Whether the loss gives every class the same total weight; else every clip.
+    smoothing
+        Share of a target that is spread over all classes.
+    crop
+        In training a clip is cut to a random piece, whose share of it is uniform from ``crop`` to 1. 1: off.
+    mixup
+        In training, with this probability, a batch's standardised clips are mixed with other ones of it, and so
+        are their targets. 0: off.
+    level, noise, time_mask, frequency_mask
+        Augmentation in training, as of ``tcgru``. 0: off.
+    """
+
+    name: ClassVar[str] = "convolutional"
+    takes: ClassVar[str] = "frames"
+    metric: ClassVar[str | None] = "uar"
+
+    channels: int = 192
+    attention: int = 64
+    dropout: float = 0.4
+    epochs: int = 25
+    patience: int = 25
+    batch: int = 32
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.3
+    balanced: bool = True
+    smoothing: float = 0.1
+    crop: float = 0.7
+    mixup: float = 0.0
+    level: float = 0.0
+    noise: float = 0.0
+    time_mask: float = 0.0
+    frequency_mask: float = 0.0
+
+    def network(self, dims: int, classes: int, entries: int = 1) -> ConvolutionalNetwork:
+        """See :class:`~unheard.heads.convolutional_network.ConvolutionalNetwork`."""
+        from unheard.heads.convolutional_network import ConvolutionalNetwork
+
+        return ConvolutionalNetwork(
+            dims, classes, channels=self.channels, attention=self.attention, dropout=self.dropout
+        )
+
+    def plan(self) -> Plan:
+        """AdamW, one cycle of the learning rate; the epoch of the best UAR."""
+        from unheard.heads.augmentation import Augmentation
+        from unheard.heads.network_training import Plan
+
+        return Plan(
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            warmup=self.warmup,
+            metric=self.metric,
+            patience=self.patience,
+            balanced=self.balanced,
+            smoothing=self.smoothing,
+            crop=self.crop,
+            augmentation=Augmentation(
+                self.level, self.noise, self.time_mask, self.frequency_mask, self.mixup
+            ),
+            device=self.device,
+        )
+
+    def prepare(self, network: Any, features: Features) -> None:
+        """Frames are standardised inside the network, by the training frames."""
+        import torch
+
+        mean, scale = moments(features)
+        network.mean.copy_(torch.from_numpy(mean))
+        network.scale.copy_(torch.from_numpy(scale))
+
+    @staticmethod
+    def sizes(arrays: Mapping[str, Any]) -> tuple[int, int, int]:
+        """Dims, classes and entries of the network with these arrays."""
+        return len(arrays["mean"]), len(arrays["output.bias"]), 1

@@ -1,0 +1,74 @@
+"""Two convolutions over frames, attentive statistics and a normalised output."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from unheard.heads.batches import valid
+from unheard.heads.weighted_network import AttentiveStatistics
+
+
+class ConvolutionalNetwork(nn.Module):
+    """Frames to class scores.
+
+    Parameters
+    ----------
+    dims, classes
+        Of frames and of scores.
+    channels, attention, dropout
+        See :class:`~unheard.heads.convolutional.Convolutional`.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    entries = 1
+
+    def __init__(
+        self, dims: int, classes: int, *, channels: int = 192, attention: int = 64, dropout: float = 0.4
+    ) -> None:
+        super().__init__()
+        self.dims = dims
+        self.near = nn.Conv1d(dims, channels, kernel_size=3, padding=1)
+        self.far = nn.Conv1d(channels, channels, kernel_size=3, padding=2, dilation=2)
+        self.pool = AttentiveStatistics(channels, attention)
+        self.norm = nn.BatchNorm1d(2 * channels)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(2 * channels, classes)
+        # Statistics of the training frames: part of the network, but nothing that training changes.
+        self.register_buffer("mean", torch.zeros(dims))
+        self.register_buffer("scale", torch.ones(dims))
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Class scores (B, classes) of frames (B, T, dims), of which the first ``lengths`` (B,) are valid."""
+        return self.classify(self.standardise(frames), lengths)
+
+    def standardise(self, frames: Tensor) -> Tensor:
+        """Frames with mean 0 and standard deviation 1 over the training frames."""
+        return (frames - self.mean) / self.scale
+
+    def classify(self, standardised: Tensor, lengths: Tensor) -> Tensor:
+        """Class scores of standardised frames."""
+        true = valid(standardised, lengths)
+        # No gain and shift of its own: the convolution that follows has both, and its input needs no gradient.
+        x = nn.functional.layer_norm(standardised, (self.dims,))
+        x = torch.relu(self.near(_clean(x, true).transpose(1, 2))).transpose(1, 2)
+        x = x + torch.relu(self.far(_clean(x, true).transpose(1, 2))).transpose(1, 2)
+        pooled = self.pool(x, lengths)
+        scores: Tensor = self.output(self.dropout(self._normalised(pooled)))
+        return scores
+
+    def _normalised(self, pooled: Tensor) -> Tensor:
+        """Batch norm; a single clip, which has no deviation, is normalised by the running statistics."""
+        norm = self.norm
+        if len(pooled) > 1:
+            normalised: Tensor = norm(pooled)
+            return normalised
+        return nn.functional.batch_norm(
+            pooled, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+        )
+
+
+def _clean(frames: Tensor, true: Tensor) -> Tensor:
+    """Zeros beyond a clip's end, as a convolution finds them at the end of a clip alone."""
+    return torch.where(true, frames, torch.zeros_like(frames))
