@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unheard._version import __version__
-
 if TYPE_CHECKING:
     import polars as pl
 
+    from unheard._version import __version__
     from unheard.audit.certificate import Certificate
     from unheard.bundle.runtime import Bundle, Prediction
     from unheard.experiment.folder import Run
@@ -39,6 +38,15 @@ __all__ = [
 ]
 
 _Path = str | os.PathLike[str]
+
+
+def __getattr__(name: str) -> Any:
+    """``__version__`` on demand: reading it from the installed metadata takes longer than starting to predict."""
+    if name == "__version__":
+        from unheard._version import __version__
+
+        return __version__
+    raise AttributeError(f"module 'unheard' has no attribute {name!r}")
 
 
 def read(corpus: str, path: _Path) -> pl.DataFrame:
@@ -149,13 +157,14 @@ def export(
     return export_run(run, out, fold=fold, speakers=speakers, force=force)
 
 
-def load(path: _Path) -> Bundle:
-    """Load and verify a bundle; ``load(path).predict(wave, rate)`` needs no torch."""
+def load(path: _Path | None = None) -> Bundle:
+    """Load and verify a bundle, the model in the box where None; ``.predict(wave, rate)`` needs no torch."""
+    from unheard.bundle.default import default_model
     from unheard.bundle.runtime import load as load_bundle
 
-    return load_bundle(path)
+    return load_bundle(default_model() if path is None else path)
 
 
-def predict(path: _Path, *, model: _Path) -> Prediction:
-    """Predict one recording with a bundle."""
+def predict(path: _Path, *, model: _Path | None = None) -> Prediction:
+    """Predict one recording with a bundle, the model in the box where None."""
     return load(model).predict_file(path)

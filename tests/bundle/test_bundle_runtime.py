@@ -189,7 +189,9 @@ def test_a_long_file_is_not_padded_into_a_batch_with_short_ones(
     assert all(len(batch) == 1 or max(batch) * len(batch) <= 150 for batch in batches)
 
 
-def test_less_sure_answers_than_the_threshold_are_flagged(copied: Callable[..., Path]) -> None:
+def test_less_sure_answers_than_the_threshold_are_withheld_with_their_probabilities(
+    copied: Callable[..., Path],
+) -> None:
     folder = copied("probe")
     wave = sound(1)
     sure = max(load(folder).predict(wave, 16_000).probabilities.values())
@@ -197,7 +199,8 @@ def test_less_sure_answers_than_the_threshold_are_flagged(copied: Callable[..., 
         change(folder, thresholds={"confidence": threshold})
         found = load(folder).predict(wave, 16_000)
         assert found.flags == flags
-        assert found.label is not None
+        assert (found.label is None) == bool(flags)
+        assert max(found.probabilities.values()) == sure
 
 
 def test_best_is_sorted_with_ties_in_class_order(made: Make) -> None:

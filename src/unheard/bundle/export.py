@@ -68,7 +68,7 @@ def export(
     classes
         In the order of its logits.
     temperature, thresholds
-        From validation rows; ``{"confidence": 0.5}`` flags less sure answers.
+        From validation rows; with ``{"confidence": 0.5}`` less sure answers are withheld.
     training_speakers, corpus
         Whom the model has heard.
     scores

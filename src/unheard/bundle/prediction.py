@@ -19,7 +19,7 @@ MEANINGS = {
     "no_features": "no answer: no features could be computed from the recording",
     "no_logits": "no answer: the model gave no number",
     "unreadable": "no answer: the file cannot be read",
-    "unsure": "the largest probability lies below the bundle's threshold",
+    "unsure": "no answer: the largest probability lies below the model's threshold",
 }
 
 
@@ -30,9 +30,11 @@ class Prediction:
     Attributes
     ----------
     label
-        The most probable class, ties by class order; None where no answer can be given.
+        The most probable class, ties by class order; None where no answer can be given, or where none is given
+        because the model is not sure enough (``unsure``).
     probabilities
-        Class to calibrated probability, in class order; all equal where there is no label.
+        Class to calibrated probability, in class order; all equal where no answer can be given. Those of an
+        ``unsure`` answer are the model's own.
     flags
         Short names of what to know about the recording or the answer.
     warnings

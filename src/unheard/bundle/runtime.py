@@ -1,7 +1,8 @@
 """What predicts: verifies a bundle when it is opened, and answers with onnxruntime and numpy alone.
 
 A recording about which nothing can be said (silent, constant, shorter than 0.1 s, not finite) gets no label and
-equal probabilities, with the reason among its flags; never a confident answer.
+equal probabilities, with the reason among its flags; never a confident answer. Where the largest probability lies
+below the bundle's threshold there is no label either, and the probabilities are as they came out.
 """
 
 from __future__ import annotations
@@ -190,7 +191,7 @@ class Bundle:
         values = np.full(k, 1 / k) if p is None else p
         said = tuple(MEANINGS.get(flag, flag) for flag in flags)
         return Prediction(
-            label=None if p is None else self.classes[int(p.argmax())],
+            label=None if p is None or "unsure" in flags else self.classes[int(p.argmax())],
             probabilities=dict(zip(self.classes, values.tolist(), strict=True)),
             flags=flags,
             warnings=(reason, *said) if reason else said,

@@ -47,7 +47,7 @@ class Description:
     temperature
         The logits are divided by it before the softmax.
     thresholds
-        ``confidence``: below this largest probability an answer is flagged ``unsure``.
+        ``confidence``: below this largest probability no label is given (``unsure``).
     training
         ``corpus`` and the ``speakers`` that the model has heard.
     score

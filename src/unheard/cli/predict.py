@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unheard.audio.extensions import EXTENSIONS
+from unheard.cli.notice import notice_once
 from unheard.cli.terminal import bars, print_json, say, show
 from unheard.errors import UsageError
 
@@ -23,7 +24,9 @@ def predict(
     inputs: Annotated[
         list[str], typer.Argument(help="Recordings, folders, patterns ('*.wav'), or - for a list.")
     ],
-    model: Annotated[Path | None, typer.Option("--model", "-m", help="Bundle folder.")] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", "-m", help="Bundle folder; default: the model in the box.")
+    ] = None,
     n_best: Annotated[int, typer.Option("--n-best", "-n", min=1, help="How many labels to show a clip.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON value.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with every probability.")] = False,
@@ -38,13 +41,14 @@ def predict(
 
     Ends with 3 where a file could not be used.
     """
+    from unheard.bundle.default import default_model
     from unheard.bundle.runtime import load
 
-    if model is None:
-        raise UsageError("name a bundle: --model FOLDER (`unheard export` makes one)")
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
-    bundle = load(model)
+    bundle = load(default_model() if model is None else model)
+    if model is None:
+        notice_once(bundle.description)
     paths = list(_paths(inputs))
     if not paths:
         raise UsageError(f"no recordings in {', '.join(inputs)}; looked for {', '.join(EXTENSIONS)}")
@@ -115,8 +119,10 @@ def line(row: dict[str, Any], n_best: int) -> str:
     """One prediction as a line: path, the most probable labels, and what to beware of."""
     if "error" in row:
         return f"{row['path']}\terror"
+    unsure = "unsure" in row["flags"]
     ranked = sorted(row["probabilities"].items(), key=lambda item: -item[1])[:n_best]
-    answer = "  ".join(f"{label} {100 * p:.0f} %" for label, p in ranked) if row["label"] else "no answer"
+    answer = "  ".join(f"{label} {100 * p:.0f} %" for label, p in ranked)
+    answer = answer if row["label"] else f"unsure: {answer}" if unsure else "no answer"
     marks = f"  ({', '.join(row['warnings'])})" if row["warnings"] else ""
     return f"{row['path']}\t{answer}{marks}"
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from unheard.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,15 +18,8 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 
 
-def out() -> Console:
-    """Results: standard output."""
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=True)
-
-
 def err() -> Console:
-    """Everything else: standard error."""
+    """Standard error, for bars."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, soft_wrap=True)
@@ -32,12 +27,12 @@ def err() -> Console:
 
 def say(text: str) -> None:
     """Print a line for people, plain: what stands in data is never read as markup."""
-    err().print(text, markup=False)
+    typer.echo(text, err=True)
 
 
 def show(text: str) -> None:
     """Print a line of the result, plain."""
-    out().print(text, markup=False)
+    typer.echo(text)
 
 
 def print_json(value: Any) -> None:
@@ -48,12 +43,14 @@ def print_json(value: Any) -> None:
 @contextmanager
 def bars() -> Iterator[Progress]:
     """Give a callback ``(stage, done, total)`` that draws a bar a stage; silent without a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda stage, done, total: None
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = err()
     stages: dict[str, TaskID] = {}
-    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
+    with Progress(*columns, console=err()) as shown:
 
         def advance(stage: str, done: int, total: int) -> None:
             if stage not in stages:
