@@ -26,6 +26,7 @@ __all__ = [
     "certify",
     "compare",
     "export",
+    "fuse",
     "load",
     "open_run",
     "predict",
@@ -123,6 +124,17 @@ def premium(a: Run, b: Run) -> Comparison:
     return premium_of(a, b)
 
 
+def fuse(runs: Sequence[Run], *, out: _Path, weights: str = "fitted", **options: Any) -> Run:
+    """Fuse runs of one protocol into one: a weighted mean of calibrated probabilities (docs/fusion.md).
+
+    ``weights`` is ``fitted`` on each fold's validation rows, ``equal`` or ``cross-fitted``; further options are those
+    of :func:`unheard.experiment.fusing.fuse`: ``name``, ``force``, ``ledger`` …
+    """
+    from unheard.experiment.fusing import fuse as fuse_runs
+
+    return fuse_runs(runs, out, weights=weights, **options)
+
+
 def score(predictions: Any, table: Any, folds: Protocol, *, system: str = "foreign") -> dict[str, Any]:
     """Score anybody's predictions (``id``, ``p_CLASS…`` or ``logit_CLASS…``) as ours are; nothing is fitted."""
     from unheard.corpora.table import accept, to_polars
@@ -149,12 +161,16 @@ def export(
     *,
     fold: int | None = None,
     speakers: Sequence[str] | None = None,
+    coverage: float = 0.9,
     force: bool = False,
 ) -> Path:
-    """Write a bundle: retrained on all speakers or those named, or the model of one fold."""
+    """Write a bundle: retrained on all speakers or those named, or the model of one fold.
+
+    It answers this share of the clips that it was validated on, and withholds less sure answers; 1 withholds none.
+    """
     from unheard.experiment.exporting import export as export_run
 
-    return export_run(run, out, fold=fold, speakers=speakers, force=force)
+    return export_run(run, out, fold=fold, speakers=speakers, coverage=coverage, force=force)
 
 
 def load(path: _Path | None = None) -> Bundle:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import soundfile
 
 from unheard import features, heads
 from unheard.bundle.export import export
+from unheard.bundle.manifest import write_manifest
 from unheard.bundle.runtime import load
 from unheard.corpora.table import classes
 from unheard.errors import DataError
@@ -94,3 +97,22 @@ def test_labels_that_the_bundle_does_not_know_are_refused(bundle: Path, table: p
         score_bundle(bundle, other)
     with pytest.raises(DataError, match="no clip has a label"):
         score_bundle(bundle, table.head(0))
+
+
+def test_unsure_answers_count_and_are_told_apart(bundle: Path, table: pl.DataFrame, tmp_path: Path) -> None:
+    sure = [max(answer.probabilities.values()) for answer in load(bundle).predict_many(table["path"])]
+    folder = shutil.copytree(bundle, tmp_path / "strict")
+    plain = json.loads((folder / "bundle.json").read_text())
+    plain["thresholds"] = {"confidence": float(np.median(sure))}
+    (folder / "bundle.json").write_text(json.dumps(plain))
+    write_manifest(folder)
+    free, strict = score_bundle(bundle, table), score_bundle(folder, table)
+    assert strict["metrics"] == free["metrics"]
+    assert (free["n_unsure"], free["selective"]["coverage"]) == (0, 1)
+    assert free["selective"]["accuracy"] == pytest.approx(free["metrics"]["accuracy"]["pooled"])
+    given = np.array(sure) >= np.median(sure)
+    labels = [answer.label for answer in load(folder).predict_many(table["path"])]
+    assert [label is not None for label in labels] == given.tolist()
+    assert strict["n_unsure"] == (~given).sum()
+    right = np.array(labels, dtype=object)[given] == table["label"].cast(pl.String).to_numpy()[given]
+    assert strict["selective"] == {"coverage": given.mean(), "accuracy": pytest.approx(right.mean())}

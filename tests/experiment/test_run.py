@@ -21,7 +21,7 @@ import unheard as ut
 from unheard.corpora.table import write_table
 from unheard.errors import DataError, ProtocolError, UsageError
 from unheard.experiment.folder import FILES, Run, open_run
-from unheard.predictions.table import probabilities
+from unheard.predictions.table import logits, probabilities
 
 
 def test_the_run_folder_holds_what_is_documented(toy_run: Run, toy: pl.DataFrame) -> None:
@@ -355,6 +355,24 @@ def test_a_bundle_agrees_with_the_model_it_was_made_of(
     for i, p in zip(rows["id"], probabilities(rows), strict=True):
         answer = bundle.predict_file(paths[i])
         np.testing.assert_allclose(list(answer.probabilities.values()), p, atol=1e-4)
+
+
+def test_a_bundle_withholds_what_a_share_of_its_validation_clips_is_less_sure_of(
+    toy_run: Run, tmp_path: Path
+) -> None:
+    val = toy_run.predictions.filter((pl.col("part") == "val") & (pl.col("fold") == 1))
+    z = logits(val)
+    for coverage in (0.5, 1.0):
+        made = ut.load(ut.export(toy_run, tmp_path / f"{coverage}", fold=1, coverage=coverage)).description
+        if coverage == 1:
+            assert made.thresholds == {}
+            continue
+        p = np.exp(z / made.temperature)
+        sure = (p / p.sum(axis=1, keepdims=True)).max(axis=1)
+        assert (sure >= made.thresholds["confidence"] - 1e-12).sum() == int(np.ceil(len(val) / 2))
+        assert made.thresholds["coverage"] == 0.5
+    with pytest.raises(UsageError, match="coverage"):
+        ut.export(toy_run, tmp_path / "none", coverage=0)
 
 
 def test_looks_made_at_the_same_time_are_all_in_the_ledger(toy_run: Run, tmp_path: Path) -> None:

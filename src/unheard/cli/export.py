@@ -20,6 +20,12 @@ def export(
     speakers: Annotated[
         str | None, typer.Option("--speakers", help="Retrain on these alone: names with commas.")
     ] = None,
+    coverage: Annotated[
+        float,
+        typer.Option(
+            "--coverage", min=0, max=1, help="Share of validation clips that are sure enough for an answer."
+        ),
+    ] = 0.9,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
 ) -> None:
     """Write a bundle that predicts without torch: the model, its features, calibration, card and self-test."""
@@ -27,5 +33,5 @@ def export(
     from unheard.experiment.folder import open_run
 
     declared = None if speakers is None else [name.strip() for name in speakers.split(",")]
-    made = export_run(open_run(run), out, fold=fold, speakers=declared, force=force)
+    made = export_run(open_run(run), out, fold=fold, speakers=declared, coverage=coverage, force=force)
     say(f"bundle: {made} (unheard predict CLIP --model {made})")

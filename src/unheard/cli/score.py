@@ -99,5 +99,9 @@ def _score_bundle(bundle: Path, table: Path, corpus: str | None, as_json: bool) 
         show(f"  {label:10} {estimate(made['metrics'][metric])}")
     if made["n_unanswered"]:
         show(f"  {made['n_unanswered']} clips got no answer and count as errors")
+    if made["n_unsure"]:
+        answered = made["selective"]
+        right = "" if answered["accuracy"] is None else f", right {100 * answered['accuracy']:.1f} %"
+        show(f"  answers that are sure enough for this bundle: {100 * answered['coverage']:.0f} %{right}")
     if made["heard"]:
         say(f"the bundle was trained on {len(made['heard'])} of these speakers: {first_five(made['heard'])}")

@@ -39,8 +39,10 @@ def score_bundle(
     Returns
     -------
     ``bundle``, ``corpus``, ``labels``, ``stamps``, ``heard`` (speakers of the table that the bundle was trained
-    on), ``n_clips``, ``n_unanswered``, ``n_speakers``, ``metrics``, ``per_class``, ``groups``. A clip without an
-    answer counts as an error.
+    on), ``n_clips``, ``n_unanswered``, ``n_unsure``, ``n_speakers``, ``metrics``, ``per_class``, ``groups``,
+    ``selective``. A clip that no answer can be given to counts as an error. One that the bundle was not sure about
+    counts with its most probable label; ``selective`` has the ``coverage`` of the bundle's threshold and the
+    ``accuracy`` of the answers that it gave (None where it gave none).
 
     Raises
     ------
@@ -61,10 +63,13 @@ def score_bundle(
                 else "no clip has a label"
             )
         )
-    answers = []
+    answers: list[list[float] | None] = []
+    unsure: list[bool] = []
     clips = _clips(rows, bundle, channel, allow_truncated)
     for done, answer in enumerate(bundle.predict_clips(clips), start=1):
-        answers.append(None if answer.label is None else list(answer.probabilities.values()))
+        unsure.append("unsure" in answer.flags)
+        answered = answer.label is not None or unsure[-1]
+        answers.append(list(answer.probabilities.values()) if answered else None)
         if progress is not None:
             progress(done, len(rows))
     kept = ("corpus", "id", "speaker", "gender")
@@ -82,11 +87,26 @@ def score_bundle(
         "heard": heard,
         "n_clips": len(rows),
         "n_unanswered": answers.count(None),
+        "n_unsure": sum(unsure),
         "n_speakers": rows["speaker"].drop_nulls().n_unique(),
         "metrics": estimators.estimate(test),
         "per_class": by_class(test),
         "groups": {"gender": estimators.per_gender(test)},
+        "selective": _selective(bundle, rows, answers, unsure),
     }
+
+
+def _selective(
+    bundle: Bundle, rows: pl.DataFrame, answers: list[list[float] | None], unsure: list[bool]
+) -> dict[str, float | None]:
+    """What the bundle answered where it was sure, and how often that was right."""
+    right = [
+        bundle.classes[p.index(max(p))] == label
+        for p, label, withheld in zip(answers, rows["label"].cast(pl.String), unsure, strict=True)
+        if p is not None and not withheld
+    ]
+    accuracy = sum(right) / len(right) if right else None
+    return {"coverage": len(right) / len(answers), "accuracy": accuracy}
 
 
 def contaminating(bundle: Bundle, table: pl.DataFrame) -> list[str]:

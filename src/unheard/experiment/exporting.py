@@ -7,13 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from unheard import encoders
 from unheard.bundle.export import export as write_bundle
 from unheard.corpora.table import classes, corpus_of
+from unheard.decide.abstain import threshold_for
+from unheard.decide.calibration import apply_temperature
 from unheard.errors import UsageError
 from unheard.experiment.folder import Run
 from unheard.experiment.recipe import Recipe
 from unheard.experiment.retraining import of_fold, on_speakers
+from unheard.predictions.table import logits
+
+#: Share of validation clips that a bundle gives an answer to.
+COVERAGE = 0.9
 
 
 def export(
@@ -22,9 +30,14 @@ def export(
     *,
     fold: int | None = None,
     speakers: Sequence[str] | None = None,
+    coverage: float = COVERAGE,
     force: bool = False,
 ) -> Path:
-    """Write the bundle of a run: retrained on its speakers (all, or those declared), or one fold's model."""
+    """Write the bundle of a run: retrained on its speakers (all, or those declared), or one fold's model.
+
+    It withholds answers that are less sure than the threshold that this share of the validation clips reaches, of
+    the fold or of all folds; with a coverage of 1 it withholds none.
+    """
     if not run.folds():
         raise UsageError(
             f"{run.folder} holds predictions without a model; only a run of ours can be exported"
@@ -49,6 +62,7 @@ def export(
         classes(run.table),
         out,
         temperature=trained.temperature,
+        thresholds=_thresholds(run, fold, trained.temperature, coverage),
         training_speakers=trained.speakers,
         corpus=corpus_of(run.table),
         scores=run.scores,
@@ -58,6 +72,16 @@ def export(
         force=force,
         **({} if recipe.encoder is None else _encoder(recipe, trained.head)),
     )
+
+
+def _thresholds(run: Run, fold: int | None, temperature: float, coverage: float) -> dict[str, float]:
+    """Confidence that an answer must reach, from validation rows at the bundle's temperature."""
+    val = run.predictions.filter((pl.col("part") == "val") & pl.col("logits").is_not_null())
+    val = val if fold is None else val.filter(pl.col("fold") == fold)
+    if val.is_empty() or coverage == 1:
+        return {}
+    confidence = threshold_for(apply_temperature(logits(val), temperature), coverage)
+    return {"confidence": confidence, "coverage": coverage}
 
 
 def _encoder(recipe: Recipe, head: Any) -> dict[str, Any]:
