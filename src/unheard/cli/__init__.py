@@ -16,6 +16,7 @@ from unheard.cli import (
     compare,
     export,
     extract,
+    fuse,
     layers,
     predict,
     prepare,
@@ -45,6 +46,7 @@ app.command()(layers.layers)
 app.command()(report.report)
 app.command()(compare.compare)
 app.command()(compare.premium)
+app.command()(fuse.fuse)
 app.command()(score.score)
 app.command()(extract.extract)
 app.command()(export.export)

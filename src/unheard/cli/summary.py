@@ -30,6 +30,18 @@ def score_lines(results: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def fusion_lines(fusion: Mapping[str, Any]) -> list[str]:
+    """Say how a fusion did beside its best member; ``fusion`` is what ``results.json`` holds under that name."""
+    from unheard.metrics.compare import Comparison
+    from unheard.metrics.wording import describe
+
+    by = f"best by {fusion['chosen_by']}"
+    held = f"{fusion['held']} of {fusion['of']} folds and seeds"
+    lines = [f"  weights {fusion['weights']}; on test at least as good as its best member ({by}) in {held}"]
+    lines += [f"  {line}" for line in describe(Comparison.from_dict(fusion["comparison"])).splitlines()[:2]]
+    return lines
+
+
 def estimate(value: Mapping[str, float | None]) -> str:
     """``50.7 ± 5.1 % [47.8, 53.4]``: mean and spread over folds, interval over speakers."""
     sd = "" if value["sd"] is None else f" ± {percent(value['sd'])}"

@@ -6,7 +6,7 @@ speakers. All differences and intervals are fractions, A minus B.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -81,6 +81,11 @@ class Comparison:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {**asdict(self), "marks": list(self.marks)}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Comparison:
+        """Make one of what :meth:`as_dict` gave."""
+        return cls(**{**plain, "marks": tuple(plain["marks"])})
 
 
 def compare(

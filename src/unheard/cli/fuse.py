@@ -1,0 +1,51 @@
+"""``unheard fuse``: one system of the predictions of several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unheard.cli.terminal import say, show
+
+
+def fuse(
+    runs: Annotated[list[Path], typer.Argument(help="Two or more run folders of one protocol.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Run folder to make.")],
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights",
+            help="fitted: on each fold's validation rows. equal: the plain mean, fixed in advance. "
+            "cross-fitted: on other folds' test rows, and stamped.",
+        ),
+    ] = "fitted",
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the system; default: the runs' names.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a run in that folder.")] = False,
+    ledger: Annotated[
+        Path | None, typer.Option("--ledger", help="CSV that gets a row for this look.")
+    ] = None,
+    decided: Annotated[str, typer.Option("--decided", help="What was decided on it, for the ledger.")] = "",
+) -> None:
+    """Fuse runs: a weighted mean of calibrated probabilities, scored and compared with its best member."""
+    from unheard.cli.summary import fusion_lines, score_lines
+    from unheard.experiment.folder import open_run
+    from unheard.experiment.fusing import fuse as fuse_runs
+    from unheard.experiment.reporting import report
+
+    made = fuse_runs(
+        [open_run(path) for path in runs],
+        out,
+        weights=weights,
+        name=name,
+        force=force,
+        ledger=ledger,
+        decided=decided,
+        say=say,
+    )
+    for line in (*score_lines(made.scores), *fusion_lines(made.scores["fusion"])):
+        show(line)
+    say(f"report: {report([made], made.folder / 'report.html')}")
