@@ -145,6 +145,40 @@ def test_batch_is_alone_is_padded(reference: tuple[str, Path, Any], monkeypatch:
             assert all((entry[clip, count:] == 0).all() for entry in entries)
 
 
+def test_several_threads_share_the_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from unheard.encoders.transformer import encoder as module
+
+    encoder = load("wavlm", toy_encoder(tmp_path, "wavlm"))
+    waves = clips(LENGTHS * 3)
+    expected = encoder.encode(waves, ENTRIES)
+    monkeypatch.setitem(module.BUDGET, "cpu", 60)
+    torch.set_num_threads(2)
+    try:
+        found = encoder.encode(waves, ENTRIES)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    for one, other in zip(found, expected, strict=True):
+        close(one, other)
+
+
+def test_packed_weights_are_given_back_for_training(reference: tuple[str, Path, Any]) -> None:
+    family, folder, _ = reference
+    encoder = load(family, folder)
+    wave = clips((6000,))
+    packed = encoder.encode(wave, ENTRIES)[0]
+    plain = load(family, folder).network
+    for (name, value), other in zip(
+        encoder.network.state_dict().items(), plain.state_dict().values(), strict=True
+    ):
+        assert torch.equal(value, other), name
+    assert all(parameter.requires_grad for parameter in encoder.network.parameters())
+    close(encoder.encode(wave, ENTRIES)[0], packed, 1e-6)
+    with torch.no_grad():
+        encoder.network.layers[1].feed_forward.output_dense.weight *= 2
+    assert not np.allclose(encoder.encode(wave, [2])[0][0], packed[2])
+
+
 def test_front_takes_statistics_over_a_clips_own_frames(reference: tuple[str, Path, Any]) -> None:
     family, folder, _ = reference
     front = load(family, folder).network.front
