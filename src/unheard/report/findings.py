@@ -58,6 +58,7 @@ def _published(system: System) -> list[Finding]:
 def remarks(system: System) -> list[Finding]:
     """Statements of the second rank: women and men, where scores vary, probabilities."""
     said = {
+        "fusion": _fusion(system),
         "gender": _gender(system),
         "spread": _variance(system),
         "probabilities": _calibration(system),
@@ -156,6 +157,32 @@ def _held_back(system: System) -> str | None:
         f"On the {len(held['speakers'])} speakers whom development looked at least, accuracy is "
         f"{percent(score.get('pooled'))} % {interval(score.get('low'), score.get('high'))}."
     )
+
+
+def _fusion(system: System) -> str | None:
+    """How often the fusion was at least as good as its best member on test, and by how much over speakers."""
+    fusion = system.results.get("fusion")
+    if not fusion:
+        return None
+    how = {
+        "fitted": "Weights and temperatures are fitted on the validation speakers of each fold, where it is never "
+        "less accurate than its best member.",
+        "equal": "Weights are equal, fixed in advance; nothing is fitted.",
+    }.get(fusion["weights"], "Weights and temperatures are fitted on the test rows of other folds.")
+    members = listed(printable(name) for name in fusion["members"])
+    by = "validation" if fusion["chosen_by"] == "validation" else "test, which favours it"
+    held = (
+        f"On test it was at least as accurate as its best member (the best by {by}) in {fusion['held']} of "
+        f"{fusion['of']} folds and seeds."
+    )
+    paired = printable(" ".join(describe(Comparison.from_dict(fusion["comparison"])).splitlines()[:2]))
+    said = [f"A late fusion of {members}.", how, held, paired]
+    gaps = [
+        f"{printable(name)} gave no answer to {clips:,} clips" for name, clips in fusion["unanswered"].items()
+    ]
+    if gaps:
+        said.append(f"{listed(gaps)}; there the others answer by themselves.")
+    return " ".join(said)
 
 
 def _gender(system: System) -> str | None:
