@@ -14,6 +14,7 @@ from unheard.cli import (
     audit,
     cache,
     compare,
+    distill,
     export,
     extract,
     fuse,
@@ -49,6 +50,7 @@ app.command()(compare.premium)
 app.command()(fuse.fuse)
 app.command()(score.score)
 app.command()(extract.extract)
+app.command()(distill.distill)
 app.command()(export.export)
 app.command()(recipes.recipes)
 app.command()(results.results)

@@ -71,4 +71,4 @@ class ConvolutionalNetwork(nn.Module):
 
 def _clean(frames: Tensor, true: Tensor) -> Tensor:
     """Zeros beyond a clip's end, as a convolution finds them at the end of a clip alone."""
-    return torch.where(true, frames, torch.zeros_like(frames))
+    return frames.masked_fill(~true, 0.0)

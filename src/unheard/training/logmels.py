@@ -1,0 +1,63 @@
+"""Changes to log-mels, (frames, bands) of natural logarithms of power, as other voices, rooms and noises make.
+
+Pure functions of frames and numbers, or of frames and a generator.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frames = NDArray[np.float32]
+
+#: Where the curves of an equaliser and of a noise's spectrum are drawn; between them they are straight.
+EQUALISER_KNOTS, NOISE_KNOTS = 6, 5
+
+
+def warped(frames: Frames, length: int, speed: float, frequency: float) -> Frames:
+    """Return ``length`` frames at ``speed`` times the speed, band k from what was in band ``frequency`` · k.
+
+    Linear between neighbours in time and in mel; beyond the highest band, that band. ``frames`` must reach up to
+    frame ``speed`` · (length - 1).
+    """
+    bands = frames.shape[1]
+    time = np.minimum(np.arange(length) * speed, len(frames) - 1)
+    band = np.minimum(np.arange(bands) * frequency, bands - 1)
+    return _between(_between(frames, time).T, band).T
+
+
+def equalised(frames: Frames, deviation: float, rng: np.random.Generator) -> Frames:
+    """Add one curve over the bands, drawn at few of them, to all frames: another microphone or room."""
+    curve = _curve(frames.shape[1], EQUALISER_KNOTS, deviation, rng)
+    shifted: Frames = frames + curve
+    return shifted
+
+
+def noisy(frames: Frames, least: float, most: float, rng: np.random.Generator) -> Frames:
+    """Add the power of a coloured noise.
+
+    The ratio of mean powers is uniform between ``least`` and ``most`` dB; the spectrum is a drawn curve of about
+    6 dB deviation, and a frame's power in a band varies as that of Gaussian noise does in a few bins.
+    """
+    bands = frames.shape[1]
+    colour = _curve(bands, NOISE_KNOTS, 1.5, rng)
+    colour -= np.log(np.exp(colour).mean())
+    ratio = rng.uniform(least, most) * np.log(10) / 10
+    level = np.log(np.exp(frames.astype(np.float64)).mean()) - ratio
+    bins = np.log(rng.chisquare(8, frames.shape) / 8)
+    summed: Frames = np.logaddexp(frames, level + colour + bins).astype(np.float32)
+    return summed
+
+
+def _curve(bands: int, knots: int, deviation: float, rng: np.random.Generator) -> Frames:
+    drawn = rng.normal(0, deviation, knots)
+    return np.interp(np.arange(bands), np.linspace(0, bands - 1, knots), drawn).astype(np.float32)
+
+
+def _between(rows: Frames, places: NDArray[np.float64]) -> Frames:
+    """Rows at fractional places."""
+    low = np.minimum(places.astype(np.int64), len(rows) - 1)
+    high = np.minimum(low + 1, len(rows) - 1)
+    share = (places - low).astype(np.float32)[:, None]
+    mixed: Frames = rows[low] * (1 - share) + rows[high] * share
+    return mixed

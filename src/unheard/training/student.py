@@ -1,0 +1,105 @@
+"""The student: a small causal network on log-mels that imitates hidden layers of another one.
+
+A feedforward sequential memory network (Zhang et al. 2015, arXiv 1512.08301): frames are projected to few dims,
+where each sees a weighted sum of its neighbours in time, and widened again. One such block a layer that is
+imitated, each with a linear map and a ReLU of its own to that layer's width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from unheard.settings import between
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a student.
+
+    Parameters
+    ----------
+    outputs : width of each imitated layer, lowest first; as many blocks.
+    bands : mel bands.
+    splice : so many neighbouring frames are seen side by side; odd.
+    width, projection : of a block, and of its memory.
+    past, future : frames that a block's memory looks back and ahead.
+    """
+
+    outputs: tuple[int, ...]
+    bands: int = 80
+    splice: int = 5
+    width: int = 384
+    projection: int = 160
+    past: int = 20
+    future: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("bands", 1, 512),
+            ("splice", 1, 99),
+            ("width", 1, 8192),
+            ("projection", 1, 8192),
+            ("past", 0, 1000),
+            ("future", 0, 1000),
+        ):
+            between(self, "student", name, low, high)
+
+
+class Student(nn.Module):
+    """Log-mels to the imitated layers."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        # Statistics of the frames it learns from: part of the network, but nothing that training changes.
+        self.register_buffer("mean", torch.zeros(shape.bands))
+        self.register_buffer("scale", torch.ones(shape.bands))
+        self.squeeze = nn.Linear(shape.splice * shape.bands, shape.projection)
+        self.widen = nn.Linear(shape.projection, shape.width)
+        self.blocks = nn.ModuleList(Block(shape) for _ in shape.outputs)
+        self.outputs = nn.ModuleList(nn.Linear(shape.width, out) for out in shape.outputs)
+
+    def forward(self, frames: Tensor) -> list[Tensor]:
+        """Layers (B, T, width) of frames (B, T, bands), all of one length."""
+        x = spliced((frames - self.mean) / self.scale, self.shape.splice)
+        x = torch.relu(self.widen(self.squeeze(x)))
+        layers = []
+        for block, output in zip(self.blocks, self.outputs, strict=True):
+            x = block(x)
+            layers.append(torch.relu(output(x)))
+        return layers
+
+
+class Block(nn.Module):
+    """Projection, memory over time, and back."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.around = (shape.past, shape.future)
+        taps = shape.past + 1 + shape.future
+        self.down = nn.Linear(shape.width, shape.projection, bias=False)
+        self.memory = nn.Conv1d(shape.projection, shape.projection, taps, groups=shape.projection, bias=False)
+        self.up = nn.Linear(shape.projection, shape.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (B, T, width) to frames of the same shape."""
+        here = self.down(x).transpose(1, 2)
+        here = here + self.memory(nn.functional.pad(here, self.around))
+        wide: Tensor = torch.relu(self.up(here.transpose(1, 2)))
+        return wide
+
+
+def spliced(frames: Tensor, count: int) -> Tensor:
+    """Set ``count`` neighbouring frames side by side, (B, T, bands) to (B, T, count · bands).
+
+    The first and last frames are repeated at the ends.
+    """
+    half = count // 2
+    padded = nn.functional.pad(frames.transpose(1, 2), (half, half), mode="replicate").transpose(1, 2)
+    return torch.cat([padded[:, k : k + frames.shape[1]] for k in range(count)], dim=2)
