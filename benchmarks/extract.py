@@ -4,9 +4,9 @@ Full-size WavLM-large and HuBERT-base with random weights, whose cost is that of
 RAVDESS has them (mean 3.7 s, 2.9-5.3) and as IEMOCAP (mean 4.5 s, log-normal, 0.6-30). The contenders take turns,
 each in a process of its own; a figure is the median over the rounds. `one` is Transformers one file at a time in
 float32, `padded` Transformers on batches of eight as they come, `cut` ours in bfloat16 up to the middle layer,
-`int8` ours with matrix products of 8-bit integers (tried here, not offered). Ratios are to `one`, in clips a second
-and in processor time, which is steadier where others use the machine as well; shares are of processor time too.
-The last line is one JSON object, also written to --out.
+`int8` ours with matrix products of 8-bit integers (tried here, not offered). Ratios are to `one`, in clips a
+second and in processor time, which is steadier where others use the machine as well; shares are of processor
+time too. The last line is one JSON object, also written to --out.
 """
 
 from __future__ import annotations
@@ -293,10 +293,7 @@ def main() -> None:
                     "ratio": float(np.median([run[0] for run in kinds["one"]])) / wall,
                     "ratio_of_processor_time": float(np.median([run[1] for run in kinds["one"]])) / used,
                     "peak_gib": peak,
-                    "share_of_best_product": products
-                    / (wall if args.device == "cuda" else used)
-                    / 1e9
-                    / best[number],
+                    "share_of_best_product": products / spent / 1e9 / best[number],
                     "cosine": cosine(kinds["one"][0][3], runs[0][3]),
                 }
                 table[kind] = row

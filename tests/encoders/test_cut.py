@@ -28,7 +28,7 @@ HUBERT_LARGE = {**LARGE, "model_type": "hubert", "conv_bias": True}
 
 
 def test_published_savings() -> None:
-    """WavLM cut at 20 of 24 saves 16 %, HuBERT-large at 22 of 24 saves 8 % (arXiv 2503.22711, section 4)."""
+    """WavLM cut at 20 of 24 saves 16 %, HuBERT-large at 22 of 24 saves 8 % (arXiv 2503.22711)."""
     assert round(100 * cut.saving(WAVLM_LARGE, 20).parameters) == 16
     assert round(100 * cut.saving(HUBERT_LARGE, 22).parameters) == 8
     assert cut.saving(WAVLM_LARGE, 20).whole.parameters == pytest.approx(315.5e6, rel=1e-3)

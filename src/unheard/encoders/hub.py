@@ -66,7 +66,11 @@ def near(name: str) -> str:
     found = get_close_matches(name, KNOWN, n=3)
     found += [short[match] for match in get_close_matches(name.rpartition("/")[2], list(short), n=3)]
     names = list(dict.fromkeys(found))[:3]
-    return f"did you mean {' or '.join(repr(n) for n in names)}?" if names else f"for example {KNOWN[-7]!r}"
+    return (
+        f"did you mean {' or '.join(repr(n) for n in names)}?"
+        if names
+        else "for example 'microsoft/wavlm-large'"
+    )
 
 
 def _snapshot(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
