@@ -1,0 +1,197 @@
+"""Where somebody speaks: a voice-activity detector from energy and periodicity, with numpy alone.
+
+Every 10 ms a window of 40 ms gives the energy between 200 and 4000 Hz and how periodic the signal is (largest
+normalised autocorrelation at 70 to 400 Hz, after Boersma 1993). A frame counts as
+
+- *loud* where its energy lies more than ``LOUD`` dB above the noise floor, which is what the quietest tenth of the
+  frames within 15 s on either side stays below (digital silence left out), and at most ``RANGE`` dB below the
+  loudest speech;
+- *voiced* where it is loud by ``VOICED_LOUD`` dB and its periodicity, a median over 50 ms, exceeds ``PERIODIC``.
+
+Loud frames within ``REACH`` of a voiced one make stretches, whose gaps of up to ``GAP`` are closed. A stretch is
+speech where it holds at least ``LEAST_VOICED`` voiced frames and their energy moves as that of speech does: so
+noise, which is loud but not periodic, and tones, which are periodic but steady, are none. ``BEFORE`` and ``AFTER``
+are added at its ends, for weak consonants. Music with a melody is taken for speech, and so is others' babble.
+
+Frame k stands for the time from 10 k to 10 (k + 1) ms. Frames of a recording in blocks equal those of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard.audio.resample import RATE
+
+HOP = RATE // 100  # samples
+WINDOW = 4 * HOP
+FFT = 1024  # at least WINDOW plus the longest lag: no correlation wraps around
+BAND = (200.0, 4000.0)  # Hz, of the energy: rumble fluctuates below
+PERIODIC_BAND = (80.0, 1500.0)  # Hz, of the autocorrelation
+PITCH = (70.0, 400.0)  # Hz
+LOUD, VOICED_LOUD, RANGE = 3.0, 4.0, 45.0  # dB
+PERIODIC = 0.55
+LEAST_VOICED = 6  # frames
+STEADY = 0.75  # dB between the quartiles of the energy; tones and hum have less
+REACH, GAP, BEFORE, AFTER = 0.4, 0.3, 0.1, 0.2  # seconds
+NEIGHBOURHOOD = 15  # seconds on either side
+SILENT = -100.0  # dB of full scale, given to digital silence
+
+_SOME = 32  # frames computed at a time; these stay in the processor's cache
+
+Wave = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """What is measured of each 10 ms of a recording at 16 kHz.
+
+    Attributes
+    ----------
+    energy : (n,) dB of full scale, from 200 to 4000 Hz.
+    level : (n,) dB of full scale, of the whole band.
+    periodicity : (n,) 0 to 1.
+    spectrum : (513,) mean power of all frames at 0 to 8000 Hz.
+    seconds : duration of the recording.
+    """
+
+    energy: NDArray[np.float32]
+    level: NDArray[np.float32]
+    periodicity: NDArray[np.float32]
+    spectrum: NDArray[np.float64]
+    seconds: float
+
+
+def segments(recording: Wave | Frames) -> list[tuple[float, float]]:
+    """Return when somebody speaks, (start, end) in seconds, in order and apart.
+
+    Parameters
+    ----------
+    recording : (n,) samples at 16 kHz, or its frames.
+    """
+    frames = recording if isinstance(recording, Frames) else measure([recording])
+    last = len(frames.energy)
+    found: list[tuple[float, float]] = []
+    for first, end in _stretches(frames):
+        start = max(0, first - round(BEFORE * 100)) / 100
+        stop = min(frames.seconds, min(last, end + round(AFTER * 100)) / 100)
+        if found and start <= found[-1][1]:
+            start = found.pop()[0]
+        found.append((start, stop))
+    return found
+
+
+def measure(blocks: Iterable[Wave]) -> Frames:
+    """Measure a recording at 16 kHz that arrives in blocks of any length; memory grows by 12 bytes a frame."""
+    # The window of frame k reaches from 15 ms before its 10 ms to 15 ms behind them.
+    side = (WINDOW - HOP) // 2
+    rest = np.zeros(side, dtype=np.float32)
+    parts: list[NDArray[np.float32]] = []
+    spectrum = np.zeros(FFT // 2 + 1)
+    samples = 0
+    for block in blocks:
+        samples += len(block)
+        rest = _take(np.concatenate([rest, block]), parts, spectrum)
+    count = -(-samples // HOP)
+    missing = count - sum(part.shape[1] for part in parts)
+    _take(np.pad(rest, (0, max(0, WINDOW + missing * HOP - len(rest)))), parts, spectrum, missing)
+    table = np.concatenate([np.empty((3, 0), np.float32), *parts], axis=1)
+    return Frames(table[0], table[1], table[2], spectrum / max(1, count), samples / RATE)
+
+
+def _take(
+    wave: Wave, parts: list[NDArray[np.float32]], spectrum: NDArray[np.float64], most: int | None = None
+) -> Wave:
+    """Measure the whole windows of a waveform, and return the samples that later windows need."""
+    count = max(0, 1 + (len(wave) - WINDOW) // HOP)
+    count = count if most is None else min(count, most)
+    for first in range(0, count, _SOME):
+        end = min(first + _SOME, count)
+        piece = wave[first * HOP : (end - 1) * HOP + WINDOW]
+        parts.append(_measured(np.lib.stride_tricks.sliding_window_view(piece, WINDOW)[::HOP], spectrum))
+    return wave[count * HOP :]
+
+
+def _measured(windows: NDArray[np.float32], spectrum: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Energy, level and periodicity of windows (n, WINDOW), as (3, n); adds their power to the spectrum."""
+    values = np.fft.rfft(windows * _HANN, FFT)
+    power = values.real**2 + values.imag**2
+    spectrum += power.sum(axis=0, dtype=np.float64)
+    # Nothing is kept above 1500 Hz, so a transform of half the length gives every other lag.
+    correlation = np.fft.irfft(power[:, : FFT // 4 + 1] * _KEPT, FFT // 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        normalised = correlation[:, _LAGS] / correlation[:, :1] / _OWN
+        levels = [10 * np.log10(power[:, band].sum(axis=1) / _SCALE) for band in (_BAND, slice(1, None))]
+    best = np.clip(np.nan_to_num(normalised.max(axis=1)), 0, 1)
+    return np.stack([*(np.maximum(level, SILENT) for level in levels), best]).astype(np.float32)
+
+
+def _stretches(frames: Frames) -> list[tuple[int, int]]:
+    """First frame and the one behind the last of each stretch of speech, before anything is added to its ends."""
+    if len(frames.energy) < LEAST_VOICED:
+        return []
+    above = frames.energy - _floor(frames.energy)
+    periodic = _median5(frames.periodicity) > PERIODIC
+    voiced = periodic & (above > VOICED_LOUD)
+    if not voiced.any():
+        return []
+    loudest = np.percentile(frames.energy[voiced], 95)
+    audible = frames.energy > loudest - RANGE
+    voiced &= audible
+    near = np.convolve(voiced, np.ones(2 * round(REACH * 100) + 1), "same") > 0.5
+    found = []
+    for first, end in _runs(_closed((above > LOUD) & audible & near, round(GAP * 100))):
+        heard = frames.energy[first:end][voiced[first:end]]
+        if len(heard) >= LEAST_VOICED and np.subtract(*np.percentile(heard, (75, 25))) > STEADY:
+            found.append((first, end))
+    return found
+
+
+def _floor(energy: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Tenth percentile within 15 s on either side, taken once a second and interpolated; (n,) dB."""
+    n = len(energy)
+    places = np.arange(50, max(n, 51), 100)
+    reach = NEIGHBOURHOOD * 100
+    floors: list[float] = []
+    for place in places:
+        around = energy[max(0, place - reach) : place + reach]
+        heard = around[around > SILENT]
+        floors.append(float(np.percentile(heard, 10)) if len(heard) else SILENT)
+    return np.interp(np.arange(n), places, floors).astype(np.float32)
+
+
+def _median5(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    padded = np.pad(values, 2, mode="edge")
+    return np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1).astype(np.float32)
+
+
+def _closed(mask: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
+    """Fill gaps of at most so many frames between frames that are set."""
+    filled = mask.copy()
+    for first, end in _runs(~mask):
+        if first > 0 and end < len(mask) and end - first <= most:
+            filled[first:end] = True
+    return filled
+
+
+def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+_HERTZ = np.arange(FFT // 2 + 1) * RATE / FFT
+_BAND = slice(*np.searchsorted(_HERTZ, BAND))
+#: Power rises with frequency, so that a band of strong rumble does not pass for a period.
+_KEPT = (_HERTZ / RATE).astype(np.float32)[: FFT // 4 + 1]
+_KEPT[: np.searchsorted(_HERTZ, PERIODIC_BAND[0])] = 0
+_KEPT[np.searchsorted(_HERTZ, PERIODIC_BAND[1]) :] = 0
+#: Samples at half the rate.
+_LAGS = slice(int(RATE / 2 / PITCH[1]), int(RATE / 2 / PITCH[0]) + 1)
+_HANN = np.hanning(WINDOW).astype(np.float32)
+#: The autocorrelation of the window, by which that of the signal is divided (Boersma 1993, equation 9).
+_OWN = np.correlate(_HANN, _HANN, "full")[WINDOW - 1 :: 2][_LAGS] / np.square(_HANN).sum()
+#: Sum of power over all frequencies that a signal of mean square 1 has.
+_SCALE = float((_HANN**2).sum()) * FFT / 2
