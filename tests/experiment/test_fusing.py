@@ -136,6 +136,8 @@ def test_the_folder_is_a_run_like_any_other(two: tuple[Run, Run], folds: Protoco
         assert min(fold["chosen"]["temperatures"].values()) >= 1
         assert fold["val"]["fusion"] >= fold["val"]["best"]
     assert ut.compare(again, two[0]).n_clips == 72
+    with pytest.raises(UsageError, match="no model of its own"):
+        ut.export(again, tmp_path / "bundle")
     text = report([again], tmp_path / "report.html").read_text()
     assert "Weights and temperatures of the fusion" in text
     about = again.scores["fusion"]

@@ -72,7 +72,12 @@ class Run:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The recipe as it was run."""
+        """The recipe as it was run; a UsageError where none was, as in scored or fused predictions."""
+        if "head" not in self.config:
+            raise UsageError(
+                f"{self.folder} holds predictions that were scored or fused, and no model of its own; take a "
+                "run of `unheard run`"
+            )
         return validate(self.config)
 
     @cached_property
