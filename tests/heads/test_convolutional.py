@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from unheard.errors import UsageError
 from unheard.heads import Examples
 from unheard.heads.convolutional import Convolutional
 
@@ -149,6 +150,24 @@ def test_a_mixture_has_both_clips_in_their_shares() -> None:
     # Beyond its single frame the first clip is 0.
     assert found[0, :, 0].tolist() == [0.25 * 8 + 0.75 * 4, 3.0, 3.0]
     assert found[1, :, 0].tolist() == [0.25 * 4 + 0.75 * 8, 1.0, 1.0]
+
+
+def test_mixed_precision_learns_nearly_the_same_and_answers_in_float32() -> None:
+    settings: dict[str, Any] = {
+        "channels": 4,
+        "epochs": 1,
+        "batch": 24,
+        "learning_rate": 1e-8,
+        "dropout": 0.0,
+    }
+    whole = Convolutional(**settings).fit(clips(0), clips(1))
+    mixed_ = Convolutional(**settings, precision="bfloat16").fit(clips(0), clips(1))
+    losses = [head.history_[0]["train_loss"] for head in (whole, mixed_)]
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    assert {value.dtype for value in mixed_.network_.parameters()} == {torch.float32}
+    with pytest.raises(UsageError, match=r"unknown head\.precision 'half'"):
+        Convolutional(precision="half")
 
 
 def test_augmentation_changes_the_training_and_no_answer() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from unheard.errors import unknown
 from unheard.heads.examples import Features
 from unheard.heads.network_head import NetworkHead
 from unheard.heads.rows import moments
@@ -13,6 +14,8 @@ from unheard.heads.rows import moments
 if TYPE_CHECKING:
     from unheard.heads.convolutional_network import ConvolutionalNetwork
     from unheard.heads.network_training import Plan
+
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(kw_only=True)
@@ -40,6 +43,8 @@ class Convolutional(NetworkHead):
         are their targets. 0: off.
     level, noise, time_mask, frequency_mask
         Augmentation in training, as of ``tcgru``. 0: off.
+    precision
+        Of training steps: ``float32``, or ``bfloat16`` (automatic mixed precision). Answers are float32.
     """
 
     name: ClassVar[str] = "convolutional"
@@ -63,6 +68,12 @@ class Convolutional(NetworkHead):
     noise: float = 0.0
     time_mask: float = 0.0
     frequency_mask: float = 0.0
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.precision not in PRECISIONS:
+            raise unknown("head.precision", self.precision, PRECISIONS)
 
     def network(self, dims: int, classes: int, entries: int = 1) -> ConvolutionalNetwork:
         """See :class:`~unheard.heads.convolutional_network.ConvolutionalNetwork`."""
@@ -87,6 +98,7 @@ class Convolutional(NetworkHead):
             balanced=self.balanced,
             smoothing=self.smoothing,
             crop=self.crop,
+            precision=self.precision,
             augmentation=Augmentation(
                 self.level, self.noise, self.time_mask, self.frequency_mask, self.mixup
             ),

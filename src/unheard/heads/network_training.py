@@ -56,6 +56,8 @@ class Plan:
         Share of a target that is spread over all classes.
     crop
         Least share of a clip's frames to which it is cut at random; 1: whole clips.
+    precision
+        ``float32``; or ``bfloat16``, automatic mixed precision in training steps alone.
     augmentation
         Of standardised frames, for networks that standardise (``standardise`` and ``classify``); None: none.
     """
@@ -71,6 +73,7 @@ class Plan:
     clip: float | None = None
     smoothing: float = 0.0
     crop: float = 1.0
+    precision: str = "float32"
     augmentation: Augmentation | None = None
 
 
@@ -203,7 +206,10 @@ class _Course(lightning.LightningModule):
         total = 0.0
         for start in range(0, len(labels), self.part):
             some = slice(start, start + self.part)
-            logits = score(frames[some], lengths[some])
+            with torch.autocast(
+                frames.device.type, torch.bfloat16, enabled=self.plan.precision == "bfloat16"
+            ):
+                logits = score(frames[some], lengths[some]).float()
             loss = sum((share * self._loss(logits, goal, some) for share, goal in targets), torch.zeros(()))
             self.manual_backward(loss)
             total += float(loss.detach())
