@@ -7,7 +7,7 @@ what is in the file and not with what its header says.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,10 +89,7 @@ def load(
     """
     try:
         with opened(path) as source:
-            if channel is not None and not 0 <= channel < source.channels:
-                raise AudioError(f"has no channel {channel}; it has {source.channels}, counted from 0")
-            if source.cut and not allow_truncated:
-                raise _truncated(source.frames or 0, source.promised, source.rate)
+            check_source(source, channel, allow_truncated)
             return _decode(source, start, end, channel, allow_truncated, rate)
     except AudioError as error:
         raise AudioError(f"{shown(path)}: {error}") from error
@@ -157,6 +154,41 @@ def shown(path: str | os.PathLike[str]) -> str:
     return text if text.isprintable() else ascii(text)
 
 
+def mono_blocks(
+    decoded: Iterable[Wave], rate: int, target: int, channel: int | None, meter: Meter
+) -> Iterator[Wave]:
+    """Take one channel or the mean of all, at the target rate, and let the meter hear it on the way."""
+    resampler = Resampler(rate, target)
+    some = False
+    for block in decoded:
+        used = meter.clean(block if channel is None else block[:, channel : channel + 1])
+        mono = used[:, 0].copy() if used.shape[1] == 1 else used.mean(axis=1)
+        meter.mono(mono)
+        some = True
+        yield resampler.add(mono)
+    if some:
+        yield resampler.end()
+
+
+def check_source(source: Source, channel: int | None, allow_truncated: bool) -> None:
+    """Refuse a file without that channel, and one that is cut where that is not allowed."""
+    if channel is not None and not 0 <= channel < source.channels:
+        raise AudioError(f"has no channel {channel}; it has {source.channels}, counted from 0")
+    if source.cut and not allow_truncated:
+        raise _truncated(source.frames or 0, source.promised, source.rate)
+
+
+def check_end(source: Source, expected: int | None, allow_truncated: bool, end: float | None = None) -> bool:
+    """Whether decoding ended before it should have; refused where that is not allowed."""
+    slack = SLACK * source.rate if source.subtype.startswith("MPEG") else 0
+    short = expected is not None and source.place < expected - slack
+    if short and source.frames is None:
+        raise AudioError(f"ends at {source.place / source.rate:.3f} s, before the piece does ({end:.3f} s)")
+    if short and not allow_truncated:
+        raise _truncated(source.place, source.promised or source.frames, source.rate)
+    return short
+
+
 def _decode(
     source: Source,
     start: float | None,
@@ -168,13 +200,7 @@ def _decode(
     first, last = _piece(source, start, end)
     meter = Meter(source.subtype)
     wave = _mono_wave(source.blocks(first, last), source.rate, rate, channel, meter)
-    expected = last if last is not None else source.frames
-    slack = SLACK * source.rate if source.subtype.startswith("MPEG") else 0
-    short = expected is not None and source.place < expected - slack
-    if short and source.frames is None:
-        raise AudioError(f"ends at {source.place / source.rate:.3f} s, before the piece does ({end:.3f} s)")
-    if short and not allow_truncated:
-        raise _truncated(source.place, source.promised or source.frames, source.rate)
+    short = check_end(source, last if last is not None else source.frames, allow_truncated, end)
     if source.place <= first:
         raise AudioError("holds no samples; copy it again from its source")
     flags = _flags(meter, wave, rate, (source.place - first) / source.rate, source.channels)
@@ -200,17 +226,8 @@ def _piece(source: Source, start: float | None, end: float | None) -> tuple[int,
     return first, last
 
 
-def _mono_wave(blocks: Iterable[Wave], rate: int, target: int, channel: int | None, meter: Meter) -> Wave:
-    """Take one channel or the mean of all, at the target rate, and let the meter hear it on the way."""
-    resampler = Resampler(rate, target)
-    parts = []
-    for block in blocks:
-        used = meter.clean(block if channel is None else block[:, channel : channel + 1])
-        mono = used[:, 0].copy() if used.shape[1] == 1 else used.mean(axis=1)
-        meter.mono(mono)
-        parts.append(resampler.add(mono))
-    if parts:
-        parts.append(resampler.end())
+def _mono_wave(decoded: Iterable[Wave], rate: int, target: int, channel: int | None, meter: Meter) -> Wave:
+    parts = list(mono_blocks(decoded, rate, target, channel, meter))
     return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.float32), *parts])
 
 
