@@ -3,7 +3,8 @@
 Full-size WavLM-large and HuBERT-base with random weights, whose cost is that of trained ones. Lengths are drawn as
 RAVDESS has them (mean 3.7 s, 2.9-5.3) and as IEMOCAP (mean 4.5 s, log-normal, 0.6-30). The contenders take turns,
 each in a process of its own; a figure is the median over the rounds. `one` is Transformers one file at a time in
-float32, `padded` Transformers on batches of eight as they come, `cut` ours in bfloat16 up to the middle layer,
+float32, `plain` the same in bfloat16, `padded` Transformers on batches of eight as they come, `cut` ours in
+bfloat16 up to the middle layer,
 `int8` ours with matrix products of 8-bit integers (tried here, not offered). Ratios are to `one`, in clips a
 second and in processor time, which is steadier where others use the machine as well; shares are of processor
 time too. The last line is one JSON object, also written to --out.
@@ -33,7 +34,7 @@ LARGE = {
     "do_stable_layer_norm": True,
 }
 MODELS = {"wavlm-large": ("wavlm", LARGE), "hubert-base": ("hubert", {})}
-CONTENDERS = ("one", "padded", "float32", "bfloat16", "cut", "int8")
+CONTENDERS = ("one", "plain", "padded", "float32", "bfloat16", "cut", "int8")
 COMPARED = 2  # clips whose layers are compared with those of `one`
 
 
@@ -57,12 +58,13 @@ def clips(corpus: str, count: int) -> list[np.ndarray]:
     return made
 
 
-def theirs(folder: Path, padded: bool, device: str) -> Callable[[list[np.ndarray]], list[Any]]:
-    """Transformers as it is commonly used, on float32 hidden states of every layer."""
+def theirs(folder: Path, kind: str, device: str) -> Callable[[list[np.ndarray]], list[Any]]:
+    """Transformers as it is commonly used, with hidden states of every layer."""
     import torch
     from transformers import AutoModel
 
-    model = AutoModel.from_pretrained(folder).eval().to(device)
+    padded, dtype = kind == "padded", torch.bfloat16 if kind == "plain" else torch.float32
+    model = AutoModel.from_pretrained(folder).eval().to(device, dtype)
     normalize = json.loads((folder / "preprocessor_config.json").read_text())["do_normalize"]
 
     def standardized(wave: np.ndarray) -> Any:
@@ -75,11 +77,13 @@ def theirs(folder: Path, padded: bool, device: str) -> Callable[[list[np.ndarray
         for first in range(0, len(waves), size):
             batch = [standardized(wave) for wave in waves[first : first + size]]
             counts = [len(wave) for wave in batch]
-            x = torch.nn.utils.rnn.pad_sequence(batch, batch_first=True).to(device)
+            x = torch.nn.utils.rnn.pad_sequence(batch, batch_first=True).to(device, dtype)
             mask = (torch.arange(x.shape[1]) < torch.tensor(counts)[:, None]).long().to(device)
             with torch.inference_mode():
                 out = model(x, attention_mask=mask if padded else None, output_hidden_states=True)
-            states = [state.cpu().numpy() for state in (*out.hidden_states[:-1], out.last_hidden_state)]
+            states = [
+                state.float().cpu().numpy() for state in (*out.hidden_states[:-1], out.last_hidden_state)
+            ]
             for row, count in enumerate(counts):
                 done.append([state[row, : (count - 400) // 320 + 1] for state in states])
         return done
@@ -149,7 +153,7 @@ def contender(pipe: Connection, kind: str, folder: Path, family: str, device: st
     import torch
 
     torch.set_num_threads(threads)
-    known = theirs(folder, kind == "padded", device) if kind in CONTENDERS[:2] else None
+    known = theirs(folder, kind, device) if kind in CONTENDERS[:3] else None
     run = known or ours(folder, family, kind, device)
     while (waves := pipe.recv()) is not None:
         wall, used = time.perf_counter(), time.process_time()
@@ -285,7 +289,9 @@ def main() -> None:
                 wall, used, peak = (float(np.median([run[i] for run in runs])) for i in range(3))
                 layers = made.num_hidden_layers // 2 if kind == "cut" else made.num_hidden_layers
                 products = sum(cut.cost(made, layers, len(wave)).multiply_adds for wave in waves)
-                number = {"one": "float32", "padded": "float32", "cut": "bfloat16"}.get(kind, kind)
+                number = {"one": "float32", "padded": "float32", "plain": "bfloat16", "cut": "bfloat16"}.get(
+                    kind, kind
+                )
                 spent = wall if args.device == "cuda" else used
                 row = {
                     "clips_a_second": len(waves) / wall,

@@ -19,7 +19,7 @@ Layers = tuple[NDArray[np.float32], ...]
 #: Where the numbers come from: as they were trained; drawn anew from ``seed`` in the same architecture; or trained
 #: and then shuffled inside each tensor (which keeps their distribution). The last two are stamped RANDOM WEIGHTS.
 WEIGHTS = ("pretrained", "random", "shuffled")
-PRECISIONS = ("float32", "bfloat16", "int8", "auto")
+PRECISIONS = ("float32", "bfloat16", "auto")
 DEVICES = ("cpu", "cuda")
 
 

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from unheard.errors import MachineError, UsageError, need
+from unheard.errors import MachineError, need
 
 
 def precision_of(wanted: str, device: str) -> str:
-    """Return ``float32`` or ``bfloat16``; ``auto`` is bfloat16 where the processor multiplies in it.
-
-    Raises
-    ------
-    UsageError
-        ``int8``, which torch encoders do not offer.
-    """
-    if wanted == "int8":
-        raise UsageError(
-            "encoder.precision is 'int8', which this family does not offer; choose bfloat16 or auto"
-        )
+    """Return ``float32`` or ``bfloat16``; ``auto`` is bfloat16 where the processor multiplies in it."""
     if wanted != "auto":
         return wanted
     torch = need("torch", "train")
