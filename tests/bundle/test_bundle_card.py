@@ -66,6 +66,25 @@ def test_scores_by_emotion_are_shown_where_known() -> None:
     assert "Scores by emotion: unknown" not in text
 
 
+def test_other_corpora_a_threshold_and_small_weights_are_told() -> None:
+    text = flat(
+        card(
+            replace(
+                DESCRIPTION,
+                training={**DESCRIPTION.training, "others": {"emodb": ["03", "08"]}},
+                thresholds={"confidence": 0.3125, "coverage": 0.9},
+                weights="float16",
+            )
+        )
+    )
+    assert "Of emodb too, 2 speakers (03, 08)" in text
+    assert "withheld unless its probability reaches 31.2 %: 90 % of the validation clips did" in text
+    assert "stored as float16" in text
+    plain = flat(card(DESCRIPTION))
+    assert "Answers are given however unsure" in plain
+    assert "too, " not in plain
+
+
 def test_an_unscored_model_says_so() -> None:
     text = flat(card(replace(DESCRIPTION, score=None)))
     assert "Not scored: nothing is known about how often this model is right." in text

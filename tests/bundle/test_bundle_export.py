@@ -13,8 +13,8 @@ import pytest
 from bundle_parts import CLASSES, KINDS, Made, seal, sound
 from numpy.testing import assert_allclose
 
-import unheard.bundle.export as module
 from unheard import heads
+from unheard.bundle import writing
 from unheard.bundle.export import export
 from unheard.bundle.runtime import load
 from unheard.bundle.session import Session
@@ -88,7 +88,7 @@ def test_the_folder_holds_what_it_says(made: Make) -> None:
         "model.onnx",
     ]
     assert plain["labels"] == list(CLASSES)
-    assert plain["training"] == {"corpus": "toy", "speakers": ["s0", "s1", "s2", "s3"]}
+    assert plain["training"] == {"corpus": "toy", "speakers": ["s0", "s1", "s2", "s3"], "others": {}}
     assert plain["temperature"] == 1.5
     assert plain["sample_rate"] == 16_000
     assert plain["features"]["trim"] == 40
@@ -157,7 +157,7 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(
     def fail(*_: Any) -> None:
         raise OSError("broken")
 
-    monkeypatch.setattr(module, when, fail)
+    monkeypatch.setattr(writing, when, fail)
     with pytest.raises(OSError, match="broken"):
         again(one, out, temperature=2.0, force=True)
     assert files(out) == before

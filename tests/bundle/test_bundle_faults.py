@@ -166,6 +166,8 @@ def test_an_older_schema_is_read(copied: Copy, monkeypatch: pytest.MonkeyPatch) 
         ("temperature", True, "temperature is True"),
         ("sample_rate", 8_000, "sample_rate is 8000"),
         ("thresholds", {"confidence": 2}, "confidence is 2"),
+        ("training__others", {"emodb": "03"}, "training.others is"),
+        ("weights", "int4", "weights is 'int4', expected float32 or float16 or int8"),
         ("training", {"corpus": "x"}, "training.speakers is None"),
         ("training__speakers", [1], r"training.speakers is \[1\]"),
         ("score", [], r"score is \[\]"),

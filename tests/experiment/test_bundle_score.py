@@ -116,3 +116,16 @@ def test_unsure_answers_count_and_are_told_apart(bundle: Path, table: pl.DataFra
     assert strict["n_unsure"] == (~given).sum()
     right = np.array(labels, dtype=object)[given] == table["label"].cast(pl.String).to_numpy()[given]
     assert strict["selective"] == {"coverage": given.mean(), "accuracy": pytest.approx(right.mean())}
+
+
+def test_speakers_of_other_corpora_that_it_heard_are_stamped_too(
+    bundle: Path, table: pl.DataFrame, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(bundle, tmp_path / "several")
+    plain = json.loads((folder / "bundle.json").read_text())
+    plain["training"] = {"corpus": "emodb", "speakers": ["05"], "others": {"synthetic": ["04", "99"]}}
+    (folder / "bundle.json").write_text(json.dumps(plain))
+    write_manifest(folder)
+    found = score_bundle(folder, table)
+    assert found["heard"] == ["04"]
+    assert "CONTAMINATED" in found["stamps"]

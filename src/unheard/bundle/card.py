@@ -93,14 +93,38 @@ def _data(d: Description) -> str:
     lines = [
         f"- Corpus: {_plain(d.training.get('corpus') or 'unknown')}",
         f"- Speakers that the model has heard: {len(speakers)}{listed}. A score on any of them is contaminated.",
+        *_others(d.training.get("others", {})),
         _features(d) if d.encoder is None else _encoder(d.encoder),
         f"- Temperature: {d.temperature:.4g}",
+        *_threshold(d.thresholds),
     ]
+    if d.weights != "float32":
+        lines.append(f"- Weights: stored as {d.weights}, computed with as float32")
     if d.channel is not None:
         lines.append(
             f"- Of recordings with several channels the one numbered {d.channel} is taken, counted from 0."
         )
     return "\n".join(["## Data", "", *lines])
+
+
+def _others(corpora: Mapping[str, Sequence[str]]) -> list[str]:
+    return [
+        f"- Of {_plain(corpus)} too, {len(heard)} speakers ({_plain(first_five(heard))}): heard by the encoder or "
+        "in training before. A score on any of them is contaminated."
+        for corpus, heard in corpora.items()
+    ]
+
+
+def _threshold(thresholds: Mapping[str, float]) -> list[str]:
+    if "confidence" not in thresholds:
+        return ["- Answers are given however unsure."]
+    share = (
+        f": {100 * thresholds['coverage']:.3g} % of the validation clips did"
+        if "coverage" in thresholds
+        else ""
+    )
+    least = f"{100 * thresholds['confidence']:.1f} %"
+    return [f"- An answer is withheld unless its probability reaches {least}{share}."]
 
 
 def _features(d: Description) -> str:

@@ -1,12 +1,9 @@
-"""Writes a bundle: graph, golden vectors, description, card and manifest, checked before it takes its name."""
+"""From a fitted head to a bundle: graphs, golden vectors and description, checked against head and encoder."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -17,16 +14,14 @@ import numpy as np
 from unheard import features as feature_room
 from unheard.audio.resample import RATE
 from unheard.bundle import golden
-from unheard.bundle.card import card
 from unheard.bundle.encoder import BundleEncoder
 from unheard.bundle.encoder_graph import encoded, frozen
 from unheard.bundle.graphs.heads import graph_of
-from unheard.bundle.manifest import FILES, MANIFEST, OPTIONAL, listed_files, write_manifest
-from unheard.bundle.runtime import Bundle, load
-from unheard.bundle.schema import Description, to_plain
+from unheard.bundle.runtime import Bundle
+from unheard.bundle.schema import Description
+from unheard.bundle.writing import check_target, write_bundle
 from unheard.encoders.contract import Encoder
-from unheard.errors import BundleError, UnheardError, UsageError, first_five
-from unheard.files import write_bytes, write_json, write_text
+from unheard.errors import BundleError, UsageError
 
 #: Largest difference of a logit between head and graph, times max(1, |logit|).
 TOLERANCE = 1e-4
@@ -47,6 +42,7 @@ def export(
     temperature: float,
     training_speakers: Sequence[str],
     corpus: str,
+    others: Mapping[str, Sequence[str]] | None = None,
     scores: Mapping[str, Any] | None,
     recipe: Mapping[str, Any],
     licences: Mapping[str, Any],
@@ -71,6 +67,8 @@ def export(
         From validation rows; with ``{"confidence": 0.5}`` less sure answers are withheld.
     training_speakers, corpus
         Whom the model has heard.
+    others
+        Of other corpora: name to speakers, heard by the encoder or in training before.
     scores
         ``results.json`` of its run, None where it was not scored.
     recipe, licences
@@ -91,7 +89,7 @@ def export(
         The graphs do not agree with encoder and head within 1e-4.
     """
     target = Path(out)
-    _check_target(target, force)
+    check_target(target, force)
     waves = golden.synthetic_waves()
     graphs: dict[str, bytes] = {}
     about: dict[str, Any]
@@ -118,7 +116,11 @@ def export(
         **about,
         temperature=float(temperature),
         thresholds=dict(thresholds or {}),
-        training={"corpus": corpus, "speakers": sorted(map(str, training_speakers))},
+        training={
+            "corpus": corpus,
+            "speakers": sorted(map(str, training_speakers)),
+            "others": {name: sorted(map(str, heard)) for name, heard in sorted((others or {}).items())},
+        },
         score=None if scores is None else {k: v for k, v in scores.items() if k not in LEFT_OUT},
         recipe=recipe,
         licences={"code": "Apache-2.0", **licences},
@@ -130,17 +132,7 @@ def export(
         )
     graphs["model.onnx"] = graph_of(head, description.kind, description.dims, description.entries)
     _check_agreement(Bundle(description, spec, graphs["model.onnx"]), stored)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:100]}."))
-    try:
-        _write(part, description, graphs, stored)
-        # Whatever a user's machine would refuse is refused here first.
-        load(part)
-        part.chmod(0o755)
-        _put(part, target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return target
+    return write_bundle(target, description, graphs, stored, force=force)
 
 
 def _of_features(settings: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -170,29 +162,6 @@ def _without_place(recipe: Mapping[str, Any], source: str) -> dict[str, Any]:
     return plain
 
 
-def _check_target(target: Path, force: bool) -> None:
-    """Refuse an existing folder, with ``force`` unless it is a bundle and nothing else, or empty."""
-    if not target.exists() and not target.is_symlink():
-        return
-    if not force:
-        raise UsageError(f"{target} exists; choose another name or give --force")
-    if target.is_symlink() or not target.is_dir():
-        raise UsageError(f"{target} is not a folder; choose another name")
-    there = sorted(path.name for path in target.iterdir())
-    if not there:
-        return
-    try:
-        ours = {MANIFEST, *listed_files(target)}
-    except UnheardError as error:
-        raise UsageError(f"{target} is not a bundle, so --force does not replace it: {error}") from error
-    strange = [name for name in there if name not in ours]
-    if strange:
-        raise UsageError(
-            f"{target} holds what no bundle has ({first_five(strange)}), so --force does not replace it; "
-            "choose another name"
-        )
-
-
 def _check_agreement(bundle: Bundle, stored: golden.Golden) -> None:
     """Compare graph and head, clip by clip and together; behind an encoder, from the waveforms on."""
     alone = np.concatenate([bundle.logits([x]) for x in stored.features])
@@ -213,40 +182,6 @@ def _check_agreement(bundle: Bundle, stored: golden.Golden) -> None:
             f"encoder.onnx changes the logits by {far:.2g} from those of the encoder (at most {TOLERANCE:g}); "
             "nothing was written"
         )
-
-
-def _write(
-    folder: Path, description: Description, graphs: Mapping[str, bytes], stored: golden.Golden
-) -> None:
-    plain = to_plain(description)
-    try:
-        json.dumps(plain, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"a bundle's description holds plain finite values only: {error}") from error
-    for name, graph in graphs.items():
-        write_bytes(folder / name, graph)
-    write_bytes(folder / "golden.npz", golden.pack(stored))
-    write_json(folder / "bundle.json", plain)
-    write_text(folder / "card.md", card(description))
-    write_manifest(folder)
-
-
-def _put(part: Path, target: Path) -> None:
-    """Give the finished folder its name; an older bundle makes way for it, and comes back if that fails."""
-    if not target.exists():
-        part.rename(target)
-        return
-    aside = part.with_name(f"{part.name}.old")
-    target.rename(aside)
-    try:
-        part.rename(target)
-    except BaseException:
-        aside.rename(target)
-        raise
-    # File by file: had anything else got in meanwhile, it would stay, and so would the folder.
-    for name in (MANIFEST, *FILES, *OPTIONAL):
-        (aside / name).unlink(missing_ok=True)
-    aside.rmdir()
 
 
 def _versions(spec: Any) -> dict[str, str]:

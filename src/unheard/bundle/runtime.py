@@ -212,14 +212,14 @@ def load(path: str | os.PathLike[str]) -> Bundle:
     files = read_verified(Path(path))
     description = parse(files["bundle.json"])
     stored = golden.unpack(files["golden.npz"])
-    spec = _spec(description, files.get("encoder.onnx"))
+    spec = opened_spec(description, files.get("encoder.onnx"))
     _check_version(description, spec)
     bundle = Bundle(description, spec, files["model.onnx"])
     _check_golden(bundle, stored)
     return bundle
 
 
-def _spec(description: Description, graph: bytes | None) -> features.Spec | BundleEncoder:
+def opened_spec(description: Description, graph: bytes | None) -> features.Spec | BundleEncoder:
     """Return what computes that which the head takes."""
     if (description.encoder is None) != (graph is None):
         there, said = ("no", "an") if graph is None else ("an", "no")

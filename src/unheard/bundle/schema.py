@@ -18,9 +18,11 @@ from unheard.errors import BundleError
 
 #: major.minor of what this version writes. A reader takes its own and older versions, at least the two minor
 #: versions before; a newer one is refused, since it may mean something else.
-SCHEMA = "1.1"
+SCHEMA = "1.2"
 MOST_CLASSES = 1000
 MOST_DIMS = 100_000
+#: How numbers of the graphs are stored; computed is always in float32 (linear heads: float64).
+WEIGHTS = ("float32", "float16", "int8")
 KINDS = ("utterance", "frames", "pooled", "layers")
 
 
@@ -49,9 +51,11 @@ class Description:
     thresholds
         ``confidence``: below this largest probability no label is given (``unsure``).
     training
-        ``corpus`` and the ``speakers`` that the model has heard.
+        ``corpus`` and the ``speakers`` that the model has heard; ``others``: those of further corpora, by name.
     score
         Its results with stamps, or None where it was not scored.
+    weights
+        ``float32``, or how the numbers of the graphs were made smaller (``compact``).
     """
 
     name: str
@@ -70,6 +74,7 @@ class Description:
     encoder: EncoderDescription | None = None
     entries: int = 1
     channel: int | None = None
+    weights: str = "float32"
 
 
 def to_plain(description: Description) -> dict[str, Any]:
@@ -84,6 +89,7 @@ def to_plain(description: Description) -> dict[str, Any]:
         "input": {"kind": d.kind, "dims": d.dims, "entries": d.entries},
         "sample_rate": d.sample_rate,
         "channel": d.channel,
+        "weights": d.weights,
         "temperature": d.temperature,
         "thresholds": dict(d.thresholds),
         "training": dict(d.training),
@@ -110,8 +116,14 @@ def parse(data: bytes) -> Description:
         refuse("input.kind", repr(kind), " or ".join(KINDS))
     training = mapping(plain, "training")
     speakers = training.get("speakers")
-    if not isinstance(speakers, list) or not all(isinstance(s, str) for s in speakers):
+    if not _texts(speakers):
         refuse("training.speakers", repr(speakers)[:100], "a list of texts")
+    others = training.setdefault("others", {})  # unknown before schema 1.2
+    if not isinstance(others, dict) or not all(_texts(heard) for heard in others.values()):
+        refuse("training.others", repr(others)[:100], "corpora, each with a list of texts")
+    weights = plain.get("weights", "float32")
+    if weights not in WEIGHTS:
+        refuse("weights", repr(weights)[:100], " or ".join(WEIGHTS))
     thresholds = {
         name: number(mapping(plain, "thresholds"), name, 0, 1) for name in mapping(plain, "thresholds")
     }
@@ -130,6 +142,7 @@ def parse(data: bytes) -> Description:
         entries=int(number({"entries": 1, **entry}, "entries", 1, MOST_ENTRIES, whole=True, inside="input.")),
         sample_rate=int(number(plain, "sample_rate", rate, rate, whole=True)),
         channel=None if channel is None else int(number(plain, "channel", 0, MOST_CHANNELS - 1, whole=True)),
+        weights=str(weights),
         temperature=number(plain, "temperature", 1e-3, 1e3),
         thresholds=thresholds,
         training=training,
@@ -172,6 +185,10 @@ def _check_input(d: Description, plain: Mapping[str, Any]) -> None:
             f"{d.kind} of {d.entries} entries and {d.dims} dims",
             "{} of {} and {}, as the encoder gives".format(*expected),
         )
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def _features(plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -98,5 +98,5 @@ def _confidence(probabilities: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     p = np.asarray(probabilities, dtype=np.float64)
     if p.ndim != 2 or p.shape[1] < 1:
         raise DataError(f"probabilities must be (clips, classes), found {p.shape}")
-    answered = ~np.isnan(p).any(axis=1)
+    answered = np.asarray(~np.isnan(p).any(axis=1), dtype=np.bool_)
     return p[answered].max(axis=1), answered

@@ -111,8 +111,13 @@ def _selective(
 
 def contaminating(bundle: Bundle, table: pl.DataFrame) -> list[str]:
     """Speakers of the table whom the bundle has heard: of the same name in the same corpus."""
-    same = table.filter(pl.col("corpus") == str(bundle.description.training.get("corpus")))
-    return sorted(set(same["speaker"].drop_nulls()) & set(bundle.training_speakers))
+    training = bundle.description.training
+    corpora = {**training.get("others", {}), str(training.get("corpus")): bundle.training_speakers}
+    found = set()
+    for corpus, heard in corpora.items():
+        there = table.filter(pl.col("corpus") == corpus)["speaker"].drop_nulls()
+        found |= set(there) & set(heard)
+    return sorted(found)
 
 
 def _stamps(bundle: Bundle, table: pl.DataFrame, heard: list[str]) -> list[str]:

@@ -1,0 +1,112 @@
+"""A bundle's folder: written whole beside its place, opened as its users will open it, and only then named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from unheard.bundle import golden
+from unheard.bundle.card import card
+from unheard.bundle.manifest import FILES, MANIFEST, OPTIONAL, listed_files, write_manifest
+from unheard.bundle.runtime import load
+from unheard.bundle.schema import Description, to_plain
+from unheard.errors import UnheardError, UsageError, first_five
+from unheard.files import write_bytes, write_json, write_text
+
+
+def write_bundle(
+    target: Path,
+    description: Description,
+    graphs: Mapping[str, bytes],
+    stored: golden.Golden,
+    *,
+    force: bool = False,
+) -> Path:
+    """Write a bundle into the folder ``target`` and return it.
+
+    Parameters
+    ----------
+    graphs
+        File name (``model.onnx``, ``encoder.onnx``) to bytes.
+    force
+        Replace an older bundle. A folder with anything else in it is never touched.
+
+    Raises
+    ------
+    UsageError
+        ``target`` exists, or the description holds what JSON does not.
+    BundleError
+        The bundle cannot be opened, or does not give its own golden vectors.
+    """
+    check_target(target, force)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:100]}."))
+    try:
+        _write(part, description, graphs, stored)
+        # Whatever a user's machine would refuse is refused here first.
+        load(part)
+        part.chmod(0o755)
+        _put(part, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+def check_target(target: Path, force: bool) -> None:
+    """Refuse an existing folder, with ``force`` unless it is a bundle and nothing else, or empty."""
+    if not target.exists() and not target.is_symlink():
+        return
+    if not force:
+        raise UsageError(f"{target} exists; choose another name or give --force")
+    if target.is_symlink() or not target.is_dir():
+        raise UsageError(f"{target} is not a folder; choose another name")
+    there = sorted(path.name for path in target.iterdir())
+    if not there:
+        return
+    try:
+        ours = {MANIFEST, *listed_files(target)}
+    except UnheardError as error:
+        raise UsageError(f"{target} is not a bundle, so --force does not replace it: {error}") from error
+    strange = [name for name in there if name not in ours]
+    if strange:
+        raise UsageError(
+            f"{target} holds what no bundle has ({first_five(strange)}), so --force does not replace it; "
+            "choose another name"
+        )
+
+
+def _write(
+    folder: Path, description: Description, graphs: Mapping[str, bytes], stored: golden.Golden
+) -> None:
+    plain = to_plain(description)
+    try:
+        json.dumps(plain, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"a bundle's description holds plain finite values only: {error}") from error
+    for name, graph in graphs.items():
+        write_bytes(folder / name, graph)
+    write_bytes(folder / "golden.npz", golden.pack(stored))
+    write_json(folder / "bundle.json", plain)
+    write_text(folder / "card.md", card(description))
+    write_manifest(folder)
+
+
+def _put(part: Path, target: Path) -> None:
+    """Give the finished folder its name; an older bundle makes way for it, and comes back if that fails."""
+    if not target.exists():
+        part.rename(target)
+        return
+    aside = part.with_name(f"{part.name}.old")
+    target.rename(aside)
+    try:
+        part.rename(target)
+    except BaseException:
+        aside.rename(target)
+        raise
+    # File by file: had anything else got in meanwhile, it would stay, and so would the folder.
+    for name in (MANIFEST, *FILES, *OPTIONAL):
+        (aside / name).unlink(missing_ok=True)
+    aside.rmdir()
