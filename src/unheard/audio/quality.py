@@ -18,6 +18,7 @@ from unheard.audio.resample import RATE
 BANDS = 32  # of 250 Hz, for the bandwidth
 WITHIN = 60.0  # dB below the loudest band; what lies lower is taken for empty
 CLEANEST = 60.0  # dB, the largest SNR that is told: beyond it 16 bits decide
+NOISIEST = -20.0  # dB, the smallest
 FEWEST_PAUSES = 10  # frames
 PERCENTILES = (1, 99)
 
@@ -34,13 +35,13 @@ class Quality:
     bandwidth : Hz; upper edge of the highest band of 250 Hz whose mean power lies within 60 dB of the loudest one.
     snr : dB; power of speech over that of the noise, up to 60. The noise is the median where nobody speaks
         (digital silence left out); where the recording has less than 0.1 s of that, the mean of its quietest
-        tenth, and the value is then a lower bound. -inf where there is no speech.
+        tenth, and the value is then a lower bound. None where nobody speaks.
     speech : share of the time in which somebody speaks, 0 to 1.
     seconds : duration.
     """
 
     bandwidth: float
-    snr: float
+    snr: float | None
     speech: float
     seconds: float
 
@@ -75,7 +76,7 @@ def ranges(clips: Iterable[Quality]) -> dict[str, tuple[float | None, float | No
     found = [asdict(clip) for clip in clips]
     bounds: dict[str, tuple[float | None, float | None]] = {}
     for name, ends in ENDS.items():
-        values = [clip[name] for clip in found if np.isfinite(clip[name])]
+        values = [clip[name] for clip in found if clip[name] is not None]
         if not values:
             raise ValueError("no training clip in which somebody speaks; its domain cannot be measured")
         low, high = (round(float(value), 3) for value in np.percentile(values, PERCENTILES))
@@ -96,16 +97,17 @@ def outside(clip: Quality, domain: Ranges) -> tuple[str, ...]:
         ("seconds", "shorter", False),
         ("seconds", "longer", True),
     )
-    found = [flag for name, flag, upper in flags if _leaves(getattr(clip, name), domain.get(name), upper)]
+    found = tuple(
+        flag for name, flag, upper in flags if _leaves(getattr(clip, name), domain.get(name), upper)
+    )
     if clip.speech == 0:
-        # Without speech there is nothing to compare with noise.
-        return ("no_speech", *(flag for flag in found if flag not in ("noisier", "little_speech")))
-    return tuple(found)
+        return ("no_speech", *(flag for flag in found if flag != "little_speech"))
+    return found
 
 
-def _leaves(value: float, bounds: tuple[float | None, float | None] | None, upper: bool) -> bool:
+def _leaves(value: float | None, bounds: tuple[float | None, float | None] | None, upper: bool) -> bool:
     bound = None if bounds is None else bounds[int(upper)]
-    if bound is None:
+    if bound is None or value is None:
         return False
     return value > bound if upper else value < bound
 
@@ -118,9 +120,9 @@ def _bandwidth(spectrum: NDArray[np.float64]) -> float:
     return float((highest + 1) * RATE / 2 / BANDS)
 
 
-def _snr(frames: Frames, spoken: Sequence[tuple[float, float]]) -> float:
+def _snr(frames: Frames, spoken: Sequence[tuple[float, float]]) -> float | None:
     if not spoken:
-        return -np.inf
+        return None
     speech = np.zeros(len(frames.level), dtype=bool)
     for start, end in spoken:
         speech[round(start * RATE / HOP) : round(end * RATE / HOP)] = True
@@ -130,7 +132,7 @@ def _snr(frames: Frames, spoken: Sequence[tuple[float, float]]) -> float:
     noise = float(np.median(pauses)) if len(pauses) >= FEWEST_PAUSES else _quietest(power[speech])
     signal = max(power[speech].mean() - noise, 0.0)
     with np.errstate(divide="ignore"):
-        return float(np.clip(10 * np.log10(signal / max(noise, 1e-12)), -20, CLEANEST))
+        return float(np.clip(10 * np.log10(signal / max(noise, 1e-12)), NOISIEST, CLEANEST))
 
 
 def _quietest(power: NDArray[np.float64]) -> float:

@@ -13,7 +13,7 @@ import typer
 
 from unheard.audio.extensions import EXTENSIONS
 from unheard.cli.notice import notice_once
-from unheard.cli.terminal import bars, print_json, say, show
+from unheard.cli.terminal import bars, print_json, printable, say, show
 from unheard.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +36,13 @@ def predict(
     allow_truncated: Annotated[
         bool, typer.Option("--allow-truncated", help="Use what there is of a file.")
     ] = False,
+    timeline: Annotated[
+        bool, typer.Option("--timeline", help="Answer step by step, in recordings of any length.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="With --timeline: write here (.json, .csv or text).")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --out: replace an existing file.")] = False,
 ) -> None:
     """Predict the perceived emotion of recordings; a file that cannot be used is named, and the others go on.
 
@@ -46,12 +53,20 @@ def predict(
 
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
+    if out is not None and not timeline:
+        raise UsageError("--out goes with --timeline; otherwise send what is printed to a file")
     bundle = load(default_model() if model is None else model)
     if model is None:
         notice_once(bundle.description)
     paths = list(_paths(inputs))
     if not paths:
         raise UsageError(f"no recordings in {', '.join(inputs)}; looked for {', '.join(EXTENSIONS)}")
+    if timeline:
+        from unheard.cli.timeline import write_timelines
+
+        form = "json" if as_json else "csv" if as_csv else None
+        places: dict[str, Any] = {"channel": channel, "allow_truncated": allow_truncated, "out": out}
+        raise typer.Exit(0 if write_timelines(bundle, paths, form, n_best, force=force, **places) else 3)
     answers = bundle.predict_many(paths, channel=channel, allow_truncated=allow_truncated)
     rows = []
     with bars() as advance:
@@ -108,8 +123,7 @@ def _recordings(folder: str) -> list[Path]:
 
 
 def _row(path: Path, answer: Prediction) -> dict[str, Any]:
-    # Bytes of a name that are no UTF-8 cannot be printed.
-    name = str(path).encode("utf-8", "backslashreplace").decode()
+    name = printable(path)
     if "unreadable" in answer.flags:
         return {"path": name, "error": answer.warnings[0]}
     return {"path": name, **answer.as_dict()}

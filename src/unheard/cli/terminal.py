@@ -35,6 +35,11 @@ def show(text: str) -> None:
     typer.echo(text)
 
 
+def printable(path: object) -> str:
+    """Return a path as text; bytes of a name that are no UTF-8 cannot be printed as they are."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
 def print_json(value: Any) -> None:
     """Print one JSON value, and nothing else goes to standard output."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,112 @@
+"""``unheard predict --timeline``: how an expression goes on through recordings of any length."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unheard.cli.terminal import bars, printable, say
+from unheard.errors import AudioError
+
+if TYPE_CHECKING:
+    from unheard.bundle.runtime import Bundle
+
+Rows = list[dict[str, Any]]
+
+
+def write_timelines(
+    bundle: Bundle,
+    paths: Sequence[Path],
+    form: str | None,
+    n_best: int,
+    *,
+    channel: int | None,
+    allow_truncated: bool,
+    out: Path | None,
+    force: bool,
+) -> bool:
+    """Print a timeline for each recording, or write them to ``out``; whether all could be used.
+
+    ``form`` is ``json``, ``csv`` or ``text``; None takes it from the name of ``out``. An existing file is refused
+    before anything is computed.
+    """
+    from unheard.bundle.timeline import timeline
+    from unheard.files import new_output, write_text
+
+    if out is not None:
+        new_output(out, force)
+    form = form or ("text" if out is None else out.suffix.lower().lstrip("."))
+    rows: Rows = []
+    with bars() as advance:
+        for done, path in enumerate(paths, start=1):
+            name = printable(path)
+            try:
+                found = timeline(bundle, path, channel=channel, allow_truncated=allow_truncated)
+                rows.append({"path": name, **found.as_dict()})
+            except AudioError as error:
+                rows.append({"path": name, "error": str(error)})
+            advance("recordings", done, len(paths))
+    if form == "json":
+        text = json.dumps(rows, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    elif form == "csv":
+        text = _csv(rows, bundle.classes)
+    else:
+        text = "".join(f"{line}\n" for row in rows for line in _lines(row, n_best))
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        write_text(out, text)
+        say(f"{out}: {sum(len(row.get('timeline', ())) for row in rows)} steps of {len(rows)} recordings")
+    failed = [row["error"] for row in rows if "error" in row]
+    for reason in failed:
+        say(f"error: {reason}")
+    return not failed
+
+
+def _csv(rows: Rows, classes: Sequence[str]) -> str:
+    columns = ["path", "start", "end", "label", *(f"p_{name}" for name in classes), "flags", "error"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        if "error" in row:
+            writer.writerow(row)
+        for step in row.get("timeline", ()):
+            probabilities = {f"p_{name}": f"{p:.6f}" for name, p in step["probabilities"].items()}
+            flags = ";".join(step["flags"])
+            writer.writerow({"path": row["path"], **step, **probabilities, "flags": flags})
+    return text.getvalue()
+
+
+def _lines(row: dict[str, Any], n_best: int) -> list[str]:
+    """One recording as lines: its path, a line a step, and what it comes to."""
+    if "error" in row:
+        return [f"{row['path']}\terror"]
+    lines = [row["path"]]
+    for step in row["timeline"]:
+        unsure = "unsure: " if "unsure" in step["flags"] else ""
+        said = f"{unsure}{_best(step['probabilities'], n_best)}" if step["label"] or unsure else "no answer"
+        others = [flag for flag in step["flags"] if flag != "unsure"]
+        marks = f"  ({', '.join(others)})" if others else ""
+        lines.append(f"  {clock(step['start'])}  {clock(step['end'])}  {said}{marks}")
+    whole = row["summary"]
+    shares = "no answer" if whole["shares"] is None else _best(whole["shares"], len(whole["shares"]))
+    marks = f"  ({', '.join(whole['flags'])})" if whole["flags"] else ""
+    lines.append(f"  {clock(whole['answered'])} of {clock(whole['seconds'])} answered: {shares}{marks}")
+    return lines
+
+
+def _best(probabilities: dict[str, float], n: int) -> str:
+    ranked = sorted(probabilities.items(), key=lambda item: -item[1])[:n]
+    return "  ".join(f"{label} {100 * p:.0f} %" for label, p in ranked)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss.t."""
+    tenths = round(seconds * 10)
+    return f"{tenths // 36_000}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"

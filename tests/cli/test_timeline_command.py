@@ -1,0 +1,114 @@
+"""`unheard predict --timeline`: its three forms, its file, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from unheard import features, heads
+from unheard.bundle.export import export
+from unheard.cli import app
+from unheard.cli.timeline import clock
+from unheard.errors import UsageError
+from unheard.heads import Examples
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "audio"))
+from signals import RATE, noise, voice
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    settings = {"name": "functionals"}
+    spec = features.build(settings)
+    rows = [spec.compute(voice(1.0, 100 + 60 * (k % 2)) + 0.01 * noise(1.0, seed=k)) for k in range(8)]
+    head = heads.build({"name": "probe", "grid": [0.01]}).fit(
+        Examples(rows, np.arange(8) % 2, np.array([f"s{k // 2}" for k in range(8)]), 2)
+    )
+    return export(
+        head, settings, ("low", "high"), tmp_path_factory.mktemp("bundles") / "b", temperature=1.0,
+        training_speakers=["s0"], corpus="toy", scores=None, recipe={}, licences={},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Path:
+    gap = np.zeros(RATE, np.float32)
+    soundfile.write(tmp_path / "talk.wav", np.concatenate([gap, voice(6.0), gap, voice(1.5), gap]), RATE)
+    soundfile.write(tmp_path / "silence.wav", np.zeros(3 * RATE), RATE)
+    return tmp_path / "talk.wav"
+
+
+def called(*arguments: object) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, ["predict", "--timeline", *map(str, arguments)])
+    if isinstance(done.exception, UsageError):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_json_csv_and_text_say_the_same(bundle: Path, talk: Path) -> None:
+    code, text, _ = called(talk, "--model", bundle, "--json")
+    (row,) = json.loads(text)
+    assert code == 0 and set(row) == {"path", "timeline", "summary"}
+    steps = row["timeline"]
+    assert [set(step) for step in steps] == [{"start", "end", "label", "probabilities", "flags"}] * len(steps)
+    assert len(steps) == 5 and steps[0]["start"] < 1.1 and steps[-1]["end"] > 9.4
+    assert row["summary"]["seconds"] == 10.5
+    table = list(csv.DictReader(io.StringIO(called(talk, "--model", bundle, "--csv")[1])))
+    assert list(table[0]) == ["path", "start", "end", "label", "p_low", "p_high", "flags", "error"]
+    for line, step in zip(table, steps, strict=True):
+        assert (float(line["start"]), float(line["end"]), line["label"]) == (
+            step["start"], step["end"], step["label"]
+        )  # fmt: skip
+        assert float(line["p_low"]) == pytest.approx(step["probabilities"]["low"], abs=1e-6)
+    lines = called(talk, "--model", bundle)[1].splitlines()
+    assert lines[0] == str(talk) and len(lines) == len(steps) + 2
+    assert f"{clock(steps[0]['start'])}  {clock(steps[0]['end'])}  {steps[0]['label']}" in lines[1]
+    assert "0:00:10.5 answered: " in lines[-1]
+
+
+def test_files_are_written_by_their_name_and_never_over_another(bundle: Path, talk: Path) -> None:
+    for name in ("out.json", "out.csv", "out.txt"):
+        out = talk.with_name(name)
+        code, text, errors = called(talk, "--model", bundle, "--out", out)
+        assert (code, text) == (0, "") and "5 steps of 1 recordings" in errors
+    assert json.loads(talk.with_name("out.json").read_text())[0]["path"] == str(talk)
+    assert talk.with_name("out.csv").read_text().startswith("path,start,end")
+    before = talk.with_name("out.txt").read_text()
+    with pytest.raises(UsageError, match="exists"):
+        called(talk, "--model", bundle, "--out", talk.with_name("out.txt"))
+    assert talk.with_name("out.txt").read_text() == before
+    assert called(talk, "--model", bundle, "--out", talk.with_name("out.txt"), "--force", "--csv")[0] == 0
+    assert talk.with_name("out.txt").read_text().startswith("path,start,end")
+
+
+def test_a_file_that_cannot_be_used_is_named_and_the_others_go_on(bundle: Path, talk: Path) -> None:
+    talk.with_name("broken.wav").write_bytes(b"no audio")
+    code, text, errors = called(talk.parent, "--model", bundle, "--json")
+    rows = {Path(row["path"]).name: row for row in json.loads(text)}
+    assert code == 3 and "broken.wav: not audio" in errors and "not audio" in rows["broken.wav"]["error"]
+    assert rows["silence.wav"]["timeline"] == [] and rows["silence.wav"]["summary"]["shares"] is None
+    assert rows["silence.wav"]["summary"]["flags"] == ["silent", "no_speech"]
+    assert len(rows["talk.wav"]["timeline"]) == 5
+    table = called(talk.parent, "--model", bundle, "--csv")[1]
+    assert [line["error"] != "" for line in csv.DictReader(io.StringIO(table))] == [True] + [False] * 5
+    assert "0:00:03.0 answered: no answer  (silent, no_speech)" in called(talk.parent, "--model", bundle)[1]
+
+
+def test_out_needs_a_timeline(bundle: Path, talk: Path) -> None:
+    done = CliRunner().invoke(app, ["predict", str(talk), "--model", str(bundle), "--out", "x.json"])
+    assert isinstance(done.exception, UsageError) and "--timeline" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00:00.0"), (59.96, "0:01:00.0"), (7325.25, "2:02:05.2")]
+)
+def test_clock(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
