@@ -85,6 +85,32 @@ def test_other_corpora_a_threshold_and_small_weights_are_told() -> None:
     assert "too, " not in plain
 
 
+def test_tables_of_whatever_groups_the_score_has() -> None:
+    row = {"accuracy": 0.625, "uar": 0.5, "n_clips": 60}
+    groups = {
+        "gender": {"female": row},
+        "speaker": {"17": row},
+        "intensity": {"strong": row},
+        "noise": {"babble 20 dB": row},
+        "corpus": {"emodb, left out": row},
+    }
+    text = flat(card(replace(DESCRIPTION, score={**SCORES, "groups": groups})))
+    for name, group in groups.items():
+        (first,) = group
+        assert f"### By {name} | {name} | accuracy | UAR | clips |" in text
+        assert f"| {first} | 62.5 % | 50.0 % | 60 |" in text
+
+
+def test_the_recipe_s_teacher_and_command_are_told_and_whose_reading_the_licences_are() -> None:
+    recipe = {"about": "small and fast", "teacher": "FSMN-VAD 16k common", "command": "make model"}
+    text = flat(card(replace(DESCRIPTION, recipe=recipe)))
+    assert "Recipe: small and fast" in text
+    assert "Teacher of the encoder: FSMN-VAD 16k common" in text
+    assert "Made by the command: make model" in text
+    assert "is our reading, and no legal advice" in text
+    assert "Teacher" not in card(DESCRIPTION)
+
+
 def test_an_unscored_model_says_so() -> None:
     text = flat(card(replace(DESCRIPTION, score=None)))
     assert "Not scored: nothing is known about how often this model is right." in text

@@ -29,6 +29,9 @@ _NAMES = {
 }
 _PLAIN = ("ece", "nll", "brier", "n")
 
+#: Of the recipe, what a reader of the card should know.
+_TOLD = {"about": "Recipe", "teacher": "Teacher of the encoder", "command": "Made by the command"}
+
 _USE = """\
 ## Intended use
 
@@ -49,6 +52,11 @@ does not say what somebody feels, means, intends or is.
 - For decisions about people: hiring, policing, migration, credit, insurance, lie detection, diagnosis.
 - On people who have not agreed, or who cannot know that it happens.
 """
+
+_READING = """
+
+Which licences weights take over from the recordings and networks that they were made of, and that these licences
+go together, is our reading, and no legal advice."""
 
 _LIMITS = """\
 ## Limits
@@ -74,7 +82,7 @@ def card(description: Description) -> str:
         _score(d.score),
         _USE.rstrip(),
         _LIMITS.rstrip(),
-        "## Licences\n\n" + "\n".join(_licence(layer, text) for layer, text in d.licences.items()),
+        "## Licences\n\n" + "\n".join(_licence(layer, text) for layer, text in d.licences.items()) + _READING,
         "## Made with\n\n" + "\n".join(f"- {_plain(k)} {_plain(v)}" for k, v in d.versions.items()),
     ]
     return "\n\n".join(parts) + "\n"
@@ -97,6 +105,7 @@ def _data(d: Description) -> str:
         _features(d) if d.encoder is None else _encoder(d.encoder),
         f"- Temperature: {d.temperature:.4g}",
         *_threshold(d.thresholds),
+        *(f"- {label}: {_plain(d.recipe[key])}" for key, label in _TOLD.items() if d.recipe.get(key)),
     ]
     if d.weights != "float32":
         lines.append(f"- Weights: stored as {d.weights}, computed with as float32")

@@ -28,4 +28,9 @@ def quickstart(
     show(premium_line(tour.leaky.scores, tour.independent.scores, tour.premium))
     show(f"a speaker whom this model has never heard, who meant {tour.truth}:")
     show("  " + line({"path": tour.clip.name, **tour.prediction.as_dict()}, n_best=3))
+    if tour.boxed is None:
+        say("no model is in the box of this installation: `unheard predict` needs --model")
+    else:
+        show("the model in the box, trained on real speech, about the same synthetic clip:")
+        show("  " + line({"path": tour.clip.name, **tour.boxed.as_dict()}, n_best=3))
     say(f"corpus: {out / 'corpus'}\nbundle: {tour.bundle}\nreport: {tour.report}")

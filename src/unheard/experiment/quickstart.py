@@ -1,4 +1,7 @@
-"""The whole way once, on a small synthetic corpus: write, audit, run twice, compare, export, predict, report."""
+"""The whole way once, on a small synthetic corpus: write, audit, run twice, compare, export, predict, report.
+
+At its end the model in the box, where there is one, answers to the same clip.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from unheard import corpora, protocols
+from unheard.bundle.default import default_model, has_default_model
 from unheard.bundle.runtime import Prediction, load
 from unheard.corpora.synthetic import MARKER, write
 from unheard.errors import UsageError
@@ -26,7 +30,7 @@ SPEAKERS = 12
 
 @dataclass(frozen=True)
 class Tour:
-    """What the quickstart made."""
+    """What the quickstart made; ``boxed`` is None where no model is in the box."""
 
     leaky: Run
     independent: Run
@@ -35,6 +39,7 @@ class Tour:
     clip: Path
     truth: str
     prediction: Prediction
+    boxed: Prediction | None
     report: Path
 
 
@@ -81,6 +86,7 @@ def quickstart(
         clip=clip,
         truth=truth,
         prediction=load(bundle).predict_file(clip),
+        boxed=load(default_model()).predict_file(clip) if has_default_model() else None,
         report=report([independent, runs["random-6"]], folder / "report.html"),
     )
 

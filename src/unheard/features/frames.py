@@ -82,10 +82,10 @@ def checked(wave: NDArray[np.floating]) -> Array:
     return samples
 
 
-def blocks(total: int) -> Iterator[slice]:
-    """Yield slices that cover ``total`` frames, ``BLOCK`` at a time."""
-    for start in range(0, total, BLOCK):
-        yield slice(start, min(start + BLOCK, total))
+def blocks(total: int, size: int = BLOCK) -> Iterator[slice]:
+    """Yield slices that cover ``total`` frames, ``size`` at a time."""
+    for start in range(0, total, size):
+        yield slice(start, min(start + size, total))
 
 
 def _mirrored(samples: Array, before: int, after: int) -> Array:

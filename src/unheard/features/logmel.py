@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE
 from unheard.errors import UsageError, unknown
-from unheard.features.frames import EDGES, blocks, checked, count, frames
+from unheard.features.frames import BLOCK, EDGES, blocks, checked, count, frames
 from unheard.features.mel import NORMS, SCALES, TRIANGLES, mel_filters
 
+#: Frames whose spectra are computed together.
+FEW = 32
 WINDOWS = ("povey", "hamming", "hann", "hann_periodic")
 LOGS = ("natural", "decibel", "none")
 CHOICES = {
@@ -98,8 +100,15 @@ class LogMel:
         ).T
         shape = window(self.window, self._length)
         out = np.empty((len(cut), self.bands), dtype=np.float32)
+        room = np.empty((min(len(cut), BLOCK), len(weights)))
         for block in blocks(len(cut)):
-            out[block] = self._logarithm(self._spectrum(cut[block], shape) @ weights)
+            part = cut[block]
+            spectra = room[: len(part)]
+            # A few frames at a time: arrays that fit the cache and are not given back to the system each time
+            # make this more than twice as fast.
+            for few in blocks(len(part), FEW):
+                spectra[few] = self._spectrum(part[few], shape)
+            out[block] = self._logarithm(spectra @ weights)
         return out
 
     @property
