@@ -65,6 +65,13 @@ def test_very_short_recordings(samples):
     assert activity.segments(frames) == []
 
 
+@pytest.mark.parametrize("seconds", [0.3, 0.5, 0.66, 0.8, 0.81, 0.82, 1.0])
+def test_a_word_shorter_than_the_detector_reaches(seconds):
+    wave = voice(2.0, 120)[: int(seconds * RATE)]
+    for start, end in activity.segments(wave + 1e-3 * noise(seconds)):
+        assert 0 <= start < end <= seconds
+
+
 def test_blocks_of_any_length_give_the_frames_of_the_whole():
     wave = (voice(2.0) + 0.05 * noise(2.0))[: 2 * RATE - 77]
     whole = activity.measure([wave])

@@ -215,7 +215,7 @@ def test_best_is_sorted_with_ties_in_class_order(made: Make) -> None:
 def test_an_answer_is_plain_values(made: Make) -> None:
     plain = load(made("probe").folder).predict(sound(1), 16_000).as_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-    assert list(plain) == ["label", "probabilities", "flags", "warnings", "seconds"]
+    assert list(plain) == ["label", "probabilities", "flags", "warnings", "seconds", "quality"]
 
 
 def test_a_bundle_tells_whom_it_has_heard(made: Make) -> None:

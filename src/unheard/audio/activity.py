@@ -141,7 +141,9 @@ def _stretches(frames: Frames) -> list[tuple[int, int]]:
     loudest = np.percentile(frames.energy[voiced], 95)
     audible = frames.energy > loudest - RANGE
     voiced &= audible
-    near = np.convolve(voiced, np.ones(2 * round(REACH * 100) + 1), "same") > 0.5
+    reach = round(REACH * 100)
+    # Not mode "same", which is as long as the longer of the two.
+    near = np.convolve(voiced, np.ones(2 * reach + 1))[reach : reach + len(voiced)] > 0.5
     found = []
     for first, end in _runs(_closed((above > LOUD) & audible & near, round(GAP * 100))):
         heard = frames.energy[first:end][voiced[first:end]]

@@ -45,6 +45,15 @@ class Quality:
     speech: float
     seconds: float
 
+    def as_dict(self) -> dict[str, float | None]:
+        """Rounded values, for JSON."""
+        return {
+            "bandwidth": self.bandwidth,
+            "snr": None if self.snr is None else round(self.snr, 1),
+            "speech": round(self.speech, 3),
+            "seconds": round(self.seconds, 3),
+        }
+
 
 #: Which ends of a range a recording can leave. Less noise or more speech than in training is no reason to warn.
 ENDS = {"bandwidth": ("low",), "snr": ("low",), "speech": ("low",), "seconds": ("low", "high")}

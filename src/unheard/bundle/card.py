@@ -106,6 +106,7 @@ def _data(d: Description) -> str:
         f"- Temperature: {d.temperature:.4g}",
         *_threshold(d.thresholds),
         *(f"- {label}: {_plain(d.recipe[key])}" for key, label in _TOLD.items() if d.recipe.get(key)),
+        *_domain(d.domain),
     ]
     if d.weights != "float32":
         lines.append(f"- Weights: stored as {d.weights}, computed with as float32")
@@ -134,6 +135,20 @@ def _threshold(thresholds: Mapping[str, float]) -> list[str]:
     )
     least = f"{100 * thresholds['confidence']:.1f} %"
     return [f"- An answer is withheld unless its probability reaches {least}{share}."]
+
+
+def _domain(domain: Mapping[str, tuple[float | None, float | None]]) -> list[str]:
+    if not domain:
+        return ["- No recording is warned of for being unlike those of the training."]
+    units = {"bandwidth": " Hz", "snr": " dB", "speech": " of the time", "seconds": " s"}
+    words = []
+    for name, ends in domain.items():
+        bounds = zip(("from", "to"), ends, strict=True)
+        said = [f"{word} {end:g}{units[name]}" for word, end in bounds if end is not None]
+        words.append(f"{name} {' '.join(said)}")
+    return [
+        f"- Warns of recordings outside these ranges of the training clips (1 to 99 %): {'; '.join(words)}."
+    ]
 
 
 def _features(d: Description) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from unheard import features as feature_room
+from unheard.audio.quality import Ranges
 from unheard.audio.resample import RATE
 from unheard.bundle import golden
 from unheard.bundle.encoder import BundleEncoder
@@ -47,6 +48,7 @@ def export(
     recipe: Mapping[str, Any],
     licences: Mapping[str, Any],
     thresholds: Mapping[str, float] | None = None,
+    domain: Ranges | None = None,
     channel: int | None = None,
     encoder: Encoder | None = None,
     entries: Sequence[int] | None = None,
@@ -65,6 +67,9 @@ def export(
         In the order of its logits.
     temperature, thresholds
         From validation rows; with ``{"confidence": 0.5}`` less sure answers are withheld.
+    domain
+        Ranges of what is measured of the training clips (``unheard.audio.quality.ranges``); without them a bundle
+        warns of no recording that is unlike them.
     training_speakers, corpus
         Whom the model has heard.
     others
@@ -116,6 +121,7 @@ def export(
         **about,
         temperature=float(temperature),
         thresholds=dict(thresholds or {}),
+        domain=dict(domain or {}),
         training={
             "corpus": corpus,
             "speakers": sorted(map(str, training_speakers)),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from unheard.audio.quality import Quality
+
 #: What a flag means to whoever reads the answer; flags of ``unheard.audio.flags`` and our own.
 MEANINGS = {
     "clipped": "the recording is clipped: it was too loud for what recorded it",
@@ -18,6 +20,12 @@ MEANINGS = {
     "too_short": "no answer: the recording is shorter than 0.1 s",
     "no_features": "no answer: no features could be computed from the recording",
     "no_logits": "no answer: the model gave no number",
+    "no_speech": "nobody speaks in the recording, as far as can be heard",
+    "narrower": "the recording holds less of the high frequencies than what the model was trained on",
+    "noisier": "the recording is noisier than what the model was trained on",
+    "little_speech": "less of the recording is speech than of what the model was trained on",
+    "shorter": "the recording is shorter than what the model was trained on",
+    "longer": "the recording is longer than what the model was trained on; --timeline answers step by step",
     "unreadable": "no answer: the file cannot be read",
     "unsure": "no answer: the largest probability lies below the model's threshold",
 }
@@ -41,6 +49,8 @@ class Prediction:
         The same in words.
     seconds
         Duration of the recording.
+    quality
+        What was measured of it; None where no answer can be given.
     """
 
     label: str | None
@@ -48,6 +58,7 @@ class Prediction:
     flags: tuple[str, ...]
     warnings: tuple[str, ...]
     seconds: float
+    quality: Quality | None = None
 
     def best(self, n: int) -> list[tuple[str, float]]:
         """Return the n most probable classes, most probable first, ties by class order."""
@@ -61,4 +72,5 @@ class Prediction:
             "flags": list(self.flags),
             "warnings": list(self.warnings),
             "seconds": round(self.seconds, 3),
+            "quality": None if self.quality is None else self.quality.as_dict(),
         }

@@ -11,15 +11,17 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unheard import features
 from unheard.audio import decode
+from unheard.audio.quality import Quality, quality
 from unheard.audio.resample import RATE, to_rate
 from unheard.bundle import golden
+from unheard.bundle.domain import outside_domain
 from unheard.bundle.encoder import BundleEncoder
 from unheard.bundle.manifest import read_verified
 from unheard.bundle.prediction import MEANINGS, Prediction
@@ -27,6 +29,9 @@ from unheard.bundle.schema import Description, parse
 from unheard.bundle.session import Session
 from unheard.decide.calibration import apply_temperature
 from unheard.errors import AudioError, BundleError, UsageError
+
+if TYPE_CHECKING:
+    from unheard.bundle.timeline import Timeline
 
 __all__ = ["Bundle", "Prediction", "load"]
 
@@ -45,6 +50,7 @@ class _Heard:
     flags: tuple[str, ...]
     seconds: float
     reason: str = ""
+    quality: Quality | None = None
 
     @property
     def frames(self) -> int:
@@ -113,6 +119,14 @@ class Bundle:
         """
         return self.predict_clips(self._loaded(path, channel, allow_truncated) for path in paths)
 
+    def timeline(
+        self, path: str | os.PathLike[str], *, channel: int | None = None, allow_truncated: bool = False
+    ) -> Timeline:
+        """Predict a recording of any length step by step (``unheard.bundle.timeline``); options as above."""
+        from unheard.bundle.timeline import timeline
+
+        return timeline(self, path, channel=channel, allow_truncated=allow_truncated)
+
     def features(self, waves: Sequence[Wave]) -> list[Wave]:
         """Return what the head takes, of waveforms (n,) at 16 kHz."""
         rate = self.description.sample_rate
@@ -161,7 +175,9 @@ class Bundle:
             return _Heard(None, ("unreadable",), 0.0, str(clip))
         x = self._features(clip)
         missing = ("no_features",) if x is None and clip.usable else ()
-        return _Heard(x, (*clip.flags, *missing), clip.seconds)
+        measured = None if x is None else quality(to_rate(clip.wave, clip.rate))
+        outside = outside_domain(measured, self.description.domain)
+        return _Heard(x, (*clip.flags, *outside, *missing), clip.seconds, quality=measured)
 
     def _features(self, clip: decode.Clip) -> NDArray[np.float32] | None:
         if not clip.usable:
@@ -177,16 +193,15 @@ class Bundle:
 
     def _answer(self, heard: _Heard, logits: Logits | None) -> Prediction:
         if logits is None:
-            return self._prediction(None, heard.flags, heard.seconds, heard.reason)
+            return self._prediction(heard, None)
         if not np.isfinite(logits).all():
-            return self._prediction(None, (*heard.flags, "no_logits"), heard.seconds)
+            return self._prediction(heard, None, "no_logits")
         p = apply_temperature(logits, self.description.temperature)
         unsure = p.max() < self.description.thresholds.get("confidence", 0.0)
-        return self._prediction(p, (*heard.flags, "unsure") if unsure else heard.flags, heard.seconds)
+        return self._prediction(heard, p, *(("unsure",) if unsure else ()))
 
-    def _prediction(
-        self, p: Logits | None, flags: tuple[str, ...], seconds: float, reason: str = ""
-    ) -> Prediction:
+    def _prediction(self, heard: _Heard, p: Logits | None, *more: str) -> Prediction:
+        flags = (*heard.flags, *more)
         k = len(self.classes)
         values = np.full(k, 1 / k) if p is None else p
         said = tuple(MEANINGS.get(flag, flag) for flag in flags)
@@ -194,8 +209,9 @@ class Bundle:
             label=None if p is None or "unsure" in flags else self.classes[int(p.argmax())],
             probabilities=dict(zip(self.classes, values.tolist(), strict=True)),
             flags=flags,
-            warnings=(reason, *said) if reason else said,
-            seconds=seconds,
+            warnings=(heard.reason, *said) if heard.reason else said,
+            seconds=heard.seconds,
+            quality=heard.quality,
         )
 
 

@@ -7,11 +7,12 @@ for absurd amounts of anything.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from unheard.audio.resample import RATE
 from unheard.audio.source import MOST_CHANNELS
+from unheard.bundle.domain import parse_domain
 from unheard.bundle.encoder_schema import MOST_ENTRIES, EncoderDescription, parse_encoder
 from unheard.bundle.fields import bounded, listed, load_json, mapping, number, refuse, text
 from unheard.errors import BundleError
@@ -50,6 +51,8 @@ class Description:
         The logits are divided by it before the softmax.
     thresholds
         ``confidence``: below this largest probability no label is given (``unsure``).
+    domain
+        Lowest and highest of each measure of ``unheard.audio.quality`` over training clips; {} warns of nothing.
     training
         ``corpus`` and the ``speakers`` that the model has heard; ``others``: those of further corpora, by name.
     score
@@ -75,6 +78,7 @@ class Description:
     entries: int = 1
     channel: int | None = None
     weights: str = "float32"
+    domain: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
 
 
 def to_plain(description: Description) -> dict[str, Any]:
@@ -92,6 +96,7 @@ def to_plain(description: Description) -> dict[str, Any]:
         "weights": d.weights,
         "temperature": d.temperature,
         "thresholds": dict(d.thresholds),
+        "domain": {name: list(ends) for name, ends in d.domain.items()},
         "training": dict(d.training),
         "score": None if d.score is None else dict(d.score),
         "recipe": dict(d.recipe),
@@ -145,6 +150,7 @@ def parse(data: bytes) -> Description:
         weights=str(weights),
         temperature=number(plain, "temperature", 1e-3, 1e3),
         thresholds=thresholds,
+        domain=parse_domain(plain),
         training=training,
         score=None if score is None else mapping(plain, "score"),
         recipe=mapping(plain, "recipe"),

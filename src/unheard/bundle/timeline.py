@@ -15,10 +15,16 @@ from typing import TYPE_CHECKING, Any
 from unheard.audio import activity, decode
 from unheard.audio.quality import Quality, quality
 from unheard.audio.stream import Blocks, Plan, cut, plan
+from unheard.bundle.domain import outside_domain
 
 if TYPE_CHECKING:
     from unheard.bundle.prediction import Prediction
     from unheard.bundle.runtime import Bundle
+
+#: Measures that are compared with the training clips for the whole recording: a window over speech alone has no
+#: pause to hear the noise in. And the flags of windows that are left out for that.
+OF_THE_WHOLE = ("bandwidth", "snr")
+_NOT_OF_WINDOWS = ("narrower", "noisier", "little_speech", "no_speech")
 
 
 @dataclass(frozen=True)
@@ -90,16 +96,12 @@ class Timeline:
             name: sum(step.end - step.start for step in self.steps if step.label == name)
             for name in self.classes
         }
-        q = self.quality
         return {
-            "seconds": round(q.seconds, 3),
+            **self.quality.as_dict(),
             "heard": round(sum(step.end - step.start for step in self.steps), 3),
             "answered": round(answered, 3),
             "shares": {name: round(share, 6) for name, share in self.shares().items()} if answered else None,
             "labelled": {name: round(seconds, 3) for name, seconds in labelled.items()},
-            "bandwidth": q.bandwidth,
-            "snr": None if q.snr is None else round(q.snr, 1),
-            "speech": round(q.speech, 3),
             "flags": list(self.flags),
         }
 
@@ -140,8 +142,9 @@ def timeline(
     )
     answers = list(bundle.predict_clips(clips)) if laid.windows else []
     found = quality(frames)
-    flags = (*first.flags, *(() if laid.windows else ("no_speech",)))
-    return Timeline(_steps(bundle, laid, answers), bundle.classes, found, flags)
+    ground = {name: ends for name, ends in d.domain.items() if name in OF_THE_WHOLE}
+    outside = outside_domain(found, ground) if laid.windows else ("no_speech",)
+    return Timeline(_steps(bundle, laid, answers), bundle.classes, found, (*first.flags, *outside))
 
 
 def _steps(bundle: Bundle, laid: Plan, answers: Sequence[Prediction]) -> tuple[Step, ...]:
@@ -160,7 +163,8 @@ def _step(
 ) -> Step:
     """Mean of the windows that give an answer; what one of them is not sure of, the mean may be."""
     given = [answer for answer in heard if answer.label is not None or "unsure" in answer.flags]
-    flags = dict.fromkeys(flag for answer in heard for flag in answer.flags if flag != "unsure")
+    left = ("unsure", *_NOT_OF_WINDOWS)
+    flags = dict.fromkeys(flag for answer in heard for flag in answer.flags if flag not in left)
     if not given:
         return Step(*times, None, dict(heard[0].probabilities), tuple(flags))
     mean = {name: sum(answer.probabilities[name] for answer in given) / len(given) for name in classes}

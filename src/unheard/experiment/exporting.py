@@ -15,6 +15,7 @@ from unheard.corpora.table import classes, corpus_of
 from unheard.decide.abstain import threshold_for
 from unheard.decide.calibration import apply_temperature
 from unheard.errors import UsageError
+from unheard.experiment.domain import domain_of
 from unheard.experiment.folder import Run
 from unheard.experiment.recipe import Recipe
 from unheard.experiment.retraining import of_fold, on_speakers
@@ -63,6 +64,7 @@ def export(
         out,
         temperature=trained.temperature,
         thresholds=_thresholds(run, fold, trained.temperature, coverage),
+        domain=domain_of(run.table.filter(pl.col("speaker").is_in(trained.speakers)), recipe.channel),
         training_speakers=trained.speakers,
         corpus=corpus_of(run.table),
         scores=run.scores,
