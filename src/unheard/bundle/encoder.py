@@ -150,7 +150,9 @@ class _Moments:
     def add(self, frames: NDArray[np.float32]) -> None:
         exact = frames.astype(np.float64)
         mean = exact.mean(axis=0)
-        squares = np.square(exact - mean).sum(axis=0)
+        # In place: arrays of this size are asked of the system each time, which takes longer than the sums.
+        exact -= mean
+        squares = np.square(exact, out=exact).sum(axis=0)
         total = self.count + len(exact)
         apart = mean - self.mean
         self.mean += apart * (len(exact) / total)
