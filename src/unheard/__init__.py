@@ -127,8 +127,8 @@ def premium(a: Run, b: Run) -> Comparison:
 def fuse(runs: Sequence[Run], *, out: _Path, weights: str = "fitted", **options: Any) -> Run:
     """Fuse runs of one protocol into one: a weighted mean of calibrated probabilities (docs/fusion.md).
 
-    ``weights`` is ``fitted`` on each fold's validation rows, ``equal`` or ``cross-fitted``; further options are those
-    of :func:`unheard.experiment.fusing.fuse`: ``name``, ``force``, ``ledger`` …
+    ``weights`` is ``fitted`` on each fold's validation rows, ``equal`` or ``cross-fitted``; further options are
+    those of :func:`unheard.experiment.fusing.fuse`: ``name``, ``force``, ``ledger`` …
     """
     from unheard.experiment.fusing import fuse as fuse_runs
 

@@ -1,4 +1,4 @@
-"""Runs with a pretrained encoder: what heads learn from, what is chosen, stamps, resuming, and what identifies a run."""
+"""Runs with a pretrained encoder: what heads learn from, what is chosen, stamps, what identifies a run."""
 
 from __future__ import annotations
 

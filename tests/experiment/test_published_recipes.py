@@ -1,4 +1,4 @@
-"""Every published system runs end to end on the real RAVDESS: here with a tiny encoder that has learned nothing."""
+"""Every published system runs end to end on the real RAVDESS, here with a tiny encoder that learned nothing."""
 
 from __future__ import annotations
 

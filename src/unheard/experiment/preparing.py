@@ -1,4 +1,4 @@
-"""What heads learn from, for the clips of a table: features, an encoder's output or waveforms; and the data's digest."""
+"""What heads learn from, clip by clip: features, an encoder's output or waveforms; and the data's digest."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def read_features(
     progress: Progress | None = None,
     say: Say | None = None,
 ) -> Prepared:
-    """Return what the recipe's head learns from, for every clip of the table: kept between runs, or computed and kept.
+    """Return what the recipe's head learns from, for every clip of the table: what is kept, or computed and kept.
 
     A recipe whose layer is ``salient`` gets the pooled statistics that its layers are chosen by, and each fold its
     frames by :func:`of_layer`.

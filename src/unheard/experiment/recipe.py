@@ -44,9 +44,9 @@ class Storing(BaseModel):
 class Recipe(BaseModel):
     """What a run does; every field is recorded, and all but names, folds and seeds make the settings hash.
 
-    A recipe has ``features`` or an ``encoder``. What a head on an encoder learns from follows from the head: pooled
-    statistics of all entries, all frames of one entry (``layer``: its number, ``last``, or ``salient``, chosen on
-    the fold's training speakers), or all frames of all entries. ``store`` says how these are kept. With
+    A recipe has ``features`` or an ``encoder``. What a head on an encoder learns from follows from the head:
+    pooled statistics of all entries, all frames of one entry (``layer``: its number, ``last``, or ``salient``,
+    chosen on the fold's training speakers), or all frames of all entries. ``store`` says how these are kept. With
     ``training`` the encoder is tuned together with the head, from waveforms.
     """
 

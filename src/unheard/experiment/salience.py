@@ -1,4 +1,4 @@
-"""The salient layer of a fold, chosen on its training speakers, and the frames of the layers that any fold chose."""
+"""The salient layer of a fold, chosen on its training speakers, and the frames of what the folds chose."""
 
 from __future__ import annotations
 

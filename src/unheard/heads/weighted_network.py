@@ -46,7 +46,7 @@ class WeightedNetwork(nn.Module):
             frames = nn.functional.layer_norm(frames, (self.dims,))
         # As a product of matrices that lie as the frames do: an einsum would copy all entries first.
         shares = self.shares().expand(len(frames), 1, -1)
-        mixed = (shares @ frames.flatten(2)).unflatten(2, frames.shape[2:]).squeeze(1)
+        mixed = (shares @ frames.flatten(2)).view(len(frames), *frames.shape[2:])
         pooled = self.pool(self.dropout(mixed), lengths)
         scores: Tensor = self.output(self.dropout(torch.relu(self.hidden(pooled))))
         return scores
