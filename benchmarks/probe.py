@@ -42,7 +42,6 @@ def main() -> None:
     arguments.add_argument("--epochs", type=int, default=25, help="of each head; the recipe's is 25")
     arguments.add_argument("--precision", default="float32", help="of the encoder: float32, bfloat16 or auto")
     given = arguments.parse_args()
-    threads = len(os.sched_getaffinity(0))
     settings = {"name": "wavlm", "weights": "random", "precision": given.precision}
     with TemporaryDirectory() as folder:
         clips, labels, speakers = corpus(Path(folder))
@@ -55,7 +54,7 @@ def main() -> None:
             return Examples(Rows(features, ids), labels[chosen], speakers[chosen], CLASSES)
 
         def head(epochs: int) -> Weighted:
-            return Weighted(epochs=epochs, patience=epochs, batch=BATCH, threads=threads)
+            return Weighted(epochs=epochs, patience=epochs, batch=BATCH)
 
         with timed() as fitting:
             for fold in range(FOLDS):
@@ -85,7 +84,7 @@ def main() -> None:
         "epochs": given.epochs,
         "stored": f"{given.type}, averaged by {given.average}",
         "precision": given.precision,
-        "threads": threads,
+        "threads": {"encoder": os.environ.get("OMP_NUM_THREADS", "all"), "head": 1},
         "least_cosine": None if stored.cosines is None else float(stored.cosines.min()),
         "seconds": {name: [round(value, 2) for value in pair] for name, pair in seconds.items()},
         "loop_seconds_extrapolated": [round(value, 1) for value in loop],
