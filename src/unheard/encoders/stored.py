@@ -16,7 +16,7 @@ from unheard.encoders.shard import Place
 from unheard.errors import MachineError
 from unheard.features.extract import BadClip
 
-OPEN = 64  # memory maps at a time
+OPEN = 256  # memory maps at a time
 
 
 @dataclass(frozen=True)
