@@ -30,7 +30,7 @@ from unheard.features.extract import ClipRef, File, changed, of_audio
 GROUP = {"cpu": 128 * 2**20, "cuda": 2**30}  # bytes of the encoder's output that a group gives at most
 MOST_SECONDS, MOST_CLIPS = 300.0, 256  # of a group
 AHEAD = 2  # groups that are decoded while one is encoded
-SHARD = 16 * 2**20  # bytes; what is gathered for the next one is in memory
+SHARD, SHARD_CLIPS = 16 * 2**20, 1000  # bytes and clips of a shard, which is gathered in memory
 PATIENCE = 60.0  # seconds that finished clips wait for their shard to fill
 WORTH_MEASURING = 600.0  # seconds of audio
 SAMPLE, SAMPLE_SECONDS = 4, 20.0  # clips, and seconds of audio in them, that the time is measured on
@@ -166,7 +166,8 @@ class _Shards:
 
     def write_if_due(self) -> None:
         """Begin to write where enough is there, or where it has waited long enough."""
-        if self._size >= SHARD or time.monotonic() - self._since >= PATIENCE:
+        large = self._size >= SHARD or len(self._clips) >= SHARD_CLIPS
+        if large or time.monotonic() - self._since >= PATIENCE:
             self._begin()
 
     def write(self) -> None:
