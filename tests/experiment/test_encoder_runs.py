@@ -10,10 +10,12 @@ import polars as pl
 import pytest
 
 import unheard as ut
+from unheard.encoders.extract import Keep, extract
 from unheard.errors import UsageError
 from unheard.experiment import recipe as recipes
 from unheard.experiment.folder import Run
 from unheard.experiment.run import run as run_recipe
+from unheard.features.extract import ClipRef
 from unheard.testing import toy_encoder
 
 pytest.importorskip("torch")
@@ -153,6 +155,18 @@ def test_weights_must_be_named_before_any_work(few: pl.DataFrame, tmp_path: Path
     with pytest.raises(UsageError, match="--weights"):
         done(recipe, few, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_what_was_extracted_is_not_computed_again(model: Path, few: pl.DataFrame, tmp_path: Path) -> None:
+    clips = [ClipRef(*row) for row in few.select("id", "path", "start", "end").iter_rows()]
+    settings = {"name": "hubert", "model": str(model), "trim": 35.0}
+    plans: list[str] = []
+    extract(clips, settings, Keep("pooled"), say=plans.append)
+    assert plans
+    plans.clear()
+    head = {"name": "probe", "statistics": "mean", "grid": [0.01], "entries": "last"}
+    done(stated(model, head, encoder={"trim": 35.0}), few, tmp_path / "run", only=[0], say=plans.append)
+    assert plans == []
 
 
 def test_stored_results_do_not_say_where_weights_lay(model: Path, few: pl.DataFrame, tmp_path: Path) -> None:

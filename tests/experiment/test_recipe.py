@@ -49,7 +49,7 @@ def test_one_thing_can_be_changed_and_is_recorded() -> None:
         ("features.name=egemap", "egemaps"),
         ("seeds=[]", "seeds"),
         ("seeds=[1, 1]", "same seed stands twice"),
-        ("protocol.k=3", "holds no settings of its own"),
+        ("protocol.k=3", "of this recipe holds no settings"),
         ("refit", "field=value"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,11 +15,15 @@ def extract(
         Path, typer.Option("--data", "-d", help="Corpus folder, prepared table, or list of files.")
     ],
     encoder: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--encoder", "-e", help="Family: wavlm, hubert, wav2vec2, whisper, efficientat or onnx."
         ),
-    ],
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option("--recipe", "-r", help="Instead: just what this recipe's `run` will look for."),
+    ] = None,
     model: Annotated[
         str, typer.Option("--model", "--weights", "-w", help="Folder, file or hub name of the weights.")
     ] = "",
@@ -52,20 +56,32 @@ def extract(
     from unheard.encoders.extract import Keep
     from unheard.encoders.extract import extract as encode
     from unheard.errors import DataError, UsageError, first_five
-    from unheard.experiment.recipe import parse_changes
+    from unheard.experiment import recipe as recipes
+    from unheard.experiment.preparing import keep_of, with_weights
     from unheard.experiment.source import utterances
     from unheard.features.extract import ClipRef
 
-    numbers = number_list(entries)
-    kept = Keep(keep, None if numbers is None else tuple(numbers), kind, average)
-    settings = {"name": encoder, "model": model}
-    for field, value in parse_changes(changes or []).items():
-        room, _, key = field.partition(".")
-        if room != "encoder" or not key:
-            raise UsageError(
-                f"--set {field}: only settings of the encoder can be set, such as encoder.trim=30"
-            )
-        settings[key] = value
+    if (encoder is None) == (recipe is None):
+        raise UsageError("name an encoder (--encoder wavlm) or a recipe that has one (--recipe probe)")
+    changed = recipes.parse_changes(changes or [])
+    settings: dict[str, Any]
+    if recipe is not None:
+        stated = recipes.load(recipe, changed | ({"encoder.model": model} if model else {}))
+        if stated.encoder is None or stated.training is not None:
+            raise UsageError(f"the recipe {stated.recipe} keeps nothing of an encoder")
+        whole = with_weights(stated)
+        settings, kept = whole.encoder or {}, keep_of(whole)
+    else:
+        numbers = number_list(entries)
+        kept = Keep(keep, None if numbers is None else tuple(numbers), kind, average)
+        settings = {"name": encoder, "model": model, "precision": "auto"}
+        for field, value in changed.items():
+            room, _, key = field.partition(".")
+            if room != "encoder" or not key:
+                raise UsageError(
+                    f"--set {field}: only settings of the encoder can be set, such as encoder.trim=30"
+                )
+            settings[key] = value
     table = utterances(data, corpus)
     clips = [ClipRef(*row) for row in table.select("id", "path", "start", "end").iter_rows()]
     with bars() as advance:

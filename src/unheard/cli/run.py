@@ -82,6 +82,11 @@ def run(
         say("UNVERIFIED: speakers are unknown, so nobody can say whether some are on two sides")
     if stated.random_weights:
         say("RANDOM WEIGHTS: the encoder has learned nothing; this score says what an untrained one gives")
+    if stated.training is not None:
+        say(
+            f"fine-tuning: at most {stated.training['epochs']} epochs a fold, each kept in {out / 'checkpoints'} "
+            "until its fold is done, so that --resume goes on; such a run cannot be exported"
+        )
     with bars() as advance:
         made = run_recipe(
             stated, table, chosen, out,

@@ -62,6 +62,8 @@ def load(settings: Mapping[str, Any]) -> Encoder:
             "encoder.model (--weights on the command line)"
         )
     encoder: Encoder = module.load(options)
+    # Said in full: the whole network and one cut at its last entry are the same, and so is what they store.
+    encoder.settings = {**encoder.settings, "cut": len(encoder.names) - 1}
     return encoder
 
 

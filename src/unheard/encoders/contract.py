@@ -74,7 +74,8 @@ class Encoder(Protocol):
     Entry 0 is what enters the first layer, entry k what leaves layer k (docs/encoders.md).
     """
 
-    #: As ``load`` was given them, defaults and ``sha256`` filled in: plain values.
+    #: As ``load`` was given them, with defaults, ``sha256``, the last entry as ``cut`` and the precision that
+    #: ``auto`` came to: plain values.
     settings: dict[str, Any]
     #: Hz of the waveforms that :meth:`encode` takes.
     rate: int

@@ -91,7 +91,7 @@ def load(options: Options) -> OnnxEncoder:
     model = opened(path)
     if options.weights == "shuffled":
         shuffle(model, options.seed)
-    return OnnxEncoder(replace(options, sha256=found), description, model, norm)
+    return OnnxEncoder(replace(options, sha256=found, precision="float32"), description, model, norm)
 
 
 class OnnxEncoder:

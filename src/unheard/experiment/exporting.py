@@ -43,18 +43,18 @@ def export(
         raise UsageError(
             f"{run.folder} holds predictions without a model; only a run of ours can be exported"
         )
-    if run.scores.get("incomplete"):
-        raise UsageError(
-            f"{run.folder} is incomplete ({run.scores['incomplete'][0]}); finish it with --resume first"
-        )
-    if fold is not None and speakers is not None:
-        raise UsageError("the speakers of a fold's model are the fold's; give --fold or --speakers")
     recipe = run.recipe
     if recipe.training is not None:
         raise UsageError(
             f"{run.folder} tuned its encoder together with the head; only heads on frozen encoders and features "
             "can be exported"
         )
+    if run.scores.get("incomplete"):
+        raise UsageError(
+            f"{run.folder} is incomplete ({run.scores['incomplete'][0]}); finish it with --resume first"
+        )
+    if fold is not None and speakers is not None:
+        raise UsageError("the speakers of a fold's model are the fold's; give --fold or --speakers")
     trained = on_speakers(run, speakers) if fold is None else of_fold(run, fold)
     licences = {"weights": run.table["licence"].drop_nulls().unique().sort().to_list()}
     return write_bundle(

@@ -56,10 +56,7 @@ def with_weights(recipe: Recipe) -> Recipe:
     wanted = dict(recipe.encoder)
     if isinstance(recipe.layer, int):
         wanted["cut"] = recipe.layer
-    loaded = encoders.load(wanted)
-    # Said in full: whoever reads the store must know the last entry without reading the weights.
-    full = {**loaded.settings, "cut": len(loaded.names) - 1}
-    return recipe.model_copy(update={"encoder": full})
+    return recipe.model_copy(update={"encoder": encoders.load(wanted).settings})
 
 
 def read_features(

@@ -232,7 +232,8 @@ def _changed(plain: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
         elif isinstance(result.get(field), dict):
             result[field][inner] = value
         else:
-            raise UsageError(f"--set {dotted}: the field {field!r} holds no settings of its own")
+            more = "; start from one that has them: `unheard recipes ravdess-hubert-base`" if inner else ""
+            raise UsageError(f"--set {dotted}: the field {field!r} of this recipe holds no settings{more}")
     return result
 
 

@@ -30,7 +30,7 @@ def scores(solve: Solver, X: Floats, rows: Examples, grid: Sequence[float], fold
     if groups < 2:
         raise DataError(
             f"C is chosen over groups of training speakers, and all {len(rows)} rows are of one "
-            f"({rows.groups[0]!r}); give one value, such as head.grid=[0.01]"
+            f"({str(rows.groups[0])!r}); give one value, such as head.grid=[0.01]"
         )
     answers = np.zeros((len(grid), len(rows)), dtype=np.int64)
     splitter = need("sklearn.model_selection", "eval").GroupKFold(n_splits=min(folds, groups))

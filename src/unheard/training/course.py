@@ -165,7 +165,7 @@ class Course(lightning.LightningModule):
             part = self.progress.part
             seen[mine] = answers(self.network, self.val.features, mine, self.settings, self.plan.rate, part)
         processes.summed(self.trainer, seen)
-        labels = torch.as_tensor(self.val.labels, device=self.device)
+        labels = torch.tensor(self.val.labels, device=self.device)
         loss = float(torch.nn.functional.cross_entropy(seen, labels, self.class_weights))
         if not np.isfinite(loss):
             self._diverged(self._steps[-1])

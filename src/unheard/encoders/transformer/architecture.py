@@ -91,7 +91,7 @@ def read(config: Mapping[str, Any], family: str, source: str) -> Architecture:
     if found != family:
         raise DataError(
             f"{source}: model_type is {found!r}, but the encoder is {family!r}; "
-            f"set encoder.name to the model's own family, or name a {family} model"
+            f"set encoder.name to the model's own family (--set encoder.name={found}), or name a {family} model"
         )
     for key, only in _UNSUPPORTED.items():
         if config.get(key, only) != only:
