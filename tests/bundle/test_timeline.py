@@ -144,14 +144,19 @@ def long_file(path: Path, minutes: int, rate: int, channels: int) -> Path:
 
 
 def peak_and_steps(bundle: Path, path: Path) -> tuple[float, int]:
-    """Peak resident memory in bytes and number of steps, of a process that does nothing else."""
+    """Peak resident memory in bytes and number of steps, of a process that does nothing else.
+
+    ``VmHWM`` is of the program itself; ``ru_maxrss`` would begin with the peak of the process that starts it.
+    """
     code = (
-        "import resource, sys\n"
+        "import re, sys\n"
+        "from pathlib import Path\n"
         "from unheard.bundle.runtime import load\n"
         "from unheard.bundle.timeline import timeline\n"
         "found = timeline(load(sys.argv[1]), sys.argv[2])\n"
         f"assert not set({HEAVY!r}) & set(sys.modules)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, len(found))\n"
+        "peak = re.search(r'VmHWM:\\s+(\\d+) kB', Path('/proc/self/status').read_text())\n"
+        "print(int(peak[1]) * 1024, len(found))\n"
     )
     run = subprocess.run(
         [sys.executable, "-c", code, str(bundle), str(path)], capture_output=True, text=True, check=True
