@@ -78,9 +78,12 @@ def distill(
     from unheard.training.distillation import Settings
     from unheard.training.make_student import make_student
 
+    asked = construct(Settings, given, "distillation")
+    clips = ", ".join(f"{len(one.clips)} clips of {one.corpus}" for one in heard)
+    say(f"{clips} → {asked.steps} steps of {asked.batch} segments of {asked.seconds:g} s → {out}")
     with bars() as advance:
         card = make_student(
-            heard, told, numbers or [], out, construct(Settings, given, "distillation"),
+            heard, told, numbers or [], out, asked,
             resume=resume, jobs=jobs, progress=advance, say=say,
         )  # fmt: skip
     show(f"{out}: {card['parameters']} parameters, loss {card['loss']:.4f}")
