@@ -61,6 +61,7 @@ class Options(Settings):
 def load(options: Options) -> WhisperEncoder:
     """Read configuration and weights up to the cut; see ``unheard.encoders.load`` for the errors."""
     torch = need("torch", "train")
+    from unheard.encoders import chance
     from unheard.encoders import whisper_weights as weights
     from unheard.encoders.whisper_network import sizes
 
@@ -81,7 +82,7 @@ def load(options: Options) -> WhisperEncoder:
         network = weights.trained(made, layers, options.mode, options.rounding, folder)
         found = checkpoint.sha256(folder)
         if options.weights == "shuffled":
-            weights.shuffle(network, options.seed)
+            chance.shuffle(network, options.seed)
     else:
         network = weights.drawn(made, layers, options.mode, options.rounding, options.seed)
         found = digest({"config": plain(made), "seed": options.seed})

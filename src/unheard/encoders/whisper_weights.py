@@ -1,4 +1,4 @@
-"""Weights of Whisper's encoder: as they were trained, shuffled, or drawn anew; names and shapes checked."""
+"""Weights of Whisper's encoder: as they were trained, or drawn anew; names and shapes checked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from unheard.encoders import chance, checkpoint
 from unheard.encoders.whisper_network import Sizes, WhisperNetwork, sinusoids
 from unheard.errors import DataError, first_five, need
 from unheard.files import write_bytes
-
-shuffle = chance.shuffle
 
 
 def trained(made: Sizes, layers: int, mode: str, rounding: str, folder: Path) -> WhisperNetwork:

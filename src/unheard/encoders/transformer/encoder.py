@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from unheard.encoders import batches, checkpoint, windows
+from unheard.encoders import batches, chance, checkpoint, windows
 from unheard.encoders.contract import Layers, Settings, Wave
 from unheard.encoders.precision import device_of, precision_of
 from unheard.encoders.transformer import architecture, weights
@@ -137,7 +137,7 @@ def load(options: Settings, family: str) -> WaveEncoder:
         network = weights.trained(made, normalize, layers, folder)
         found = checkpoint.sha256(folder)
         if options.weights == "shuffled":
-            weights.shuffle(network, options.seed)
+            chance.shuffle(network, options.seed)
     if options.sha256 not in ("", found):
         raise DataError(
             f"{source}: sha256 of weights and configuration is {found}, expected {options.sha256}; "

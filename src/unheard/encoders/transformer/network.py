@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
+from unheard.encoders.chance import time_mask
 from unheard.encoders.transformer.architecture import Architecture
 from unheard.encoders.transformer.attention import Attention, position_bias
 from unheard.encoders.transformer.front import ACTIVATIONS, Front
@@ -84,9 +85,8 @@ class Network(nn.Module):
         parts = pieces(counts, self.position.conv.weight.device)
         x = self.projection(self._frames(waves, counts))
         if self.training and self.time_mask is not None:
-            x = torch.where(
-                _time_mask(counts, *self.time_mask, x.device), self.masked_spec_embed.to(x.dtype), x
-            )
+            masked = torch.cat([time_mask(count, *self.time_mask) for count in counts])[:, None]
+            x = torch.where(masked.to(x.device), self.masked_spec_embed.to(x.dtype), x)
         x = x + self.position(x, parts)
         if not self.made.do_stable_layer_norm:
             x = self.norm(x)
@@ -194,14 +194,3 @@ def standardized(wave: Tensor) -> Tensor:
     """Return a waveform (samples,) with zero mean and unit variance."""
     centred = wave - wave.mean()
     return centred * torch.rsqrt(centred.square().mean() + 1e-7)
-
-
-def _time_mask(counts: Sequence[int], probability: float, length: int, device: torch.device) -> Tensor:
-    """Rows (frames of all clips, 1) to mask: spans of ``length`` whose starts are drawn in each clip."""
-    made = []
-    for count in counts:
-        spans = int(probability * count / length + torch.rand(()).item())
-        starts = torch.randint(max(1, count - length + 1), (spans,))
-        frames = torch.arange(count)
-        made.append(((frames >= starts[:, None]) & (frames < starts[:, None] + length)).any(0))
-    return torch.cat(made).to(device)[:, None]

@@ -1,4 +1,4 @@
-"""Weights of a network: as they were trained, shuffled, or drawn anew; names and shapes checked.
+"""Weights of a network: as they were trained, or drawn anew; names and shapes checked.
 
 Tensors carry the field's names, with the prefix of a model with a head or without. Shuffling and drawing are
 seeded for each tensor by its name, so a network that is cut has the numbers of the whole one.
@@ -6,7 +6,6 @@ seeded for each tensor by its name, so a network that is cut has the numbers of 
 
 from __future__ import annotations
 
-import hashlib
 import math
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from unheard.encoders import checkpoint
+from unheard.encoders.chance import generator
 from unheard.encoders.transformer.architecture import Architecture
 from unheard.encoders.transformer.network import Network
 from unheard.errors import DataError, first_five, need
@@ -69,16 +69,8 @@ def drawn(made: Architecture, normalize: bool, layers: int, seed: int) -> Networ
     with torch.no_grad():
         for name, module in network.named_modules():
             for key, value in module.named_parameters(recurse=False):
-                _draw(module, key, value, made.initializer_range, _generator(seed, f"{name}.{key}"))
+                _draw(module, key, value, made.initializer_range, generator(seed, f"{name}.{key}"))
     return network
-
-
-def shuffle(network: Network, seed: int) -> None:
-    """Permute the values inside each tensor, in place."""
-    with torch.no_grad():
-        for name, value in network.named_parameters():
-            order = torch.randperm(value.numel(), generator=_generator(seed, name))
-            value.copy_(value.flatten()[order].view_as(value))
 
 
 def save(network: Network, path: Path) -> None:
@@ -122,18 +114,13 @@ def _by(shape: torch.Size) -> str:
     return " × ".join(map(str, shape))
 
 
-def _generator(seed: int, name: str) -> torch.Generator:
-    number = int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:7])
-    return torch.Generator().manual_seed(number)
-
-
-def _draw(module: nn.Module, key: str, value: Tensor, scale: float, generator: torch.Generator) -> None:
+def _draw(module: nn.Module, key: str, value: Tensor, scale: float, drawn: torch.Generator) -> None:
     if isinstance(module, nn.Conv1d) and key == "weight":  # He et al. 2015
         fan = module.in_channels // module.groups * module.kernel_size[0]
-        value.normal_(0, math.sqrt(2 / fan), generator=generator)
+        value.normal_(0, math.sqrt(2 / fan), generator=drawn)
     elif isinstance(module, nn.Linear | nn.Embedding) and key == "weight":
-        value.normal_(0, scale, generator=generator)
+        value.normal_(0, scale, generator=drawn)
     elif key == _OPTIONAL:
-        value.uniform_(generator=generator)
+        value.uniform_(generator=drawn)
     else:
         value.fill_(0.0 if key == "bias" else 1.0)
