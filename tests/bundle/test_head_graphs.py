@@ -22,6 +22,17 @@ HEADS: dict[str, tuple[str, dict[str, Any]]] = {
         "frames",
         {"name": "convolutional", "channels": 7, "attention": 5, "epochs": 4, "learning_rate": 0.05},
     ),
+    "committee": (
+        "frames",
+        {
+            "name": "committee",
+            "members": [
+                {"name": "probe", "grid": [0.1]},
+                {"name": "convolutional", "channels": 7, "attention": 5, "epochs": 4},
+                {"name": "convolutional", "channels": 5, "attention": 3, "epochs": 4},
+            ],
+        },
+    ),
     "emobox": ("frames", {"name": "emobox", "hidden": 9, "epochs": 2, "learning_rate": 0.1}),
     "mean": ("frames", {"name": "mean", "epochs": 2, "learning_rate": 0.1}),
     "weighted": (

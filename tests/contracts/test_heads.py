@@ -33,6 +33,19 @@ IDS = "abcdefghijklmnopqrstuvwx"
 SMALL: dict[str, dict[str, Any]] = {
     "tcgru": {"hidden": 16, "epochs": 20, "patience": 5, "batch": 8, "learning_rate": 1e-2},
     "convolutional": {"channels": 8, "attention": 4, "epochs": 12, "batch": 8, "learning_rate": 1e-2},
+    "committee": {
+        "members": [
+            {"name": "probe", "grid": [0.01, 1.0]},
+            {
+                "name": "convolutional",
+                "channels": 8,
+                "attention": 4,
+                "epochs": 12,
+                "batch": 8,
+                "learning_rate": 1e-2,
+            },
+        ]
+    },
     "probe": {"grid": [0.01, 1.0]},
     "svm": {"grid": [0.01, 1.0]},
     "emobox": {"hidden": 16, "epochs": 12, "batch": 8, "learning_rate": 1e-2},

@@ -14,6 +14,7 @@ from unheard.encoders.extract import Keep, extract
 from unheard.errors import UsageError
 from unheard.experiment import recipe as recipes
 from unheard.experiment.folder import Run
+from unheard.experiment.preparing import read_features
 from unheard.experiment.run import run as run_recipe
 from unheard.features.extract import ClipRef
 from unheard.testing import toy_encoder
@@ -98,6 +99,42 @@ def test_network_heads_learn_from_what_they_take(
         assert len(weights) == (4 if head["name"] == "weighted" else 0)
         if weights:
             assert sum(weights) == pytest.approx(1, abs=1e-5)
+
+
+def test_heads_over_frames_may_hear_their_training_clips_at_other_speeds(
+    model: Path, few: pl.DataFrame, tmp_path: Path
+) -> None:
+    head = {"name": "mean", "epochs": 2, "patience": 2}
+    said: list[str] = []
+    plain = done(stated(model, head, layer="last"), few, tmp_path / "plain")
+    run = done(stated(model, head, layer="last", speeds=[0.8, 1.25]), few, tmp_path / "run", say=said.append)
+    assert "at 0.8 times the speed:" in said
+    assert run.recipe.settings_hash != plain.recipe.settings_hash
+    assert run.predictions["logits"].null_count() == 0
+    losses = [[r["train_loss"] for r in each.folds()[0]["history"]] for each in (plain, run)]
+    assert losses[0] != losses[1]
+    # All of it is stored: nothing is encoded again.
+    heard = read_features(run.recipe, few, say=lambda text: pytest.fail(text) if "clips:" in text else None)
+    slow, fast = heard.variants
+    for clip, frames in heard.features.items():
+        assert len(slow[clip]) == pytest.approx(len(frames) / 0.8, abs=2)
+        assert len(fast[clip]) == pytest.approx(len(frames) / 1.25, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("head", "speeds", "said"),
+    [
+        ({"name": "probe"}, [0.9], "frames of one entry"),
+        ({"name": "mean"}, [1.0], "without 1"),
+        ({"name": "mean"}, [0.9, 0.9], "different"),
+        ({"name": "mean"}, [3], "0.5 to 2"),
+    ],
+)
+def test_speeds_that_cannot_be_heard_are_refused(
+    model: Path, head: dict[str, Any], speeds: list[float], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        stated(model, head, speeds=speeds)
 
 
 def test_the_salient_layer_is_chosen_in_each_fold_and_the_encoder_cut_there(

@@ -65,12 +65,14 @@ def extract(
         raise UsageError("name an encoder (--encoder wavlm) or a recipe that has one (--recipe probe)")
     changed = recipes.parse_changes(changes or [])
     settings: dict[str, Any]
+    speeds: tuple[float, ...] = ()
     if recipe is not None:
         stated = recipes.load(recipe, changed | ({"encoder.model": model} if model else {}))
         if stated.encoder is None or stated.training is not None:
             raise UsageError(f"the recipe {stated.recipe} keeps nothing of an encoder")
         whole = with_weights(stated)
         settings, kept = whole.encoder or {}, keep_of(whole)
+        speeds = whole.speeds
     else:
         numbers = number_list(entries)
         kept = Keep(keep, None if numbers is None else tuple(numbers), kind, average)
@@ -85,10 +87,13 @@ def extract(
     table = utterances(data, corpus)
     clips = [ClipRef(*row) for row in table.select("id", "path", "start", "end").iter_rows()]
     with bars() as advance:
-        stored = encode(
-            clips, settings, kept, folder=out, jobs=jobs, channel=channel, allow_truncated=allow_truncated,
-            progress=lambda done, total: advance("layers", done, total), say=say,
-        )  # fmt: skip
+        for speed in (*speeds, 1.0):
+            if speed != 1.0:
+                say(f"at {speed:g} times the speed:")
+            stored = encode(
+                clips, settings, kept, folder=out, jobs=jobs, channel=channel, allow_truncated=allow_truncated,
+                speed=speed, progress=lambda done, total: advance("layers", done, total), say=say,
+            )  # fmt: skip
     show(f"{len(stored.features)} clips in {stored.folder}")
     show(f"encoder.sha256: {stored.settings['sha256']}")
     if stored.cosines is not None:

@@ -35,6 +35,7 @@ def extract(
     progress: Callable[[int, int], None] | None = None,
     channel: int | None = None,
     allow_truncated: bool = False,
+    speed: float = 1.0,
     say: Callable[[str], None] | None = None,
 ) -> Stored:
     """Return what the encoder gives for every clip that gives something, computing what is not stored yet.
@@ -48,6 +49,7 @@ def extract(
     jobs : threads that decode; None for a number that fits the machine. They change nothing but the time.
     progress : called with (clips done, all clips).
     channel, allow_truncated : see ``unheard.audio.decode.load``.
+    speed : times the speed and the pitch of the recording, by resampling (Ko et al. 2015, Interspeech).
     say : given the plan before work starts.
 
     Raises
@@ -62,7 +64,7 @@ def extract(
     check_clips(clips, threads)
     root = default_folder() if folder is None else Path(folder)
     bad: dict[str, str] = {}
-    tasks = _tasks(clips, {"channel": channel, "allow_truncated": allow_truncated}, threads, bad)
+    tasks = _tasks(clips, {"channel": channel, "allow_truncated": allow_truncated}, speed, threads, bad)
 
     encoder = None if given["sha256"] else encoders.load(given)
     store = _opened(root, given if encoder is None else encoder.settings, keep, tasks)
@@ -84,16 +86,20 @@ def extract(
 
 
 def _tasks(
-    clips: Sequence[ClipRef], options: dict[str, Any], jobs: int, bad: dict[str, str]
+    clips: Sequence[ClipRef], options: dict[str, Any], speed: float, jobs: int, bad: dict[str, str]
 ) -> dict[str, Task]:
     files = hashed({clip.path for clip in clips}, jobs)
+    # What is heard as it was recorded has the same key as ever.
+    heard = options if speed == 1.0 else {**options, "speed": speed}
     tasks: dict[str, Task] = {}
     for clip in clips:
         file = files[clip.path]
         if isinstance(file, str):
             bad[clip.id] = file
         else:
-            tasks.setdefault(clip_key(clip, file, options), Task(clip, file, options, [])).ids.append(clip.id)
+            tasks.setdefault(clip_key(clip, file, heard), Task(clip, file, options, speed, [])).ids.append(
+                clip.id
+            )
     return tasks
 
 

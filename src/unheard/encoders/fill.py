@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from unheard.audio.resample import to_rate
 from unheard.audio.trim import trim
 from unheard.encoders.contract import Encoder, Wave
 from unheard.encoders.keep import Packed, pack
@@ -43,6 +44,7 @@ class Task:
     clip: ClipRef
     file: File
     options: dict[str, Any]
+    speed: float
     ids: list[str]
 
 
@@ -208,9 +210,15 @@ def _decoded(
 
 def _decode(task: Task, encoder: Encoder) -> Wave | str | Passing:
     rate, decibels = encoder.rate, encoder.settings["trim"]
+
+    def prepared(wave: Wave) -> Wave:
+        # Taken for recorded at another rate, a waveform is faster or slower, and so is its pitch.
+        heard = to_rate(wave, rate * task.speed, rate)
+        return heard if decibels is None else trim(heard, decibels, rate)
+
     heard = of_audio(
         task.clip,
-        lambda wave: wave if decibels is None else trim(wave, decibels, rate),
+        prepared,
         **task.options,
         rate=rate,
     )

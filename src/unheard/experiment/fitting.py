@@ -51,6 +51,7 @@ def fit_fold(
     protocol: Protocol,
     features: Features,
     *,
+    variants: Sequence[Features] = (),
     number: int,
     seed: int,
     data_hash: str,
@@ -60,12 +61,14 @@ def fit_fold(
     """Fit one fold.
 
     ``features`` maps ids to arrays; a clip without features (an unreadable recording) is left out of training
-    and validation, and counts as unanswered where it is tested. ``chosen`` is what was chosen for this fold before
-    the head (a salient layer). ``checkpoints`` is a folder from which a long training goes on after a kill.
+    and validation, and counts as unanswered where it is tested. ``variants`` are the same clips heard in other
+    ways, from which a head may learn too. ``chosen`` is what was chosen for this fold before the head (a salient
+    layer). ``checkpoints`` is a folder from which a long training goes on after a kill.
     """
     started = time.monotonic()
     sides = protocol.folds[number]
-    train, val = examples(table, sides.train, features), examples(table, sides.val, features)
+    train = examples(table, sides.train, features, variants)
+    val = examples(table, sides.val, features, variants)
     if len(train) == 0:
         raise DataError(f"fold {number}: no training clip could be read")
     head = unfitted(recipe, seed, checkpoints)
@@ -138,7 +141,9 @@ def named(ids: Sequence[str]) -> Iterator[None]:
         raise DataError(f"the loss is not finite in epoch {error.epoch}; its batch held {batch}") from error
 
 
-def examples(table: pl.DataFrame, ids: Sequence[str], features: Features) -> Examples:
+def examples(
+    table: pl.DataFrame, ids: Sequence[str], features: Features, variants: Sequence[Features] = ()
+) -> Examples:
     """Rows that a head learns from: those of ``ids`` that have features, in their order."""
     listed = _readable(ids, features)
     rows = pl.DataFrame({"id": listed}, schema={"id": pl.String}).join(
@@ -154,6 +159,7 @@ def examples(table: pl.DataFrame, ids: Sequence[str], features: Features) -> Exa
         rows["label"].to_numpy(),
         rows["speaker"].to_numpy().astype(np.str_),
         len(classes(table)),
+        tuple(Rows(variant, listed) for variant in variants),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,11 +37,14 @@ class Prepared:
         Clips that give nothing, and why.
     widths
         Dims of each entry of an encoder; none for features and waveforms.
+    variants
+        For each speed of the recipe: the same clips heard so; one that gives nothing then is as in ``features``.
     """
 
     features: Mapping[str, NDArray[np.float32]]
     errors: Sequence[BadClip]
     widths: tuple[int, ...] = ()
+    variants: tuple[Mapping[str, NDArray[np.float32]], ...] = ()
 
 
 def with_weights(recipe: Recipe) -> Recipe:
@@ -80,10 +84,16 @@ def read_features(
             *read_waves(clips, (recipe.encoder or {}).get("trim"), jobs=jobs, progress=report, **options)
         )
     if recipe.encoder is not None:
-        found = encode(
-            clips, recipe.encoder, keep_of(recipe), folder=None, progress=report, say=say, **options
-        )
-        return Prepared(found.features, found.errors, found.widths)
+        found = encode(clips, recipe.encoder, keep_of(recipe), progress=report, say=say, **options)
+        variants: list[Mapping[str, NDArray[np.float32]]] = []
+        for speed in recipe.speeds:
+            if say is not None:
+                say(f"at {speed:g} times the speed:")
+            faster = encode(
+                clips, recipe.encoder, keep_of(recipe), speed=speed, progress=report, say=say, **options
+            )
+            variants.append(ChainMap(faster.features, found.features))  # type: ignore[arg-type]
+        return Prepared(found.features, found.errors, found.widths, tuple(variants))
     assert recipe.features is not None
     computed = extract(
         clips, features.build(recipe.features), cache=default_cache(), jobs=jobs, progress=report, **options

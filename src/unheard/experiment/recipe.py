@@ -46,8 +46,9 @@ class Recipe(BaseModel):
 
     A recipe has ``features`` or an ``encoder``. What a head on an encoder learns from follows from the head:
     pooled statistics of all entries, all frames of one entry (``layer``: its number, ``last``, or ``salient``,
-    chosen on the fold's training speakers), or all frames of all entries. ``store`` says how these are kept. With
-    ``training`` the encoder is tuned together with the head, from waveforms.
+    chosen on the fold's training speakers), or all frames of all entries. ``store`` says how these are kept.
+    Heads that draw batches of frames may hear the training clips at other ``speeds`` too, as of other voices.
+    With ``training`` the encoder is tuned together with the head, from waveforms.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,6 +61,7 @@ class Recipe(BaseModel):
     encoder: dict[str, Any] | None = None
     layer: int | Literal["last", "salient"] | None = None
     store: Storing | None = None
+    speeds: tuple[float, ...] = ()
     training: dict[str, Any] | None = None
     head: dict[str, Any]
     calibration: Literal["temperature", "none"] = "temperature"
@@ -98,19 +100,30 @@ class Recipe(BaseModel):
             raise ValueError("the same seed stands twice")
         return value
 
+    @field_validator("speeds")
+    @classmethod
+    def _speeds_change_something(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(value)) < len(value) or not all(0.5 <= speed <= 2 and speed != 1 for speed in value):
+            raise ValueError("speeds are different numbers from 0.5 to 2 without 1, such as [0.9, 1.1]")
+        return value
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Recipe:
         if (self.features is None) == (self.encoder is None):
             raise ValueError("a recipe has either features or an encoder")
         frames = self.takes == "frames" and self.training is None
         if self.encoder is None:
-            given = [name for name in ("layer", "store", "training") if getattr(self, name) is not None]
+            given = [name for name in ("layer", "store", "speeds", "training") if getattr(self, name)]
             if given:
                 raise ValueError(f"{given[0]} belongs to a recipe with an encoder")
             if self.takes == "layers":
                 raise ValueError(f"the head {self.head['name']!r} learns from all layers of an encoder")
         elif self.layer is not None and not frames:
             raise ValueError(f"layer is for heads on the frames of one entry, not {self.head['name']!r}")
+        elif self.speeds and not frames:
+            raise ValueError(
+                f"speeds are for heads on the frames of one entry of a frozen encoder, not {self.head['name']!r}"
+            )
         elif self.store is not None and self.training is not None:
             raise ValueError("a recipe with training keeps nothing: leave store out")
         elif self.training is not None and self.encoder["name"] == "efficientat":
@@ -134,7 +147,7 @@ class Recipe(BaseModel):
         # Options count where they are used: one that is added later leaves the hash of stored results alone.
         decided["head"] = {key: value for key, value in self.head.items() if value is not None}
         plain = self.plain()
-        for name in ("channel", "allow_truncated", "layer", "store", "training"):
+        for name in ("channel", "allow_truncated", "layer", "store", "speeds", "training"):
             if getattr(self, name) != type(self).model_fields[name].default:
                 decided[name] = plain[name]
         if self.features is not None:

@@ -61,9 +61,9 @@ def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
     head = unfitted(recipe, recipe.seeds[0])
     head.chosen_ = consensus([record["chosen"] for record in run.folds()])
     seen = recipe if "layer" not in head.chosen_ else of_layer(recipe, head.chosen_["layer"])
-    features = read_features(seen, heard).features
-    used = [i for i in heard["id"] if i in folds and i in features]
-    rows = examples(table, used, features)
+    prepared = read_features(seen, heard)
+    used = [i for i in heard["id"] if i in folds and i in prepared.features]
+    rows = examples(table, used, prepared.features, prepared.variants)
     temperature = 1.0
     val = run.predictions.filter((pl.col("part") == "val") & pl.col("logits").is_not_null())
     if recipe.calibration == "temperature" and len(val):

@@ -129,7 +129,8 @@ def _check_validation(recipe: Recipe, protocol: Protocol) -> None:
     needs = [f"calibration: {recipe.calibration}"] if recipe.calibration != "none" else []
     needs += ["refit: val"] if recipe.refit == "val" else []
     # What has patience stops early, which it can do on validation speakers alone.
-    patient = [] if recipe.training is not None else [(f"head {recipe.head['name']}", recipe.head)]
+    own = [] if recipe.training is not None else [recipe.head, *recipe.head.get("members", ())]
+    patient = [(f"head {head['name']}", head) for head in own]
     patient += [] if recipe.training is None else [("training", recipe.training)]
     needs += [name for name, settings in patient if settings.get("patience") is not None]
     if bare and needs:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from unheard.encoders.saliency import salient
-from unheard.experiment.fitting import Features, examples
+from unheard.experiment.fitting import examples
 from unheard.experiment.preparing import Prepared, Progress, Say, of_layer, read_features
 from unheard.experiment.recipe import Recipe
 from unheard.protocols.fold import Fold, Protocol
@@ -17,15 +17,15 @@ from unheard.protocols.fold import Fold, Protocol
 
 def of_fold(
     recipe: Recipe, table: pl.DataFrame, sides: Fold, prepared: Prepared
-) -> tuple[Features, dict[str, Any]]:
+) -> tuple[Prepared, dict[str, Any]]:
     """Return what the head of one fold learns from, and what was chosen to get it.
 
     ``prepared`` comes from ``read_features``; it is already all where the recipe leaves no layer to choose.
     """
     if recipe.layer != "salient":
-        return prepared.features, {}
+        return prepared, {}
     layer = salient_layer(table, sides, prepared)
-    return read_features(of_layer(recipe, layer), table).features, {"layer": layer}
+    return read_features(of_layer(recipe, layer), table), {"layer": layer}
 
 
 def prepare(

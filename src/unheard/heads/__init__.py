@@ -24,6 +24,7 @@ State = dict[str, NDArray[Any]]
 
 #: Name to module and class; a head's module is imported when the head is built.
 HEADS = {
+    "committee": ("unheard.heads.committee", "Committee"),
     "convolutional": ("unheard.heads.convolutional", "Convolutional"),
     "emobox": ("unheard.heads.emobox", "EmoBox"),
     "mean": ("unheard.heads.mean", "Mean"),

@@ -17,7 +17,8 @@ class Batches:
     """An iterable over batches; iterating again gives other batches where there is an ``rng``.
 
     ``lengths`` are the frames of each clip. The features may lie in files: each is read when its turn comes. With
-    an ``rng`` a clip is cut to a random piece, whose share of it is uniform from ``crop`` to 1.
+    an ``rng`` a clip is heard as it is or in one of its variants, each as often, and cut to a random piece, whose
+    share of it is uniform from ``crop`` to 1.
     """
 
     def __init__(
@@ -35,12 +36,21 @@ class Batches:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for numbers in buckets(self.lengths, self.size, self.rng):
-            clips = [self.rows.features[i] for i in numbers]
+            clips = self._drawn(numbers)
             if self.rng is not None and self.crop < 1:
                 clips = [cropped(clip, self.crop, self.rng) for clip in clips]
             frames, lengths = padded(clips)
             labels = torch.as_tensor(self.rows.labels[numbers])
             yield {"frames": frames, "lengths": lengths, "labels": labels, "rows": numbers}
+
+    def _drawn(self, numbers: Sequence[int]) -> list[NDArray[np.float32]]:
+        heard = (self.rows.features, *self.rows.variants)
+        if self.rng is None or len(heard) == 1:
+            return [self.rows.features[i] for i in numbers]
+        return [
+            heard[way][i]
+            for i, way in zip(numbers, self.rng.integers(len(heard), size=len(numbers)), strict=True)
+        ]
 
 
 def cropped(clip: NDArray[np.float32], least: float, rng: np.random.Generator) -> NDArray[np.float32]:

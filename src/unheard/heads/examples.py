@@ -59,22 +59,32 @@ class Examples:
         Speaker of each clip (its own id where unknown), shape (n,); inner folds keep groups together.
     classes
         Number of classes.
+    variants
+        The same clips heard in other ways (other speeds), in the same order, each with its own frames. A head may
+        learn from them beside the features; nothing is chosen or judged on them.
     """
 
     features: Features
     labels: NDArray[np.int64]
     groups: NDArray[np.str_]
     classes: int
+    variants: tuple[Features, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __add__(self, other: Examples) -> Examples:
         """Both sides together, for refitting."""
-        lazy = isinstance(self.features, Rows) and isinstance(other.features, Rows)
         return Examples(
-            self.features + other.features if lazy else [*self.features, *other.features],  # type: ignore[operator]
+            _joined(self.features, other.features),
             np.concatenate([self.labels, other.labels]),
             np.concatenate([self.groups, other.groups]),
             self.classes,
+            tuple(_joined(*both) for both in zip(self.variants, other.variants, strict=True)),
         )
+
+
+def _joined(one: Features, other: Features) -> Features:
+    if isinstance(one, Rows) and isinstance(other, Rows):
+        return one + other
+    return [*one, *other]

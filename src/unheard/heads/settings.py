@@ -71,10 +71,12 @@ def _like(default: Any, value: Any, where: str) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if isinstance(default, tuple):
         if not isinstance(value, list | tuple) or not value:
-            raise UsageError(f"{where}: expected a list of numbers, found {value!r}")
+            raise UsageError(f"{where}: expected a list, found {value!r}")
         return tuple(_like(default[0], item, where) for item in value)
     if isinstance(default, bool):
         fits, kind = isinstance(value, bool), "true or false"
+    elif isinstance(default, Mapping):
+        fits, kind = isinstance(value, Mapping), "settings"
     elif isinstance(default, int):
         fits, kind = number and float(value).is_integer(), "a whole number"
         value = int(value) if fits else value

@@ -16,7 +16,7 @@ import numpy as np
 from unheard.bundle.graph import Graph
 from unheard.bundle.graphs import network_heads as networks
 from unheard.bundle.graphs.frames import taken_frames, valid_frames
-from unheard.errors import UsageError
+from unheard.errors import UsageError, need
 
 
 def graph_of(head: Any, kind: str, dims: int, entries: int = 1) -> bytes:
@@ -33,6 +33,7 @@ def graph_of(head: Any, kind: str, dims: int, entries: int = 1) -> bytes:
         "probe": _linear,
         "svm": _linear,
         "tcgru": networks.tcgru,
+        "committee": _committee,
         "convolutional": networks.convolutional,
         "emobox": networks.mean,
         "mean": networks.mean,
@@ -41,6 +42,22 @@ def graph_of(head: Any, kind: str, dims: int, entries: int = 1) -> bytes:
     if head.name not in writers:
         raise UsageError(f"the head {head.name!r} has no graph in bundle/graphs and cannot be exported")
     return writers[head.name](head, kind, dims, entries)
+
+
+def _committee(head: Any, kind: str, dims: int, entries: int) -> bytes:
+    """The members' graphs beside each other, and the mean of their log probabilities."""
+    onnx, compose = need("onnx", "eval"), need("onnx.compose", "eval")
+    g = Graph()
+    taken_frames(g, dims)
+    answers = []
+    for number, member in enumerate(head.members_, 1):
+        model = onnx.load_from_string(graph_of(member, kind, dims, entries))
+        own = compose.add_prefix(model, f"{number}.", rename_inputs=False).graph
+        g.nodes += own.node
+        g.constants += own.initializer
+        answers.append(g.add("LogSoftmax", own.output[0].name, axis=1))
+    classes = own.output[0].type.tensor_type.shape.dim[1].dim_value
+    return g.bytes(g.add("Mean", *answers), classes)
 
 
 def _linear(head: Any, kind: str, dims: int, entries: int) -> bytes:

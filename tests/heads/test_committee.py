@@ -1,0 +1,96 @@
+"""A committee answers as the mean of its members, which are what they would be alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import log_softmax
+
+from unheard import heads
+from unheard.errors import UsageError
+from unheard.heads import Examples
+
+pytest.importorskip("torch")
+
+PROBE: dict[str, Any] = {"name": "probe", "grid": [0.01, 1.0]}
+NETWORK: dict[str, Any] = {"name": "convolutional", "channels": 6, "attention": 4, "epochs": 3, "batch": 8}
+
+
+def rows(seed: int, n: int = 24) -> Examples:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    clips = [(rng.normal(0, 1, (int(rng.integers(4, 9)), 5)) + y).astype(np.float32) for y in labels]
+    return Examples(clips, labels.astype(np.int64), np.array([f"s{i % 4}" for i in range(n)]), 3)
+
+
+def test_its_answer_is_the_mean_of_what_its_members_say_alone() -> None:
+    train, val, other = rows(0), rows(1), rows(2)
+    committee = heads.build({"name": "committee", "members": [PROBE, NETWORK, NETWORK], "seed": 2})
+    committee.fit(train, val)
+    # Seeds 3 · 2 + 0, 1, 2.
+    alone = [heads.build({**member, "seed": 6 + k}) for k, member in enumerate([PROBE, NETWORK, NETWORK])]
+    logits = [head.fit(train, val).logits(other.features) for head in alone]
+    assert not np.allclose(logits[1], logits[2])
+    assert_allclose(
+        committee.logits(other.features), np.mean([log_softmax(z, axis=1) for z in logits], axis=0)
+    )
+    chosen = {f"{k}.{name}": value for k, head in enumerate(alone, 1) for name, value in head.chosen_.items()}
+    assert committee.chosen_ == chosen
+    assert {record["member"] for record in committee.history_} == {1, 2, 3}
+
+
+def test_refitting_hands_each_member_what_it_chose() -> None:
+    train, val = rows(0), rows(1)
+    committee = heads.build({"name": "committee", "members": [PROBE, NETWORK]}).fit(train, val)
+    again = committee.refit(train + val)
+    alone = heads.build({**NETWORK, "seed": 1})
+    alone.chosen_ = {"epochs": committee.chosen_["2.epochs"]}
+    wanted = alone.refit(train + val).logits(val.features)
+    assert_array_equal(again.members_[1].logits(val.features), wanted)
+    assert again.chosen_ == committee.chosen_
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ([PROBE], "two heads or more"),
+        ([PROBE, {"name": "weighted"}], "number 2, 'weighted'"),
+        ([PROBE, {"name": "committee"}], "number 2, 'committee'"),
+        ([PROBE, {"name": "prob"}], "did you mean"),
+        ([PROBE, "probe"], "expected settings"),
+        ([PROBE, {"name": "probe", "gird": [1]}], "gird"),
+    ],
+)
+def test_members_that_cannot_sit_together_are_refused(members: list[Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        heads.build({"name": "committee", "members": members})
+
+
+def test_a_network_hears_variants_and_only_in_training() -> None:
+    train, val = rows(0), rows(1)
+    # In its variant every clip is of the next class: who hears it half of the time cannot know any more.
+    shifted = [clip + 1 for clip in train.features]
+    both = Examples(train.features, train.labels, train.groups, 3, (shifted,))
+    heard = heads.build(NETWORK).fit(both, val)
+    without = heads.build(NETWORK).fit(train, val)
+    assert heard.history_ != without.history_
+    # Whatever the validation clips' variants hold, nothing looks at them.
+    wild = Examples(val.features, val.labels, val.groups, 3, ([clip * np.nan for clip in val.features],))
+    assert heads.build(NETWORK).fit(both, wild).history_ == heard.history_
+    # The probe draws no batches and hears the clips as they are.
+    probes = [heads.build(PROBE).fit(side).logits(val.features) for side in (both, train)]
+    assert_array_equal(*probes)
+
+
+def test_two_sides_keep_their_variants_in_order() -> None:
+    one, other = rows(0, 6), rows(1, 3)
+    marked = [
+        Examples(side.features, side.labels, side.groups, 3, ([clip + 9 for clip in side.features],))
+        for side in (one, other)
+    ]
+    together = marked[0] + marked[1]
+    for clip, variant in zip(together.features, together.variants[0], strict=True):
+        assert_array_equal(clip + 9, variant)
