@@ -29,7 +29,7 @@ HEADS: dict[str, tuple[str, dict[str, Any]]] = {
             "members": [
                 {"name": "probe", "grid": [0.1]},
                 {"name": "convolutional", "channels": 7, "attention": 5, "epochs": 4},
-                {"name": "convolutional", "channels": 5, "attention": 3, "epochs": 4},
+                {"name": "convolutional", "channels": 5, "attention": 3, "epochs": 4, "dims": [1, 4]},
             ],
         },
     ),

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax
 
 from unheard import heads
-from unheard.errors import UsageError
+from unheard.errors import DataError, UsageError
 from unheard.heads import Examples
 
 pytest.importorskip("torch")
@@ -42,6 +42,29 @@ def test_its_answer_is_the_mean_of_what_its_members_say_alone() -> None:
     assert {record["member"] for record in committee.history_} == {1, 2, 3}
 
 
+def test_a_member_hears_the_dims_that_it_is_given() -> None:
+    train, val, other = rows(0), rows(1), rows(2)
+    some = heads.build({"name": "committee", "members": [{**PROBE, "dims": [1, 4]}, PROBE]}).fit(train, val)
+    cut = Examples([clip[:, 1:4] for clip in train.features], train.labels, train.groups, 3)
+    alone = heads.build(PROBE).fit(cut)
+    assert_allclose(
+        some.members_[0].logits([clip[:, 1:4] for clip in other.features]),
+        alone.logits([clip[:, 1:4] for clip in other.features]),
+    )
+    changed = [clip.copy() for clip in other.features]
+    for clip in changed:
+        clip[:, 0] += 5
+    only = heads.build(
+        {"name": "committee", "members": [{**PROBE, "dims": [1, 4]}, {**PROBE, "dims": [2, 5]}]}
+    )
+    only.fit(train, val)
+    assert_array_equal(only.logits(other.features), only.logits(changed))
+    assert not np.allclose(some.logits(other.features), some.logits(changed))
+    far = heads.build({"name": "committee", "members": [PROBE, {**PROBE, "dims": [3, 9]}]})
+    with pytest.raises(DataError, match="dims 3-8 are asked for, and a clip has 5"):
+        far.fit(train, val)
+
+
 def test_refitting_hands_each_member_what_it_chose() -> None:
     train, val = rows(0), rows(1)
     committee = heads.build({"name": "committee", "members": [PROBE, NETWORK]}).fit(train, val)
@@ -62,6 +85,8 @@ def test_refitting_hands_each_member_what_it_chose() -> None:
         ([PROBE, {"name": "prob"}], "did you mean"),
         ([PROBE, "probe"], "expected settings"),
         ([PROBE, {"name": "probe", "gird": [1]}], "gird"),
+        ([PROBE, {**PROBE, "dims": [4, 4]}], "dims is"),
+        ([PROBE, {**PROBE, "dims": [0.5, 4]}], "dims is"),
     ],
 )
 def test_members_that_cannot_sit_together_are_refused(members: list[Any], said: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from unheard import heads
 from unheard.errors import UsageError
-from unheard.heads.examples import Examples, Features
+from unheard.heads.examples import Examples, Features, Part
 from unheard.heads.settings import between, pack, settings_of, unpack
 
 
@@ -23,7 +23,9 @@ class Committee:
     Parameters
     ----------
     members
-        Settings of each head; heads over frames, and linear heads, which take statistics over frames.
+        Settings of each head; heads over frames, and linear heads, which take statistics over frames. Beside its
+        own settings a member may have ``dims``, ``[first, end]``: it hears these of the frames' dims alone, such
+        as those of one of several joined encoders.
     seed
         Member k of m has the seed m · seed + k: no two members, and no two committees, share one.
     threads
@@ -48,18 +50,26 @@ class Committee:
             raise UsageError(f"head.members must be two heads or more, found {len(self.members)}")
         whole = []
         for number, settings in enumerate(self.members, 1):
-            head = heads.build(settings)
+            dims = settings.get("dims")
+            head = heads.build(_own(settings))
             if head.takes == "layers" or head.name == self.name:
                 raise UsageError(
                     f"head.members: number {number}, {head.name!r}, does not learn from the frames of one entry"
                 )
-            own = head.settings()
-            whole.append({key: own[key] for key in own if key not in ("seed", "threads")})
+            if dims is not None and not _is_range(dims):
+                raise UsageError(
+                    f"head.members: number {number}: dims is {dims!r}; expected [first, end], such as [0, 1000]"
+                )
+            plain = {key: value for key, value in head.settings().items() if key not in ("seed", "threads")}
+            whole.append(plain if dims is None else {**plain, "dims": list(dims)})
         self.members = tuple(whole)
 
     def fit(self, train: Examples, val: Examples | None = None) -> Self:
         """Fit each member by itself, as it would be alone."""
-        self.members_ = [member.fit(train, val) for member in self._unfitted()]
+        self.members_ = [
+            member.fit(self._heard(number, train), None if val is None else self._heard(number, val))
+            for number, member in enumerate(self._unfitted())
+        ]
         self._collect()
         return self
 
@@ -72,7 +82,7 @@ class Committee:
             member.chosen_ = {
                 key.removeprefix(own): value for key, value in self.chosen_.items() if key.startswith(own)
             }
-        head.members_ = [member.refit(rows) for member in members]
+        head.members_ = [member.refit(self._heard(number, rows)) for number, member in enumerate(members)]
         head._collect()
         return head
 
@@ -80,7 +90,10 @@ class Committee:
         """Mean of the members' log probabilities, shape (n, classes)."""
         if not hasattr(self, "members_"):
             raise UsageError(f"the head {self.name!r} is not fitted")
-        answers = [_log_softmax(member.logits(features)) for member in self.members_]
+        answers = [
+            _log_softmax(member.logits(self._part(number, features)))
+            for number, member in enumerate(self.members_)
+        ]
         mean: NDArray[np.float64] = np.mean(answers, axis=0)
         return mean
 
@@ -109,15 +122,40 @@ class Committee:
     def _unfitted(self) -> list[heads.Head]:
         count = len(self.members)
         return [
-            heads.build({**settings, "seed": count * self.seed + number, "threads": self.threads})
+            heads.build({**_own(settings), "seed": count * self.seed + number, "threads": self.threads})
             for number, settings in enumerate(self.members)
         ]
+
+    def _part(self, number: int, features: Features) -> Features:
+        dims = self.members[number].get("dims")
+        return features if dims is None else Part(features, *dims)
+
+    def _heard(self, number: int, rows: Examples) -> Examples:
+        return replace(
+            rows,
+            features=self._part(number, rows.features),
+            variants=tuple(self._part(number, variant) for variant in rows.variants),
+        )
 
     def _collect(self) -> None:
         self.chosen_, self.history_ = {}, []
         for number, member in enumerate(self.members_, 1):
             self.chosen_ |= {f"{number}.{key}": value for key, value in member.chosen_.items()}
             self.history_ += [{"member": number, **record} for record in member.history_]
+
+
+def _own(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key != "dims"}
+
+
+def _is_range(dims: Any) -> bool:
+    if (
+        not isinstance(dims, list | tuple)
+        or len(dims) != 2
+        or not all(type(number) is int for number in dims)
+    ):
+        return False
+    return bool(0 <= dims[0] < dims[1])
 
 
 def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

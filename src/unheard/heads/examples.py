@@ -9,6 +9,8 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.errors import DataError
+
 Features = Sequence[NDArray[np.float32]]
 
 
@@ -43,6 +45,38 @@ class Rows(Features):
         if other.found is not self.found:
             raise ValueError("rows of two different sets of features cannot be put together")
         return Rows(self.found, [*self.ids, *other.ids])
+
+
+class Part(Features):
+    """Some of the dims of every clip, from ``first`` to one before ``end``.
+
+    Parameters
+    ----------
+    whole
+        Features (..., dims).
+    first, end
+        Numbers of dims.
+    """
+
+    def __init__(self, whole: Features, first: int, end: int) -> None:
+        self.whole, self.first, self.end = whole, first, end
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.float32]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Part: ...
+    def __getitem__(self, index: int | slice) -> NDArray[np.float32] | Part:
+        if isinstance(index, slice):
+            return Part(self.whole[index], self.first, self.end)
+        clip = self.whole[index]
+        if self.end > clip.shape[-1]:
+            raise DataError(
+                f"dims {self.first}-{self.end - 1} are asked for, and a clip has {clip.shape[-1]}"
+            )
+        return clip[..., self.first : self.end]
 
 
 @dataclass(frozen=True)

@@ -48,11 +48,15 @@ def _committee(head: Any, kind: str, dims: int, entries: int) -> bytes:
     """The members' graphs beside each other, and the mean of their log probabilities."""
     onnx, compose = need("onnx", "eval"), need("onnx.compose", "eval")
     g = Graph()
-    taken_frames(g, dims)
+    frames, lengths = taken_frames(g, dims)
     answers = []
-    for number, member in enumerate(head.members_, 1):
-        model = onnx.load_from_string(graph_of(member, kind, dims, entries))
-        own = compose.add_prefix(model, f"{number}.", rename_inputs=False).graph
+    for number, (member, settings) in enumerate(zip(head.members_, head.members, strict=True), 1):
+        first, end = settings.get("dims", (0, dims))
+        model = onnx.load_from_string(graph_of(member, kind, end - first, entries))
+        own = compose.add_prefix(model, f"{number}.").graph
+        part = [g.constant([place], np.int64) for place in (first, end, 2)]
+        g.nodes.append(g.helper.make_node("Slice", [frames, *part], [f"{number}.frames"]))
+        g.nodes.append(g.helper.make_node("Identity", [lengths], [f"{number}.lengths"]))
         g.nodes += own.node
         g.constants += own.initializer
         answers.append(g.add("LogSoftmax", own.output[0].name, axis=1))
