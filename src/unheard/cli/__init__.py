@@ -19,6 +19,7 @@ from unheard.cli import (
     extract,
     fuse,
     layers,
+    noise,
     predict,
     prepare,
     quickstart,
@@ -48,6 +49,7 @@ app.command()(report.report)
 app.command()(compare.compare)
 app.command()(compare.premium)
 app.command()(fuse.fuse)
+app.command()(noise.noise)
 app.command()(score.score)
 app.command()(extract.extract)
 app.command()(distill.distill)

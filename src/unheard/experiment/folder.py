@@ -34,6 +34,9 @@ FILES = (
     "results.json",
     "errors.jsonl",
     "report.html",
+    "noise.parquet",
+    "noise.json",
+    "noise.html",
 )
 FOLDS = "folds"
 #: Written first, so that a folder with it is known as ours.

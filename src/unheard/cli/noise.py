@@ -1,0 +1,76 @@
+"""``unheard noise``: what a run loses where others talk or it is loud."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unheard.cli.terminal import bars, say, show
+from unheard.errors import UsageError
+
+
+def noise(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    kinds: Annotated[
+        str, typer.Option("--kinds", help="Kinds of noise: white, babble (other unheard speakers).")
+    ] = "white,babble",
+    snr: Annotated[str, typer.Option("--snr", help="Signal-to-noise ratios in dB.")] = "20,10,5",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the noise.")] = 0,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, help="Processes or threads; the result is the same.")
+    ] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Replace what was measured before.")] = False,
+) -> None:
+    """Let a run answer for its test clips in noise, and say what it loses; nothing is trained."""
+    from unheard.experiment.folder import open_run
+    from unheard.experiment.noisy import SCORES, noisy
+    from unheard.files import new_output
+
+    opened = open_run(run)
+    new_output(run / SCORES, force)
+    ratios = _ratios(snr)
+    with bars() as advance:
+        found = noisy(opened, _words(kinds), ratios, seed=seed, jobs=jobs, progress=advance, say=say)
+    for line in lines(found):
+        show(line)
+    say(f"numbers: {run / SCORES}")
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+    """Return the result as text: whose it is, and a table with a line a condition."""
+    from unheard.metrics.figures import interval, percent, points
+
+    name = found["recipe"] + ("+val" if found["refit"] == "val" else "")
+    said = [f"{name} on {found['protocol']} ({found['n_speakers'] or 'unknown speakers'} tested)"]
+    said += [f"  {' · '.join(found['stamps'])}"] if found["stamps"] else []
+    genders = [g for g in ("female", "male") if g in found["conditions"][0]["gender"]]
+    heading = ["condition", "accuracy %", "UAR %", *({"female": "women", "male": "men"}[g] for g in genders)]
+    rows = [[*heading, "points lost or won"]]
+    for row in found["conditions"]:
+        cells = [row["condition"]]
+        cells += [
+            percent(row[m]["pooled"]) + interval(row[m]["low"], row[m]["high"]) for m in ("accuracy", "uar")
+        ]
+        cells += [percent(row["gender"][g]["accuracy"]["pooled"]) for g in genders]
+        lost = row.get("difference", {}).get("accuracy")
+        rows.append([*cells, "" if lost is None else points(lost["value"], lost["low"], lost["high"])])
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    said += [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return said
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _ratios(text: str) -> list[float]:
+    try:
+        return [float(word) for word in _words(text)]
+    except ValueError:
+        raise UsageError(f"--snr takes numbers of dB such as 20,10,5; found {text!r}") from None
