@@ -104,11 +104,14 @@ def test_has_the_parameters_of_its_topology() -> None:
 def test_students_are_joined_into_one_encoder(tmp_path: Path) -> None:
     folders = [tmp_path / str(seed) for seed in range(3)]
     for seed, folder in enumerate(folders):
-        write(student(seed), folder, ["low", "high"], FRONT, {**CARD, "seed": seed})
+        heard = [{"corpus": "b", "speakers": ["1"]}, {"corpus": "a", "speakers": ["2", str(seed)]}]
+        write(student(seed), folder, ["low", "high"], FRONT, {**CARD, "seed": seed, "corpora": heard})
     joined(folders, tmp_path / "all")
     encoder = encoders.load({"name": "onnx", "model": str(tmp_path / "all")})
     assert encoder.names == ("student0", "student1", "student2", "mean", "all")
     assert encoder.widths == (12, 12, 12, 12, 36)
+    # Whose voices made it, so that a bundle can say so.
+    assert encoder.heard == {"a": ["0", "1", "2"], "b": ["1"]}
     *each, mean, every = encoder.encode([wave(0)], range(5))[0]
     for folder, found in zip(folders, each, strict=True):
         alone = encoders.load({"name": "onnx", "model": str(folder)}).encode([wave(0)], [2])[0][0]

@@ -79,6 +79,8 @@ class Description:
         (spliced) frame, x → (x + shift) · scale. None for none.
     model : name of the ONNX file in its folder, where that holds several.
     least : samples; a shorter waveform is padded to them with zeros at its end.
+    heard : corpora, each with the speakers, whose recordings made the weights; None where nobody says. A bundle
+        lists them, so that scoring it on one of them is stamped.
     """
 
     rate: int
@@ -92,6 +94,7 @@ class Description:
     normalise: str | None = None
     model: str | None = None
     least: int = 1
+    heard: dict[str, list[str]] | None = None
 
 
 def described(description: str, folder: Path) -> tuple[Description, dict[str, Any]]:

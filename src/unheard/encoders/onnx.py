@@ -111,6 +111,7 @@ class OnnxEncoder:
         self.names = tuple(entry.entry for entry in kept)
         self.licence = description.licence
         self.attribution = description.attribution
+        self.heard = description.heard or {}
         self._front: Front | None = None if description.front is None else build_front(description.front)
         self._model, self._norm = model, norm
         self._sessions: dict[int, Any] = {}

@@ -95,4 +95,6 @@ def _encoder(recipe: Recipe, head: Any) -> dict[str, Any]:
     encoder = encoders.load(settings)
     entries = (len(encoder.names) - 1,) if head.takes == "frames" else None
     average = 1 if recipe.store is None or head.takes == "pooled" else recipe.store.average
-    return {"encoder": encoder, "entries": entries, "average": average}
+    # Of most networks nobody says by speaker whom they heard.
+    heard = getattr(encoder, "heard", {})
+    return {"encoder": encoder, "entries": entries, "average": average, "others": heard}

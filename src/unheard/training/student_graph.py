@@ -196,8 +196,17 @@ def _write(
         "entries": [{"entry": name, "tensor": name, "axes": ["frames", "dims"]} for name in entries],
         "licence": card["licence"],
         "attribution": card["attribution"],
+        "heard": _heard([card, *card.get("students", ())]),
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes(folder / GRAPH, model)
     write_json(folder / BESIDE, content)
     write_json(folder / CARD, dict(card))
+
+
+def _heard(cards: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Corpora that any of some students learned from, and whose voices."""
+    speakers: dict[str, set[str]] = {}
+    for corpus in (corpus for card in cards for corpus in card.get("corpora", ())):
+        speakers.setdefault(corpus["corpus"], set()).update(corpus["speakers"])
+    return {corpus: sorted(found) for corpus, found in sorted(speakers.items())}
