@@ -4,12 +4,12 @@ help:                ## list what there is
 	@grep -E '^[a-z]+: *##' $(MAKEFILE_LIST) | sed 's/: *## /\t/'
 
 format:              ## write code as it should look
-	ruff format src tests benchmarks
-	ruff check --fix src tests benchmarks
+	ruff format src tests benchmarks tools
+	ruff check --fix src tests benchmarks tools
 
 lint:                ## look for mistakes
-	ruff format --check src tests benchmarks
-	ruff check src tests benchmarks
+	ruff format --check src tests benchmarks tools
+	ruff check src tests benchmarks tools
 
 types:               ## check types
 	mypy

@@ -12,11 +12,14 @@ from math import ceil, floor
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.audio.resample import RATE
 from unheard.audio.trim import trim
 from unheard.bundle.encoder_schema import EncoderDescription
 from unheard.bundle.session import first_line, opened
 from unheard.errors import BundleError, UsageError
 from unheard.features.fronts import build_front
+from unheard.features.spec import Spec
+from unheard.features.spec import build as build_features
 
 Wave = NDArray[np.float32]
 #: One array (frames, width) float32 for each entry that is needed.
@@ -50,6 +53,14 @@ class BundleEncoder:
             raise BundleError(
                 f"bundle.json: encoder.rate is {d.rate}, and the front end's is {self._front.rate}"
             )
+        try:
+            self._beside = None if d.beside is None else build_features(d.beside)
+        except UsageError as error:
+            raise BundleError(f"bundle.json: encoder.beside: {error}") from error
+        if self._beside is not None and (d.rate != RATE or _has_frames(self._beside)):
+            raise BundleError(
+                f"bundle.json: encoder.beside: {d.beside} is not one row of a clip at {RATE} Hz"
+            )
         self._session = opened(model, NAME, threads=0 if d.parameters >= LARGE else 1)
         self._check_names()
 
@@ -61,13 +72,16 @@ class BundleEncoder:
     def compute(self, wave: Wave) -> NDArray[np.float32]:
         """Return what the head takes, of a waveform (n,) at the encoder's rate, in the form of the description."""
         d = self.description
-        kept = wave if d.trim is None else trim(wave, d.trim, d.rate)
-        kept = _standardised(kept) if d.standardise else kept
+        heard = wave if d.trim is None else trim(wave, d.trim, d.rate)
+        kept = _standardised(heard) if d.standardise else heard
         if d.form == "pooled":
             return self._pooled(self._pieces(kept))
         pieces = list(self._pieces(kept))
         whole = [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
         frames = [_averaged(layer, d.average) for layer in whole]
+        if self._beside is not None:
+            row = np.asarray(self._beside.compute(heard), dtype=np.float32)
+            return np.hstack([frames[0], np.tile(row, (len(frames[0]), 1))])
         return frames[0] if d.form == "frames" else np.stack(frames)
 
     def _pieces(self, wave: Wave) -> Iterator[Layers]:
@@ -158,6 +172,10 @@ class _Moments:
         self.mean += apart * (len(exact) / total)
         self.squares += squares + np.square(apart) * (self.count * len(exact) / total)
         self.count = total
+
+
+def _has_frames(spec: Spec) -> bool:
+    return getattr(spec, "frames_per_second", None) is not None
 
 
 def _standardised(wave: Wave) -> Wave:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard import features
 from unheard.audio.resample import RATE, to_rate
 from unheard.audio.trim import trim
 from unheard.bundle.encoder import PREFIX
@@ -21,6 +22,7 @@ from unheard.bundle.encoder_schema import EncoderDescription
 from unheard.bundle.graphs.efficientat import efficientat_graph
 from unheard.bundle.graphs.transformer import transformer_graph
 from unheard.bundle.graphs.whisper import whisper_graph
+from unheard.encoders.beside import Beside
 from unheard.encoders.contract import Encoder
 from unheard.encoders.keep import averaged, statistics
 from unheard.encoders.windows import LONGEST, OVERLAP, WINDOW
@@ -52,6 +54,9 @@ def frozen(
     UsageError
         Where no graph is known for this encoder, or it is too large for a file.
     """
+    beside = None
+    if isinstance(encoder, Beside):
+        beside, encoder = features.settings(encoder.spec), encoder.encoder
     model = _graph(encoder, sorted(needed))
     _strip(model)
     settings = encoder.settings
@@ -75,6 +80,7 @@ def frozen(
         form=form,
         average=average,
         hops=hops,
+        beside=beside,
         **_lengths(encoder, hops),
     )
     onnx = need("onnx", "eval")

@@ -63,6 +63,9 @@ class EncoderDescription:
         (entries, frames, dims).
     average
         Of ``frames`` and ``layers``, so many neighbouring frames are averaged.
+    beside
+        None; or, of the form ``frames``, settings of features (``unheard.features``) with one row a recording,
+        which stands behind the dims of every frame. They are computed of the recording cut by ``trim``.
     hops
         Samples from frame to frame of each entry.
     multiple
@@ -96,6 +99,7 @@ class EncoderDescription:
     multiple: int
     own: str | None
     window: Mapping[str, int] | None
+    beside: Mapping[str, Any] | None = None
 
     @property
     def random(self) -> bool:
@@ -137,6 +141,9 @@ def parse_encoder(plain: Mapping[str, Any]) -> EncoderDescription:
         multiple=int(number(plain, "multiple", 1, 1e6, whole=True, inside=at)),
         own=None if plain.get("own") is None else _choice(plain, "own", ("ceil", "floor")),
         window=_window(plain),
+        beside=None
+        if plain.get("beside") is None
+        else bounded(mapping(plain, "beside", at), "encoder.beside."),
     )
     if len(found.hops) != len(entries) or (
         found.window and any(found.window["step"] % h for h in found.hops)
@@ -144,6 +151,8 @@ def parse_encoder(plain: Mapping[str, Any]) -> EncoderDescription:
         refuse("encoder.hops", repr(found.hops)[:100], f"{len(entries)} numbers that divide window.step")
     if found.form == "frames" and len(entries) > 1:
         refuse("encoder.form", "'frames'", "'layers' for several entries")
+    if found.beside is not None and found.form != "frames":
+        refuse("encoder.beside", "features", f"none with the form {found.form!r}")
     if found.form == "layers" and (len(set(widths)) > 1 or len(needed) < len(entries)):
         refuse("encoder.form", "'layers'", "one width and all entries needed")
     return found

@@ -184,7 +184,9 @@ def _check_input(d: Description, plain: Mapping[str, Any]) -> None:
     if plain.get("features") is not None:
         refuse("features", "there beside an encoder", "null")
     e = d.encoder
-    expected = (e.form, len(e.entries), max(e.widths))
+    # How many dims features beside the frames have, they say themselves when they are built.
+    wide = d.dims if e.beside is not None and d.dims > max(e.widths) else max(e.widths)
+    expected = (e.form, len(e.entries), wide)
     if (d.kind, d.entries, d.dims) != expected:
         refuse(
             "input",

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from unheard import features
+from unheard.encoders.beside import Beside
 from unheard.encoders.contract import WEIGHTS, Encoder, Layers, Wave, is_random
 from unheard.errors import UsageError, unknown
 from unheard.files import digest
@@ -64,7 +66,7 @@ def load(settings: Mapping[str, Any]) -> Encoder:
     encoder: Encoder = module.load(options)
     # Said in full: the whole network and one cut at its last entry are the same, and so is what they store.
     encoder.settings = {**encoder.settings, "cut": len(encoder.names) - 1}
-    return encoder
+    return encoder if options.beside is None else Beside(encoder, options.beside)
 
 
 def key(settings: Mapping[str, Any]) -> str:
@@ -78,7 +80,12 @@ def key(settings: Mapping[str, Any]) -> str:
     kept = {
         name: value for name, value in plain(options).items() if name not in ("model", "revision", "device")
     }
-    return digest({"name": settings["name"], "settings": kept, "version": module.VERSION})
+    versions: dict[str, Any] = {"version": module.VERSION}
+    if options.beside is None:
+        del kept["beside"]  # what has nothing beside it has the same key as ever
+    else:
+        versions["beside"] = features.build({"name": options.beside}).version
+    return digest({"name": settings["name"], "settings": kept, **versions})
 
 
 def _options(settings: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -21,6 +21,8 @@ Layers = tuple[NDArray[np.float32], ...]
 WEIGHTS = ("pretrained", "random", "shuffled")
 PRECISIONS = ("float32", "bfloat16", "auto")
 DEVICES = ("cpu", "cuda")
+#: Features with one row a clip that may stand beside an encoder's frames.
+BESIDE = ("functionals",)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Settings:
         Last entry to compute: layers above are neither loaded nor computed. None: all.
     trim
         Cut silence off both ends of a recording first, this many decibels below its loudest frame.
+    beside
+        One of ``BESIDE``, whose row stands beside every frame of the last entry. None: nothing does.
     precision
         One of ``PRECISIONS``; ``auto`` takes bfloat16 where the processor multiplies in it, else float32.
     device
@@ -55,6 +59,7 @@ class Settings:
     seed: int = 0
     cut: int | None = None
     trim: float | None = None
+    beside: str | None = None
     precision: str = "float32"
     device: str = "cpu"
 
@@ -62,6 +67,8 @@ class Settings:
         for field, choices in (("weights", WEIGHTS), ("precision", PRECISIONS), ("device", DEVICES)):
             if getattr(self, field) not in choices:
                 raise unknown(f"encoder.{field}", getattr(self, field), choices)
+        if self.beside is not None and self.beside not in BESIDE:
+            raise unknown("encoder.beside", self.beside, BESIDE)
         between(self, "encoder", "cut", 0, 10_000)
         between(self, "encoder", "trim", 1, 200)
         if self.revision is not None and not self.model:

@@ -124,6 +124,11 @@ class Recipe(BaseModel):
             raise ValueError(
                 f"speeds are for heads on the frames of one entry of a frozen encoder, not {self.head['name']!r}"
             )
+        elif self.encoder["beside"] is not None and not frames:
+            raise ValueError(
+                f"encoder.beside is for heads on the frames of one entry of a frozen encoder, not "
+                f"{self.head['name']!r}"
+            )
         elif self.store is not None and self.training is not None:
             raise ValueError("a recipe with training keeps nothing: leave store out")
         elif self.training is not None and self.encoder["name"] == "efficientat":
@@ -155,7 +160,8 @@ class Recipe(BaseModel):
             decided["features"] = {key: value for key, value in self.features.items() if key != "path"}
         if self.encoder is not None:
             # Weights are known by their content, and by their name only as long as they were not read.
-            place = ("model", "revision", "device") if self.encoder["sha256"] else ("device",)
+            place = ["model", "revision", "device"] if self.encoder["sha256"] else ["device"]
+            place += ["beside"] if self.encoder["beside"] is None else []
             decided["encoder"] = {key: value for key, value in self.encoder.items() if key not in place}
         return digest(decided)
 

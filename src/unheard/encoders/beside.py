@@ -1,0 +1,62 @@
+"""Features of the whole clip set beside every frame of an encoder's last entry: what the network does not hear.
+
+A network trained on what is said has little left of how high and how hoarse; functionals of pitch and voice
+quality say it in one row a clip. Heads on frames see both, a committee (docs/heads.md) can give each its own dims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from unheard import features
+from unheard.audio.resample import RATE
+from unheard.encoders.contract import Encoder, Layers, Wave
+from unheard.errors import UsageError
+
+
+class Beside:
+    """An encoder whose last entry has further dims, the same in every frame of a clip.
+
+    Parameters
+    ----------
+    encoder
+        At 16 kHz; everything else of it is as it was.
+    name
+        Of features with one row a clip (``contract.BESIDE``).
+    """
+
+    def __init__(self, encoder: Encoder, name: str) -> None:
+        if encoder.rate != RATE:
+            raise UsageError(
+                f"encoder.beside: {name} are computed at {RATE} Hz, and the encoder "
+                f"{encoder.settings['name']!r} hears {encoder.rate}"
+            )
+        self.encoder = encoder
+        self.spec = features.build({"name": name})
+        self.settings: dict[str, Any] = encoder.settings
+        self.rate, self.names, self.frame_rates = encoder.rate, encoder.names, encoder.frame_rates
+        self.licence = encoder.licence
+        self.attribution, self.heard = getattr(encoder, "attribution", ""), getattr(encoder, "heard", {})
+        self.widths = (*encoder.widths[:-1], encoder.widths[-1] + len(self.spec.names))
+
+    def frames(self, samples: int) -> tuple[int, ...]:
+        """Return the number of frames of each entry for a waveform of so many samples."""
+        return self.encoder.frames(samples)
+
+    def encode(self, waves: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
+        """Return, for each waveform, the asked entries, each (frames, dims) float32; features last."""
+        top = len(self.names) - 1
+        found = self.encoder.encode(waves, layers)
+        if top not in layers:
+            return found
+        rows = [np.asarray(self.spec.compute(wave), dtype=np.float32) for wave in waves]
+        return [
+            tuple(
+                np.hstack([frames, np.tile(row, (len(frames), 1))]) if entry == top else frames
+                for entry, frames in zip(layers, clip, strict=True)
+            )
+            for clip, row in zip(found, rows, strict=True)
+        ]
