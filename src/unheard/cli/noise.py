@@ -19,6 +19,14 @@ def noise(
     ] = "white,babble",
     snr: Annotated[str, typer.Option("--snr", help="Signal-to-noise ratios in dB.")] = "20,10,5",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the noise.")] = 0,
+    babble: Annotated[
+        Path | None,
+        typer.Option("--babble", help="Another corpus (table or folder), whose speakers babble instead."),
+    ] = None,
+    corpus: Annotated[str | None, typer.Option("--corpus", help="Reader for the folder of --babble.")] = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", "-w", help="Where the encoder's weights lie now.")
+    ] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="Processes or threads; the result is the same.")
     ] = 1,
@@ -26,17 +34,22 @@ def noise(
 ) -> None:
     """Let a run answer for its test clips in noise, and say what it loses; nothing is trained."""
     from unheard.experiment.folder import open_run
-    from unheard.experiment.noisy import SCORES, noisy
+    from unheard.experiment.noisy import PAGE, SCORES, noisy
+    from unheard.experiment.source import utterances
     from unheard.files import new_output
 
     opened = open_run(run)
     new_output(run / SCORES, force)
     ratios = _ratios(snr)
+    others = None if babble is None else utterances(babble, corpus)
     with bars() as advance:
-        found = noisy(opened, _words(kinds), ratios, seed=seed, jobs=jobs, progress=advance, say=say)
+        found = noisy(
+            opened, _words(kinds), ratios, seed=seed, others=others, weights=weights, jobs=jobs,
+            progress=advance, say=say,
+        )  # fmt: skip
     for line in lines(found):
         show(line)
-    say(f"numbers: {run / SCORES}")
+    say(f"figure: {run / PAGE}, numbers: {run / SCORES}")
 
 
 def lines(found: Mapping[str, Any]) -> list[str]:
@@ -44,11 +57,12 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     from unheard.metrics.figures import interval, percent, points
 
     name = found["recipe"] + ("+val" if found["refit"] == "val" else "")
-    said = [f"{name} on {found['protocol']} ({found['n_speakers'] or 'unknown speakers'} tested)"]
+    who = f"{found['n_speakers']} speakers" if found["n_speakers"] else "unknown speakers"
+    said = [f"{name} on {found['protocol']} ({who} tested)"]
     said += [f"  {' · '.join(found['stamps'])}"] if found["stamps"] else []
     genders = [g for g in ("female", "male") if g in found["conditions"][0]["gender"]]
     heading = ["condition", "accuracy %", "UAR %", *({"female": "women", "male": "men"}[g] for g in genders)]
-    rows = [[*heading, "points lost or won"]]
+    rows = [[*heading, "less than clean"]]
     for row in found["conditions"]:
         cells = [row["condition"]]
         cells += [

@@ -57,8 +57,9 @@ CLEAN = Condition("clean")
 
 @dataclass(frozen=True)
 class Listening:
-    """A clip and the conditions to hear it under, with who babbles in each (nobody in other noise)."""
+    """A clip that a fold tests and the conditions to hear it under, with who babbles in each."""
 
+    fold: int
     clip: ClipRef
     heard: tuple[tuple[Condition, tuple[ClipRef, ...]], ...]
     seed: int

@@ -57,6 +57,7 @@ def scores(
         "n_speakers": test["speaker"].drop_nulls().n_unique(),
         "n_clips": test["id"].n_unique(),
         "chance": run.scores["baselines"]["chance"],
+        **({"incomplete": run.scores["incomplete"]} if run.scores.get("incomplete") else {}),
         "conditions": listed,
     }
 

@@ -19,15 +19,24 @@ def layers_page(found: Mapping[str, Any], out: str | os.PathLike[str]) -> None:
 
 def layers_html(found: Mapping[str, Any]) -> str:
     """Return the page as text."""
+    encoder = [(key, str(value)) for key, value in (found.get("encoder") or {}).items() if value is not None]
     return render(
-        "layers.html.j2",
+        "figure.html.j2",
+        command="unheard layers",
+        about="what layers know",
         heading=str(found.get("recipe") or "layers"),
         stamps=[(stamp, meaning(stamp)) for stamp in found["stamps"]],
         sentences=sentences(found),
         chart=layers_chart("layers", found),
-        encoder=[
-            (key, str(value)) for key, value in (found.get("encoder") or {}).items() if value is not None
-        ],
+        table={
+            "heading": "The encoder",
+            "caption": "Settings of the encoder",
+            "columns": ("setting", "value"),
+            "rows": encoder,
+        }
+        if encoder
+        else None,
+        footer="For choosing: every score is over training speakers of one fold. None of them is a result.",
     )
 
 
