@@ -29,6 +29,10 @@ FAMILIES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "whisper-trimmed": lambda folder: {**_toy(folder, "whisper"), "mode": "trimmed", "rounding": "floor"},
     "efficientat": lambda folder: {"name": "efficientat", "weights": "random", "width": 0.1},
 }
+#: One whose last entry has features beside it, for heads on its frames alone.
+BESIDE: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "hubert beside functionals": lambda folder: _toy(folder, "hubert", trim=40, beside="functionals"),
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class MadeWithEncoder:
 
 def make(family: str, folder: Path, head: dict[str, Any], entries: tuple[int, ...] | None = None) -> Any:
     """Write an encoder, fit a head on what it gives for 24 sounds of three kinds, and export both."""
-    settings = FAMILIES[family](folder / "weights")
+    settings = (FAMILIES | BESIDE)[family](folder / "weights")
     encoder = encoders.load(settings)
     kept = tuple(range(len(encoder.names))) if entries is None else entries
     unfitted = heads.build(head)

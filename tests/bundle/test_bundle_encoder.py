@@ -27,6 +27,11 @@ pytest.importorskip("torch")
 
 Make = Callable[..., MadeWithEncoder]
 PROBE = {"name": "probe", "grid": [0.01], "entries": "concat"}
+#: A toy encoder's dims, and behind them 590 functionals.
+TWO_VIEWS = [
+    {"name": "probe", "grid": [0.01], "statistics": "mean", "dims": [32, 622]},
+    {"name": "convolutional", "channels": 8, "attention": 4, "epochs": 2, "dims": [0, 32]},
+]
 BLOCKED = ("torch", "onnx", "polars", "sklearn", "scipy", "pydantic", "yaml", "matplotlib", "safetensors")
 
 
@@ -87,6 +92,7 @@ def test_predictions_are_the_head_s_on_stored_features(made: Make, family: str, 
         ("hubert", {"name": "tcgru", "hidden": 8, "epochs": 1}, (2,), "frames"),
         ("whisper", {"name": "emobox", "epochs": 1}, (3,), "frames"),
         ("hubert", {"name": "weighted", "epochs": 1}, None, "layers"),
+        ("hubert beside functionals", {"name": "committee", "members": TWO_VIEWS}, (3,), "frames"),
     ],
 )
 def test_heads_on_frames_and_on_all_layers(

@@ -142,6 +142,7 @@ def test_a_graph_that_asks_for_absurd_amounts(folder: Path) -> None:
         ("encoder__needed", [0], r"gives \['unheard\.hidden', 'unheard\.turned'\]"),
         ("encoder__form", "frames", "expected 'layers' for several entries"),
         ("encoder__form", "layers", "expected one width"),
+        ("encoder__beside", {"name": "functionals"}, "encoder.beside is features"),
         ("encoder__form", "video", "encoder.form is 'video'"),
         ("encoder__weights", "good", "encoder.weights is 'good'"),
         ("encoder__average", 0, "encoder.average is 0"),

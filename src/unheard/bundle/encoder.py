@@ -66,8 +66,9 @@ class BundleEncoder:
 
     @property
     def version(self) -> str:
-        """Version of the code of the front end; ``none`` where the graph takes the waveform."""
-        return "none" if self._front is None else str(self._front.version)
+        """Versions of the code of the front end (``none``: the graph takes the waveform) and of what is beside."""
+        front = "none" if self._front is None else str(self._front.version)
+        return front if self._beside is None else f"{front}+{self._beside.version}"
 
     def compute(self, wave: Wave) -> NDArray[np.float32]:
         """Return what the head takes, of a waveform (n,) at the encoder's rate, in the form of the description."""

@@ -151,7 +151,7 @@ def _fold(
     records = [record for record in run.folds() if record["fold"] == number and record["seed"] in seeds]
     pool = {} if all(c.kind != "babble" for c in conditions) else _pool(run, number, others)
     answered = rows.filter((pl.col("part") == "test") & pl.col("logits").is_not_null())["id"].unique()
-    tasks = []
+    tasks: list[Listening] = []
     for speaker, clip in _clips(run.table.filter(pl.col("id").is_in(answered.to_list())).sort("id")):
         # One clip a fold is also heard as it is, which says whether the head still answers as it did.
         under = conditions if tasks else [CLEAN, *conditions]
