@@ -88,10 +88,17 @@ def test_without_noise_a_run_on_features_answers_as_before(fast: Run) -> None:
             {"encoder": {"trim": 30}, "refit": "val"},
         ),
         ({"name": "emobox", "epochs": 1}, {"layer": "salient"}),
-        ({"name": "emobox", "epochs": 1}, {"layer": 2, "store": {"type": "int8", "average": 3}}),
+        (
+            {"name": "committee", "members": [dict(QUICK), {"name": "emobox", "epochs": 1}]},
+            {
+                "layer": 2,
+                "encoder": {"beside": "functionals", "trim": 30},
+                "store": {"type": "int8", "average": 3},
+            },
+        ),
         ({"name": "weighted", "epochs": 1}, {"store": {"average": 2}}),
     ],
-    ids=["pooled", "salient", "averaged", "layers"],
+    ids=["pooled", "salient", "committee", "layers"],
 )
 def test_without_noise_a_run_on_an_encoder_answers_as_before(
     model: Path, few: pl.DataFrame, tmp_path: Path, head: dict[str, Any], more: dict[str, Any]

@@ -96,8 +96,7 @@ def noisy(
             raise DataError(
                 f"{run.folder}: the recordings are no longer those that the run heard; run it again first"
             )
-        answers, measures = _heard(run, recipe, folds, jobs, progress)
-        agreement = _agreement(run, answers)
+        answers, measures, agreement = _heard(run, recipe, folds, jobs, progress)
         table = _table(run, conditions, answers)
         found = scores(run, table, conditions, measures)
         found["noise"] = {"seed": seed, "agreement": agreement, **_babble(folds, others, run)}
@@ -109,14 +108,18 @@ def noisy(
 
 def _heard(
     run: Run, recipe: Recipe, folds: Sequence[FoldPlan], jobs: int, progress: Progress | None
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return answers (a row a fold, seed, clip and condition) and measures (a row a clip and condition)."""
+) -> tuple[pl.DataFrame, pl.DataFrame, float]:
+    """Return answers (a row a fold, seed, clip, condition), measures (a row a clip, condition) and the agreement.
+
+    That is the largest difference between the run's probabilities of a clean clip and those of now.
+    """
     numbered = {fold.number: fold for fold in folds}
     waiting = Counter({fold.number: len(fold.tasks) for fold in folds})
     total = waiting.total()
     heads: dict[int, list[Any]] = {}
     answers: list[tuple[Any, ...]] = []
     measures: list[tuple[Any, ...]] = []
+    agreement = 0.0
     for task, heard in _listened(recipe, folds, jobs):
         fold = numbered[task.fold]
         if task.fold not in heads:
@@ -124,7 +127,10 @@ def _heard(
                 load_head(run.folder, recipe, task.fold, record["seed"]) for record in fold.records
             ]
         for head, record in zip(heads[task.fold], fold.records, strict=True):
-            answers += _answers(head, record, task, heard)
+            rows = _answers(head, record, task, heard)
+            if task.heard[0][0] == CLEAN:
+                agreement = max(agreement, _apart(run, task, [row for row in rows if row[3] == CLEAN.name]))
+            answers += rows
         for (condition, _), one in zip(task.heard, heard, strict=True):
             measures.append((condition.name, task.clip.id, one.snr, one.clipped))
         waiting[task.fold] -= 1
@@ -138,6 +144,7 @@ def _heard(
     return (
         pl.DataFrame(answers, schema={**keys, **lists}, orient="row"),
         pl.DataFrame(measures, schema=measured, orient="row"),
+        agreement,
     )
 
 
@@ -169,19 +176,20 @@ def _answers(
     ]
 
 
-def _agreement(run: Run, answers: pl.DataFrame) -> float:
-    """Return the largest difference between the run's probabilities of a clean clip and those of now."""
-    keys = ["fold", "seed", "id"]
-    before = run.predictions.filter(pl.col("part") == "test").select(*keys, before="probabilities")
-    both = answers.filter(pl.col("condition") == CLEAN.name).join(before, on=keys)
-    apart = [np.abs(np.subtract(*row)).max() for row in both.select("probabilities", "before").iter_rows()]
-    if not apart or max(apart) > AGREE:
-        by = f"a probability differs by {max(apart):.3f}" if apart else "there is no answer"
-        raise DataError(
-            f"{run.folder}: without any noise its models answer otherwise than in the run ({by}); weights, "
-            "packages or the machine have changed since: run it again first"
-        )
-    return float(max(apart))
+def _apart(run: Run, task: Listening, rows: Sequence[tuple[Any, ...]]) -> float:
+    """Return the largest difference of an answer without noise from the run's own; refuse where it is large."""
+    by = "there is no answer"
+    for fold, seed, clip, _, _, probabilities in rows:
+        here = (pl.col("part") == "test") & (pl.col("fold") == fold) & (pl.col("seed") == seed)
+        (before,) = run.predictions.filter(here & (pl.col("id") == clip))["probabilities"].to_list()
+        apart = float(np.abs(np.subtract(before, probabilities)).max())
+        if apart <= AGREE:
+            return apart
+        by = f"a probability differs by {apart:.3f}"
+    raise DataError(
+        f"{run.folder}: without any noise its models answer otherwise than in the run ({task.clip.id}: {by}); "
+        "weights, packages or the machine have changed since: run it again first"
+    )
 
 
 def _table(run: Run, conditions: Sequence[Condition], answers: pl.DataFrame) -> pl.DataFrame:
