@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import signals
 
 from unheard.audio.conditions import active_power, babble, clipped, realised_snr, white
+from unheard.audio.decode import load
 from unheard.errors import AudioError, UsageError
 
 RATE = signals.RATE
@@ -124,3 +127,17 @@ def test_a_recording_shorter_than_a_frame_is_one_frame() -> None:
     assert by_hand(
         np.resize(short, 400), np.resize(white(short, RATE, chance(), snr=5), 400)
     ) == pytest.approx(5, abs=0.5)
+
+
+@pytest.mark.data
+def test_real_clips_with_their_pauses_get_the_ratio_asked_for(data_folder: Path) -> None:
+    files = sorted((data_folder / "ravdess" / "speech").rglob("*.flac"))[::120]
+    clips = [load(file).wave for file in files]
+    for number, clip in enumerate(clips):
+        voices = [clips[(number + k) % len(clips)] for k in (1, 2, 3, 4)]
+        for snr in (20, 5):
+            for noisy in (
+                white(clip, RATE, chance(number), snr=snr),
+                babble(clip, RATE, chance(number), snr=snr, voices=voices),
+            ):
+                assert by_hand(clip, noisy) == pytest.approx(snr, abs=0.1)

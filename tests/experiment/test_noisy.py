@@ -19,7 +19,7 @@ from unheard.errors import DataError, MachineError, UsageError
 from unheard.experiment import noisy as room
 from unheard.experiment import recipe as recipes
 from unheard.experiment.folder import Run, locked
-from unheard.experiment.hearing import CLEAN, Condition, Listening, listen
+from unheard.experiment.hearing import CLEAN, Condition, Listening, generator, listen
 from unheard.experiment.noise_plan import planned
 from unheard.experiment.noisy import noisy
 from unheard.experiment.preparing import of_layer
@@ -32,6 +32,8 @@ KEYS = ["fold", "seed", "id"]
 BABBLE = Condition("babble", 5.0)
 #: Chooses nothing, and so learns from a single speaker.
 QUICK = {"name": "probe", "grid": [0.01]}
+#: So sure that it needs a temperature.
+SURE = {"name": "probe", "grid": [100.0]}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,9 @@ def few(toy: pl.DataFrame) -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def fast(toy: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Frames with a fast linear head and two seeds; module-wide, since noise is written beside it."""
-    recipe = recipes.load("functionals", {"features": {"name": "logmel", "trim": 30}, "seeds": [0, 1]})
+    recipe = recipes.load(
+        "functionals", {"features": {"name": "logmel", "trim": 30}, "seeds": [0, 1], "head": SURE}
+    )
     return run_recipe(recipe, toy, ut.protocol("group-3", toy), tmp_path_factory.mktemp("runs") / "fast")
 
 
@@ -77,6 +81,7 @@ def without_noise(run: Run) -> float:
 
 
 def test_without_noise_a_run_on_features_answers_as_before(fast: Run) -> None:
+    assert all(record["temperature"] > 1.1 for record in fast.folds())
     assert without_noise(fast) < 1e-9
 
 
@@ -172,6 +177,15 @@ def test_neither_processes_nor_the_other_conditions_change_an_answer(fast: Run) 
     noisy(fast, ["babble"], [5], seed=2)
     other = read_predictions(fast.folder / "noise.parquet")
     assert not np.allclose(alone["logits"].to_list(), other["logits"].to_list(), rtol=0, atol=1e-3)
+
+
+def test_every_clip_condition_seed_and_purpose_has_its_own_chance() -> None:
+    others = [(1, BABBLE, "a", "noise"), (0, BABBLE, "b", "noise"), (0, BABBLE, "a", "voices")]
+    kinds = [(0, Condition(kind, snr), "a", "noise") for kind, snr in (("white", 5.0), ("babble", 10.0))]
+    asked = [(0, BABBLE, "a", "noise"), *others, *kinds]
+    drawn = [generator(*one).random() for one in asked]
+    assert len(set(drawn)) == len(asked)
+    assert drawn == [generator(*one).random() for one in asked]
 
 
 @pytest.mark.parametrize("refit", ["none", "val"])
