@@ -24,7 +24,7 @@ slow:                ## slow tests
 	pytest -m slow
 
 figures:             ## figures in the text against stored results
-	unheard results --check README.md
+	unheard results --check README.md --check docs/default-model.md
 
 check: lint types imports test figures  ## all of the above
 

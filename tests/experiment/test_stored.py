@@ -35,7 +35,7 @@ def text_of(folder: Path, headings: list[str]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-HEADINGS = [name for name in COLUMNS if name != "actors 17-24"]
+HEADINGS = [name for name in COLUMNS if name not in ("actors 17-24", "normal / strong")]
 
 
 def test_true_figures_pass_and_a_changed_digit_is_found(kept: Path, tmp_path: Path) -> None:
@@ -49,6 +49,46 @@ def test_true_figures_pass_and_a_changed_digit_is_found(kept: Path, tmp_path: Pa
     assert seen == len(HEADINGS)
     assert problems
     assert f"says '{wrong}', is '{accuracy}'" in problems[0]
+
+
+def test_intensity_is_told_by_the_ids_of_ravdess_and_actors_by_the_worst_and_the_best(kept: Path) -> None:
+    found = dict(recomputed(kept / "functionals" / "group-3"))
+    rows = found["rows"].with_row_index("n")
+    # Every third clip strong, in the place where RAVDESS says so.
+    named = rows.with_columns(
+        id=pl.format("Actor_01/03-01-05-0{}-01-01-{}", (pl.col("n") % 3 == 0).cast(pl.Int8) + 1, "n")
+    ).drop("n")
+    answered = named.with_columns(
+        right=pl.col("probabilities").list.arg_max() == pl.col("label").to_physical()
+    )
+    shares = [
+        answered.filter(pl.col("id").str.contains(f"03-01-05-{kind}"))["right"].mean()
+        for kind in ("01", "02")
+    ]
+    assert COLUMNS["normal / strong"]({"rows": named}) == " / ".join(f"{100 * share:.1f}" for share in shares)
+    each = answered.group_by("speaker").agg(pl.col("right").mean())["right"]
+    assert COLUMNS["worst / best actor"](found) == f"{100 * each.min():.1f} / {100 * each.max():.1f}"
+
+
+def test_recalls_and_conditions_of_noise_are_checked(kept: Path, tmp_path: Path) -> None:
+    place = kept / "functionals" / "group-3"
+    found = json.loads((place / "results.json").read_text())
+    name = found["labels"][0]
+    recall = f"{100 * found['per_class'][name]['recall']:.1f}"
+    accuracy = {"mean": 0.5, "sd": 0.1, "low": 0.4, "high": 0.6}
+    conditions = [{"condition": "white_20dB", "accuracy": accuracy}]
+    (place / "noise.json").write_text(json.dumps({"conditions": conditions}))
+    recomputed.cache_clear()
+    text = tmp_path / "text.md"
+    head = "| recipe | protocol | recall of {} | white {} dB |\n|---|---|---|---|\n"
+    table = head + "| `functionals` | `group-3` | {} | {} |"
+    text.write_text(table.format(name, 20, recall, "50.0 ± 10.0 [40.0, 60.0]"))
+    assert check(text, kept) == (2, [])
+    text.write_text(table.format(name, 20, recall, "51.0 ± 10.0 [40.0, 60.0]"))
+    assert "is '50.0 ± 10.0 [40.0, 60.0]'" in check(text, kept)[1][0]
+    text.write_text(table.format(name, 5, recall, "50.0"))
+    with pytest.raises(DataError, match="white_5dB"):
+        check(text, kept)
 
 
 def test_a_figure_in_a_sentence_is_checked(kept: Path, tmp_path: Path) -> None:

@@ -118,4 +118,4 @@ def _mixed(wave: Wave, noise: NDArray[np.float64], rate: int, snr: float) -> Wav
     if power <= 0:
         raise AudioError("the babble is silent wherever the recording lasts; take other voices")
     gain = np.sqrt(speech / (power * 10 ** (snr / 10)))
-    return (wave + gain * noise).astype(np.float32)
+    return np.asarray(wave + gain * noise, dtype=np.float32)

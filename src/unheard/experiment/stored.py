@@ -1,7 +1,8 @@
 """Small results kept beside the code, and the check that a text says what they say.
 
 ``results/RECIPE/PROTOCOL`` (``PROTOCOL+val`` where refitted) holds ``results.json``, ``provenance.json``,
-``config.yaml`` and, where our own outputs on the corpus may be kept, ``predictions.parquet``.
+``config.yaml`` and, where our own outputs on the corpus may be kept, ``predictions.parquet``; and ``noise.json``
+of a run that was heard in noise.
 
 A table of a text is checked where its first column is headed ``recipe``; what each other column means is told by
 its heading (:data:`COLUMNS`). Sentences name a figure as ``<!-- RECIPE/PROTOCOL HEADING -->`` right behind it.
@@ -19,15 +20,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import yaml
 
 from unheard.errors import DataError, UsageError
 from unheard.experiment.folder import Run
+from unheard.experiment.noisy import SCORES as NOISE
 from unheard.files import write_json, write_text
 from unheard.metrics import estimators
 from unheard.metrics.compare import Comparison, compare, premium
 from unheard.metrics.figures import interval, percent, points, spread
+from unheard.metrics.rows import scored_rows
 from unheard.predictions.table import read_predictions, write_predictions
 
 #: Corpora on which our own outputs may be stored.
@@ -45,6 +49,22 @@ def _gender(found: Mapping[str, Any]) -> str:
     return " / ".join(percent(groups[g]["accuracy"]["pooled"]) for g in ("female", "male"))
 
 
+def _intensity(found: Mapping[str, Any]) -> str:
+    """Pooled accuracy of RAVDESS' clips by their fourth number: 01 normal, 02 strong."""
+    number = pl.col("id").str.split("/").list.last().str.split("-").list.get(3)
+    return " / ".join(_share(found["rows"].filter(number == kind)) for kind in ("01", "02"))
+
+
+def _speakers(found: Mapping[str, Any]) -> str:
+    """Pooled accuracy of the speakers who are recognised worst and best."""
+    each = [float(_share(rows)) for rows in found["rows"].partition_by("speaker")]
+    return f"{min(each):.1f} / {max(each):.1f}"
+
+
+def _share(rows: pl.DataFrame) -> str:
+    return percent(float(np.mean(scored_rows(rows).frame["right"].to_numpy())))
+
+
 #: Heading of a column → what its cells must say, from the recomputed ``results.json``.
 COLUMNS: dict[str, Cell] = {
     "training speakers": lambda r: "–" if r["n_train_speakers"] is None else str(r["n_train_speakers"]),
@@ -60,8 +80,26 @@ COLUMNS: dict[str, Cell] = {
     "Brier": lambda r: f"{r['metrics']['brier']['pooled']:.3f}",
     "women / men": _gender,
     "actors 17-24": lambda r: spread(r["held_back"]["metrics"]["accuracy"]) if "held_back" in r else "–",
+    "normal / strong": _intensity,
+    "worst / best actor": _speakers,
     "stamps": lambda r: ", ".join(r["stamps"]) or "–",
 }
+
+
+def _of_noise(heading: str) -> Cell | None:
+    """``white 20 dB``: mean accuracy in that condition, with its interval."""
+    match = re.fullmatch(r"(clean|(\w+) (-?\d+) dB)", heading)
+    if match is None:
+        return None
+    name = "clean" if heading == "clean" else f"{match[2]}_{match[3]}dB"
+
+    def cell(found: Mapping[str, Any]) -> str:
+        for condition in found.get("noise", {}).get("conditions", ()):
+            if condition["condition"] == name:
+                return spread(condition["accuracy"])
+        raise DataError(f"no stored noise.json has the condition {name!r}")
+
+    return cell
 
 
 def store(run: Run, root: str | os.PathLike[str]) -> Path:
@@ -77,6 +115,8 @@ def store(run: Run, root: str | os.PathLike[str]) -> Path:
         target / "config.yaml", yaml.safe_dump(_portable(run.config), sort_keys=False, allow_unicode=True)
     )
     shutil.copyfile(run.folder / "provenance.json", target / "provenance.json")
+    if (run.folder / NOISE).is_file():
+        shutil.copyfile(run.folder / NOISE, target / NOISE)
     if found["corpus"] in KEPT and found["settings_hash"] is not None:
         write_predictions(run.predictions, target / "predictions.parquet")
     return target
@@ -104,9 +144,12 @@ def recomputed(folder: Path) -> dict[str, Any]:
         test = _test_rows(folder)
         found["metrics"] = estimators.estimate(test)
         found["groups"] = {"gender": estimators.per_gender(test)}
+        found["rows"] = test
         if "held_back" in found:
             part = test.filter(pl.col("speaker").is_in(found["held_back"]["speakers"]))
             found["held_back"]["metrics"] = estimators.estimate(part)
+    if (folder / NOISE).is_file():
+        found["noise"] = json.loads((folder / NOISE).read_text(encoding="utf-8"))
     return found
 
 
@@ -179,6 +222,11 @@ def _difference(pair: Comparison) -> str:
 
 
 def _column(heading: str) -> Cell:
+    if heading.startswith("recall of "):
+        return lambda r: percent(r["per_class"][heading.removeprefix("recall of ")]["recall"])
+    noise = _of_noise(heading)
+    if noise is not None:
+        return noise
     if heading not in COLUMNS:
         raise DataError(f"no figure is called {heading!r}; known are: {', '.join(COLUMNS)}")
     return COLUMNS[heading]
