@@ -33,16 +33,18 @@ def main() -> None:
     student, run, bundle = out / "student", out / "run", out / "bundle"
     out.mkdir(parents=True, exist_ok=True)
 
+    corpora = [f"nemo:{data / 'nemo'}", f"emodb:{data / 'emodb'}"]
     if not (student / GRAPH).is_file():
         teacher = ["--teacher", "onnx", "--model", str(data / "weights" / "fsmn-vad")]
         teacher += ["--set", "teacher.description=fsmn-vad", "--entries", "1-4"]
-        heard = ["--data", f"nemo:{data / 'nemo'}", "--data", f"emodb:{data / 'emodb'}"]
+        heard = [part for corpus in corpora for part in ("--data", corpus)]
         how = ["--steps", "3000", "--seed", "0", "--set", "precision=bfloat16", "--jobs", str(asked.jobs)]
         unheard("distill", *teacher, *heard, *how, "--out", str(student), "--resume")
     where = ["--data", str(data / "ravdess" / "speech"), "--protocol", PROTOCOL, "--out", str(run)]
     jobs = ["--jobs", str(asked.jobs), "--resume"]
     unheard("run", RECIPE, *where, "--set", f"encoder.model={student}", *jobs)
-    unheard("export", str(run), "--out", str(bundle), "--force")
+    ground = [part for corpus in corpora for part in ("--encoder-data", corpus)]
+    unheard("export", str(run), "--out", str(bundle), *ground, "--force")
     shutil.rmtree(out / "default", ignore_errors=True)
     copy = compact(bundle, out / "default", "float16")
     size = f"{copy.after / 1e6:.2f} MB, of {copy.before / 1e6:.2f} in float32"

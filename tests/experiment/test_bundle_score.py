@@ -16,7 +16,7 @@ from unheard.bundle.export import export
 from unheard.bundle.manifest import write_manifest
 from unheard.bundle.runtime import load
 from unheard.corpora.table import classes
-from unheard.errors import DataError
+from unheard.errors import DataError, UsageError
 from unheard.experiment.bundled import score_bundle
 from unheard.heads import Examples
 from unheard.testing import toy_corpus
@@ -64,6 +64,39 @@ def test_a_heard_speaker_is_stamped_in_the_same_corpus_alone(bundle: Path, table
     other = score_bundle(bundle, some.with_columns(corpus=pl.lit("other")))
     assert other["heard"] == []
     assert "CONTAMINATED" not in other["stamps"]
+
+
+def test_labels_with_other_names_are_answered_among_those_that_both_have(
+    bundle: Path, table: pl.DataFrame
+) -> None:
+    ours = classes(table)[:3]
+    theirs = dict(zip(classes(table), ["zorn", "leere", "glück", *"xyzuvw"], strict=False))
+    foreign = table.with_columns(
+        pl.col("label").cast(pl.String).replace(theirs).cast(pl.Enum(list(theirs.values())))
+    )
+    names = {theirs[name]: name for name in reversed(ours)}
+    found = score_bundle(bundle, foreign, names=names)
+    kept = table.filter(pl.col("label").cast(pl.String).is_in(ours))
+    answers = [answer.probabilities for answer in load(bundle).predict_many(kept["path"])]
+    right = [
+        max(ours, key=p.get) == label for p, label in zip(answers, kept["label"].cast(pl.String), strict=True)
+    ]
+    assert found["metrics"]["accuracy"]["mean"] == pytest.approx(np.mean(right))
+    assert (found["labels"], found["n_clips"]) == (list(ours), len(kept))
+    # Scaled to sum to 1: the loss of the truth's share among the three.
+    share = [
+        p[label] / sum(p[name] for name in ours)
+        for p, label in zip(answers, kept["label"].cast(pl.String), strict=True)
+    ]
+    assert found["metrics"]["nll"]["pooled"] == pytest.approx(-np.mean(np.log(share)), rel=1e-6)
+    for wrong in (
+        {"zorn": ours[0]},
+        {**names, "grimm": "angry"},
+        {**names, "zorn": "rage"},
+        dict.fromkeys(names, ours[0]),
+    ):
+        with pytest.raises(UsageError):
+            score_bundle(bundle, foreign, names=wrong)
 
 
 def test_a_clip_without_an_answer_is_an_error(bundle: Path, table: pl.DataFrame, tmp_path: Path) -> None:

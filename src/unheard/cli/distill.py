@@ -37,11 +37,10 @@ def distill(
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that decode.")] = 2,
 ) -> None:
     """Train a small encoder to imitate hidden layers of a larger one; no label is read."""
-    from unheard.corpora import READERS
     from unheard.corpora.table import corpus_of
     from unheard.errors import UsageError, need, unknown
     from unheard.experiment.recipe import parse_changes
-    from unheard.experiment.source import utterances
+    from unheard.experiment.source import of_reader
     from unheard.settings import construct
     from unheard.training.material import material
 
@@ -65,10 +64,7 @@ def distill(
         if not colon or not speakers:
             raise UsageError(f"--exclude takes CORPUS:SPEAKER, such as emodb:03,08; found {text!r}")
         left_out.setdefault(corpus, []).extend(speakers.split(","))
-    tables = []
-    for source in data:
-        reader, colon, folder = source.partition(":")
-        tables.append(utterances(folder, reader) if colon and reader in READERS else utterances(source))
+    tables = [of_reader(source) for source in data]
     known = [corpus_of(table) for table in tables]
     for corpus in left_out:
         if corpus not in known:

@@ -26,12 +26,23 @@ def export(
             "--coverage", min=0, max=1, help="Share of validation clips that are sure enough for an answer."
         ),
     ] = 0.9,
+    encoder_data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--encoder-data",
+            help="CORPUS:FOLDER that the encoder learned from: recordings like these are not warned of either.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
 ) -> None:
     """Write a bundle that predicts without torch: the model, its features, calibration, card and self-test."""
     from unheard.experiment.exporting import export as export_run
     from unheard.experiment.folder import open_run
+    from unheard.experiment.source import of_reader
 
     declared = None if speakers is None else [name.strip() for name in speakers.split(",")]
-    made = export_run(open_run(run), out, fold=fold, speakers=declared, coverage=coverage, force=force)
+    made = export_run(
+        open_run(run), out, fold=fold, speakers=declared, coverage=coverage,
+        encoder_heard=[of_reader(source) for source in encoder_data or ()], force=force,
+    )  # fmt: skip
     say(f"bundle: {made} (unheard predict CLIP --model {made})")

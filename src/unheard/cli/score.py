@@ -31,6 +31,13 @@ def score(
         str | None, typer.Option("--name", help="Name of the system; default: the file's.")
     ] = None,
     ids: Annotated[Path | None, typer.Option("--ids", help="CSV with two columns: their id, our id.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels",
+            help="Of a bundle, THEIRS=OURS with commas: only clips with these, answered among these.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run folder to make, for compare and report.")
     ] = None,
@@ -44,10 +51,12 @@ def score(
     if os.path.isfile(predictions / "manifest.json"):  # noqa: PTH113 - Path.is_file raises where a name is too long
         if protocol or declare_leaky or name or ids or out:
             raise UsageError(
-                f"{predictions} is a bundle: it takes --table, --corpus and --json alone, and predicts all clips"
+                f"{predictions} is a bundle: it takes --table, --corpus, --labels and --json alone"
             )
-        _score_bundle(predictions, table, corpus, as_json)
+        _score_bundle(predictions, table, corpus, labels, as_json)
         return
+    if labels is not None:
+        raise UsageError("--labels is for bundles; predictions name their own classes")
     if protocol is None:
         raise UsageError("name the folds that were predicted: --protocol")
     from unheard import protocols
@@ -80,14 +89,17 @@ def score(
         say(f"run folder: {out}")
 
 
-def _score_bundle(bundle: Path, table: Path, corpus: str | None, as_json: bool) -> None:
+def _score_bundle(bundle: Path, table: Path, corpus: str | None, labels: str | None, as_json: bool) -> None:
     from unheard.cli.summary import estimate
     from unheard.experiment.bundled import score_bundle
     from unheard.experiment.source import utterances
 
     with bars() as advance:
         made = score_bundle(
-            bundle, utterances(table, corpus), progress=lambda done, total: advance("clips", done, total)
+            bundle,
+            utterances(table, corpus),
+            names=None if labels is None else _names(labels),
+            progress=lambda done, total: advance("clips", done, total),
         )
     if as_json:
         print_json(made)
@@ -105,3 +117,12 @@ def _score_bundle(bundle: Path, table: Path, corpus: str | None, as_json: bool) 
         show(f"  answers that are sure enough for this bundle: {100 * answered['coverage']:.0f} %{right}")
     if made["heard"]:
         say(f"the bundle was trained on {len(made['heard'])} of these speakers: {first_five(made['heard'])}")
+
+
+def _names(labels: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in labels.split(",")]
+    if not all(theirs.strip() and ours.strip() for theirs, _, ours in pairs):
+        raise UsageError(
+            f"--labels takes THEIRS=OURS with commas, such as anger=angry,fear=fearful; found {labels!r}"
+        )
+    return {theirs.strip(): ours.strip() for theirs, _, ours in pairs}

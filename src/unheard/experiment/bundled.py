@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -12,7 +12,7 @@ from unheard.audio.decode import Clip, load
 from unheard.bundle.runtime import Bundle
 from unheard.bundle.runtime import load as load_bundle
 from unheard.corpora.table import corpus_of
-from unheard.errors import AudioError, DataError, first_five
+from unheard.errors import AudioError, DataError, UsageError, first_five, unknown
 from unheard.experiment.scoring import by_class
 from unheard.metrics import estimators
 from unheard.metrics.rows import marks
@@ -23,6 +23,7 @@ def score_bundle(
     folder: str | os.PathLike[str],
     table: pl.DataFrame,
     *,
+    names: Mapping[str, str] | None = None,
     channel: int | None = None,
     allow_truncated: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -33,6 +34,8 @@ def score_bundle(
     ----------
     folder : the bundle.
     table : utterances; every label must be one of the bundle's.
+    names : where the table calls its labels otherwise, the bundle's name for each that both have. Clips with other
+        labels are left out, and the bundle answers among these alone: its probabilities are scaled to sum to 1.
     channel, allow_truncated : as in prediction.
     progress : called with (clips done, all clips).
 
@@ -50,9 +53,14 @@ def score_bundle(
         The bundle is not as it was made.
     DataError
         No labelled clip, or a label that the bundle does not know.
+    UsageError
+        ``names`` of labels that the table or the bundle does not have, or two of one.
     """
     bundle = load_bundle(folder)
     rows = table.filter(pl.col("label").is_not_null())
+    shared = bundle.classes
+    if names is not None:
+        rows, shared = _renamed(rows, names, bundle.classes)
     strange = sorted(set(rows["label"].cast(pl.String)) - set(bundle.classes))
     if rows.is_empty() or strange:
         raise DataError(
@@ -69,7 +77,7 @@ def score_bundle(
     for done, answer in enumerate(bundle.predict_clips(clips), start=1):
         unsure.append("unsure" in answer.flags)
         answered = answer.label is not None or unsure[-1]
-        answers.append(list(answer.probabilities.values()) if answered else None)
+        answers.append(_among(answer.probabilities, shared) if answered else None)
         if progress is not None:
             progress(done, len(rows))
     kept = ("corpus", "id", "speaker", "gender")
@@ -77,12 +85,12 @@ def score_bundle(
         system=pl.lit(bundle.description.name),
         probabilities=pl.Series(answers, dtype=pl.List(pl.Float64)),
     )
-    test = predictions(frame, bundle.classes)
+    test = predictions(frame, shared)
     heard = contaminating(bundle, rows)
     return {
         "bundle": bundle.description.name,
         "corpus": corpus_of(rows),
-        "labels": list(bundle.classes),
+        "labels": list(shared),
         "stamps": _stamps(bundle, rows, heard),
         "heard": heard,
         "n_clips": len(rows),
@@ -92,16 +100,39 @@ def score_bundle(
         "metrics": estimators.estimate(test),
         "per_class": by_class(test),
         "groups": {"gender": estimators.per_gender(test)},
-        "selective": _selective(bundle, rows, answers, unsure),
+        "selective": _selective(shared, rows, answers, unsure),
     }
 
 
+def _renamed(
+    rows: pl.DataFrame, names: Mapping[str, str], classes: Sequence[str]
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Rows whose labels have a name, under that name, and the bundle's classes among these in its order."""
+    found = rows["label"].cast(pl.String).unique().sort().to_list()
+    for theirs, ours in names.items():
+        if theirs not in found:
+            raise unknown("label of the table", theirs, found)
+        if ours not in classes:
+            raise unknown("label of the bundle", ours, classes)
+    if len(set(names.values())) < len(names) or len(names) < 2:
+        raise UsageError("name two labels or more, each once")
+    kept = rows.with_columns(pl.col("label").cast(pl.String)).filter(pl.col("label").is_in(list(names)))
+    renamed = kept.with_columns(pl.col("label").replace_strict(dict(names), return_dtype=pl.String))
+    return renamed, tuple(name for name in classes if name in names.values())
+
+
+def _among(probabilities: Mapping[str, float], classes: Sequence[str]) -> list[float]:
+    """Probabilities of some classes, scaled to sum to 1 where others are left out."""
+    kept = [probabilities[name] for name in classes]
+    return kept if len(kept) == len(probabilities) else [value / sum(kept) for value in kept]
+
+
 def _selective(
-    bundle: Bundle, rows: pl.DataFrame, answers: list[list[float] | None], unsure: list[bool]
+    classes: Sequence[str], rows: pl.DataFrame, answers: list[list[float] | None], unsure: list[bool]
 ) -> dict[str, float | None]:
     """What the bundle answered where it was sure, and how often that was right."""
     right = [
-        bundle.classes[p.index(max(p))] == label
+        classes[p.index(max(p))] == label
         for p, label, withheld in zip(answers, rows["label"].cast(pl.String), unsure, strict=True)
         if p is not None and not withheld
     ]

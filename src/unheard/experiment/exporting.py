@@ -32,12 +32,14 @@ def export(
     fold: int | None = None,
     speakers: Sequence[str] | None = None,
     coverage: float = COVERAGE,
+    encoder_heard: Sequence[pl.DataFrame] = (),
     force: bool = False,
 ) -> Path:
     """Write the bundle of a run: retrained on its speakers (all, or those declared), or one fold's model.
 
     It withholds answers that are less sure than the threshold that this share of the validation clips reaches, of
-    the fold or of all folds; with a coverage of 1 it withholds none.
+    the fold or of all folds; with a coverage of 1 it withholds none. It warns of recordings unlike those of its
+    speakers and of ``encoder_heard``: utterance tables of what its encoder learned from.
     """
     if not run.folds():
         raise UsageError(
@@ -64,7 +66,7 @@ def export(
         out,
         temperature=trained.temperature,
         thresholds=_thresholds(run, fold, trained.temperature, coverage),
-        domain=domain_of(run.table.filter(pl.col("speaker").is_in(trained.speakers)), recipe.channel),
+        domain=domain_of(_ground(run, trained.speakers, encoder_heard), recipe.channel),
         training_speakers=trained.speakers,
         corpus=corpus_of(run.table),
         scores=run.scores,
@@ -74,6 +76,12 @@ def export(
         force=force,
         **({} if recipe.encoder is None else _encoder(recipe, trained.head)),
     )
+
+
+def _ground(run: Run, speakers: Sequence[str], others: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Recordings that the model and its encoder learned from."""
+    own = run.table.filter(pl.col("speaker").is_in(speakers))
+    return pl.concat([table.select("id", "path", "start", "end") for table in (own, *others)])
 
 
 def _thresholds(run: Run, fold: int | None, temperature: float, coverage: float) -> dict[str, float]:

@@ -36,6 +36,12 @@ def utterances(path: str | os.PathLike[str], corpus: str | None = None) -> pl.Da
     return corpora.read(corpus or "generic", source)
 
 
+def of_reader(source: str) -> pl.DataFrame:
+    """Return the utterance table of ``CORPUS:FOLDER``, or of what :func:`utterances` takes without a corpus."""
+    reader, colon, folder = source.partition(":")
+    return utterances(folder, reader) if colon and reader in corpora.READERS else utterances(source)
+
+
 def _is_ours(source: Path) -> bool:
     """Whether it has what every table of ours has; what has not is read as any table is."""
     try:
