@@ -195,8 +195,11 @@ def _averaged(frames: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     """Mean of each ``count`` neighbouring frames; of what is left for the last."""
     if count == 1:
         return frames
-    firsts = np.arange(0, len(frames), count)
-    lengths = np.diff(np.append(firsts, len(frames)))
-    return np.asarray(
-        np.add.reduceat(frames, firsts, axis=0) / lengths[:, None].astype(np.float32), np.float32
-    )
+    whole = len(frames) // count * count
+    several = frames[:whole].reshape(-1, count, frames.shape[1])
+    # One after the other: a sum over this axis, or reduceat, takes up to nine times as long.
+    total = several[:, 0].copy()
+    for k in range(1, count):
+        total += several[:, k]
+    rest = frames[whole:].sum(axis=0, keepdims=True)[: len(frames) - whole]
+    return np.concatenate([total / np.float32(count), rest / np.float32(max(1, len(frames) - whole))])
