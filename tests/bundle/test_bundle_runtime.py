@@ -71,7 +71,7 @@ def test_other_rates_and_channels(made: Make) -> None:
     plain = bundle.predict(wave, 16_000)
     stereo = bundle.predict(np.stack([wave, wave], axis=1), 16_000)
     assert stereo.flags == ("several_channels",)
-    assert stereo.warnings == ("the channels were averaged",)
+    assert "several channels" in stereo.warnings[0]
     assert stereo.probabilities == plain.probabilities
     with pytest.raises(AudioError, match="give floats"):
         bundle.predict((wave * 32768).astype(np.int16), 16_000)

@@ -96,6 +96,19 @@ def test_where_nobody_speaks_nothing_is_said(
     assert set(found.shares().values()) == {1 / len(CLASSES)}
 
 
+def test_what_gets_no_answer_as_a_whole_gets_none_in_pieces(
+    made: Make, call_file: Path, tmp_path: Path
+) -> None:
+    wave, rate = soundfile.read(call_file, dtype="float32")
+    wave[len(wave) // 2] = np.nan
+    soundfile.write(tmp_path / "nan.wav", wave, rate, subtype="FLOAT")
+    bundle = load(made("probe").folder)
+    assert bundle.predict_file(tmp_path / "nan.wav").label is None
+    found = bundle.timeline(tmp_path / "nan.wav")
+    assert len(found) == 0
+    assert found.flags == ("non_finite",)
+
+
 def test_channels_rates_and_faults(made: Make, call_file: Path, tmp_path: Path) -> None:
     bundle = load(made("probe").folder)
     wave = decode.load(call_file).wave

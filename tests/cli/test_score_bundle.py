@@ -42,7 +42,7 @@ def test_a_bundle_is_scored_and_stamped(call, bundle: Path, toy_folder: Path) ->
     assert done.stdout.startswith(
         "toy on synthetic: 96 clips, 6 speakers\n  CONTAMINATED · SYNTHETIC · FEW SPEAKERS\n"
     )
-    assert "the bundle was trained on 6 of these speakers: 01, 02, 03" in done.stderr
+    assert "the bundle, or its encoder, has heard 6 of these speakers: 01, 02, 03" in done.stderr
     made = json.loads(call("score", bundle, "--table", toy_folder, "--json").stdout)
     assert made["n_clips"] == 96
     assert f"accuracy   {100 * made['metrics']['accuracy']['mean']:.1f} %" in done.stdout
@@ -52,8 +52,11 @@ def test_what_does_not_fit_is_said(call, bundle: Path, tmp_path: Path) -> None: 
     for arguments, said in (
         ((bundle, "--table", "x", "--protocol", "loso"), "is a bundle"),
         ((bundle, "--table", "nowhere"), "nowhere: no such file or folder"),
-        (("p.csv", "--table", "x"), "--protocol"),
-        (("y" * 300, "--table", "x"), "--protocol"),
+        (("p.csv", "--table", "x"), "no such file or bundle"),
+        (("y" * 300, "--table", "x"), "no such file or bundle"),
+        ((tmp_path, "--table", "x"), "no bundle"),
+        ((__file__, "--table", "x"), "--protocol"),
+        ((__file__, "--table", "x", "--protocol", "loso", "--labels", "a=b"), "--labels is for bundles"),
     ):
         done = call("score", *arguments)
         assert done.returncode == 2

@@ -12,7 +12,7 @@ MEANINGS = {
     "clipped": "the recording is clipped: it was too loud for what recorded it",
     "dc_offset": "the recording is off zero by a constant",
     "narrowband": "the recording holds next to nothing above 4 kHz, as over a telephone",
-    "several_channels": "the channels were averaged",
+    "several_channels": "the file has several channels: their mean was taken, or the one that was asked for",
     "truncated": "the file ends before its header says so",
     "non_finite": "no answer: the recording holds NaN or infinite samples",
     "silent": "no answer: the recording is silent",

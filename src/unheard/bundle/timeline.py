@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unheard.audio import activity, decode
+from unheard.audio.flags import UNUSABLE
 from unheard.audio.quality import Quality, quality
 from unheard.audio.stream import Blocks, Plan, cut, plan
 from unheard.bundle.domain import outside_domain
@@ -134,7 +135,10 @@ def timeline(
     taken = d.channel if channel is None else channel
     first = Blocks(path, channel=taken, allow_truncated=allow_truncated)
     frames = activity.measure(first)
-    laid = plan(activity.segments(frames))
+    # What no answer can be given about as a whole gets none in pieces either.
+    unusable = any(flag in UNUSABLE for flag in first.flags)
+    spoken = activity.segments(frames)
+    laid = plan([] if unusable else spoken)
     again = Blocks(path, channel=taken, allow_truncated=allow_truncated, rate=d.sample_rate)
     clips = (
         decode.from_samples(wave, d.sample_rate, target=d.sample_rate)
@@ -143,7 +147,9 @@ def timeline(
     answers = list(bundle.predict_clips(clips)) if laid.windows else []
     found = quality(frames)
     ground = {name: ends for name, ends in d.domain.items() if name in OF_THE_WHOLE}
-    outside = outside_domain(found, ground) if laid.windows else ("no_speech",)
+    outside: tuple[str, ...] = () if spoken else ("no_speech",)
+    if laid.windows:
+        outside = outside_domain(found, ground)
     return Timeline(_steps(bundle, laid, answers), bundle.classes, found, (*first.flags, *outside))
 
 

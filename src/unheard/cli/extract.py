@@ -98,7 +98,7 @@ def extract(
     show(f"encoder.sha256: {stored.settings['sha256']}")
     if stored.cosines is not None:
         worst = int(stored.cosines.argmin())
-        show(f"{kind}: mean cosine to what was computed {stored.cosines.mean():.6f}, "
+        show(f"{kept.type}: mean cosine to what was computed {stored.cosines.mean():.6f}, "
              f"least {stored.cosines[worst]:.6f} (entry {stored.names[worst]})")  # fmt: skip
     for clip in stored.errors:
         say(f"left out: {clip.path}: {clip.reason}")

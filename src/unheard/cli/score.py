@@ -55,6 +55,10 @@ def score(
             )
         _score_bundle(predictions, table, corpus, labels, as_json)
         return
+    if not os.path.isfile(predictions):  # noqa: PTH113 - as above
+        there = os.path.isdir(predictions)  # noqa: PTH112
+        what = "no bundle (it has no manifest.json)" if there else "no such file or bundle"
+        raise UsageError(f"{predictions}: {what}")
     if labels is not None:
         raise UsageError("--labels is for bundles; predictions name their own classes")
     if protocol is None:
@@ -116,7 +120,8 @@ def _score_bundle(bundle: Path, table: Path, corpus: str | None, labels: str | N
         right = "" if answered["accuracy"] is None else f", right {100 * answered['accuracy']:.1f} %"
         show(f"  answers that are sure enough for this bundle: {100 * answered['coverage']:.0f} %{right}")
     if made["heard"]:
-        say(f"the bundle was trained on {len(made['heard'])} of these speakers: {first_five(made['heard'])}")
+        heard = f"{len(made['heard'])} of these speakers: {first_five(made['heard'])}"
+        say(f"the bundle, or its encoder, has heard {heard}")
 
 
 def _names(labels: str) -> dict[str, str]:

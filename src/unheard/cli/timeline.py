@@ -76,6 +76,8 @@ def _csv(rows: Rows, classes: Sequence[str]) -> str:
     for row in rows:
         if "error" in row:
             writer.writerow(row)
+        elif not row["timeline"]:
+            writer.writerow({"path": row["path"], "flags": ";".join(row["summary"]["flags"])})
         for step in row.get("timeline", ()):
             probabilities = {f"p_{name}": f"{p:.6f}" for name, p in step["probabilities"].items()}
             flags = ";".join(step["flags"])

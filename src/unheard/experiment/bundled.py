@@ -63,13 +63,11 @@ def score_bundle(
         rows, shared = _renamed(rows, names, bundle.classes)
     strange = sorted(set(rows["label"].cast(pl.String)) - set(bundle.classes))
     if rows.is_empty() or strange:
+        if rows.is_empty():
+            raise DataError("no clip has a label")
         raise DataError(
-            f"the bundle answers {', '.join(bundle.classes)}; "
-            + (
-                f"the table has {first_five(strange)}: leave those clips out"
-                if strange
-                else "no clip has a label"
-            )
+            f"the bundle answers {', '.join(bundle.classes)}; the table has {first_five(strange)}: leave those "
+            "clips out, or say which of its labels are which of the bundle's (--labels anger=angry,fear=fearful)"
         )
     answers: list[list[float] | None] = []
     unsure: list[bool] = []
