@@ -140,3 +140,15 @@ def test_recipes_are_listed_and_printed(call) -> None:  # type: ignore[no-untype
 def test_the_cache_can_be_looked_at_and_emptied(call) -> None:  # type: ignore[no-untyped-def]
     assert "MB" in call("cache").stdout
     assert "0 damaged" in call("cache", "--verify").stdout
+
+
+def test_a_recipe_file_may_leave_its_protocol_to_the_command(call, toy_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        "recipe: mine\nabout: mine\nfeatures: {name: functionals}\nhead: {name: probe, grid: [0.01]}\n"
+    )
+    where = ("--data", toy_folder, "--out", tmp_path / "run")
+    refused = call("run", mine, *where)
+    assert refused.returncode == 2
+    assert refused.stderr.strip().endswith("protocol: Field required")
+    assert call("run", mine, *where, "--protocol", "group-3").returncode == 0

@@ -66,11 +66,10 @@ def run(
     from unheard.experiment.source import utterances
 
     changed = recipes.parse_changes(changes or []) | ({} if weights is None else {"encoder.model": weights})
+    changed |= {} if protocol is None else {"protocol": protocol}
     stated = recipes.load(recipe, changed)
     table = utterances(data, corpus or stated.corpus)
-    chosen = protocols.make(
-        protocol or stated.protocol, table, declare_leaky=declare_leaky, validation=validation
-    )
+    chosen = protocols.make(stated.protocol, table, declare_leaky=declare_leaky, validation=validation)
     asked = number_list(folds)
     count = len(chosen.folds) if asked is None else len(asked)
     clips = len({i for sides in chosen.folds for side in sides for i in side})

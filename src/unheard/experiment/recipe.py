@@ -262,5 +262,7 @@ def _explain(errors: Iterable[Any]) -> str:
         field = ".".join(str(part) for part in error["loc"])
         cause = (error.get("ctx") or {}).get("error")
         message = str(cause) if isinstance(cause, UnheardError | ValueError) else error["msg"]
-        lines.append(f"{field}: {message}" + ("" if cause else f" (found {error['input']!r})"))
+        # What is missing has no value, and pydantic gives the whole recipe for it.
+        found = "" if cause or error["type"] == "missing" else f" (found {error['input']!r})"
+        lines.append((f"{field}: " if field else "") + message + found)
     return "; ".join(lines)
