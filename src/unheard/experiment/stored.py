@@ -1,8 +1,8 @@
 """Small results kept beside the code, and the check that a text says what they say.
 
 ``results/RECIPE/PROTOCOL`` (``PROTOCOL+val`` where refitted) holds ``results.json``, ``provenance.json``,
-``config.yaml`` and, where our own outputs on the corpus may be kept, ``predictions.parquet``; and ``noise.json``
-of a run that was heard in noise.
+``config.yaml`` and, where our own outputs on the corpus may be kept, ``predictions.parquet``: test rows;
+and ``noise.json`` of a run that was heard in noise.
 
 A table of a text is checked where its first column is headed ``recipe``; what each other column means is told by
 its heading (:data:`COLUMNS`). Sentences name a figure as ``<!-- RECIPE/PROTOCOL HEADING -->`` right behind it.
@@ -118,7 +118,9 @@ def store(run: Run, root: str | os.PathLike[str]) -> Path:
     if (run.folder / NOISE).is_file():
         shutil.copyfile(run.folder / NOISE, target / NOISE)
     if found["corpus"] in KEPT and found["settings_hash"] is not None:
-        write_predictions(run.predictions, target / "predictions.parquet")
+        # Scores come from test rows alone; the validation rows of several seeds are as many again.
+        tested = run.predictions.filter(pl.col("part") == "test")
+        write_predictions(tested, target / "predictions.parquet")
     return target
 
 
