@@ -44,14 +44,17 @@ def layers(made: Student, frames: np.ndarray) -> list[np.ndarray]:
         return [layer[0].numpy() for layer in made(torch.from_numpy(frames)[None])]
 
 
-@pytest.mark.parametrize("shape", [{}, {"past": 2, "future": 3}, {"past": 0}, {"splice": 1}])
+SHAPES = [{}, {"past": 2, "future": 3}, {"past": 0}, {"splice": 1}, {"splice": 8, "stride": 4, "future": 1}]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 def test_the_encoder_is_the_student(tmp_path: Path, shape: dict[str, Any]) -> None:
     made = student(**shape)
     write(made, tmp_path, ["low", "high"], FRONT, CARD)
     encoder = encoders.load({"name": "onnx", "model": str(tmp_path)})
     assert encoder.names == ("low", "high", "all")
     assert encoder.widths == (5, 7, 12)
-    assert (encoder.licence, encoder.frame_rates) == ("CC0-1.0", (100.0,) * 3)
+    assert (encoder.licence, encoder.frame_rates) == ("CC0-1.0", (100.0 / made.shape.stride,) * 3)
     heard = wave(0)
     low, high, every = encoder.encode([heard], [0, 1, 2])[0]
     expected = layers(made, build_front(FRONT).compute(heard))
@@ -59,6 +62,8 @@ def test_the_encoder_is_the_student(tmp_path: Path, shape: dict[str, Any]) -> No
     assert_allclose(low, expected[0], atol=2e-5)
     assert_allclose(high, expected[1], atol=2e-5)
     assert_array_equal(every, np.concatenate([low, high], axis=1))
+    # However short a clip, it has one place.
+    assert len(encoder.encode([heard[:100]], [0])[0][0]) == 1
     # The same student is the same file: nothing of the machine or the moment is in it.
     write(made, tmp_path / "again", ["low", "high"], FRONT, CARD)
     assert (tmp_path / "again" / "student.onnx").read_bytes() == (tmp_path / "student.onnx").read_bytes()
@@ -91,7 +96,11 @@ def test_a_clip_gives_the_same_alone_and_in_a_batch() -> None:
 
 def test_neighbours_stand_side_by_side_and_ends_are_repeated() -> None:
     frames = torch.arange(4.0)[None, :, None]
-    assert spliced(frames, 3)[0].tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 3]]
+    assert spliced(frames, Shape((1,), splice=3))[0].tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 3]]
+    every_other = spliced(torch.arange(7.0)[None, :, None], Shape((1,), splice=4, stride=2))
+    assert every_other[0].tolist() == [[0, 0, 1, 2], [1, 2, 3, 4], [3, 4, 5, 6]]
+    two_bands = torch.tensor([[[0.0, 10], [1, 11], [2, 12]]])
+    assert spliced(two_bands, Shape((1,), splice=2, stride=2))[0].tolist() == [[0, 10, 1, 11]]
 
 
 def test_has_the_parameters_of_its_topology() -> None:

@@ -22,13 +22,15 @@ from unheard.heads.network_head import seeded
 from unheard.heads.schedule import share
 from unheard.settings import between, plain
 from unheard.training.checkpoint import Progress, optimizer_in, progress_in, save, weights_in
-from unheard.training.logmels import Frames, equalised, noisy, warped
+from unheard.training.logmels import Frames, babbled, equalised, noisy, warped
 from unheard.training.material import Segments
 from unheard.training.student import Shape, Student
 from unheard.training.teacher import Teacher
 
 #: Batches over which the teacher's variance is taken, and the least deviation that an error is divided by.
 MEASURED, LEAST = 8, 0.05
+#: Most voices in a babble.
+VOICES = 3
 #: A squared error beyond this (in variances) counts as this.
 MOST = 25.0
 
@@ -42,11 +44,13 @@ class Settings:
     steps, batch, seconds : steps of so many segments of so many seconds.
     learning_rate, weight_decay, warmup, clip : of AdamW: the peak; over this share of all steps the rate rises,
         then it falls as a cosine; largest norm of the gradient.
-    width, projection, past, future : of the student (``student.Shape``).
+    splice, stride, width, projection, past, future : of the student (``student.Shape``); with a ``stride`` it
+        imitates the mean of as many frames of the teacher.
     speed, frequency : largest warp of time and of the mel axis, as a share.
     level, equalisation : standard deviation of one shift of a segment, and of a curve over its bands, in natural
         logarithms of power.
     noise, snr : probability that the student hears noise, and its bounds in dB.
+    babble : probability that this noise is other segments (one to ``VOICES``), not a steady one.
     seed, threads : of initial values and all draws; of torch.
     precision : ``float32``, or ``bfloat16`` (automatic mixed precision).
     every : steps between two states on disk.
@@ -59,6 +63,8 @@ class Settings:
     weight_decay: float = 0.01
     warmup: float = 0.1
     clip: float = 1.0
+    splice: int = 5
+    stride: int = 1
     width: int = 384
     projection: int = 160
     past: int = 20
@@ -69,6 +75,7 @@ class Settings:
     equalisation: float = 1.0
     noise: float = 0.5
     snr: tuple[float, float] = (0.0, 30.0)
+    babble: float = 0.5
     seed: int = 0
     threads: int = 1
     precision: str = "float32"
@@ -88,6 +95,7 @@ class Settings:
             ("level", 0, 20),
             ("equalisation", 0, 20),
             ("noise", 0, 1),
+            ("babble", 0, 1),
             ("seed", 0, 2**63 - 1),
             ("threads", 1, 64),
             ("every", 1, 10_000_000),
@@ -139,7 +147,8 @@ class _Course:
 
     def __init__(self, segments: Segments, teacher: Teacher, settings: Settings, folder: Path | None) -> None:
         self.segments, self.teacher, self.settings, self.folder = segments, teacher, settings, folder
-        self.frames = max(1, round(settings.seconds * _rate(teacher.front)))
+        places = settings.seconds * _rate(teacher.front) / settings.stride
+        self.frames = max(1, round(places)) * settings.stride
 
     def run(self, progress: Callable[[int, int, float], None] | None) -> tuple[Student, list[dict[str, Any]]]:
         s, teacher = self.settings, self.teacher
@@ -147,6 +156,8 @@ class _Course:
             Shape(
                 teacher.widths,
                 teacher.bands,
+                splice=s.splice,
+                stride=s.stride,
                 width=s.width,
                 projection=s.projection,
                 past=s.past,
@@ -226,18 +237,26 @@ class _Course:
 
     def _segment(self, rng: np.random.Generator) -> tuple[Frames, Frames]:
         s = self.settings
-        drawn = self.segments.draw(int(self.frames * (1 + s.speed)) + 2, rng)
-        speed, frequency = (
-            rng.uniform(1 - s.speed, 1 + s.speed),
-            rng.uniform(1 - s.frequency, 1 + s.frequency),
-        )
-        clean = warped(drawn, self.frames, speed, frequency)
+        clean = self._warped(rng)
         clean = equalised(clean + np.float32(rng.normal(0, s.level)), s.equalisation, rng)
-        return clean, noisy(clean, *s.snr, rng) if rng.random() < s.noise else clean
+        if rng.random() >= s.noise:
+            return clean, clean
+        if rng.random() >= s.babble:
+            return clean, noisy(clean, *s.snr, rng)
+        voices = [self._warped(rng) for _ in range(rng.integers(1, VOICES + 1))]
+        return clean, babbled(clean, voices, *s.snr, rng)
+
+    def _warped(self, rng: np.random.Generator) -> Frames:
+        """A segment of some clip, faster or slower and of another voice."""
+        s = self.settings
+        drawn = self.segments.draw(int(self.frames * (1 + s.speed)) + 2, rng)
+        speed, frequency = (rng.uniform(1 - most, 1 + most) for most in (s.speed, s.frequency))
+        return warped(drawn, self.frames, speed, frequency)
 
     def _targets(self, clean: Tensor) -> list[Tensor]:
         each = [self.teacher.layers(frames) for frames in clean.numpy()]
-        return [torch.from_numpy(np.stack(layer)) for layer in zip(*each, strict=True)]
+        layers = [torch.from_numpy(np.stack(layer)) for layer in zip(*each, strict=True)]
+        return [layer.unflatten(1, (-1, self.settings.stride)).mean(2) for layer in layers]
 
     def _spread(self) -> list[Tensor]:
         """Standard deviation of each dimension of each entry, over batches that no step has."""

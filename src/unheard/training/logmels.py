@@ -5,6 +5,9 @@ Pure functions of frames and numbers, or of frames and a generator.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,14 +42,32 @@ def noisy(frames: Frames, least: float, most: float, rng: np.random.Generator) -
     The ratio of mean powers is uniform between ``least`` and ``most`` dB; the spectrum is a drawn curve of about
     6 dB deviation, and a frame's power in a band varies as that of Gaussian noise does in a few bins.
     """
-    bands = frames.shape[1]
-    colour = _curve(bands, NOISE_KNOTS, 1.5, rng)
-    colour -= np.log(np.exp(colour).mean())
-    ratio = rng.uniform(least, most) * np.log(10) / 10
-    level = np.log(np.exp(frames.astype(np.float64)).mean()) - ratio
+    colour = _curve(frames.shape[1], NOISE_KNOTS, 1.5, rng)
     bins = np.log(rng.chisquare(8, frames.shape) / 8)
-    summed: Frames = np.logaddexp(frames, level + colour + bins).astype(np.float32)
+    return _added(frames, colour + bins, rng.uniform(least, most))
+
+
+def babbled(
+    frames: Frames, voices: Sequence[Frames], least: float, most: float, rng: np.random.Generator
+) -> Frames:
+    """Add the power of other people's speech, each voice (frames, bands) with as much power as any other.
+
+    The ratio of mean powers is uniform between ``least`` and ``most`` dB.
+    """
+    equal = [voice - _mean_power(voice) for voice in voices]
+    return _added(frames, np.logaddexp.reduce(equal), rng.uniform(least, most))
+
+
+def _added(frames: Frames, noise: NDArray[np.floating[Any]], decibels: float) -> Frames:
+    """Add the power of a noise, whose mean power lies so many decibels below that of the frames."""
+    shift = _mean_power(frames) - _mean_power(noise) - decibels * np.log(10) / 10
+    summed: Frames = np.logaddexp(frames, noise + shift).astype(np.float32)
     return summed
+
+
+def _mean_power(frames: NDArray[np.floating[Any]]) -> float:
+    """Natural logarithm of the mean power."""
+    return float(np.log(np.exp(frames.astype(np.float64)).mean()))
 
 
 def _curve(bands: int, knots: int, deviation: float, rng: np.random.Generator) -> Frames:

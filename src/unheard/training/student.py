@@ -1,4 +1,4 @@
-"""The student: a small causal network on log-mels that imitates hidden layers of another one.
+"""The student: a small network on log-mels that imitates hidden layers of another one.
 
 A feedforward sequential memory network (Zhang et al. 2015, arXiv 1512.08301): frames are projected to few dims,
 where each sees a weighted sum of its neighbours in time, and widened again. One such block a layer that is
@@ -23,14 +23,16 @@ class Shape:
     ----------
     outputs : width of each imitated layer, lowest first; as many blocks.
     bands : mel bands.
-    splice : so many neighbouring frames are seen side by side; odd.
+    splice, stride : so many neighbouring frames are seen side by side, in every ``stride``-th place; of N frames
+        come floor(N / stride), each with what lies around its own ``stride`` frames.
     width, projection : of a block, and of its memory.
-    past, future : frames that a block's memory looks back and ahead.
+    past, future : places that a block's memory looks back and ahead.
     """
 
     outputs: tuple[int, ...]
     bands: int = 80
     splice: int = 5
+    stride: int = 1
     width: int = 384
     projection: int = 160
     past: int = 20
@@ -39,13 +41,20 @@ class Shape:
     def __post_init__(self) -> None:
         for name, low, high in (
             ("bands", 1, 512),
-            ("splice", 1, 99),
+            ("stride", 1, 16),
+            ("splice", self.stride, 99),
             ("width", 1, 8192),
             ("projection", 1, 8192),
             ("past", 0, 1000),
             ("future", 0, 1000),
         ):
             between(self, "student", name, low, high)
+
+    @property
+    def around(self) -> tuple[int, int]:
+        """Frames that the first and the last place see before and behind their own."""
+        more = self.splice - self.stride
+        return more // 2, more - more // 2
 
 
 class Student(nn.Module):
@@ -66,8 +75,8 @@ class Student(nn.Module):
         self.outputs = nn.ModuleList(nn.Linear(shape.width, out) for out in shape.outputs)
 
     def forward(self, frames: Tensor) -> list[Tensor]:
-        """Layers (B, T, width) of frames (B, T, bands), all of one length."""
-        x = spliced((frames - self.mean) / self.scale, self.shape.splice)
+        """Layers (B, floor(T / stride), width) of frames (B, T, bands), all of one length."""
+        x = spliced((frames - self.mean) / self.scale, self.shape)
         x = torch.relu(self.widen(self.squeeze(x)))
         layers = []
         for block, output in zip(self.blocks, self.outputs, strict=True):
@@ -95,11 +104,11 @@ class Block(nn.Module):
         return wide
 
 
-def spliced(frames: Tensor, count: int) -> Tensor:
-    """Set ``count`` neighbouring frames side by side, (B, T, bands) to (B, T, count · bands).
+def spliced(frames: Tensor, shape: Shape) -> Tensor:
+    """Set neighbouring frames side by side, (B, T, bands) to (B, floor(T / stride), splice · bands).
 
     The first and last frames are repeated at the ends.
     """
-    half = count // 2
-    padded = nn.functional.pad(frames.transpose(1, 2), (half, half), mode="replicate").transpose(1, 2)
-    return torch.cat([padded[:, k : k + frames.shape[1]] for k in range(count)], dim=2)
+    padded = nn.functional.pad(frames.transpose(1, 2), shape.around, mode="replicate")
+    windows = padded.unfold(2, shape.splice, shape.stride)  # (B, bands, places, splice)
+    return windows.permute(0, 2, 3, 1).flatten(2)

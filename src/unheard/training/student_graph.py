@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.audio.resample import RATE
 from unheard.encoders.description import BESIDE, described
 from unheard.errors import DataError, UsageError, need
 from unheard.files import write_bytes, write_json
@@ -40,8 +41,7 @@ def write(
     layers = _student(graph, student)
     entries = [graph.give(name, layer) for name, layer in zip(names, layers, strict=True)]
     entries.append(graph.give("all", graph.add("Concat", *layers, axis=1)))
-    splice, bands = student.shape.splice, student.shape.bands
-    _write(folder, graph.model(splice * bands), entries, splice, front, card)
+    _write(folder, graph.model(student.shape.bands), entries, student.shape.stride, front, card)
 
 
 def joined(folders: Sequence[Path], out: Path) -> None:
@@ -68,7 +68,8 @@ def joined(folders: Sequence[Path], out: Path) -> None:
             cards.append(json.loads((folder / CARD).read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise DataError(f"{folder} holds no student ({GRAPH}, {CARD}): {error}") from error
-        kind = content["front"], content["splice"], [entry["entry"] for entry in content["entries"]]
+        strides = {entry["stride"] for entry in content["entries"]}
+        kind = content["front"], strides, [entry["entry"] for entry in content["entries"]]
         if first is not None and kind != first:
             raise UsageError(f"{folder} has another front end or other layers than {folders[0]}")
         first = kind
@@ -78,15 +79,15 @@ def joined(folders: Sequence[Path], out: Path) -> None:
     mean = graph.add("Mul", total, graph.constant("share", np.array(1 / len(whole), np.float32)))
     entries += [graph.give("mean", mean), graph.give("all", graph.add("Concat", *whole, axis=1))]
     assert first is not None
-    front, splice, _ = first
-    size = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    front, (stride,), _ = first
+    bands = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
     card = {
         "about": f"{len(cards)} students beside each other: {cards[0]['about']}",
         "licence": "; ".join(sorted({part for card in cards for part in card["licence"].split("; ")})),
         "attribution": "; ".join(sorted({card["attribution"] for card in cards})),
         "students": cards,
     }
-    _write(out, graph.model(size), entries, splice, front, card)
+    _write(out, graph.model(bands), entries, stride, front, card)
 
 
 class _Graph:
@@ -146,7 +147,7 @@ class _Graph:
 
 
 def _student(g: _Graph, student: Student) -> list[str]:
-    """Names of the imitated layers (frames, dims) of spliced frames."""
+    """Names of the imitated layers (places, dims) of frames (frames, bands)."""
     w = {key: value.cpu().numpy() for key, value in student.state_dict().items()}
     shape = student.shape
 
@@ -156,12 +157,20 @@ def _student(g: _Graph, student: Student) -> list[str]:
             inputs.append(g.constant(f"{name}.bias", bias.astype(np.float32)))
         return g.add("Gemm", *inputs, transB=1)
 
-    # What standardises a frame is part of the first map.
+    batch = g.constant("batch", np.array([0]))
+    # What standardises a frame is part of the first map, which is a convolution over the frames.
     mean, scale = (np.tile(w[name].astype(float), shape.splice) for name in ("mean", "scale"))
     weight = w["squeeze.weight"] / scale
-    x = dense("squeeze", "frames", weight, w["squeeze.bias"] - weight @ mean)
+    bias = g.constant("squeeze.bias", (w["squeeze.bias"] - weight @ mean).astype(np.float32))
+    kernel = weight.reshape(-1, shape.splice, shape.bands).transpose(0, 2, 1).astype(np.float32)
+    before, behind = shape.around
+    ends = g.constant("ends", np.array([before, 0, behind, 0]))
+    sequence = g.add(
+        "Unsqueeze", g.add("Transpose", g.add("Pad", "frames", ends, mode="edge"), perm=[1, 0]), batch
+    )
+    sequence = g.add("Conv", sequence, g.constant("squeeze.weight", kernel), bias, strides=[shape.stride])
+    x = g.add("Transpose", g.add("Squeeze", sequence, batch), perm=[1, 0])
     x = g.add("Relu", dense("widen", x, w["widen.weight"], w["widen.bias"]))
-    batch = g.constant("batch", np.array([0]))
     layers = []
     for k in range(len(shape.outputs)):
         name = f"blocks.{k}"
@@ -182,18 +191,20 @@ def _write(
     folder: Path,
     model: bytes,
     entries: Sequence[str],
-    splice: int,
+    stride: int,
     front: Mapping[str, Any],
     card: Mapping[str, Any],
 ) -> None:
+    rhythm = {"axes": ["frames", "dims"], "stride": stride, "window": stride}
     content = {
         "about": card["about"],
-        "rate": 16000,
+        "rate": RATE,
         "front": dict(front),
-        "splice": splice,
         "model": GRAPH,
         "input": {"tensor": "frames", "axes": ["frames", "dims"]},
-        "entries": [{"entry": name, "tensor": name, "axes": ["frames", "dims"]} for name in entries],
+        "entries": [{"entry": name, "tensor": name, **rhythm} for name in entries],
+        # Of fewer samples there would not be a single place.
+        "least": round(RATE * (front["frame"] + (stride - 1) * front["hop"])),
         "licence": card["licence"],
         "attribution": card["attribution"],
         "heard": _heard([card, *card.get("students", ())]),
