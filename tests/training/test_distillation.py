@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,11 @@ def test_the_teacher_hears_no_noise_and_the_student_does(weights: Path) -> None:
         course = distillation._Course(segments(), teacher(weights), Settings(**{**SMALL, **settings}), None)
         return course._batch(3)
 
-    clean, heard_ = batch(noise=1.0)
+    clean, heard_ = batch(noise=1.0, babble=0.0)
     assert clean.shape == (4, 20, BANDS)
+    assert (heard_ > clean + 1e-4).any(dim=(1, 2)).all()
+    assert (heard_ >= clean - 1e-5).all()
+    clean, heard_ = batch(noise=1.0, babble=1.0)
     assert (heard_ > clean + 1e-4).any(dim=(1, 2)).all()
     assert (heard_ >= clean - 1e-5).all()
     plain, same = batch(noise=0.0)
@@ -142,6 +146,20 @@ def test_the_teacher_hears_no_noise_and_the_student_does(weights: Path) -> None:
     bare, _ = batch(**off)
     rows = np.concatenate([clip for corpus in segments().corpora for clip in corpus])
     assert all(np.abs(rows - frame).sum(axis=1).min() < 1e-3 for frame in bare.reshape(-1, BANDS).numpy())
+
+
+def test_with_a_stride_the_mean_of_as_many_frames_is_imitated(weights: Path) -> None:
+    settings = Settings(**{**SMALL, "seconds": 0.23, "stride": 4, "splice": 6})
+    course = distillation._Course(segments(), teacher(weights), settings, None)
+    clean, _ = course._batch(0)
+    assert clean.shape == (4, 24, BANDS)  # 23 frames, rounded to whole places
+    first, second = course._targets(clean)
+    each = teacher(weights).layers(clean[2].numpy())
+    assert first.shape == (4, 6, 6)
+    np.testing.assert_allclose(second[2], each[1].reshape(6, 4, 4).mean(axis=1), atol=1e-5)
+    student, history = distil(segments(), teacher(weights), replace(settings, steps=60, learning_rate=1e-2))
+    assert history[-1]["loss"] < 0.8 * history[0]["loss"]
+    assert student.shape.stride == 4
 
 
 def test_corpora_are_drawn_by_the_root_of_their_hours_and_short_clips_repeated() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from unheard.training.logmels import equalised, noisy, warped
+from unheard.training.logmels import babbled, equalised, noisy, warped
 
 
 def frames(n: int = 50, bands: int = 20) -> np.ndarray:
@@ -54,10 +54,25 @@ def test_noise_adds_power_in_the_stated_ratio(snr: float) -> None:
     assert_allclose(ratios, snr, atol=0.5)
 
 
+def test_voices_are_added_at_equal_power_in_the_stated_ratio() -> None:
+    x, low, high = (np.full((40, 4), -30.0, np.float32) for _ in range(3))
+    x[:, 0], low[:, 1], high[:, 2] = 10, 3, 9  # each speaks in a band of its own, one voice far louder
+    power = np.exp(babbled(x, [low, high], 7, 7, rng()).astype(float)).mean(axis=0)
+    assert power[0] == pytest.approx(np.exp(10), rel=1e-3)
+    assert power[1] == pytest.approx(power[2], rel=1e-3)
+    assert 10 * np.log10(power[0] / (power[1] + power[2])) == pytest.approx(7, abs=1e-2)
+
+
 def test_draws_are_the_generators_own_and_inputs_stay() -> None:
     x = frames()
     before = x.copy()
-    for change in (lambda g: equalised(x, 1.0, g), lambda g: noisy(x, 0, 30, g)):
+    voices = [frames() + 3]
+    changes = (
+        lambda g: equalised(x, 1.0, g),
+        lambda g: noisy(x, 0, 30, g),
+        lambda g: babbled(x, voices, 0, 30, g),
+    )
+    for change in changes:
         assert_array_equal(change(rng(3)), change(rng(3)))
         assert np.abs(change(rng(3)) - change(rng(4))).max() > 0.1
     assert_array_equal(x, before)

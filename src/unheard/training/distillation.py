@@ -256,7 +256,8 @@ class _Course:
     def _targets(self, clean: Tensor) -> list[Tensor]:
         each = [self.teacher.layers(frames) for frames in clean.numpy()]
         layers = [torch.from_numpy(np.stack(layer)) for layer in zip(*each, strict=True)]
-        return [layer.unflatten(1, (-1, self.settings.stride)).mean(2) for layer in layers]
+        s = self.settings.stride
+        return [layer.reshape(len(layer), -1, s, layer.shape[2]).mean(2) for layer in layers]
 
     def _spread(self) -> list[Tensor]:
         """Standard deviation of each dimension of each entry, over batches that no step has."""
