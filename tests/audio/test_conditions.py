@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import signals
 
-from unheard.audio.conditions import active_power, babble, clipped, realised_snr, white
+from unheard.audio.conditions import active_power, babble, clipped, coloured, realised_snr, white
 from unheard.audio.decode import load
 from unheard.errors import AudioError, UsageError
 
@@ -41,6 +42,7 @@ def by_hand(clean: np.ndarray, noisy: np.ndarray) -> float:
 def test_the_ratio_is_realised_on_the_output(wave: np.ndarray, snr: float) -> None:
     for noisy in (
         white(wave, RATE, chance(), snr=snr),
+        *(coloured(wave, RATE, chance(seed), snr=snr) for seed in range(4)),
         babble(wave, RATE, chance(), snr=snr, voices=OTHERS),
         babble(wave, RATE, chance(), snr=snr, voices=OTHERS[:1]),
     ):
@@ -65,6 +67,70 @@ def test_white_noise_is_white_gaussian_and_new_at_every_draw() -> None:
     other = white(SPEECH, RATE, chance(1), snr=0).astype(float) - SPEECH
     assert np.array_equal(noise, again)
     assert abs(np.corrcoef(noise, other)[0, 1]) < 0.02
+
+
+def noises(count: int, length: int, rate: int = RATE) -> list[np.ndarray]:
+    """Coloured noise alone, of power 1."""
+    wave = np.full(length, 1e-3, np.float32)
+    found = [coloured(wave, rate, chance(seed), snr=-100).astype(float) - wave for seed in range(count)]
+    return [noise / noise.std() for noise in found]
+
+
+def in_bands(noise: np.ndarray, count: int) -> np.ndarray:
+    """Mean power in dB in equally wide bands of the mel scale, by the discrete Fourier transform."""
+    mel = 2595 * np.log10(1 + np.fft.rfftfreq(len(noise), 1 / RATE) / 700)
+    power = np.abs(np.fft.rfft(noise)) ** 2
+    edges = np.linspace(0, mel[-1], count + 1)
+    return np.array(
+        [10 * np.log10(power[(mel >= low) & (mel < high)].mean()) for low, high in pairwise(edges)]
+    )
+
+
+def steadiness(noise: np.ndarray) -> float:
+    """Deviation in dB of the power of pieces of a tenth of a second."""
+    return float(
+        (10 * np.log10((noise[: len(noise) // 1600 * 1600].reshape(-1, 1600) ** 2).mean(axis=1))).std()
+    )
+
+
+def test_coloured_noise_is_the_same_for_the_same_chance_alone() -> None:
+    first, again, other = (coloured(SPEECH, RATE, chance(seed), snr=5) for seed in (3, 3, 4))
+    assert np.array_equal(first, again)
+    assert abs(np.corrcoef(first.astype(float) - SPEECH, other.astype(float) - SPEECH)[0, 1]) < 0.1
+    # The ratio is a gain: it changes nothing of what is added.
+    louder = coloured(SPEECH, RATE, chance(3), snr=-15).astype(float) - SPEECH
+    np.testing.assert_allclose(louder, 10 * (first.astype(float) - SPEECH), atol=1e-5)
+
+
+def test_coloured_noise_has_a_smooth_spectrum_of_its_own_at_every_draw() -> None:
+    curves = np.stack([in_bands(noise, 24) for noise in noises(200, 2 * RATE)])
+    curves -= curves.mean(axis=1, keepdims=True)
+    spread = curves.std(axis=0)
+    assert spread.min() > 3 and spread.max() < 9
+    assert np.abs(curves.mean(axis=0)).max() < 2  # no band is preferred
+    across = np.corrcoef(curves.T)
+    assert np.diag(across, 1).min() > 0.5  # neighbours go together
+    assert np.abs(np.diag(across, 12)).max() < 0.4  # bands far apart do not
+    # White noise has none of it.
+    flat = in_bands(np.random.default_rng(0).standard_normal(2 * RATE), 24)
+    assert flat.std() < 1 < 2 < np.median(curves.std(axis=1))
+
+
+def test_half_of_the_coloured_noises_rise_and_fall() -> None:
+    found = np.array([steadiness(noise) for noise in noises(200, 3 * RATE)])
+    steady = found < 2
+    assert 80 <= steady.sum() <= 120
+    assert np.median(found[~steady]) > 4
+    assert np.median(found[steady]) < 1.2
+
+
+@pytest.mark.parametrize("rate", [8_000, 32_000, 44_100])
+@pytest.mark.parametrize("length", [1, 2, 17, 15_991])
+def test_coloured_noise_has_any_length_and_rate(rate: int, length: int) -> None:
+    for noise in noises(6, length, rate) if length > 1 else []:
+        assert noise.shape == (length,) and np.isfinite(noise).all()
+    one = np.full(length, 0.5, np.float32)
+    assert realised_snr(one, coloured(one, rate, chance(), snr=0), rate) == pytest.approx(0, abs=0.01)
 
 
 def test_every_voice_of_a_babble_is_heard_at_equal_power() -> None:
@@ -111,6 +177,8 @@ def test_samples_beyond_full_scale_are_cut_and_counted() -> None:
 def test_what_is_silent_has_no_ratio(silent: np.ndarray) -> None:
     with pytest.raises(AudioError, match="is silent"):
         white(silent, RATE, chance(), snr=10)
+    with pytest.raises(AudioError, match="is silent"):
+        coloured(silent, RATE, chance(), snr=10)
     with pytest.raises(AudioError, match="a voice of the babble is silent"):
         babble(SPEECH, RATE, chance(), snr=10, voices=[OTHERS[0], silent])
 

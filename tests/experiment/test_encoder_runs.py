@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -13,8 +15,9 @@ import unheard as ut
 from unheard.encoders.extract import Keep, extract
 from unheard.errors import UsageError
 from unheard.experiment import recipe as recipes
+from unheard.experiment.fitting import fit_fold, load_head
 from unheard.experiment.folder import Run
-from unheard.experiment.preparing import read_features
+from unheard.experiment.preparing import read_features, with_weights
 from unheard.experiment.run import run as run_recipe
 from unheard.features.extract import ClipRef
 from unheard.testing import toy_encoder
@@ -135,6 +138,108 @@ def test_speeds_that_cannot_be_heard_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         stated(model, head, speeds=speeds)
+
+
+def test_heads_over_frames_may_hear_their_training_clips_in_noise(
+    model: Path, few: pl.DataFrame, tmp_path: Path
+) -> None:
+    head = {"name": "mean", "epochs": 2, "patience": 2}
+    said: list[str] = []
+    plain = done(stated(model, head, layer="last"), few, tmp_path / "plain")
+    noisy = stated(model, head, layer="last", speeds=[0.8], noises=[[0, 20], [0, 20], [-5, 0]])
+    run = done(noisy, few, tmp_path / "run", say=said.append)
+    told = [text for text in said if text.endswith(":") and "\n" not in text]
+    assert told == ["at 0.8 times the speed:", *["in noise, 0 to 20 dB:"] * 2, "in noise, -5 to 0 dB:"]
+    assert run.recipe.settings_hash != plain.recipe.settings_hash
+    assert run.predictions["logits"].null_count() == 0
+    # All of it is stored: nothing is encoded again.
+    heard = read_features(run.recipe, few, say=lambda text: pytest.fail(text) if "clips:" in text else None)
+    assert len(heard.variants) == 4
+    for clip, frames in heard.features.items():
+        arrays = [frames, *(noise[clip] for noise in heard.variants[1:])]
+        assert len({len(array) for array in arrays}) == 1
+        assert not any(np.allclose(one, other) for one, other in combinations(arrays, 2))
+    # What is asked of the noisy run's heads is clean: their own answers to the clean features.
+    fold = run.protocol.folds[0]
+    for side in (fold.val, fold.test):
+        answers = run.predictions.filter((pl.col("fold") == 0) & pl.col("id").is_in(list(side)))
+        logits = load_head(run.folder, run.recipe, 0, 0).logits([heard.features[i] for i in answers["id"]])
+        np.testing.assert_allclose(logits, np.array(answers["logits"].to_list()), atol=1e-5)
+
+
+class Untouched(dict[str, np.ndarray]):
+    """Variants, of which those of some clips must not be looked up."""
+
+    def __init__(self, found: dict[str, np.ndarray], forbidden: set[str]) -> None:
+        super().__init__(found)
+        self.forbidden, self.asked = forbidden, set[str]()
+
+    def __getitem__(self, clip: str) -> np.ndarray:
+        assert clip not in self.forbidden
+        self.asked.add(clip)
+        return super().__getitem__(clip)
+
+
+@pytest.mark.parametrize("refit", ["none", "val"])
+def test_only_clips_that_are_trained_on_are_heard_in_noise(
+    model: Path, few: pl.DataFrame, refit: str
+) -> None:
+    recipe = stated(model, {"name": "mean", "epochs": 6}, layer="last", noises=[[0, 20]], refit=refit)
+    recipe = with_weights(recipe)
+    prepared = read_features(recipe, few)
+    protocol = ut.protocol("group-3", few)
+    sides = protocol.folds[0]
+    forbidden = {*sides.test, *(sides.val if refit == "none" else ())}
+    variant = Untouched(dict(prepared.variants[0]), forbidden)
+    fit_fold(
+        recipe, few, protocol, prepared.features, variants=(variant,), number=0, seed=0, data_hash="",
+    )  # fmt: skip
+    assert variant.asked & set(sides.train)
+
+
+@pytest.mark.parametrize(
+    ("head", "noises", "said"),
+    [
+        ({"name": "probe"}, [[0, 20]], "noises are for heads on the frames of one entry"),
+        ({"name": "mean"}, [0, 20], r"noises are ranges in dB.*such as \[\[0, 20\].*found \[0, 20\]"),
+        ({"name": "mean"}, 10, "noises are ranges"),
+        ({"name": "mean"}, [[0, 10, 20]], "noises are ranges"),
+        ({"name": "mean"}, [["0", "20"]], "noises are ranges"),
+        ({"name": "mean"}, [[20, 0]], "the least first"),
+        ({"name": "mean"}, [[-21, 0]], "within -20 to 60"),
+        ({"name": "mean"}, [[0, 61]], "within -20 to 60"),
+        ({"name": "mean"}, [[0, float("nan")]], "within -20 to 60"),
+    ],
+)
+def test_noises_that_cannot_be_heard_are_refused(
+    model: Path, head: dict[str, Any], noises: Any, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        stated(model, head, noises=noises)
+
+
+def test_noises_need_a_frozen_encoder() -> None:
+    plain = recipes.load("functionals").plain()
+    with pytest.raises(UsageError, match="noises belongs to a recipe with an encoder"):
+        recipes.validate({**plain, "noises": [[0, 20]]})
+
+
+def test_a_recipe_without_noises_is_the_system_that_it_was(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = {"name": "mean", "epochs": 2}
+    plain = stated(model, head, layer="last", speeds=[0.9])
+    assert stated(model, head, layer="last", speeds=[0.9], noises=[]).settings_hash == plain.settings_hash
+    others = [
+        stated(model, head, layer="last", speeds=[0.9], noises=noises).settings_hash
+        for noises in ([[0, 20]], [[0, 20], [0, 20]], [[0.0, 10]], [[0, 10]])
+    ]
+    assert len({plain.settings_hash, *others}) == 4
+    decided: list[dict[str, Any]] = []
+    monkeypatch.setattr(recipes, "digest", lambda value: decided.append(value) or "")
+    for name in recipes.names():
+        assert recipes.load(name).settings_hash == ""
+    assert not any("noises" in value for value in decided)
 
 
 def test_the_salient_layer_is_chosen_in_each_fold_and_the_encoder_cut_there(

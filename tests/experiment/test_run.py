@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 import pytest
 import soundfile
+import yaml
 
 import unheard as ut
 from unheard.corpora.table import write_table
@@ -120,6 +121,18 @@ def test_a_part_of_the_folds_is_run_and_said(toy: pl.DataFrame, toy_run: Run, tm
     assert whole.predictions.equals(toy_run.predictions)
     with pytest.raises(UsageError, match="has the folds 0-2; asked for 7"):
         ut.run("functionals", toy, toy_run.protocol, out=tmp_path / "x", only=[7])
+
+
+def test_a_run_goes_on_after_a_field_was_added_to_recipes(
+    toy: pl.DataFrame, toy_run: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(toy_run.folder, folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    del config["noises"]
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    again = ut.run("functionals", toy, toy_run.protocol, out=folder, resume=True)
+    assert again.predictions.equals(toy_run.predictions)
 
 
 def test_a_folder_is_not_mixed_with_other_settings(toy: pl.DataFrame, toy_run: Run, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Noise added to a recording at a stated signal-to-noise ratio: white noise, or the babble of other speakers.
+"""Noise added to a recording at a stated signal-to-noise ratio: white, coloured, or other speakers' babble.
 
 Waveforms are (n,) float32, full scale ±1. The ratio is that of two mean squares: of the recording over its active
 frames (25 ms, within 30 dB of the loudest), and of the noise over the whole recording. Noise that a recording
@@ -19,6 +19,9 @@ FRAME = 0.025  # seconds
 ACTIVE = 30.0  # dB below the loudest frame
 VOICES = 4  # in a babble, at most
 TRIES = 20  # places in the voices, until somebody is heard
+RATIOS = (-20, 60)  # dB, least and greatest that commands and recipes can ask for
+POINTS, DEVIATION = 8, 6.5  # of a spectrum, over the mel scale, and in dB
+SYLLABLES, SWING = 5.0, 7.0  # levels a second of an envelope, and their deviation in dB
 
 Wave = NDArray[np.float32]
 
@@ -42,6 +45,35 @@ def white(wave: Wave, rate: int, rng: np.random.Generator, *, snr: float) -> Wav
         Where the recording is empty or silent: no noise has a ratio to it.
     """
     return _mixed(wave, rng.standard_normal(len(wave)), rate, snr)
+
+
+def coloured(wave: Wave, rate: int, rng: np.random.Generator, *, snr: float) -> Wave:
+    """Add Gaussian noise of a random spectrum that, half of the time, rises and falls as people's talk does.
+
+    The spectrum is a curve in dB, drawn at eight points of the mel scale (deviation 6.5 dB) and straight between
+    them. The envelope is one too, drawn five times a second (deviation 7 dB), a half cosine between levels.
+
+    Parameters
+    ----------
+    wave, rate : (n,) samples, and how many a second.
+    rng : where spectrum, noise and envelope come from.
+    snr : dB.
+
+    Returns
+    -------
+    (n,) float32, not clipped.
+
+    Raises
+    ------
+    AudioError
+        Where the recording is empty or silent: no noise has a ratio to it.
+    """
+    length = max(1, len(wave))  # nothing has no spectrum
+    gains = _curve(np.fft.rfftfreq(length, 1 / rate), rate, rng)
+    noise = np.fft.irfft(gains * np.fft.rfft(rng.standard_normal(length)), length)
+    if rng.random() < 0.5:
+        noise *= _envelope(length, rate, rng)
+    return _mixed(wave, noise[: len(wave)], rate, snr)
 
 
 def babble(wave: Wave, rate: int, rng: np.random.Generator, *, snr: float, voices: Sequence[Wave]) -> Wave:
@@ -103,6 +135,27 @@ def active_power(wave: Wave, rate: int) -> float:
     power = np.einsum("fs,fs->f", frames, frames, dtype=np.float64) / length
     loudest = power.max()
     return float(power[power >= loudest * 10 ** (-ACTIVE / 10)].mean())
+
+
+def _curve(hertz: NDArray[np.floating], rate: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Amplitudes of a random smooth spectrum at some frequencies; the mel scale is O'Shaughnessy's (1987)."""
+    mel, top = (2595 * np.log10(1 + at / 700) for at in (hertz, rate / 2))
+    levels = rng.normal(0, DEVIATION, POINTS)
+    return _amplitude(np.interp(mel, np.linspace(0, top, POINTS), levels))
+
+
+def _envelope(length: int, rate: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Amplitudes of a random slow envelope, one a sample, beginning anywhere between two levels."""
+    part, last = np.modf(rng.random() + np.arange(length) * SYLLABLES / rate)
+    before = last.astype(np.int64)
+    levels = rng.normal(0, SWING, before[-1] + 2)
+    rise = (1 - np.cos(np.pi * part)) / 2
+    return _amplitude(levels[before] * (1 - rise) + levels[before + 1] * rise)
+
+
+def _amplitude(decibels: NDArray[np.float64]) -> NDArray[np.float64]:
+    amplitude: NDArray[np.float64] = 10 ** (decibels / 20)
+    return amplitude
 
 
 def _from(voice: Wave, first: int, length: int) -> Wave:

@@ -57,7 +57,7 @@ def extract(
     from unheard.encoders.extract import extract as encode
     from unheard.errors import DataError, UsageError, first_five
     from unheard.experiment import recipe as recipes
-    from unheard.experiment.preparing import keep_of, with_weights
+    from unheard.experiment.preparing import keep_of, ways_of, with_weights
     from unheard.experiment.source import utterances
     from unheard.features.extract import ClipRef
 
@@ -65,14 +65,14 @@ def extract(
         raise UsageError("name an encoder (--encoder wavlm) or a recipe that has one (--recipe probe)")
     changed = recipes.parse_changes(changes or [])
     settings: dict[str, Any]
-    speeds: tuple[float, ...] = ()
+    ways: list[tuple[str, dict[str, Any]]] = []
     if recipe is not None:
         stated = recipes.load(recipe, changed | ({"encoder.model": model} if model else {}))
         if stated.encoder is None or stated.training is not None:
             raise UsageError(f"the recipe {stated.recipe} keeps nothing of an encoder")
         whole = with_weights(stated)
         settings, kept = whole.encoder or {}, keep_of(whole)
-        speeds = whole.speeds
+        ways = ways_of(whole)
     else:
         numbers = number_list(entries)
         kept = Keep(keep, None if numbers is None else tuple(numbers), kind, average)
@@ -87,12 +87,12 @@ def extract(
     table = utterances(data, corpus)
     clips = [ClipRef(*row) for row in table.select("id", "path", "start", "end").iter_rows()]
     with bars() as advance:
-        for speed in (*speeds, 1.0):
-            if speed != 1.0:
-                say(f"at {speed:g} times the speed:")
+        for how, heard in (*ways, ("", {})):
+            if how:
+                say(how)
             stored = encode(
                 clips, settings, kept, folder=out, jobs=jobs, channel=channel, allow_truncated=allow_truncated,
-                speed=speed, progress=lambda done, total: advance("layers", done, total), say=say,
+                progress=lambda done, total: advance("layers", done, total), say=say, **heard,
             )  # fmt: skip
     show(f"{len(stored.features)} clips in {stored.folder}")
     show(f"encoder.sha256: {stored.settings['sha256']}")

@@ -17,12 +17,13 @@ from unheard.encoders.contract import Encoder
 from unheard.encoders.fill import Task, fill
 from unheard.encoders.keep import Keep
 from unheard.encoders.machine import decoding_threads
+from unheard.encoders.noise import Noise
 from unheard.encoders.plan import refuse_unlike
 from unheard.encoders.store import Store, default_folder, store_name
 from unheard.encoders.stored import Described, Features, Stored
 from unheard.features.extract import BadClip, ClipRef, check_clips, clip_key, hashed
 
-__all__ = ["Keep", "extract"]
+__all__ = ["Keep", "Noise", "extract"]
 
 
 def extract(
@@ -36,6 +37,7 @@ def extract(
     channel: int | None = None,
     allow_truncated: bool = False,
     speed: float = 1.0,
+    noise: Noise | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Stored:
     """Return what the encoder gives for every clip that gives something, computing what is not stored yet.
@@ -50,6 +52,7 @@ def extract(
     progress : called with (clips done, all clips).
     channel, allow_truncated : see ``unheard.audio.decode.load``.
     speed : times the speed and the pitch of the recording, by resampling (Ko et al. 2015, Interspeech).
+    noise : that is added to the recording before silence is cut off; None for none.
     say : given the plan before work starts.
 
     Raises
@@ -64,7 +67,8 @@ def extract(
     check_clips(clips, threads)
     root = default_folder() if folder is None else Path(folder)
     bad: dict[str, str] = {}
-    tasks = _tasks(clips, {"channel": channel, "allow_truncated": allow_truncated}, speed, threads, bad)
+    options = {"channel": channel, "allow_truncated": allow_truncated}
+    tasks = _tasks(clips, options, speed, noise, threads, bad)
 
     encoder = None if given["sha256"] else encoders.load(given)
     store = _opened(root, given if encoder is None else encoder.settings, keep, tasks)
@@ -86,20 +90,25 @@ def extract(
 
 
 def _tasks(
-    clips: Sequence[ClipRef], options: dict[str, Any], speed: float, jobs: int, bad: dict[str, str]
+    clips: Sequence[ClipRef],
+    options: dict[str, Any],
+    speed: float,
+    noise: Noise | None,
+    jobs: int,
+    bad: dict[str, str],
 ) -> dict[str, Task]:
     files = hashed({clip.path for clip in clips}, jobs)
     # What is heard as it was recorded has the same key as ever.
     heard = options if speed == 1.0 else {**options, "speed": speed}
+    heard = heard if noise is None else {**heard, **noise.key()}
     tasks: dict[str, Task] = {}
     for clip in clips:
         file = files[clip.path]
         if isinstance(file, str):
             bad[clip.id] = file
         else:
-            tasks.setdefault(clip_key(clip, file, heard), Task(clip, file, options, speed, [])).ids.append(
-                clip.id
-            )
+            task = Task(clip, file, options, speed, noise, [])
+            tasks.setdefault(clip_key(clip, file, heard), task).ids.append(clip.id)
     return tasks
 
 

@@ -23,10 +23,11 @@ from unheard.audio.trim import trim
 from unheard.encoders.contract import Encoder, Wave
 from unheard.encoders.keep import Packed, pack
 from unheard.encoders.machine import all_cores
+from unheard.encoders.noise import Noise, noisy
 from unheard.encoders.plan import planned, refuse_too_large, seconds_of, with_time
 from unheard.encoders.store import Described, Store
 from unheard.errors import DataError
-from unheard.features.extract import ClipRef, File, changed, of_audio
+from unheard.features.extract import ClipRef, File, changed, clip_key, of_audio
 
 GROUP = {"cpu": 128 * 2**20, "cuda": 2**30}  # bytes of the encoder's output that a group gives at most
 MOST_SECONDS, MOST_CLIPS = 300.0, 256  # of a group
@@ -45,6 +46,7 @@ class Task:
     file: File
     options: dict[str, Any]
     speed: float
+    noise: Noise | None
     ids: list[str]
 
 
@@ -214,6 +216,8 @@ def _decode(task: Task, encoder: Encoder) -> Wave | str | Passing:
     def prepared(wave: Wave) -> Wave:
         # Taken for recorded at another rate, a waveform is faster or slower, and so is its pitch.
         heard = to_rate(wave, rate * task.speed, rate)
+        if task.noise is not None:
+            heard = noisy(heard, rate, task.noise, clip_key(task.clip, task.file, task.options))
         return heard if decibels is None else trim(heard, decibels, rate)
 
     heard = of_audio(

@@ -9,15 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from unheard.audio.conditions import VOICES
+from unheard.audio.conditions import RATIOS, VOICES
 from unheard.corpora.table import corpus_of
 from unheard.errors import UsageError, first_five, unknown
 from unheard.experiment.folder import Run
 from unheard.experiment.hearing import CLEAN, KINDS, Condition, Listening, generator
 from unheard.features.extract import ClipRef
-
-#: Least and greatest ratio that can be asked for, dB.
-RATIOS = (-20.0, 60.0)
 
 #: Clips of those who may babble, by speaker.
 Pool = Mapping[str, Sequence[ClipRef]]

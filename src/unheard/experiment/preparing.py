@@ -15,6 +15,7 @@ from unheard import encoders, features
 from unheard.corpora.table import table_digest
 from unheard.encoders.extract import extract as encode
 from unheard.encoders.keep import Keep
+from unheard.encoders.noise import Noise
 from unheard.experiment.recipe import Recipe
 from unheard.experiment.waves import read_waves
 from unheard.features.cache import default_cache
@@ -38,7 +39,8 @@ class Prepared:
     widths
         Dims of each entry of an encoder; none for features and waveforms.
     variants
-        For each speed of the recipe: the same clips heard so; one that gives nothing then is as in ``features``.
+        For each speed and each noise of the recipe: the same clips heard so; one that gives nothing then is as in
+        ``features``.
     """
 
     features: Mapping[str, NDArray[np.float32]]
@@ -86,13 +88,13 @@ def read_features(
     if recipe.encoder is not None:
         found = encode(clips, recipe.encoder, keep_of(recipe), progress=report, say=say, **options)
         variants: list[Mapping[str, NDArray[np.float32]]] = []
-        for speed in recipe.speeds:
+        for how, heard in ways_of(recipe):
             if say is not None:
-                say(f"at {speed:g} times the speed:")
-            faster = encode(
-                clips, recipe.encoder, keep_of(recipe), speed=speed, progress=report, say=say, **options
+                say(how)
+            other = encode(
+                clips, recipe.encoder, keep_of(recipe), progress=report, say=say, **options, **heard
             )
-            variants.append(ChainMap(faster.features, found.features))  # type: ignore[arg-type]
+            variants.append(ChainMap(other.features, found.features))  # type: ignore[arg-type]
         return Prepared(found.features, found.errors, found.widths, tuple(variants))
     assert recipe.features is not None
     computed = extract(
@@ -119,6 +121,16 @@ def keep_of(recipe: Recipe) -> Keep:
         return Keep("frames", None, kind or "int8", average)
     last: int = recipe.layer if isinstance(recipe.layer, int) else recipe.encoder["cut"]
     return Keep("frames", (last,), kind or "float16", average)
+
+
+def ways_of(recipe: Recipe) -> list[tuple[str, dict[str, Any]]]:
+    """Return how else clips are heard in training: what to say of it, and options of ``encoders.extract``."""
+    ways: list[tuple[str, dict[str, Any]]] = [
+        (f"at {speed:g} times the speed:", {"speed": speed}) for speed in recipe.speeds
+    ]
+    for number, (least, most) in enumerate(recipe.noises):
+        ways.append((f"in noise, {least:g} to {most:g} dB:", {"noise": Noise(least, most, number)}))
+    return ways
 
 
 def data_digest(table: pl.DataFrame) -> str:

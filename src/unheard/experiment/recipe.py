@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unheard import encoders, features, heads, training
+from unheard.audio.conditions import RATIOS
 from unheard.errors import UnheardError, UsageError, unknown
 from unheard.files import digest
 
@@ -47,7 +48,8 @@ class Recipe(BaseModel):
     A recipe has ``features`` or an ``encoder``. What a head on an encoder learns from follows from the head:
     pooled statistics of all entries, all frames of one entry (``layer``: its number, ``last``, or ``salient``,
     chosen on the fold's training speakers), or all frames of all entries. ``store`` says how these are kept.
-    Heads that draw batches of frames may hear the training clips at other ``speeds`` too, as of other voices.
+    Heads that draw batches of frames may hear the training clips at other ``speeds`` too, as of other voices, and
+    in ``noises``, each a range of ratios in dB.
     With ``training`` the encoder is tuned together with the head, from waveforms.
     """
 
@@ -62,6 +64,7 @@ class Recipe(BaseModel):
     layer: int | Literal["last", "salient"] | None = None
     store: Storing | None = None
     speeds: tuple[float, ...] = ()
+    noises: tuple[tuple[float, float], ...] = ()
     training: dict[str, Any] | None = None
     head: dict[str, Any]
     calibration: Literal["temperature", "none"] = "temperature"
@@ -107,22 +110,35 @@ class Recipe(BaseModel):
             raise ValueError("speeds are different numbers from 0.5 to 2 without 1, such as [0.9, 1.1]")
         return value
 
+    @field_validator("noises", mode="before")
+    @classmethod
+    def _noises_are_ranges(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple) or not all(_range_of_ratios(pair) for pair in value):
+            raise ValueError(
+                f"noises are ranges in dB, the least first, within {RATIOS[0]} to {RATIOS[1]}, such as "
+                f"[[0, 20], [0, 20]] (found {value!r})"
+            )
+        return value
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Recipe:
         if (self.features is None) == (self.encoder is None):
             raise ValueError("a recipe has either features or an encoder")
         frames = self.takes == "frames" and self.training is None
         if self.encoder is None:
-            given = [name for name in ("layer", "store", "speeds", "training") if getattr(self, name)]
+            given = [
+                name for name in ("layer", "store", "speeds", "noises", "training") if getattr(self, name)
+            ]
             if given:
                 raise ValueError(f"{given[0]} belongs to a recipe with an encoder")
             if self.takes == "layers":
                 raise ValueError(f"the head {self.head['name']!r} learns from all layers of an encoder")
         elif self.layer is not None and not frames:
             raise ValueError(f"layer is for heads on the frames of one entry, not {self.head['name']!r}")
-        elif self.speeds and not frames:
+        elif (self.speeds or self.noises) and not frames:
             raise ValueError(
-                f"speeds are for heads on the frames of one entry of a frozen encoder, not {self.head['name']!r}"
+                f"{'speeds' if self.speeds else 'noises'} are for heads on the frames of one entry of a frozen "
+                f"encoder, not {self.head['name']!r}"
             )
         elif self.encoder["beside"] is not None and not frames:
             raise ValueError(
@@ -152,7 +168,7 @@ class Recipe(BaseModel):
         # Options count where they are used: one that is added later leaves the hash of stored results alone.
         decided["head"] = {key: value for key, value in self.head.items() if value is not None}
         plain = self.plain()
-        for name in ("channel", "allow_truncated", "layer", "store", "speeds", "training"):
+        for name in ("channel", "allow_truncated", "layer", "store", "speeds", "noises", "training"):
             if getattr(self, name) != type(self).model_fields[name].default:
                 decided[name] = plain[name]
         if self.features is not None:
@@ -174,6 +190,11 @@ def _whole(settings: Any, build: Any, value: dict[str, Any]) -> dict[str, Any]:
     """Check settings by building from them, and fill in the defaults, so that a recipe says everything."""
     full: dict[str, Any] = settings(build(value))
     return {key: item for key, item in full.items() if key not in ("seed", "threads")}
+
+
+def _range_of_ratios(value: Any) -> bool:
+    numbers = isinstance(value, list | tuple) and all(isinstance(ratio, int | float) for ratio in value)
+    return numbers and len(value) == 2 and RATIOS[0] <= value[0] <= value[1] <= RATIOS[1]
 
 
 def names() -> list[str]:

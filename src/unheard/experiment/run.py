@@ -252,7 +252,8 @@ def _open(
     if resume and whole and is_run(folder):
         before = Run(folder)
         compared = ("protocol_hash", "data_hash", "unheard", "packages")
-        kept = {"config": before.config} | {key: before.provenance.get(key) for key in compared}
+        # As the recipe is read now: a field that came after the run began had its default in it.
+        kept = {"config": before.recipe.plain()} | {key: before.provenance.get(key) for key in compared}
         other = _difference(kept, {"config": recipe.plain()} | {key: made_of[key] for key in compared})
         if other:
             raise UsageError(

@@ -94,8 +94,8 @@ class Examples:
     classes
         Number of classes.
     variants
-        The same clips heard in other ways (other speeds), in the same order, each with its own frames. A head may
-        learn from them beside the features; nothing is chosen or judged on them.
+        The same clips heard in other ways (at other speeds, in noise), in the same order, each with its own
+        frames. A head may learn from them beside the features; nothing is chosen or judged on them.
     """
 
     features: Features
