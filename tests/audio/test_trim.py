@@ -55,10 +55,34 @@ def test_nothing_to_cut() -> None:
         np.testing.assert_array_equal(trim(wave.astype(np.float32), 40), wave)
 
 
-@pytest.mark.parametrize("decibels", [0, -40, float("nan"), float("inf"), "40", True, None])
+@pytest.mark.parametrize(
+    "decibels", [0, -40, float("nan"), float("inf"), "40", True, None, [], [40, 0], (40, None), [40, 10, 5]]
+)
 def test_a_threshold_that_is_none_is_refused(decibels: object) -> None:
     with pytest.raises(UsageError, match="decibels above 0"):
         trim(np.ones(5000, dtype=np.float32), decibels)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("snr", [60, 30, 20, 10, 5])
+def test_with_a_second_number_what_is_only_noise_goes(snr: float) -> None:
+    rng = np.random.default_rng(0)
+    wave = 10 ** (-snr / 20) * rng.standard_normal(32_000)
+    wave[12_000:20_000] += rng.standard_normal(8_000)
+    kept = trim(wave.astype(np.float32), (40, 10))
+    if snr < 10:  # less than 10 dB over the noise: nothing below the loudest by as much counts as noise
+        assert len(kept) > 30_000
+    else:
+        assert 8_000 - 2 * HOP <= len(kept) <= 8_000 + 2 * (FRAME + HOP)
+    # Beyond 40 dB it is the first number that decides.
+    assert (len(trim(wave.astype(np.float32), 40)) == len(kept)) == (snr > 40 or snr < 10)
+
+
+def test_a_clean_recording_is_cut_as_by_one_number() -> None:
+    rng = np.random.default_rng(0)
+    gains = np.repeat([1e-4, 0.02, 0.3, 1, 0.1, 1e-4], 4_000)  # a fade within 40 dB is no noise
+    wave = (gains * rng.standard_normal(24_000)).astype(np.float32)
+    np.testing.assert_array_equal(trim(wave, [40, 10]), trim(wave, 40))
+    np.testing.assert_array_equal(trim(np.ones(7777, np.float32), (40, 10)), np.ones(7777, np.float32))
 
 
 @pytest.mark.parametrize("rate", [8_000, 22_050, 32_000, 44_100])

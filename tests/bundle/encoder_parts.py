@@ -31,7 +31,7 @@ FAMILIES: dict[str, Callable[[Path], dict[str, Any]]] = {
 }
 #: One whose last entry has features beside it, for heads on its frames alone.
 BESIDE: dict[str, Callable[[Path], dict[str, Any]]] = {
-    "hubert beside functionals": lambda folder: _toy(folder, "hubert", trim=40, beside="functionals"),
+    "hubert beside functionals": lambda folder: _toy(folder, "hubert", trim=[40, 10], beside="functionals"),
 }
 
 

@@ -151,6 +151,8 @@ def test_a_graph_that_asks_for_absurd_amounts(folder: Path) -> None:
         ("encoder__own", "half", "encoder.own is 'half'"),
         ("encoder__standardise", "yes", "encoder.standardise is 'yes'"),
         ("encoder__trim", -1, "encoder.trim is -1"),
+        ("encoder__trim", [40, 10, 5], "expected one number of decibels, or two"),
+        ("encoder__trim", [40, "10"], "encoder.trim is '10'"),
         ("encoder__hops", [160, 160], "encoder.hops is"),
         ("encoder__hops", [7, 160, 160], "encoder.hops is"),
         ("encoder__window__step", 0, "encoder.window.step is 0"),

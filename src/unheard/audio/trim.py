@@ -2,11 +2,16 @@
 
 Frames of 25 ms every 10 ms; a frame counts as loud where its energy is at most so many decibels below that of the
 loudest frame. What lies before the first loud frame and after the last one goes; nothing inside is touched.
+
+In a noisy recording no frame lies 40 dB below the loudest, and nothing would be cut. A second number asks for
+frames that are also so many decibels louder than the noise, below which the quietest tenth of the frames stays.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,46 +21,63 @@ from unheard.errors import UsageError
 
 FRAME = RATE * 25 // 1000  # samples at 16 kHz
 HOP = RATE * 10 // 1000
+QUIETEST = 10  # percent of the frames
 BLOCK = 1 << 13  # pieces of a frame, of which energies are computed at a time
 
 Wave = NDArray[np.float32]
+#: Decibels below the loudest frame; or these and decibels above the noise.
+Cut = float | Sequence[float]
 
 
-def trim(wave: Wave, decibels: float, rate: int = RATE) -> Wave:
+def trim(wave: Wave, decibels: Cut, rate: int = RATE) -> Wave:
     """Return the part of a waveform between its first and its last loud frame.
 
     Parameters
     ----------
     wave : (n,) samples.
-    decibels : how far below the loudest frame a frame may lie and still be kept; above 0.
+    decibels : how far below the loudest frame a frame may lie and still be loud, such as 40; or this and how far
+        it must lie above the noise, such as (40, 10). Whatever the noise, a frame less than the second number
+        below the loudest one is loud. All above 0.
     rate : Hz of the samples.
 
     Returns
     -------
-    (m,) a view, at least one frame long; the whole waveform where it is shorter than a frame or all zeros.
-    Trimming twice is trimming once.
+    (m,) a view, at least one frame long; the whole waveform where it is shorter than a frame or all zeros. With
+    one number, trimming twice is trimming once.
 
     Raises
     ------
     UsageError
-        Where ``decibels`` is not above 0.
+        Where ``decibels`` are not one or two numbers above 0.
     """
-    check_decibels(decibels)
+    below, above = limits(decibels)
     frame, hop = rate * 25 // 1000, rate * 10 // 1000
     energy = _energies(wave, frame, hop)
     if len(energy) == 0 or energy.max() <= 0:
         return wave
-    loud = np.flatnonzero(energy >= energy.max() * 10.0 ** (-decibels / 10.0))
+    least = energy.max() * 10.0 ** (-below / 10.0)
+    if above is not None:
+        factor = 10.0 ** (above / 10.0)
+        least = max(least, min(np.percentile(energy, QUIETEST) * factor, energy.max() / factor))
+    loud = np.flatnonzero(energy >= least)
     # Samples after the last whole frame have no frame of their own and share its fate.
     end = len(wave) if loud[-1] == len(energy) - 1 else loud[-1] * hop + frame
     return wave[loud[0] * hop : end]
 
 
-def check_decibels(decibels: float) -> None:
-    """Refuse what is not a finite number of decibels above 0."""
-    number = isinstance(decibels, (int, float)) and not isinstance(decibels, bool)
-    if not number or not math.isfinite(decibels) or decibels <= 0:
-        raise UsageError(f"trim: {decibels!r} is not a number of decibels above 0, for example 40")
+def limits(decibels: object) -> tuple[float, float | None]:
+    """Return the one or two numbers that a waveform is cut by; refuse what is not finite and above 0."""
+    given: list[Any] = list(decibels) if isinstance(decibels, (list, tuple)) else [decibels]
+    if len(given) not in (1, 2) or not all(_is_number(value) for value in given):
+        raise UsageError(
+            f"trim: {decibels!r} is not a number of decibels above 0, such as 40, nor two of them, such as [40, 10]"
+        )
+    return float(given[0]), float(given[1]) if len(given) == 2 else None
+
+
+def _is_number(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value > 0
 
 
 def _energies(wave: Wave, frame: int, hop: int) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from unheard.audio.trim import Cut
 from unheard.bundle.fields import bounded, listed, mapping, number, refuse, text
 
 FORMS = ("pooled", "frames", "layers")
@@ -47,7 +48,8 @@ class EncoderDescription:
     least
         Samples that a shorter waveform is padded to with zeros.
     trim
-        Decibels below the loudest frame at which both ends are cut, or None.
+        Decibels below the loudest frame at which both ends are cut, or a list of these and of decibels above the
+        noise (``unheard.audio.trim``); or None.
     standardise
         Give the waveform zero mean and unit variance over its own samples.
     front
@@ -87,7 +89,7 @@ class EncoderDescription:
     cut: int | None
     rate: int
     least: int
-    trim: float | None
+    trim: Cut | None
     standardise: bool
     front: Mapping[str, Any] | None
     entries: tuple[str, ...]
@@ -129,7 +131,7 @@ def parse_encoder(plain: Mapping[str, Any]) -> EncoderDescription:
         cut=None if plain.get("cut") is None else int(number(plain, "cut", 0, 10_000, whole=True, inside=at)),
         rate=int(number(plain, "rate", *RATES, whole=True, inside=at)),
         least=int(number(plain, "least", 0, 1e6, whole=True, inside=at)),
-        trim=None if plain.get("trim") is None else number(plain, "trim", 1, 200, inside=at),
+        trim=_trim(plain),
         standardise=_yes(plain, "standardise"),
         front=None if plain.get("front") is None else bounded(mapping(plain, "front", at), "encoder.front."),
         entries=tuple(entries),
@@ -163,6 +165,15 @@ def _choice(plain: Mapping[str, Any], key: str, choices: Sequence[str]) -> str:
     if value not in choices:
         refuse(f"encoder.{key}", repr(value)[:100], " or ".join(choices))
     return str(value)
+
+
+def _trim(plain: Mapping[str, Any]) -> Cut | None:
+    given = plain.get("trim")
+    if not isinstance(given, list):
+        return None if given is None else number(plain, "trim", 1, 200, inside="encoder.")
+    if len(given) != 2:
+        refuse("encoder.trim", repr(given)[:100], "one number of decibels, or two")
+    return [number({"trim": value}, "trim", 1, 200, inside="encoder.") for value in given]
 
 
 def _yes(plain: Mapping[str, Any], key: str) -> bool:

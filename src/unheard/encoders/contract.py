@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.audio.trim import limits
 from unheard.errors import UsageError, unknown
 from unheard.settings import between
 
@@ -43,7 +44,8 @@ class Settings:
     cut
         Last entry to compute: layers above are neither loaded nor computed. None: all.
     trim
-        Cut silence off both ends of a recording first, this many decibels below its loudest frame.
+        Cut silence off both ends of a recording first: what lies this many decibels below its loudest frame, or,
+        of two numbers, also what lies less than the second above its noise (``unheard.audio.trim``).
     beside
         One of ``BESIDE``, whose row stands beside every frame of the last entry. None: nothing does.
     precision
@@ -58,7 +60,7 @@ class Settings:
     weights: str = "pretrained"
     seed: int = 0
     cut: int | None = None
-    trim: float | None = None
+    trim: float | tuple[float, ...] | None = None
     beside: str | None = None
     precision: str = "float32"
     device: str = "cpu"
@@ -70,7 +72,10 @@ class Settings:
         if self.beside is not None and self.beside not in BESIDE:
             raise unknown("encoder.beside", self.beside, BESIDE)
         between(self, "encoder", "cut", 0, 10_000)
-        between(self, "encoder", "trim", 1, 200)
+        if self.trim is not None and not all(
+            1 <= decibels <= 200 for decibels in limits(self.trim) if decibels
+        ):
+            raise UsageError(f"encoder.trim is {self.trim!r}; decibels must be in 1 … 200")
         if self.revision is not None and not self.model:
             raise UsageError("encoder.revision belongs to a hub name in encoder.model, which is empty")
 

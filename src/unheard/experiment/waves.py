@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.audio.decode import check_trainable, load, shown
-from unheard.audio.trim import trim
+from unheard.audio.trim import Cut, trim
 from unheard.errors import DataError
 from unheard.features.extract import BadClip, ClipRef
 from unheard.features.processes import Died, spread
@@ -30,7 +30,7 @@ class Waves(Mapping[str, Wave]):
     def __init__(
         self,
         clips: Sequence[ClipRef],
-        decibels: float | None = None,
+        decibels: Cut | None = None,
         *,
         channel: int | None = None,
         allow_truncated: bool = False,
@@ -50,7 +50,7 @@ class Waves(Mapping[str, Wave]):
 
 def read_waves(
     clips: Sequence[ClipRef],
-    decibels: float | None,
+    decibels: Cut | None,
     *,
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
@@ -72,14 +72,14 @@ def read_waves(
     return Waves(good, decibels, channel=channel, allow_truncated=allow_truncated), bad
 
 
-def decode(clip: ClipRef, decibels: float | None, channel: int | None, allow_truncated: bool) -> Wave:
+def decode(clip: ClipRef, decibels: Cut | None, channel: int | None, allow_truncated: bool) -> Wave:
     """Decode one clip and cut the silence off its ends."""
     heard = load(clip.path, clip.start, clip.end, channel=channel, allow_truncated=allow_truncated)
     check_trainable(heard)
     return heard.wave if decibels is None else trim(heard.wave, decibels)
 
 
-def _tried(clip: ClipRef, decibels: float | None, channel: int | None, allow_truncated: bool) -> str:
+def _tried(clip: ClipRef, decibels: Cut | None, channel: int | None, allow_truncated: bool) -> str:
     """Return why a clip cannot be decoded, or nothing."""
     try:
         decode(clip, decibels, channel, allow_truncated)

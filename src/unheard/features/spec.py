@@ -1,7 +1,8 @@
 """Features by name: settings become a spec that computes them, and a spec becomes settings and a digest again.
 
 A spec is a frozen dataclass of plain values. Every spec that works on a waveform takes one key more, ``trim``: how
-many decibels below its loudest frame a recording is cut off at both ends first (``unheard.audio.trim``).
+many decibels below its loudest frame a recording is cut off at both ends first, or this and how many decibels above its
+noise (``unheard.audio.trim``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.audio.trim import check_decibels, trim
+from unheard.audio.trim import Cut, limits, trim
 from unheard.errors import UsageError, unknown
 from unheard.files import digest
 from unheard.settings import fitting
@@ -56,14 +57,14 @@ class Trimmed:
     Parameters
     ----------
     spec : what computes.
-    decibels : below the loudest frame.
+    decibels : below the loudest frame, or these and decibels above the noise.
     """
 
     spec: Spec
-    decibels: float
+    decibels: Cut
 
     def __post_init__(self) -> None:
-        check_decibels(self.decibels)
+        limits(self.decibels)
 
     @property
     def version(self) -> int | str:
@@ -120,8 +121,8 @@ def build(settings: Mapping[str, Any]) -> Spec:
         raise UsageError(f"features {name!r}: {error}") from error
     if decibels is None:
         return spec
-    check_decibels(decibels)
-    return Trimmed(spec, float(decibels))
+    below, above = limits(decibels)
+    return Trimmed(spec, below if above is None else [below, above])
 
 
 def settings(spec: Spec) -> dict[str, Any]:
