@@ -44,7 +44,8 @@ def test_settings_are_plain_whole_and_make_the_same_spec(name: str) -> None:
 
 def test_every_difference_makes_another_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     variants: list[dict[str, Any]] = [
-        {"name": "logmel"}, {"name": "logmel", "trim": 30}, {"name": "logmel", "trim": 40},
+        {"name": "logmel"}, {"name": "logmel", "trim": 30},
+        {"name": "logmel", "trim": 40},
         {"name": "logmel", "trim": [40, 10]}, {"name": "logmel", "bands": 40}, {"name": "logmel", "log": "decibel"}, {"name": "mfbf0"},
         {"name": "mfbf0", "bands": 80}, {"name": "egemaps"}, {"name": "compare"}, {"name": "functionals"},
     ]  # fmt: skip

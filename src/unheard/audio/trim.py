@@ -70,7 +70,7 @@ def limits(decibels: object) -> tuple[float, float | None]:
     given: list[Any] = list(decibels) if isinstance(decibels, (list, tuple)) else [decibels]
     if len(given) not in (1, 2) or not all(_is_number(value) for value in given):
         raise UsageError(
-            f"trim: {decibels!r} is not a number of decibels above 0, such as 40, nor two of them, such as [40, 10]"
+            f"trim: {decibels!r} is not a number of decibels above 0, such as 40, nor two, such as [40, 10]"
         )
     return float(given[0]), float(given[1]) if len(given) == 2 else None
 
