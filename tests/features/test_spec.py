@@ -46,7 +46,8 @@ def test_every_difference_makes_another_digest(monkeypatch: pytest.MonkeyPatch) 
     variants: list[dict[str, Any]] = [
         {"name": "logmel"}, {"name": "logmel", "trim": 30},
         {"name": "logmel", "trim": 40},
-        {"name": "logmel", "trim": [40, 10]}, {"name": "logmel", "bands": 40}, {"name": "logmel", "log": "decibel"}, {"name": "mfbf0"},
+        {"name": "logmel", "trim": [40, 10]},
+        {"name": "logmel", "bands": 40}, {"name": "logmel", "log": "decibel"}, {"name": "mfbf0"},
         {"name": "mfbf0", "bands": 80}, {"name": "egemaps"}, {"name": "compare"}, {"name": "functionals"},
     ]  # fmt: skip
     hashes = [spec_hash(build(variant)) for variant in variants]

@@ -1,8 +1,7 @@
 """Features by name: settings become a spec that computes them, and a spec becomes settings and a digest again.
 
-A spec is a frozen dataclass of plain values. Every spec that works on a waveform takes one key more, ``trim``: how
-many decibels below its loudest frame a recording is cut off at both ends first, or this and how many decibels above
-its noise (``unheard.audio.trim``).
+A spec is a frozen dataclass of plain values. Every spec that works on a waveform takes one key more, ``trim``: by
+which decibels silence is cut off both ends of a recording first (``unheard.audio.trim``).
 """
 
 from __future__ import annotations
