@@ -12,7 +12,7 @@ from typing import Any
 
 from unheard import features
 from unheard.encoders.beside import Beside
-from unheard.encoders.contract import WEIGHTS, Encoder, Layers, Wave, is_random
+from unheard.encoders.contract import WEIGHTS, Encoder, Layers, Wave, beside_settings, is_random
 from unheard.errors import UsageError, unknown
 from unheard.files import digest
 from unheard.settings import construct, plain
@@ -66,7 +66,7 @@ def load(settings: Mapping[str, Any]) -> Encoder:
     encoder: Encoder = module.load(options)
     # Said in full: the whole network and one cut at its last entry are the same, and so is what they store.
     encoder.settings = {**encoder.settings, "cut": len(encoder.names) - 1}
-    return encoder if options.beside is None else Beside(encoder, options.beside)
+    return encoder if options.beside is None else Beside(encoder, beside_settings(options.beside))
 
 
 def key(settings: Mapping[str, Any]) -> str:
@@ -84,7 +84,7 @@ def key(settings: Mapping[str, Any]) -> str:
     if options.beside is None:
         del kept["beside"]  # what has nothing beside it has the same key as ever
     else:
-        versions["beside"] = features.build({"name": options.beside}).version
+        versions["beside"] = features.build(beside_settings(options.beside)).version
     return digest({"name": settings["name"], "settings": kept, **versions})
 
 

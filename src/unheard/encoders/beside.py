@@ -6,7 +6,7 @@ quality say it in one row a clip. Heads on frames see both, a committee (docs/he
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,18 +24,18 @@ class Beside:
     ----------
     encoder
         At 16 kHz; everything else of it is as it was.
-    name
+    settings
         Of features with one row a clip (``contract.BESIDE``).
     """
 
-    def __init__(self, encoder: Encoder, name: str) -> None:
+    def __init__(self, encoder: Encoder, settings: Mapping[str, Any]) -> None:
         if encoder.rate != RATE:
             raise UsageError(
-                f"encoder.beside: {name} are computed at {RATE} Hz, and the encoder "
+                f"encoder.beside: {settings['name']} are computed at {RATE} Hz, and the encoder "
                 f"{encoder.settings['name']!r} hears {encoder.rate}"
             )
         self.encoder = encoder
-        self.spec = features.build({"name": name})
+        self.spec = features.build(settings)
         self.settings: dict[str, Any] = encoder.settings
         self.rate, self.names, self.frame_rates = encoder.rate, encoder.names, encoder.frame_rates
         self.licence = encoder.licence

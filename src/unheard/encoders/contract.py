@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard import features
 from unheard.audio.trim import limits
 from unheard.errors import UsageError, unknown
 from unheard.settings import between
@@ -47,7 +48,8 @@ class Settings:
         Cut silence off both ends of a recording first: what lies this many decibels below its loudest frame, or,
         of two numbers, also what lies less than the second above its noise (``unheard.audio.trim``).
     beside
-        One of ``BESIDE``, whose row stands beside every frame of the last entry. None: nothing does.
+        One of ``BESIDE``, by name or as settings of features, whose row stands beside every frame of the last
+        entry. None: nothing does.
     precision
         One of ``PRECISIONS``; ``auto`` takes bfloat16 where the processor multiplies in it, else float32.
     device
@@ -61,7 +63,7 @@ class Settings:
     seed: int = 0
     cut: int | None = None
     trim: float | tuple[float, ...] | None = None
-    beside: str | None = None
+    beside: str | dict[str, Any] | None = None
     precision: str = "float32"
     device: str = "cpu"
 
@@ -69,8 +71,8 @@ class Settings:
         for field, choices in (("weights", WEIGHTS), ("precision", PRECISIONS), ("device", DEVICES)):
             if getattr(self, field) not in choices:
                 raise unknown(f"encoder.{field}", getattr(self, field), choices)
-        if self.beside is not None and self.beside not in BESIDE:
-            raise unknown("encoder.beside", self.beside, BESIDE)
+        if self.beside is not None:
+            object.__setattr__(self, "beside", _said_in_one_way(self.beside))
         between(self, "encoder", "cut", 0, 10_000)
         if self.trim is not None and not all(
             1 <= decibels <= 200 for decibels in limits(self.trim) if decibels
@@ -114,3 +116,21 @@ class Encoder(Protocol):
 def is_random(settings: Any) -> bool:
     """Whether the weights learned nothing: such scores are stamped RANDOM WEIGHTS."""
     return bool(settings["weights"] != "pretrained")
+
+
+def beside_settings(beside: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the features that ``Settings.beside`` means."""
+    return {"name": beside} if isinstance(beside, str) else dict(beside)
+
+
+def _said_in_one_way(beside: str | Mapping[str, Any]) -> str | dict[str, Any]:
+    """Return the name alone where all settings are defaults, else the settings in full: one key for one thing."""
+    given = beside_settings(beside)
+    name = given.get("name")
+    if name not in BESIDE:
+        raise unknown("encoder.beside", name, BESIDE)
+    try:
+        full = features.settings(features.build(given))
+    except UsageError as error:
+        raise UsageError(f"encoder.beside: {error}") from error
+    return name if full == features.settings(features.build({"name": name})) else full

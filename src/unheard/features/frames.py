@@ -17,6 +17,7 @@ A waveform shorter than one frame gives one frame, padded with zeros at its end 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -25,13 +26,14 @@ from numpy.typing import NDArray
 from unheard.errors import AudioError
 
 EDGES = ("snip", "mirror", "zeros")
-BLOCK = 512  # frames in work at a time, so that memory does not grow with the recording
+BLOCK = 100  # frames in work at a time: what is made of them then stays in the processor's cache
 
 Array = NDArray[np.float64]
+Sample = TypeVar("Sample", np.float32, np.float64)
 
 
 def frames(wave: NDArray[np.floating], length: int, hop: int, edges: str = "mirror") -> Array:
-    """Return overlapping frames as a read-only view.
+    """Return overlapping frames as a read-only view, in float64.
 
     Parameters
     ----------
@@ -43,7 +45,11 @@ def frames(wave: NDArray[np.floating], length: int, hop: int, edges: str = "mirr
     -------
     (frames, length) float64, at least one frame.
     """
-    samples = np.asarray(wave, dtype=np.float64)
+    return cut(np.asarray(wave, dtype=np.float64), length, hop, edges)
+
+
+def cut(samples: NDArray[Sample], length: int, hop: int, edges: str = "mirror") -> NDArray[Sample]:
+    """Return what ``frames`` does, in the precision of the samples."""
     n = max(1, len(samples))
     total = count(n, length, hop, edges)
     before = {"snip": 0, "mirror": length // 2 - hop // 2, "zeros": length // 2}[edges]
@@ -52,8 +58,8 @@ def frames(wave: NDArray[np.floating], length: int, hop: int, edges: str = "mirr
         # A frame shorter than the hop starts inside the signal.
         padded = _mirrored(samples, max(0, before), after)[max(0, -before) :]
     else:
-        padded = np.concatenate([np.zeros(before), samples, np.zeros(after + n - len(samples))])
-    view: Array = sliding_window_view(padded, length)[::hop][:total]
+        padded = np.pad(samples, (before, after + n - len(samples)))
+    view: NDArray[Sample] = sliding_window_view(padded, length)[::hop][:total]
     return view
 
 
@@ -88,8 +94,8 @@ def blocks(total: int, size: int = BLOCK) -> Iterator[slice]:
         yield slice(start, min(start + size, total))
 
 
-def _mirrored(samples: Array, before: int, after: int) -> Array:
+def _mirrored(samples: NDArray[Sample], before: int, after: int) -> NDArray[Sample]:
     """Extend both ends by reflection, the outermost sample included, as often as needed."""
     if len(samples) == 0:
-        return np.zeros(before + 1 + after)
+        return np.zeros(before + 1 + after, dtype=samples.dtype)
     return np.pad(samples, (before, after), mode="symmetric")

@@ -15,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE
+from unheard.errors import UsageError
 from unheard.features.descriptors import BANDS, NAMES, Descriptors, describe
-from unheard.features.pitch import HOP
 
-FRAMES_PER_SECOND = RATE / HOP
-LAGS = (2, 10)  # frames: 20 ms, within a sound; 100 ms, from sound to sound
+HOPS = (0.01, 0.02)  # seconds
+LAGS = (0.02, 0.10)  # seconds: within a sound; from sound to sound
+SWELL = 0.05  # seconds, half the window that the level is smoothed with before its peaks are counted
+QUANTILES = (5, 10, 20, 50, 80, 90, 95)  # percent
 CONTOUR = 4  # cosines over the length of the recording
 RATES = (0.5, 1.5, 2.5, 4.0, 6.0, 9.0, 14.0, 22.0)  # Hz, edges of the modulation bands
+LEAST_SECONDS = 10.24  # what the spectrum of changes is taken over at least, padded with zeros
 PERCENTILES = (5, 20, 50, 80, 95)
 RELATED = (
     "level", "pitch", "strength", "centroid", "flatness", "flux", "alpha_ratio", "slope_0_500",
@@ -65,13 +68,29 @@ class Functionals:
     first and second difference within voiced stretches: for pitch and level kin of jitter and shimmer). For six
     groups of mel bands: ``melG_modulation_AtoBhz``, natural logarithm of the power of changes at A to B Hz.
     Then rhythm (``_rhythm``), and ``loudest``, decibels of full scale of the loudest frame.
+
+    Parameters
+    ----------
+    hop : seconds from one frame to the next, one of ``HOPS``. The larger takes half the time. Durations are in
+        seconds and pitch and level steps per 10 ms with either; ``flux``, ``rise`` and ``turn`` are changes over
+        one hop, and larger with the larger one.
     """
+
+    hop: float = 0.01
 
     version: ClassVar[int] = 2
 
+    def __post_init__(self) -> None:
+        if self.hop not in HOPS:
+            raise UsageError(
+                f"functionals hop: {self.hop:g}; choose from: {', '.join(map(str, HOPS))} (seconds)"
+            )
+
     def compute(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (dims,) of a waveform at 16 kHz, full scale ±1."""
-        return np.concatenate(list(summarise(describe(wave)).values())).astype(np.float32)
+        return np.concatenate(
+            list(summarise(describe(wave, round(self.hop * RATE)), self.hop).values())
+        ).astype(np.float32)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -79,26 +98,25 @@ class Functionals:
         return tuple(name for group in _names().values() for name in group)
 
 
-def summarise(d: Descriptors) -> dict[str, Array]:
-    """Return the statistics of a recording's descriptors by group, each (dims of the group,)."""
+def summarise(d: Descriptors, hop: float = 0.01) -> dict[str, Array]:
+    """Return the statistics of descriptors every ``hop`` seconds by group, each (dims of the group,)."""
     every = d.values
     voiced = every[d.voiced] if d.voiced.sum() >= 3 else every
     spread = every.std(axis=0)
-    low, middle, high = np.percentile(voiced, (10, 50, 90), axis=0)
-    relative = every / (spread + 1e-6)
+    quantiles = dict(zip(QUANTILES, _quantiles(voiced), strict=True))
     return {
         "mean": voiced.mean(axis=0),
         "sd": np.log(spread + TINY),
-        "step20ms": _steps(relative, LAGS[0]),
-        "step100ms": _steps(relative, LAGS[1]),
-        "upper": high - middle,
-        "lower": middle - low,
+        "step20ms": _steps(every, spread, round(LAGS[0] / hop)),
+        "step100ms": _steps(every, spread, round(LAGS[1] / hop)),
+        "upper": quantiles[90] - quantiles[50],
+        "lower": quantiles[50] - quantiles[10],
         "contour": _contour(voiced),
         "correlation": _correlations(voiced[:, _columns(RELATED)]),
-        "percentiles": _percentiles(voiced[:, _columns(MOVING)]),
-        "intonation": _intonation(every[:, _columns(MOVING)], d.voiced),
-        "modulation": _modulation(_mel_groups(d.mel)),
-        "rhythm": _rhythm(every[:, NAMES.index("level")], d.voiced),
+        "percentiles": _percentiles([quantiles[share][_columns(MOVING)] for share in PERCENTILES]),
+        "intonation": _intonation(every[:, _columns(MOVING)], d.voiced, hop),
+        "modulation": _modulation(_mel_groups(d.mel), hop),
+        "rhythm": _rhythm(every[:, NAMES.index("level")], d.voiced, hop),
         "loudest": np.array([d.loudest]),
     }
 
@@ -126,12 +144,22 @@ def _columns(names: tuple[str, ...]) -> list[int]:
     return [NAMES.index(name) for name in names]
 
 
-def _steps(values: Array, lag: int) -> Array:
-    """Return the logarithm of the mean absolute difference over ``lag`` frames."""
+def _quantiles(values: Array) -> Array:
+    """Return ``QUANTILES`` of each column, linear between neighbours, (quantiles, columns)."""
+    rising = np.sort(values.T, axis=1)  # once for all of them
+    at = np.array(QUANTILES) / 100.0 * (len(values) - 1)
+    below = at.astype(np.intp)
+    above = np.minimum(below + 1, len(values) - 1)
+    found: Array = rising[:, below] + (rising[:, above] - rising[:, below]) * (at - below)
+    return found.T
+
+
+def _steps(values: Array, spread: Array, lag: int) -> Array:
+    """Return the logarithm of the mean absolute difference over ``lag`` frames, in standard deviations."""
     lag = min(lag, len(values) - 1)
     if lag < 1:
         return np.full(values.shape[1], np.log(TINY))
-    steps: Array = np.abs(values[lag:] - values[:-lag]).mean(axis=0)
+    steps: Array = np.abs(values[lag:] - values[:-lag]).mean(axis=0) / (spread + 1e-6)
     return np.log(steps + TINY)
 
 
@@ -143,14 +171,16 @@ def _contour(values: Array) -> Array:
     return coefficients.ravel()
 
 
-def _modulation(values: Array) -> Array:
+def _modulation(values: Array, hop: float) -> Array:
     """Return the logarithm of the power of changes within each band of ``RATES``, (bands · columns,)."""
     count = len(values)
-    size = max(1024, 1 << (count - 1).bit_length())
+    size = max(round(LEAST_SECONDS / hop), 1 << (count - 1).bit_length())
     centred = (values - values.mean(axis=0)) * np.hanning(count)[:, None]
-    power = np.abs(np.fft.rfft(centred, size, axis=0)) ** 2 / count
-    hertz = np.fft.rfftfreq(size, 1 / FRAMES_PER_SECOND)
-    bands = [power[(hertz >= low) & (hertz < high)].mean(axis=0) for low, high in pairwise(RATES)]
+    # Power a Hz, so that it does not depend on the number of frames.
+    power = np.abs(np.fft.rfft(centred, size, axis=0)) ** 2 * (hop / 0.01 / count)
+    # The first point of each band: point k stands for k / (size · hop) Hz.
+    edges = np.ceil(np.array(RATES) * (size * hop)).astype(int)
+    bands = [power[low:high].mean(axis=0) for low, high in pairwise(edges)]
     logs: Array = np.log(np.concatenate(bands) + 1e-6)
     return logs
 
@@ -163,14 +193,15 @@ def _correlations(values: Array) -> Array:
     return z_of_r
 
 
-def _intonation(values: Array, is_voiced: NDArray[np.bool_]) -> Array:
-    """Return how the columns ``MOVING`` go from one voiced frame to the next."""
+def _intonation(values: Array, is_voiced: NDArray[np.bool_], hop: float) -> Array:
+    """Return how the columns ``MOVING`` go from one voiced frame to the next, per 10 ms."""
     pair = is_voiced[1:] & is_voiced[:-1]
     triple = pair[1:] & pair[:-1]
     if not triple.any():
         return np.zeros(9)
-    step = np.diff(values, axis=0)[pair]
-    bend = np.abs(np.diff(values[:, :2], n=2, axis=0))[triple]
+    time = hop / 0.01
+    step = np.diff(values, axis=0)[pair] / time
+    bend = np.abs(np.diff(values[:, :2], n=2, axis=0))[triple] / time**2
     rising = step[:, 0]
     return np.concatenate(
         [
@@ -181,19 +212,20 @@ def _intonation(values: Array, is_voiced: NDArray[np.bool_]) -> Array:
     )
 
 
-def _percentiles(values: Array) -> Array:
-    p = np.percentile(values, PERCENTILES, axis=0)
-    return np.concatenate([p.ravel(), p[4] - p[0], p[3] - p[1]])
+def _percentiles(p: list[Array]) -> Array:
+    """Return ``PERCENTILES`` and the distances of the outer and the inner ones."""
+    return np.concatenate([*p, p[4] - p[0], p[3] - p[1]])
 
 
-def _rhythm(level: Array, is_voiced: NDArray[np.bool_]) -> Array:
+def _rhythm(level: Array, is_voiced: NDArray[np.bool_], hop: float) -> Array:
     """Return voicing and pauses in seconds, syllables a second, and the length of the recording."""
     edges = np.diff(np.concatenate([[0], is_voiced.astype(int), [0]]))
     starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-    stretches = (ends - starts) / FRAMES_PER_SECOND if len(starts) else np.zeros(1)
-    pauses = (starts[1:] - ends[:-1]) / FRAMES_PER_SECOND if len(starts) > 1 else np.zeros(1)
-    seconds = len(level) / FRAMES_PER_SECOND
-    bell = np.hanning(11)
+    stretches = (ends - starts) * hop if len(starts) else np.zeros(1)
+    pauses = (starts[1:] - ends[:-1]) * hop if len(starts) > 1 else np.zeros(1)
+    seconds = len(level) * hop
+    half = round(SWELL / hop - 0.5)
+    bell = 1.0 + np.cos(np.pi * np.arange(-half, half + 1) * (hop / SWELL))
     smooth = np.convolve(level, bell / bell.sum(), "same")
     loud = smooth > level.max() - 25.0
     peaks = loud[1:-1] & (smooth[1:-1] > smooth[:-2]) & (smooth[1:-1] >= smooth[2:])

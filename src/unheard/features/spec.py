@@ -30,6 +30,9 @@ SPECS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "precomputed": ("unheard.features.precomputed", "Precomputed", {}),
 }
 
+#: Fields that came later and their defaults: settings name what differs, so that digests stay as they were.
+LATER: dict[str, dict[str, Any]] = {"functionals": {"hop": 0.01}}
+
 
 class Spec(Protocol):
     """What computes features."""
@@ -125,14 +128,18 @@ def build(settings: Mapping[str, Any]) -> Spec:
 
 
 def settings(spec: Spec) -> dict[str, Any]:
-    """Return the settings of a spec in full, defaults included, in plain values; ``build`` makes it again."""
+    """Return the settings of a spec in full, defaults included, in plain values; ``build`` makes it again.
+
+    The defaults of ``LATER`` are left out.
+    """
     inner, decibels = (spec.spec, spec.decibels) if isinstance(spec, Trimmed) else (spec, None)
     plain = asdict(typing.cast(Any, inner))
     values = {key: list(value) if isinstance(value, tuple) else value for key, value in plain.items()}
     for name, (module, attribute, decided) in SPECS.items():
         same = (module, attribute) == (type(inner).__module__, type(inner).__qualname__)
         if same and all(values[key] == value for key, value in decided.items()):
-            own = {key: value for key, value in values.items() if key not in decided}
+            known = {**decided, **LATER.get(name, {})}
+            own = {key: value for key, value in values.items() if key not in known or value != known[key]}
             return {"name": name, **own} if name == "precomputed" else {"name": name, "trim": decibels, **own}
     raise unknown("spec", type(inner).__qualname__, [attribute for _, attribute, _ in SPECS.values()])
 
