@@ -31,6 +31,9 @@ FAMILIES: dict[str, Callable[[Path], dict[str, Any]]] = {
 }
 #: One whose last entry has features beside it, for heads on its frames alone.
 BESIDE: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "hubert beside functionals every 20 ms": lambda folder: _toy(
+        folder, "hubert", trim=40, beside={"name": "functionals", "hop": 0.02}
+    ),
     "hubert beside functionals": lambda folder: _toy(folder, "hubert", trim=[40, 10], beside="functionals"),
 }
 

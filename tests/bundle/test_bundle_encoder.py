@@ -93,6 +93,7 @@ def test_predictions_are_the_head_s_on_stored_features(made: Make, family: str, 
         ("whisper", {"name": "emobox", "epochs": 1}, (3,), "frames"),
         ("hubert", {"name": "weighted", "epochs": 1}, None, "layers"),
         ("hubert beside functionals", {"name": "committee", "members": TWO_VIEWS}, (3,), "frames"),
+        ("hubert beside functionals every 20 ms", {"name": "emobox", "epochs": 1}, (3,), "frames"),
     ],
 )
 def test_heads_on_frames_and_on_all_layers(

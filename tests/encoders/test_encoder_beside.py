@@ -42,6 +42,20 @@ def test_every_frame_of_the_last_entry_ends_with_the_clips_row(model: Path) -> N
     assert [clip[0].shape[1] for clip in both.encode(waves(), [1])] == [alone.widths[1]] * 3
 
 
+def test_features_may_be_settings(model: Path) -> None:
+    slow = {"name": "functionals", "hop": 0.02}
+    both = encoders.load({"name": "hubert", "model": str(model), "beside": slow})
+    row = features.build(slow).compute(waves()[0])
+    found = both.encode(waves()[:1], [len(both.names) - 1])[0][0]
+    assert_array_equal(found[0, -len(row) :], row)
+    assert both.settings["beside"] == {**slow, "trim": None}
+    by_name = encoders.load({"name": "hubert", "model": str(model), "beside": "functionals"}).settings
+    assert encoders.key(both.settings) != encoders.key(by_name)
+    # Said otherwise, the same key: what is stored is found again.
+    assert encoders.checked({**by_name, "beside": {"name": "functionals", "hop": 0.01}}) == by_name
+    assert encoders.key({**both.settings, "beside": slow}) == encoders.key(both.settings)
+
+
 def test_it_is_another_encoder_for_the_store_and_none_leaves_the_key(model: Path) -> None:
     alone = encoders.load({"name": "hubert", "model": str(model)}).settings
     both = encoders.load({"name": "hubert", "model": str(model), "beside": "functionals"}).settings
@@ -54,5 +68,13 @@ def test_it_is_another_encoder_for_the_store_and_none_leaves_the_key(model: Path
 def test_what_cannot_stand_beside_is_refused() -> None:
     with pytest.raises(UsageError, match=r"encoder\.beside"):
         encoders.checked({"name": "hubert", "beside": "functional"})
+    for wrong in (
+        {"name": "logmel"},
+        {"hop": 0.02},
+        {"name": "functionals", "hop": 0.03},
+        {"name": "functionals", "hap": 1},
+    ):
+        with pytest.raises(UsageError, match=r"encoder\.beside"):
+            encoders.checked({"name": "hubert", "beside": wrong})
     with pytest.raises(UsageError, match=r"16000 Hz.*32000"):
         encoders.load({"name": "efficientat", "weights": "random", "beside": "functionals"})

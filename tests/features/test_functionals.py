@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from unheard.errors import UsageError
 from unheard.features.descriptors import NAMES, describe
 from unheard.features.functionals import Functionals
 
 RATE = 16_000
 SPEC = Functionals()
+SLOW = Functionals(hop=0.02)
 
 
 def buzz(
@@ -165,7 +167,8 @@ def test_level_and_pitch_that_rise_together_correlate() -> None:
 @pytest.mark.parametrize("n", [0, 1, 2, 159, 161, 400, 1600, 1700, 2400, 3200, 8000, 100_000])
 def test_any_length(n: int) -> None:
     samples = np.resize(buzz(), n).astype(np.float32)
-    assert np.isfinite(SPEC.compute(samples)).all()
+    for spec in (SPEC, SLOW):
+        assert np.isfinite(spec.compute(samples)).all()
 
 
 def test_silence_and_other_dull_waves() -> None:
@@ -183,6 +186,60 @@ def test_finite_whatever_the_wave(samples: np.ndarray) -> None:
     values = SPEC.compute(samples)
     assert np.isfinite(values).all()
     np.testing.assert_array_equal(values, SPEC.compute(samples))
+
+
+def both(samples: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
+    """Functionals every 10 ms and every 20 ms, by name."""
+    one, other = (dict(zip(spec.names, spec.compute(samples).tolist(), strict=True)) for spec in (SPEC, SLOW))
+    return one, other
+
+
+def test_every_20_ms_a_steady_tone_is_the_same() -> None:
+    assert SLOW.names == SPEC.names
+    assert len(describe(buzz(), 320).values) == len(describe(buzz()).values) // 2
+    for f0 in (90.0, 210.0, 400.0):
+        one, other = both(buzz(f0))
+        for name in ("pitch_mean", "strength_mean", "centroid_mean"):
+            assert other[name] == pytest.approx(one[name], abs=0.05), name
+        for name in ("level_mean", "loudest", "mfcc1_mean", "h1_h2_mean", "h1_a1_mean", "hnr_mean"):
+            assert other[name] == pytest.approx(one[name], abs=1.0), name  # dB
+
+
+def test_every_20_ms_seconds_are_seconds() -> None:
+    pause = (1e-3 * np.random.default_rng(0).standard_normal(6400)).astype(np.float32)
+    one, other = both(np.concatenate([buzz(seconds=0.5), pause, buzz(seconds=0.3), pause, buzz(seconds=0.6)]))
+    for name in (
+        "voiced_seconds_mean",
+        "voiced_seconds_longest",
+        "pause_seconds_mean",
+        "pause_seconds_longest",
+    ):
+        assert other[name] == pytest.approx(one[name], abs=0.04), name
+    for name in ("voiced_share", "voiced_per_second", "loud_share", "log_seconds"):
+        assert other[name] == pytest.approx(one[name], abs=0.06), name
+    for rate in (2.0, 4.0, 6.0):
+        one, other = both(syllables(rate))
+        assert other["peaks_per_second"] == pytest.approx(one["peaks_per_second"], abs=0.6)
+        assert other["level_step100ms"] == pytest.approx(one["level_step100ms"], abs=0.1)
+        # Bands without a swell hold what leaks from the others, which differs.
+        bands = [name for name in SPEC.names if name.startswith("mel2_modulation") and one[name] > 3]
+        assert bands
+        for name in bands:
+            assert other[name] == pytest.approx(one[name], abs=0.3), name
+    glide = buzz(110.0 * 2 ** np.linspace(0, 1, 24_000))
+    one, other = both(glide)
+    assert other["pitch_step"] == pytest.approx(one["pitch_step"], abs=0.02)
+    assert other["pitch_rise"] == pytest.approx(12 / 150, abs=0.02)  # semitones per 10 ms
+
+
+def test_every_20_ms_only_loudest_depends_on_the_gain() -> None:
+    one, other = SLOW.compute(buzz()), SLOW.compute(buzz() * np.float32(2.0**-6))
+    assert np.delete(np.abs(one - other), SLOW.names.index("loudest")).max() < 1e-3
+
+
+def test_other_hops_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"functionals hop: 0.03; choose from: 0.01, 0.02"):
+        Functionals(hop=0.03)
 
 
 def test_numbers_of_this_version() -> None:

@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unheard.features.pitch import JUMP_COST, VOICING_COST, _best_path, track
+from unheard.features.pitch import (
+    JUMP_COST,
+    OCTAVE_COST,
+    VOICING_COST,
+    VOICING_THRESHOLD,
+    _best_path,
+    follow,
+    track,
+)
 
 RATE = 16_000
 
@@ -40,8 +48,10 @@ def gross(found: np.ndarray, true: np.ndarray | float) -> float:
 
 
 @pytest.mark.parametrize("f0", [65, 80, 100, 125, 160, 200, 250, 320, 400, 500, 620])
-def test_steady_voices(f0: float) -> None:
-    found = track(voice(f0)).f0[3:-3]
+@pytest.mark.parametrize("hop", [160, 320])
+def test_steady_voices(f0: float, hop: int) -> None:
+    found = track(voice(f0), hop=hop).f0[3:-3]
+    assert len(found) == 9600 // hop - 6
     assert (found > 0).all()
     np.testing.assert_allclose(found, f0, rtol=0.005)
 
@@ -127,6 +137,37 @@ def test_the_path_is_the_best_of_all_paths() -> None:
 
         best = max(itertools.product(range(4), repeat=5), key=worth)
         assert tuple(_best_path(octaves, score)) == best
+
+
+def test_paths_of_any_length() -> None:
+    """Against Viterbi's algorithm, a frame after the other."""
+    rng = np.random.default_rng(6)
+    for frames in (1, 2, 3, 4, 7, 8, 9, 64, 101):
+        octaves, score = rng.normal(7, 1, (frames, 4)), rng.normal(0, 0.4, (frames, 5))
+        for scale in (1.0, 0.5):
+            total, came_from = score[0], []
+            for t in range(1, frames):
+                cost = np.full((5, 5), VOICING_COST * scale)
+                cost[:4, :4] = JUMP_COST * scale * np.abs(octaves[t - 1][:, None] - octaves[t][None, :])
+                cost[4, 4] = 0.0
+                through = total[:, None] - cost
+                came_from.append(through.argmax(axis=0))
+                total = through.max(axis=0) + score[t]
+            path = [int(total.argmax())]
+            for step in reversed(came_from):
+                path.append(int(step[path[-1]]))
+            assert list(_best_path(octaves, score, scale)) == path[::-1]
+
+
+def test_hopeless_candidates_change_no_path() -> None:
+    """``follow`` leaves out what cannot win; all candidates together give the same pitch."""
+    rng = np.random.default_rng(7)
+    for _ in range(20):
+        period, height = rng.uniform(30, 250, (60, 8)), np.sort(rng.uniform(0, 0.6, (60, 8)))[:, ::-1]
+        score = height - OCTAVE_COST * np.log2(period * (650.0 / RATE))
+        chosen = _best_path(np.log2(RATE / period), np.c_[score, np.full(60, VOICING_THRESHOLD)])
+        f0 = [RATE / period[t, c] if c < 8 else 0.0 for t, c in enumerate(chosen)]
+        np.testing.assert_allclose(follow(period, height, np.ones(60)).f0, f0)
 
 
 @settings(max_examples=40, deadline=None)

@@ -49,6 +49,7 @@ def test_every_difference_makes_another_digest(monkeypatch: pytest.MonkeyPatch) 
         {"name": "logmel", "trim": [40, 10]},
         {"name": "logmel", "bands": 40}, {"name": "logmel", "log": "decibel"}, {"name": "mfbf0"},
         {"name": "mfbf0", "bands": 80}, {"name": "egemaps"}, {"name": "compare"}, {"name": "functionals"},
+        {"name": "functionals", "hop": 0.02},
     ]  # fmt: skip
     hashes = [spec_hash(build(variant)) for variant in variants]
     assert len(set(hashes)) == len(variants)
@@ -100,6 +101,17 @@ def test_whole_numbers_are_floats_where_floats_are_meant() -> None:
     assert spec_hash(build({"name": "logmel", "low": 20})) == spec_hash(
         build({"name": "logmel", "low": 20.0})
     )
+
+
+def test_a_field_that_came_later_leaves_older_settings_as_they_were() -> None:
+    spec = build({"name": "functionals", "trim": 40, "hop": 0.01})
+    assert settings(spec) == {"name": "functionals", "trim": 40}
+    assert spec == build({"name": "functionals", "trim": 40})
+    assert settings(build({"name": "functionals", "hop": 0.02})) == {
+        "name": "functionals",
+        "trim": None,
+        "hop": 0.02,
+    }
 
 
 def test_a_spec_of_nobody_is_refused() -> None:

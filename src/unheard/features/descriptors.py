@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE
 from unheard.features import harmonics
-from unheard.features.frames import blocks, checked, cut, frames
+from unheard.features.frames import blocks, checked, cut
 from unheard.features.logmel import window
 from unheard.features.mel import mel_filters
-from unheard.features.pitch import HOP, candidates, follow, frame_length, spectra
+from unheard.features.pitch import FEW, HOP, candidates, follow, frame_length, scaled, spectra, transform_size
 
 LENGTH, FFT = 400, 512  # of the spectrum, 25 ms
 BANDS, CEPSTRA = 26, 14
@@ -61,14 +61,18 @@ class Descriptors:
 
 def describe(wave: NDArray[np.floating], hop: int = HOP) -> Descriptors:
     """Return the descriptors of a waveform at 16 kHz, full scale ±1, every ``hop`` samples."""
-    samples = checked(wave)
-    # In single precision from where the loudest frame has power 1; an offset would cost digits there.
-    samples = samples - (samples.mean() if len(samples) else 0.0)
-    power = _power(frames(samples, LENGTH, hop))
-    loudest = max(float(power.max()), 1e-10)
-    scaled = (samples / np.sqrt(loudest)).astype(np.float32)
-    short, long = cut(scaled, LENGTH, hop), cut(scaled, frame_length(), hop)
-    parts = [(*_spectrum(short[block]), *_voice(long[block])) for block in blocks(len(short))]
+    samples, largest = scaled(checked(wave))
+    long = cut(samples, frame_length(), hop)
+    short = long[:, (frame_length() - LENGTH) // 2 :][:, :LENGTH]  # about the same centres
+    power = _power(short)
+    loudest = max(float(power.max()), 1e-10 / largest**2)  # −100 dB of full scale counts as digital silence
+    gain = 1.0 / np.sqrt(loudest)
+    # Every 20 ms, which is for those in a hurry, harmonics are looked for in steps of 16 Hz instead of 8: pitch
+    # needs no more, and the finer transform would take a sixth of all the time.
+    points = transform_size() * (2 if hop == HOP else 1)
+    parts = [
+        (*_spectrum(short[block], gain), *_voice(long[block], points)) for block in blocks(len(short), FEW)
+    ]
     joined = [np.concatenate(part) for part in zip(*parts, strict=True)]
     crossings, rolloff, sums, period, height, peak, partials, formants = joined
     pitch = follow(period, height, peak, hop=hop)
@@ -81,28 +85,31 @@ def describe(wave: NDArray[np.floating], hop: int = HOP) -> Descriptors:
             crossings,
             _shape(rolloff, *sums[:, BANDS:].T),
             _changes(mel, logs),
-            harmonics.heights(partials, formants, np.exp(log_f0)),
+            harmonics.heights(partials, formants, np.exp(log_f0), points, gain**2),
             pitch.hnr(),
             pitch.strength,
             (log_f0 - np.log(27.5)) * (12.0 / np.log(2.0)),
             logs @ _cosines(),
         ]
     )
-    return Descriptors(values, logs, pitch.voiced, 10.0 * float(np.log10(loudest)))
+    return Descriptors(values, logs, pitch.voiced, 10.0 * float(np.log10(loudest * largest**2)))
 
 
-def _power(framed: Array) -> Array:
+def _power(framed: Single) -> Array:
     """Return the mean square of each frame without its mean, (frames,)."""
-    square: Array = np.einsum("ij,ij->i", framed, framed) / framed.shape[1] - framed.mean(axis=1) ** 2
-    return np.maximum(square, 0.0)
+    square = np.einsum("ij,ij->i", framed, framed) / framed.shape[1] - framed.mean(axis=1) ** 2
+    return np.asarray(np.maximum(square, 0.0), dtype=np.float64)
 
 
-def _spectrum(framed: Single) -> tuple[Array, Array, Array]:
-    """Return zero crossings, rolloff, and the sums that mel bands and ``_shape`` are made of, a row a frame."""
+def _spectrum(framed: Single, gain: float) -> tuple[Array, Array, Array]:
+    """Return zero crossings, rolloff, and the sums that mel bands and ``_shape`` are made of, a row a frame.
+
+    ``gain`` is what the waveform has to be multiplied with.
+    """
     centred = framed - framed.mean(axis=1, keepdims=True)
     is_negative = np.signbit(centred)
     crossings = np.count_nonzero(is_negative[:, 1:] != is_negative[:, :-1], axis=1) / (LENGTH - 1)
-    values = np.fft.rfft(centred * _hamming(), FFT)
+    values = np.fft.rfft(centred * (_hamming() * np.float32(gain)), FFT)
     power = np.asarray(values.real**2 + values.imag**2, dtype=np.float32) + np.float32(FLOOR / LENGTH)
     logs = np.log(power)
     sums = [
@@ -144,19 +151,23 @@ def _shape(
 
 def _rolloff(power: Single) -> NDArray[np.intp]:
     """Return the first points below which the parts ``ROLLOFF`` of the power lie, from 1, (frames, parts)."""
-    count, points = power.shape
-    # All frames in one rising line, in which all parts are found at once.
-    cumulated = np.cumsum(power, dtype=np.float64)
-    ends = cumulated[points - 1 :: points, None]
-    starts = np.concatenate([[[0.0]], ends[:-1]])
-    found = np.searchsorted(cumulated, starts + (ends - starts) * np.array(ROLLOFF))
-    return np.asarray(found - points * np.arange(count)[:, None] + 1)
+    count, points = len(power), FFT // 2
+    # Sums within sixteen points by a product, then over the sixteens: adding one by one takes twice as long.
+    within = power[:, :points].reshape(count, -1, 16) @ _running_sum()
+    ends = np.cumsum(within[:, :, -1], axis=1)
+    within[:, 1:] += ends[:, :-1, None]
+    total = ends[:, -1] + power[:, -1]
+    # One search in all frames: row t is lifted by t, so that they form one rising line.
+    lift = np.arange(count)[:, None]
+    line = within.reshape(count, points) / total[:, None] + lift
+    found = np.searchsorted(line.ravel(), (np.array(ROLLOFF) + lift).ravel())
+    return np.asarray(found.reshape(count, -1) - points * lift + 1)
 
 
-def _voice(framed: Single) -> tuple[Array, Array, Single, Single, Single]:
+def _voice(framed: Single, points: int) -> tuple[Array, Array, Single, Single, Single]:
     """Return periods, heights and largest samples of long frames for the pitch, and what harmonics need."""
-    power, peak = spectra(framed, harmonics.POINTS)
-    return *candidates(power[:, ::2]), peak, *harmonics.partials(power)
+    power, peak = spectra(framed, points)
+    return *candidates(power[:, :: points // transform_size()]), peak, *harmonics.partials(power)
 
 
 def _changes(mel: Array, logs: Array) -> Array:
@@ -208,6 +219,12 @@ def _weights_of_logs() -> Single:
 def _between(low: float, high: float) -> slice:
     """Return the points of a spectrum from ``low`` Hz to below ``high``; the last one belongs to no range."""
     return slice(int(np.ceil(low * FFT / RATE)), int(np.ceil(high * FFT / RATE)))
+
+
+@cache
+def _running_sum() -> Single:
+    """Return what sixteen numbers are multiplied with for the sums of the first one to all of them, (16, 16)."""
+    return np.triu(np.ones((16, 16), dtype=np.float32))
 
 
 @cache

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from unheard.errors import AudioError
 
 EDGES = ("snip", "mirror", "zeros")
-BLOCK = 100  # frames in work at a time: what is made of them then stays in the processor's cache
+BLOCK = 512  # frames in work at a time, so that memory does not grow with the recording
 
 Array = NDArray[np.float64]
 Sample = TypeVar("Sample", np.float32, np.float64)

@@ -21,6 +21,7 @@ from unheard.audio.resample import RATE
 from unheard.features.frames import blocks, checked, cut
 
 HOP = 160  # samples, 10 ms
+FEW = 100  # frames in work at a time, so that what is made of them stays in the processor's cache
 LOW, HIGH = 60.0, 650.0  # Hz, where pitch is looked for
 CANDIDATES = 8  # peaks of a frame that may be its period
 OCTAVE_COST = 0.01  # a candidate pays this for every octave below the highest allowed pitch
@@ -66,18 +67,25 @@ class Pitch:
 
 def track(wave: NDArray[np.floating], low: float = LOW, high: float = HIGH, hop: int = HOP) -> Pitch:
     """Return the pitch of a waveform at 16 kHz, searched between ``low`` and ``high`` Hz every ``hop`` samples."""
-    samples = checked(wave)
-    centred = samples - (samples.mean() if len(samples) else 0.0)
-    # Scaled, so that single precision does for any gain. What is below 1e-10 is a constant's rounding.
-    scaled = centred / max(1e-10, np.abs(centred).max(initial=0.0))
-    framed = cut(scaled.astype(np.float32), frame_length(low), hop)
+    samples, _ = scaled(checked(wave))
+    framed = cut(samples, frame_length(low), hop)
     size = transform_size(low)
     parts = []
-    for block in blocks(len(framed)):
+    for block in blocks(len(framed), FEW):
         power, peak = spectra(framed[block], size)
         parts.append((*candidates(power, low, high), peak))
     period, height, peaks = (np.concatenate(part) for part in zip(*parts, strict=True))
     return follow(period, height, peaks, high, hop)
+
+
+def scaled(samples: Array) -> tuple[Single, float]:
+    """Return a waveform without its mean in single precision, its largest sample 1, and what that one was.
+
+    Single precision then does for any gain. What is below 1e-10 is a constant's rounding, and is not raised to 1.
+    """
+    centred = samples - (samples.mean() if len(samples) else 0.0)
+    largest = max(1e-10, float(centred.max(initial=0.0)), -float(centred.min(initial=0.0)))
+    return (centred / largest).astype(np.float32), largest
 
 
 def frame_length(low: float = LOW) -> int:
@@ -85,6 +93,7 @@ def frame_length(low: float = LOW) -> int:
     return round(3 * RATE / low)
 
 
+@cache
 def transform_size(low: float = LOW) -> int:
     """Return how many points of a frame's spectrum give its autocorrelation up to the longest period."""
     length, longest = frame_length(low), int(np.ceil(RATE / low))
@@ -118,14 +127,15 @@ def candidates(power: Single, low: float = LOW, high: float = HIGH) -> tuple[Arr
     normal = correlation * _over_window(low) / np.maximum(energy, 1e-30)
     inner = normal[:, shortest : longest + 1]
     is_peak = (inner > normal[:, shortest - 1 : longest]) & (inner >= normal[:, shortest + 1 : longest + 2])
-    ranked = np.where(is_peak & (energy > 1e-20), inner, np.float32(-np.inf))
-    # The highest eight one after the other: sorting all of them takes longer.
+    # Peaks below zero never win over "unvoiced", and may go with what is no peak.
+    ranked = inner * is_peak
     rows = np.arange(len(power))
-    count = np.count_nonzero(ranked > -np.inf, axis=1)
+    count = np.count_nonzero(ranked > 0.0, axis=1) * (energy[:, 0] > 1e-20)
+    # The highest eight one after the other: sorting all of them takes longer.
     best = np.empty((len(power), CANDIDATES), dtype=np.intp)
     for place in range(CANDIDATES):
         best[:, place] = highest = ranked.argmax(axis=1)
-        ranked[rows, highest] = -np.inf
+        ranked[rows, highest] = 0.0
     is_real = np.arange(CANDIDATES) < count[:, None]
     lag = best + shortest
     # A parabola through three points gives the peak between samples.
@@ -147,9 +157,12 @@ def follow(
     )
     octaves = np.log2(RATE / np.maximum(period, 1.0))
     score = np.where(period > 0, height - OCTAVE_COST * (np.log2(high) - octaves), -np.inf)
-    chosen = _best_path(octaves, np.c_[score, unvoiced], HOP / hop)
+    # What falls behind "unvoiced" by more than two changes of voicing is on no best path.
+    is_rival = score > unvoiced[:, None] - 2.0 * VOICING_COST * HOP / hop
+    rivals = 1 + int(np.flatnonzero(is_rival.any(axis=0)).max(initial=0))
+    chosen = _best_path(octaves[:, :rivals], np.c_[score[:, :rivals], unvoiced], HOP / hop)
     rows = np.arange(len(chosen))
-    voiced = chosen < period.shape[1]
+    voiced = chosen < rivals
     column = np.where(voiced, chosen, 0)  # the first candidate is the highest peak
     f0 = np.where(voiced, RATE / np.maximum(period[rows, column], 1.0), 0.0)
     return Pitch(f0, np.clip(height[rows, column], 0.0, 1.0))
