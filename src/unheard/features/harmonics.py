@@ -41,10 +41,10 @@ def heights(low: Single, formants: Single, f0: Array, points: int, gain: float) 
     ``low`` and ``formants`` are of spectra with so many ``points``; ``gain`` gives the loudest frame power 1.
     """
     # The height of a harmonic is the largest of nine points within a fifth of F0 around it.
-    multiples = np.arange(1, HARMONICS + 1)[:, None] + np.arange(-4, 5) * 0.05
-    at = np.rint(f0[:, None, None] * (points / RATE) * multiples).astype(np.intp)
-    frame = np.arange(len(f0))[:, None, None]
-    harmonics = low[frame, np.minimum(at, low.shape[1] - 1)].max(axis=2)
+    multiples = np.arange(1, HARMONICS + 1) + np.arange(-4, 5)[:, None, None] * 0.05
+    at = np.rint(f0[:, None] * (points / RATE) * multiples).astype(np.intp)
+    frame = np.arange(len(f0))[:, None]
+    harmonics = low[frame, np.minimum(at, low.shape[1] - 1)].max(axis=0)
     h1, h2, h3, h4, *a = _decibels(gain * np.column_stack([harmonics, formants])).T
     return np.column_stack([h1 - h2, h1 - h3, h1 - h4, h2 - h4, *(h1 - formant for formant in a)])
 

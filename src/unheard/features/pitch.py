@@ -85,7 +85,8 @@ def scaled(samples: Array) -> tuple[Single, float]:
     """
     centred = samples - (samples.mean() if len(samples) else 0.0)
     largest = max(1e-10, float(centred.max(initial=0.0)), -float(centred.min(initial=0.0)))
-    return (centred / largest).astype(np.float32), largest
+    centred /= largest
+    return centred.astype(np.float32), largest
 
 
 def frame_length(low: float = LOW) -> int:
