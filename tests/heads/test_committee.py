@@ -110,6 +110,21 @@ def test_a_network_hears_variants_and_only_in_training() -> None:
     assert_array_equal(*probes)
 
 
+def test_a_probe_asked_for_variants_has_them_as_rows() -> None:
+    train = rows(0)
+    other = [clip + 1 for clip in train.features]
+    both = Examples(train.features, train.labels, train.groups, 3, (other,))
+    flat = Examples([*train.features, *other], np.tile(train.labels, 2), np.tile(train.groups, 2), 3)
+    asked = heads.build({**PROBE, "variants": True})
+    expected = heads.build(PROBE).fit(flat)
+    found = asked.fit(both)
+    assert found.history_ == expected.history_
+    assert_array_equal(found.logits(other), expected.logits(other))
+    assert_array_equal(found.refit(both).logits(other), expected.logits(other))
+    # What was not asked for is not told: recipes from before keep their hash.
+    assert "variants" not in expected.settings() and found.settings()["variants"] is True
+
+
 def test_two_sides_keep_their_variants_in_order() -> None:
     one, other = rows(0, 6), rows(1, 3)
     marked = [

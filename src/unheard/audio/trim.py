@@ -3,8 +3,9 @@
 Frames of 25 ms every 10 ms; a frame counts as loud where its energy is at most so many decibels below that of the
 loudest frame. What lies before the first loud frame and after the last one goes; nothing inside is touched.
 
-In a noisy recording no frame lies 40 dB below the loudest, and nothing would be cut. A second number asks for
-frames that are also so many decibels louder than the noise, below which the quietest tenth of the frames stays.
+In a noisy recording no frame lies 40 dB below the loudest, and nothing would be cut. With a second number, what
+lies more than 0.1 s outside the frames that are so many decibels louder than the noise goes too; the noise is what
+the quietest tenth of the frames stays below.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from unheard.errors import UsageError
 FRAME = RATE * 25 // 1000  # samples at 16 kHz
 HOP = RATE * 10 // 1000
 QUIETEST = 10  # percent of the frames
+AROUND = 10  # frames kept before and behind what stands out of the noise: weak sounds begin and end speech
 BLOCK = 1 << 13  # pieces of a frame, of which energies are computed at a time
 
 Wave = NDArray[np.float32]
@@ -36,8 +38,8 @@ def trim(wave: Wave, decibels: Cut, rate: int = RATE) -> Wave:
     ----------
     wave : (n,) samples.
     decibels : how far below the loudest frame a frame may lie and still be loud, such as 40; or this and how far
-        it must lie above the noise, such as (40, 10). Whatever the noise, a frame less than the second number
-        below the loudest one is loud. All above 0.
+        above the noise the speech lies, such as (40, 10). Whatever the noise, a frame less than the second number
+        below the loudest one is speech. All above 0.
     rate : Hz of the samples.
 
     Returns
@@ -55,14 +57,15 @@ def trim(wave: Wave, decibels: Cut, rate: int = RATE) -> Wave:
     energy = _energies(wave, frame, hop)
     if len(energy) == 0 or energy.max() <= 0:
         return wave
-    least = energy.max() * 10.0 ** (-below / 10.0)
+    first, last = _ends(energy >= energy.max() * 10.0 ** (-below / 10.0))
     if above is not None:
         factor = 10.0 ** (above / 10.0)
-        least = max(least, min(np.percentile(energy, QUIETEST) * factor, energy.max() / factor))
-    loud = np.flatnonzero(energy >= least)
+        noise = np.percentile(energy, QUIETEST)
+        start, stop = _ends(energy >= min(noise * factor, energy.max() / factor))
+        first, last = max(first, start - AROUND), min(last, stop + AROUND)
     # Samples after the last whole frame have no frame of their own and share its fate.
-    end = len(wave) if loud[-1] == len(energy) - 1 else loud[-1] * hop + frame
-    return wave[loud[0] * hop : end]
+    end = len(wave) if last == len(energy) - 1 else last * hop + frame
+    return wave[first * hop : end]
 
 
 def limits(decibels: object) -> tuple[float, float | None]:
@@ -78,6 +81,11 @@ def limits(decibels: object) -> tuple[float, float | None]:
 def _is_number(value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and math.isfinite(value) and value > 0
+
+
+def _ends(loud: NDArray[np.bool_]) -> tuple[int, int]:
+    places = np.flatnonzero(loud)
+    return int(places[0]), int(places[-1])
 
 
 def _energies(wave: Wave, frame: int, hop: int) -> NDArray[np.float64]:

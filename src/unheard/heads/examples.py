@@ -95,7 +95,7 @@ class Examples:
         Number of classes.
     variants
         The same clips heard in other ways (at other speeds, in noise), in the same order, each with its own
-        frames. A head may learn from them beside the features; nothing is chosen or judged on them.
+        frames. A head may learn from them beside the features.
     """
 
     features: Features
@@ -116,6 +116,17 @@ class Examples:
             self.classes,
             tuple(_joined(*both) for both in zip(self.variants, other.variants, strict=True)),
         )
+
+
+def with_variants(rows: Examples) -> Examples:
+    """Return rows of which each variant of a clip is one more, behind the clips themselves, of the same group."""
+    count = 1 + len(rows.variants)
+    return Examples(
+        [clip for heard in (rows.features, *rows.variants) for clip in heard],
+        np.tile(rows.labels, count),
+        np.tile(rows.groups, count),
+        rows.classes,
+    )
 
 
 def _joined(one: Features, other: Features) -> Features:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unheard.errors import DataError, UsageError, need, unknown
 from unheard.heads.entries import candidates, check_form, check_same_width, pooled_matrix
-from unheard.heads.examples import Examples, Features
+from unheard.heads.examples import Examples, Features, with_variants
 from unheard.heads.inner_folds import Floats, Labels, moments, row_space, scores
 from unheard.heads.rows import STATISTICS, check_dims, check_examples, check_pooled, matrix
 from unheard.heads.settings import between, pack, settings_of, unpack
@@ -38,6 +38,9 @@ class LinearHead(ABC):
     entries
         Of pooled entries (entries, 2, dims): ``chosen`` (one, together with C; the default, None), ``last``,
         ``average`` or ``concat``, the last of all or of named ones (``concat 2-5``, ``concat 1,3,5``).
+    variants
+        Whether variants of training clips (other speeds, in noise) are rows like the clips themselves, in choosing
+        as in fitting. The default hears the clips alone.
     seed
         Without effect: nothing here is random.
     threads
@@ -51,6 +54,7 @@ class LinearHead(ABC):
     grid: tuple[float, ...] = DECADES
     folds: int = 5
     entries: str | None = None
+    variants: bool = False
     seed: int = 0
     threads: int = 1
     chosen_: dict[str, Any] = field(init=False, repr=False)
@@ -85,6 +89,7 @@ class LinearHead(ABC):
         The folds are over the training groups. ``val`` is not used: its rows stay untouched for calibration.
         """
         check_examples(train)
+        train = with_variants(train) if self.variants else train
         several = self._candidates(train.features)
         grid = sorted(self.grid)
         self.history_ = []
@@ -105,6 +110,7 @@ class LinearHead(ABC):
         """Return a new head fitted on ``rows`` with what was chosen."""
         check_examples(rows)
         head = copy(self)
+        rows = with_variants(rows) if self.variants else rows
         head.chosen_, head.history_ = dict(self.chosen_), []
         with _limited(self.threads):
             head._learn(rows)
@@ -131,7 +137,10 @@ class LinearHead(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Plain values from which ``heads.build`` makes the same unfitted head."""
-        return settings_of(self)
+        plain = settings_of(self)
+        if not self.variants:
+            del plain["variants"]  # recipes from before it are to keep their hash
+        return plain
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that was learned and set."""
