@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import fake_encoder
@@ -15,14 +17,27 @@ from unheard.audio.decode import load
 from unheard.audio.trim import trim
 from unheard.encoders import fill as filling
 from unheard.encoders.extract import Keep, Noise, extract
-from unheard.encoders.noise import noisy
+from unheard.encoders.noise import Voices, noisy
 from unheard.encoders.store import Store
+from unheard.errors import UsageError
+from unheard.experiment.preparing import CROWD
 from unheard.features.extract import ClipRef
 from unheard.files import digest, file_digest
 
 RATE = 16_000
 FRAMES = Keep("frames", (1,))
-NOISE = Noise(0, 20)
+NOISE = Noise("coloured", 0, 20)
+
+
+def spoken(person: int, number: int, rate: int) -> np.ndarray:
+    """A hum of its own for each person and recording."""
+    t = np.arange(rate // 2 + 900 * person) / rate
+    return np.sin(2 * np.pi * (200 + 300 * person + 40 * number) * t).astype(np.float32)
+
+
+PEOPLE = Voices("hums", 6, 3, spoken)
+BABBLE = Noise("voices", 0, 20, voices=PEOPLE)
+CROWDED = Noise("voices", 0, 20, voices=CROWD)
 
 
 @pytest.fixture(autouse=True)
@@ -49,15 +64,16 @@ def logged(path: Path) -> int:
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
+@pytest.mark.parametrize("noise", [NOISE, BABBLE], ids=lambda noise: noise.kind)
 def test_the_same_noise_for_any_order_any_jobs_any_ids_and_after_a_break(
-    tmp_path: Path, clips: list[ClipRef], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clips: list[ClipRef], monkeypatch: pytest.MonkeyPatch, noise: Noise
 ) -> None:
     monkeypatch.setattr(filling, "MOST_CLIPS", 4)
-    once = extract(clips, given(), FRAMES, folder=tmp_path / "once", jobs=1, noise=NOISE)
-    turned = extract(clips[::-1], given(), FRAMES, folder=tmp_path / "turned", jobs=2, noise=NOISE)
-    some = extract(clips[4:6], given(), FRAMES, folder=tmp_path / "some", noise=NOISE)
+    once = extract(clips, given(), FRAMES, folder=tmp_path / "once", jobs=1, noise=noise)
+    turned = extract(clips[::-1], given(), FRAMES, folder=tmp_path / "turned", jobs=2, noise=noise)
+    some = extract(clips[4:6], given(), FRAMES, folder=tmp_path / "some", noise=noise)
     others = [ClipRef(f"x{clip.id}", clip.path) for clip in clips]
-    renamed = extract(others, given(), FRAMES, folder=tmp_path / "renamed", noise=NOISE)
+    renamed = extract(others, given(), FRAMES, folder=tmp_path / "renamed", noise=noise)
     monkeypatch.setattr(filling, "SHARD", 1)
 
     def stop(done: int, _: int) -> None:
@@ -65,8 +81,8 @@ def test_the_same_noise_for_any_order_any_jobs_any_ids_and_after_a_break(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        extract(clips, given(), FRAMES, folder=tmp_path / "broken", progress=stop, noise=NOISE)
-    broken = extract(clips, given(), FRAMES, folder=tmp_path / "broken", noise=NOISE)
+        extract(clips, given(), FRAMES, folder=tmp_path / "broken", progress=stop, noise=noise)
+    broken = extract(clips, given(), FRAMES, folder=tmp_path / "broken", noise=noise)
     for name, frames in once.features.items():
         np.testing.assert_array_equal(frames, turned.features[name])
         np.testing.assert_array_equal(frames, renamed.features[f"x{name}"])
@@ -96,25 +112,25 @@ def test_what_was_stored_without_noise_stays_and_is_found(tmp_path: Path, clips:
     assert all(key in store for key in keys)
     said: list[str] = []
     found = {}
-    for noise in (NOISE, Noise(0, 20, 1), Noise(-5, 5)):
+    for noise in (NOISE, Noise("coloured", 0, 20, 1), Noise("coloured", -5, 5), BABBLE):
         heard = extract(
             clips, given(log=str(log)), FRAMES, folder=tmp_path / "store", noise=noise, say=said.append
         )
         assert heard.folder == clean.folder
         found[noise] = {name: np.array(frames) for name, frames in heard.features.items()}
-    assert [f"clips:   {len(clips)}, 0 of them stored" in text for text in said] == [True] * 3
-    assert logged(log) == 4 * len(clips)
+    assert [f"clips:   {len(clips)}, 0 of them stored" in text for text in said] == [True] * 4
+    assert logged(log) == 5 * len(clips)
     for name, frames in kept.items():
         for one in found.values():
             assert one[name].shape == frames.shape
             assert not np.allclose(one[name], frames)
-        assert not np.allclose(found[NOISE][name], found[Noise(0, 20, 1)][name])
+        assert not np.allclose(found[NOISE][name], found[Noise("coloured", 0, 20, 1)][name])
     assert all(path.read_bytes() == content for path, content in before.items())
     for noise in (None, *found):
         again = extract(clips, given(log=str(log)), FRAMES, folder=tmp_path / "store", noise=noise)
         for name, frames in again.features.items():
             np.testing.assert_array_equal(frames, kept[name] if noise is None else found[noise][name])
-    assert logged(log) == 4 * len(clips)
+    assert logged(log) == 5 * len(clips)
 
 
 def test_silence_is_cut_off_after_the_noise_and_speed_comes_before(
@@ -142,23 +158,71 @@ def test_silence_is_cut_off_after_the_noise_and_speed_comes_before(
         assert len(slow.features[clip.id]) == 2 * len(wave) // 320
 
 
-def test_the_ratio_is_drawn_uniformly_and_the_draw_is_the_clips_and_the_numbers() -> None:
+@pytest.mark.parametrize("noise", [NOISE, BABBLE, CROWDED], ids=["coloured", "voices", "synthetic"])
+def test_the_ratio_is_drawn_uniformly_and_the_draw_is_the_clips_and_the_numbers(noise: Noise) -> None:
     wave = (0.05 * np.sin(np.arange(8_000) * 0.1)).astype(np.float32)
-    ratios = [realised_snr(wave, noisy(wave, RATE, NOISE, f"{n}"), RATE) for n in range(300)]
+    ratios = [realised_snr(wave, noisy(wave, RATE, noise, f"{n}"), RATE) for n in range(300)]
     assert 0 <= min(ratios) < 1 and 19 < max(ratios) <= 20.01
     counts, _ = np.histogram(ratios, 4, (0, 20.01))
     assert counts.min() > 50
-    assert realised_snr(wave, noisy(wave, RATE, Noise(7, 7), "a"), RATE) == pytest.approx(7, abs=0.01)
+    assert realised_snr(wave, noisy(wave, RATE, replace(noise, least=7, most=7), "a"), RATE) == pytest.approx(
+        7, abs=0.01
+    )
     # Another range, the same noise: only louder.
-    added = [noisy(wave, RATE, noise, "a").astype(float) - wave for noise in (Noise(20, 20), Noise(40, 40))]
+    added = [added_to(wave, replace(noise, least=snr, most=snr), "a") for snr in (20, 40)]
     np.testing.assert_allclose(added[0], 10 * added[1], atol=1e-6)
-    numbered = [noisy(wave, RATE, Noise(20, 20, n), "a").astype(float) - wave for n in (0, 1)]
+    numbered = [added_to(wave, replace(noise, least=20, most=20, number=n), "a") for n in (0, 1)]
     assert abs(np.corrcoef(*numbered)[0, 1]) < 0.1
+
+
+def test_one_to_four_different_people_babble_and_each_number_is_as_likely() -> None:
+    drawn: list[tuple[int, int]] = []
+
+    def take(person: int, number: int, rate: int) -> np.ndarray:
+        drawn.append((person, number))
+        return spoken(person, number, rate)
+
+    noise = Noise("voices", 0, 20, voices=Voices("hums", 6, 3, take))
+    wave = (0.05 * np.sin(np.arange(8_000) * 0.1)).astype(np.float32)
+    heard = []
+    for n in range(200):
+        drawn.clear()
+        noisy(wave, RATE, noise, f"{n}")
+        heard.append(tuple(drawn))
+        assert len({person for person, _ in drawn}) == len(drawn)
+    sizes = np.bincount([len(one) for one in heard], minlength=5)
+    assert sizes[0] == 0 and len(sizes) == 5 and sizes[1:].min() > 30
+    assert {one for some in heard for one in some} == set(product(range(6), range(3)))
+    assert len(set(heard)) > 120
+
+
+def test_other_kinds_and_other_voices_are_other_clips() -> None:
+    others = replace(BABBLE, voices=replace(PEOPLE, name="others"))
+    keys = [noise.key()["noise"] for noise in (NOISE, BABBLE, others, replace(BABBLE, number=1))]
+    assert len({digest(key) for key in keys}) == 4
+    assert [key[1] for key in keys] == ["coloured", "voices", "voices", "voices"]
+
+
+@pytest.mark.parametrize(("kind", "voices"), [("voices", None), ("coloured", PEOPLE)])
+def test_a_babble_needs_voices_and_nothing_else_takes_them(kind: str, voices: Voices | None) -> None:
+    with pytest.raises(UsageError, match="voices belong to"):
+        Noise(kind, 0, 20, voices=voices)  # type: ignore[arg-type]
+
+
+def added_to(wave: np.ndarray, noise: Noise, clip: str) -> np.ndarray:
+    return noisy(wave, RATE, noise, clip).astype(float) - wave
+
+
+def test_two_recordings_hear_different_voices() -> None:
+    wave = (0.05 * np.sin(np.arange(8_000) * 0.1)).astype(np.float32)
+    one, other = (added_to(wave, replace(CROWDED, least=20, most=20), clip) for clip in "ab")
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.1
+    np.testing.assert_array_equal(one, added_to(wave, replace(CROWDED, least=20, most=20), "a"))
 
 
 def test_noise_stays_within_full_scale() -> None:
     wave = np.sin(np.arange(8_000) * 0.1).astype(np.float32)
-    assert np.abs(noisy(wave, RATE, Noise(-20, -20), "a")).max() == 1
+    assert np.abs(noisy(wave, RATE, Noise("coloured", -20, -20), "a")).max() == 1
 
 
 def test_a_waveform_without_power_stays_as_it_is() -> None:

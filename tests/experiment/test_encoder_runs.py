@@ -140,16 +140,23 @@ def test_speeds_that_cannot_be_heard_are_refused(
         stated(model, head, speeds=speeds)
 
 
+COLOURED, VOICES = {"kind": "coloured", "snr": [0, 20]}, {"kind": "voices", "snr": [-5, 0]}
+
+
 def test_heads_over_frames_may_hear_their_training_clips_in_noise(
     model: Path, few: pl.DataFrame, tmp_path: Path
 ) -> None:
     head = {"name": "mean", "epochs": 2, "patience": 2}
     said: list[str] = []
     plain = done(stated(model, head, layer="last"), few, tmp_path / "plain")
-    noisy = stated(model, head, layer="last", speeds=[0.8], noises=[[0, 20], [0, 20], [-5, 0]])
+    noisy = stated(model, head, layer="last", speeds=[0.8], noises=[COLOURED, COLOURED, VOICES])
     run = done(noisy, few, tmp_path / "run", say=said.append)
     told = [text for text in said if text.endswith(":") and "\n" not in text]
-    assert told == ["at 0.8 times the speed:", *["in noise, 0 to 20 dB:"] * 2, "in noise, -5 to 0 dB:"]
+    assert told == [
+        "at 0.8 times the speed:",
+        *["in coloured noise, 0 to 20 dB:"] * 2,
+        "in synthetic voices, -5 to 0 dB:",
+    ]
     assert run.recipe.settings_hash != plain.recipe.settings_hash
     assert run.predictions["logits"].null_count() == 0
     # All of it is stored: nothing is encoded again.
@@ -184,7 +191,7 @@ class Untouched(dict[str, np.ndarray]):
 def test_only_clips_that_are_trained_on_are_heard_in_noise(
     model: Path, few: pl.DataFrame, refit: str
 ) -> None:
-    recipe = stated(model, {"name": "mean", "epochs": 6}, layer="last", noises=[[0, 20]], refit=refit)
+    recipe = stated(model, {"name": "mean", "epochs": 6}, layer="last", noises=[COLOURED], refit=refit)
     recipe = with_weights(recipe)
     prepared = read_features(recipe, few)
     protocol = ut.protocol("group-3", few)
@@ -200,15 +207,25 @@ def test_only_clips_that_are_trained_on_are_heard_in_noise(
 @pytest.mark.parametrize(
     ("head", "noises", "said"),
     [
-        ({"name": "probe"}, [[0, 20]], "noises are for heads on the frames of one entry"),
-        ({"name": "mean"}, [0, 20], r"noises are ranges in dB.*such as \[\[0, 20\].*found \[0, 20\]"),
-        ({"name": "mean"}, 10, "noises are ranges"),
-        ({"name": "mean"}, [[0, 10, 20]], "noises are ranges"),
-        ({"name": "mean"}, [["0", "20"]], "noises are ranges"),
-        ({"name": "mean"}, [[20, 0]], "the least first"),
-        ({"name": "mean"}, [[-21, 0]], "within -20 to 60"),
-        ({"name": "mean"}, [[0, 61]], "within -20 to 60"),
-        ({"name": "mean"}, [[0, float("nan")]], "within -20 to 60"),
+        ({"name": "probe"}, [COLOURED], "noises are for heads on the frames of one entry"),
+        (
+            {"name": "mean"},
+            [[0, 20]],
+            r"a kind \(coloured, voices\).*\[{kind: coloured, snr: \[0, 20\]}\] \(found",
+        ),
+        ({"name": "mean"}, COLOURED, "noises have a kind"),
+        ({"name": "mean"}, 10, "noises have a kind"),
+        ({"name": "mean"}, [{"kind": "pink", "snr": [0, 20]}], "coloured, voices"),
+        ({"name": "mean"}, [{"kind": ["voices"], "snr": [0, 20]}], "coloured, voices"),
+        ({"name": "mean"}, [{"kind": "voices"}], "noises have a kind"),
+        ({"name": "mean"}, [{**VOICES, "people": 3}], "noises have a kind"),
+        ({"name": "mean"}, [{"kind": "voices", "snr": 10}], "noises have a kind"),
+        ({"name": "mean"}, [{"kind": "voices", "snr": [0, 10, 20]}], "noises have a kind"),
+        ({"name": "mean"}, [{"kind": "voices", "snr": ["0", "20"]}], "noises have a kind"),
+        ({"name": "mean"}, [{"kind": "voices", "snr": [20, 0]}], "the least first"),
+        ({"name": "mean"}, [{"kind": "coloured", "snr": [-21, 0]}], "within -20 to 60"),
+        ({"name": "mean"}, [{"kind": "coloured", "snr": [0, 61]}], "within -20 to 60"),
+        ({"name": "mean"}, [{"kind": "voices", "snr": [0, float("nan")]}], "within -20 to 60"),
     ],
 )
 def test_noises_that_cannot_be_heard_are_refused(
@@ -221,7 +238,7 @@ def test_noises_that_cannot_be_heard_are_refused(
 def test_noises_need_a_frozen_encoder() -> None:
     plain = recipes.load("functionals").plain()
     with pytest.raises(UsageError, match="noises belongs to a recipe with an encoder"):
-        recipes.validate({**plain, "noises": [[0, 20]]})
+        recipes.validate({**plain, "noises": [COLOURED]})
 
 
 def test_a_recipe_without_noises_is_the_system_that_it_was(
@@ -232,9 +249,15 @@ def test_a_recipe_without_noises_is_the_system_that_it_was(
     assert stated(model, head, layer="last", speeds=[0.9], noises=[]).settings_hash == plain.settings_hash
     others = [
         stated(model, head, layer="last", speeds=[0.9], noises=noises).settings_hash
-        for noises in ([[0, 20]], [[0, 20], [0, 20]], [[0.0, 10]], [[0, 10]])
+        for noises in (
+            [COLOURED],
+            [COLOURED] * 2,
+            [{**COLOURED, "snr": [0.0, 10]}],
+            [{**COLOURED, "snr": [0, 10]}],
+            [{**VOICES, "snr": [0, 10]}],
+        )
     ]
-    assert len({plain.settings_hash, *others}) == 4
+    assert len({plain.settings_hash, *others}) == 5
     decided: list[dict[str, Any]] = []
     monkeypatch.setattr(recipes, "digest", lambda value: decided.append(value) or "")
     for name in recipes.names():

@@ -6,27 +6,76 @@ content: two ids of the same content share what is stored, and so its noise.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
-from unheard.audio.conditions import Wave, active_power, clipped, coloured
+from unheard.audio.conditions import VOICES, Wave, active_power, babble, clipped, coloured
+from unheard.errors import UsageError
 from unheard.files import digest
 
 VERSION = 1  # of what is added; what is stored knows it
 
+Kind = Literal["coloured", "voices"]
+
+
+@dataclass(frozen=True)
+class Voices:
+    """Recordings of people for a babble.
+
+    Parameters
+    ----------
+    name
+        What is stored knows them by it: other recordings need another name.
+    people, takes
+        How many people there are (four or more), and recordings of each.
+    take
+        ``take(person, number, rate)`` gives a recording, at a rate in Hz.
+    """
+
+    name: str
+    people: int
+    takes: int
+    take: Callable[[int, int, int], Wave]
+
 
 @dataclass(frozen=True)
 class Noise:
-    """Coloured noise at a ratio drawn uniformly from ``least`` to ``most`` dB; each ``number`` is another draw."""
+    """Noise at a ratio drawn uniformly from ``least`` to ``most`` dB; each ``number`` is another draw.
 
+    Parameters
+    ----------
+    kind
+        ``coloured``, or ``voices``: a babble of one to four of the people in ``voices``.
+    least, most, number
+        See above.
+    voices
+        Who babbles; an encoder knows nobody.
+
+    Raises
+    ------
+    UsageError
+        A babble without voices, or voices without a babble.
+    """
+
+    kind: Kind
     least: float
     most: float
     number: int = 0
+    voices: Voices | None = None
 
-    def key(self) -> dict[str, list[float]]:
+    def __post_init__(self) -> None:
+        if (self.kind == "voices") != (self.voices is not None):
+            raise UsageError(
+                f"voices belong to noise of the kind 'voices' and to no other; kind is {self.kind!r}"
+            )
+
+    def key(self) -> dict[str, Any]:
         """What tells a clip in this noise from the clip as it was recorded, and from other noises."""
-        return {"noise": [VERSION, float(self.least), float(self.most), self.number]}
+        said = [VERSION, self.kind, float(self.least), float(self.most), self.number]
+        return {"noise": said if self.voices is None else [*said, self.voices.name]}
 
 
 def noisy(wave: Wave, rate: int, noise: Noise, clip: str) -> Wave:
@@ -42,4 +91,13 @@ def noisy(wave: Wave, rate: int, noise: Noise, clip: str) -> Wave:
         return wave
     rng = np.random.default_rng(int(digest([clip, noise.number, "noise"]), 16))
     snr = rng.uniform(noise.least, noise.most)
-    return clipped(coloured(wave, rate, rng, snr=snr))[0]
+    if noise.voices is None:
+        return clipped(coloured(wave, rate, rng, snr=snr))[0]
+    heard = _drawn(noise.voices, rate, rng)
+    return clipped(babble(wave, rate, rng, snr=snr, voices=heard))[0]
+
+
+def _drawn(voices: Voices, rate: int, rng: np.random.Generator) -> list[Wave]:
+    """One to four different people, each number as often, and a recording of each."""
+    people = rng.choice(voices.people, rng.integers(1, VOICES + 1), replace=False)
+    return [voices.take(int(one), int(rng.integers(voices.takes)), rate) for one in people]

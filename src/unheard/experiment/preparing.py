@@ -12,10 +12,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from unheard import encoders, features
+from unheard.corpora.synthetic import crowd
 from unheard.corpora.table import table_digest
 from unheard.encoders.extract import extract as encode
 from unheard.encoders.keep import Keep
-from unheard.encoders.noise import Noise
+from unheard.encoders.noise import Noise, Voices
 from unheard.experiment.recipe import Recipe
 from unheard.experiment.waves import read_waves
 from unheard.features.cache import default_cache
@@ -24,6 +25,8 @@ from unheard.files import digest, file_digest
 
 Progress = Callable[[str, int, int], None]
 Say = Callable[[str], None]
+
+CROWD = Voices(crowd.NAME, crowd.PEOPLE, crowd.TAKES, crowd.voice)
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,13 @@ def ways_of(recipe: Recipe) -> list[tuple[str, dict[str, Any]]]:
     ways: list[tuple[str, dict[str, Any]]] = [
         (f"at {speed:g} times the speed:", {"speed": speed}) for speed in recipe.speeds
     ]
-    for number, (least, most) in enumerate(recipe.noises):
-        ways.append((f"in noise, {least:g} to {most:g} dB:", {"noise": Noise(least, most, number)}))
+    for number, noise in enumerate(recipe.noises):
+        least, most = noise.snr
+        name = "coloured noise" if noise.kind == "coloured" else "synthetic voices"
+        # A person who babbles in training must not be one whom a fold tests: these are nobody.
+        voices = CROWD if noise.kind == "voices" else None
+        heard = {"noise": Noise(noise.kind, least, most, number, voices)}
+        ways.append((f"in {name}, {least:g} to {most:g} dB:", heard))
     return ways
 
 

@@ -9,13 +9,14 @@ import os
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unheard import encoders, features, heads, training
 from unheard.audio.conditions import RATIOS
+from unheard.encoders.noise import Kind
 from unheard.errors import UnheardError, UsageError, unknown
 from unheard.files import digest
 
@@ -42,6 +43,15 @@ class Storing(BaseModel):
     average: int = Field(default=1, ge=1, le=100)
 
 
+class Added(BaseModel):
+    """Noise that training clips are heard in, and the range of its ratio in dB (docs/store.md)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Kind
+    snr: tuple[float, float]
+
+
 class Recipe(BaseModel):
     """What a run does; every field is recorded, and all but names, folds and seeds make the settings hash.
 
@@ -49,7 +59,7 @@ class Recipe(BaseModel):
     pooled statistics of all entries, all frames of one entry (``layer``: its number, ``last``, or ``salient``,
     chosen on the fold's training speakers), or all frames of all entries. ``store`` says how these are kept.
     Heads that draw batches of frames may hear the training clips at other ``speeds`` too, as of other voices, and
-    in ``noises``, each a range of ratios in dB.
+    in ``noises``.
     With ``training`` the encoder is tuned together with the head, from waveforms.
     """
 
@@ -64,7 +74,7 @@ class Recipe(BaseModel):
     layer: int | Literal["last", "salient"] | None = None
     store: Storing | None = None
     speeds: tuple[float, ...] = ()
-    noises: tuple[tuple[float, float], ...] = ()
+    noises: tuple[Added, ...] = ()
     training: dict[str, Any] | None = None
     head: dict[str, Any]
     calibration: Literal["temperature", "none"] = "temperature"
@@ -112,11 +122,11 @@ class Recipe(BaseModel):
 
     @field_validator("noises", mode="before")
     @classmethod
-    def _noises_are_ranges(cls, value: Any) -> Any:
-        if not isinstance(value, list | tuple) or not all(_range_of_ratios(pair) for pair in value):
+    def _noises_have_kind_and_range(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple) or not all(_is_noise(one) for one in value):
             raise ValueError(
-                f"noises are ranges in dB, the least first, within {RATIOS[0]} to {RATIOS[1]}, such as "
-                f"[[0, 20], [0, 20]] (found {value!r})"
+                f"noises have a kind ({', '.join(get_args(Kind))}) and a range in dB, the least first, within "
+                f"{RATIOS[0]} to {RATIOS[1]}, such as [{{kind: coloured, snr: [0, 20]}}] (found {value!r})"
             )
         return value
 
@@ -192,7 +202,12 @@ def _whole(settings: Any, build: Any, value: dict[str, Any]) -> dict[str, Any]:
     return {key: item for key, item in full.items() if key not in ("seed", "threads")}
 
 
-def _range_of_ratios(value: Any) -> bool:
+def _is_noise(value: Any) -> bool:
+    named = isinstance(value, Mapping) and set(value) == {"kind", "snr"}
+    return named and value["kind"] in get_args(Kind) and _is_range_of_ratios(value["snr"])
+
+
+def _is_range_of_ratios(value: Any) -> bool:
     numbers = isinstance(value, list | tuple) and all(isinstance(ratio, int | float) for ratio in value)
     return numbers and len(value) == 2 and RATIOS[0] <= value[0] <= value[1] <= RATIOS[1]
 

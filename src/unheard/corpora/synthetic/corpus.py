@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import soxr
+from numpy.typing import NDArray
 
 from unheard.corpora import ravdess
 from unheard.corpora.folder import LeftOut, clips
@@ -100,7 +101,7 @@ def write(
         if actor not in people:
             people[actor] = person(actor, seed=seed, identity=identity, style=style)
             (target / f"Actor_{actor:02d}").mkdir(parents=True, exist_ok=True)
-        wave = _clip(stem, people[actor], seed, emotion)
+        wave = take(stem, people[actor], seed, emotion)
         if rate != RATE:
             wave = soxr.resample(wave, RATE, rate)
         soundfile.write(str(target / f"Actor_{actor:02d}" / f"{stem}.wav"), wave, rate, subtype="PCM_16")
@@ -108,6 +109,23 @@ def write(
             progress(done, len(names))
     (target / UNFINISHED).replace(target / MARKER)
     return target
+
+
+def take(stem: str, who: Person, seed: int, emotion: float = 1.0) -> NDArray[np.float32]:
+    """Synthesise one take at 16 kHz, whatever else is made beside it; nothing is written.
+
+    Parameters
+    ----------
+    stem : official name of the clip, ``03-01-EE-II-SS-RR-AA``.
+    who : speaks.
+    seed : draws the take.
+    emotion : strength of what all speakers share in an emotion.
+    """
+    _, _, number, intensity, sentence, *_ = stem.split("-")
+    rng = np.random.default_rng([seed, 3, *map(int, stem.split("-"))])
+    how = manner(who, LABELS[int(number) - 1], ravdess.INTENSITIES[intensity], emotion=emotion, rng=rng)
+    wave = recorded(speak(SENTENCES[sentence], who.voice, how, rng), RATE, who.room, rng)
+    return np.asarray(wave * min(1.0, 0.98 / float(np.abs(wave).max())), dtype=np.float32)
 
 
 def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
@@ -172,12 +190,3 @@ def _names(
         )
         if not (LABELS[emotion - 1] == "neutral" and intensity == "strong")
     ]
-
-
-def _clip(stem: str, who: Person, seed: int, emotion: float) -> np.ndarray:
-    """One take at 16 kHz, whatever else is written beside it."""
-    _, _, number, intensity, sentence, *_ = stem.split("-")
-    rng = np.random.default_rng([seed, 3, *map(int, stem.split("-"))])
-    how = manner(who, LABELS[int(number) - 1], ravdess.INTENSITIES[intensity], emotion=emotion, rng=rng)
-    wave = recorded(speak(SENTENCES[sentence], who.voice, how, rng), RATE, who.room, rng)
-    return np.asarray(wave * min(1.0, 0.98 / float(np.abs(wave).max())))
