@@ -20,6 +20,8 @@ from unheard.bundle.compact import compact
 from unheard.training.student_graph import GRAPH
 
 RECIPE, PROTOCOL = "ravdess-box", "ravdess-balanced6"
+#: Of the student: a place every 40 ms.
+SHAPE = ("stride=4", "splice=8", "past=6", "future=2")
 
 
 def main() -> None:
@@ -38,7 +40,8 @@ def main() -> None:
         teacher = ["--teacher", "onnx", "--model", str(data / "weights" / "fsmn-vad")]
         teacher += ["--set", "teacher.description=fsmn-vad", "--entries", "1-4"]
         heard = [part for corpus in corpora for part in ("--data", corpus)]
-        how = ["--steps", "3000", "--seed", "0", "--set", "precision=bfloat16", "--jobs", str(asked.jobs)]
+        how = [part for change in SHAPE for part in ("--set", change)]
+        how += ["--steps", "4000", "--seed", "0", "--set", "precision=bfloat16", "--jobs", str(asked.jobs)]
         unheard("distill", *teacher, *heard, *how, "--out", str(student), "--resume")
     where = ["--data", str(data / "ravdess" / "speech"), "--protocol", PROTOCOL, "--out", str(run)]
     jobs = ["--jobs", str(asked.jobs), "--resume"]
