@@ -15,6 +15,8 @@ from unheard.heads import Examples
 
 pytest.importorskip("torch")
 
+from unheard.heads.batches import Batches  # noqa: E402
+
 PROBE: dict[str, Any] = {"name": "probe", "grid": [0.01, 1.0]}
 NETWORK: dict[str, Any] = {"name": "convolutional", "channels": 6, "attention": 4, "epochs": 3, "batch": 8}
 
@@ -108,6 +110,20 @@ def test_a_network_hears_variants_and_only_in_training() -> None:
     # The probe draws no batches and hears the clips as they are.
     probes = [heads.build(PROBE).fit(side).logits(val.features) for side in (both, train)]
     assert_array_equal(*probes)
+
+
+def test_clips_meet_in_batches_by_their_length_as_they_are_heard() -> None:
+    short, long = ([np.full((n, 2), n, np.float32)] * 16 for n in (10, 40))
+    both = Examples(short, np.zeros(16, np.int64), np.full(16, "a"), 2, (long,))
+    batches = list(Batches(both, [10] * 16, 4, np.random.default_rng(0)))
+    lengths = np.concatenate([batch["lengths"] for batch in batches])
+    assert 3 <= (lengths == 10).sum() <= 13  # each way as often
+    mixed = [batch for batch in batches if len(set(batch["lengths"].tolist())) > 1]
+    assert len(mixed) <= 1
+    for batch in batches:
+        assert_array_equal(batch["frames"][:, 0, 0].numpy(), batch["lengths"].numpy())
+    # Without a generator nobody hears a variant.
+    assert {int(b["lengths"].max()) for b in Batches(both, [10] * 16, 4, None)} == {10}
 
 
 def test_a_probe_asked_for_variants_has_them_as_rows() -> None:

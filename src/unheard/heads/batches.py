@@ -18,7 +18,7 @@ class Batches:
 
     ``lengths`` are the frames of each clip. The features may lie in files: each is read when its turn comes. With
     an ``rng`` a clip is heard as it is or in one of its variants, each as often, and cut to a random piece, whose
-    share of it is uniform from ``crop`` to 1.
+    share of it is uniform from ``crop`` to 1. Those of a batch are of similar length as they are heard.
     """
 
     def __init__(
@@ -29,28 +29,30 @@ class Batches:
         rng: np.random.Generator | None,
         crop: float = 1.0,
     ) -> None:
-        self.rows, self.lengths, self.size, self.rng, self.crop = rows, lengths, size, rng, crop
+        self.rows, self.size, self.rng, self.crop = rows, size, rng, crop
+        self._heard = (rows.features, *(rows.variants if rng is not None else ()))
+        more = [[clip.shape[-2] for clip in variant] for variant in self._heard[1:]]
+        self._lengths = np.array([lengths, *more])  # (ways, clips)
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.size)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for numbers in buckets(self.lengths, self.size, self.rng):
-            clips = self._drawn(numbers)
+        ways = self._drawn()
+        heard = self._lengths[ways, np.arange(len(self.rows))]
+        for numbers in buckets(heard, self.size, self.rng):
+            clips = [self._heard[ways[i]][i] for i in numbers]
             if self.rng is not None and self.crop < 1:
                 clips = [cropped(clip, self.crop, self.rng) for clip in clips]
             frames, lengths = padded(clips)
             labels = torch.as_tensor(self.rows.labels[numbers])
             yield {"frames": frames, "lengths": lengths, "labels": labels, "rows": numbers}
 
-    def _drawn(self, numbers: Sequence[int]) -> list[NDArray[np.float32]]:
-        heard = (self.rows.features, *self.rows.variants)
-        if self.rng is None or len(heard) == 1:
-            return [self.rows.features[i] for i in numbers]
-        return [
-            heard[way][i]
-            for i, way in zip(numbers, self.rng.integers(len(heard), size=len(numbers)), strict=True)
-        ]
+    def _drawn(self) -> NDArray[np.int64]:
+        """How each clip is heard this time: 0 as it is, k in its k-th variant."""
+        if self.rng is None or len(self._heard) == 1:
+            return np.zeros(len(self.rows), dtype=np.int64)
+        return self.rng.integers(len(self._heard), size=len(self.rows))
 
 
 def cropped(clip: NDArray[np.float32], least: float, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -71,7 +73,9 @@ def padded(features: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(frames), torch.tensor(lengths)
 
 
-def buckets(lengths: Sequence[int], size: int, rng: np.random.Generator | None) -> list[list[int]]:
+def buckets(
+    lengths: Sequence[int] | NDArray[np.int64], size: int, rng: np.random.Generator | None
+) -> list[list[int]]:
     """Numbers of the clips of each batch; with ``rng``, other ones and in another order at every call.
 
     Lengths are jittered by up to a tenth before sorting, so that the same clips do not always meet.
