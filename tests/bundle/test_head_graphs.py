@@ -113,3 +113,17 @@ def test_another_form_of_features_is_refused(name: str, kind: str) -> None:
     head = heads.build(settings).fit(clips(form, 0), clips(form, 1))
     with pytest.raises(UsageError, match=f"the head '{name}' takes {form}, not {kind} features"):
         graph_of(head, kind, DIMS)
+
+
+def test_members_of_a_committee_share_what_is_equal() -> None:
+    onnx = pytest.importorskip("onnx")
+    network = {"name": "convolutional", "channels": 7, "attention": 5, "epochs": 1}
+    head = heads.build({"name": "committee", "members": [network, network]}).fit(
+        clips("frames", 0), clips("frames", 1)
+    )
+    constants = onnx.load_from_string(graph_of(head, "frames", DIMS)).graph.initializer
+    values = [onnx.numpy_helper.to_array(constant) for constant in constants]
+    # Both standardise by the training frames; their weights differ.
+    mean = head.members_[0].network_.mean.numpy()
+    assert sum(value.shape == mean.shape and np.array_equal(value, mean) for value in values) == 1
+    assert sum(value.shape == (7, DIMS, 3) for value in values) == 2

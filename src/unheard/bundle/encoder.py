@@ -82,7 +82,7 @@ class BundleEncoder:
         frames = [_averaged(layer, d.average) for layer in whole]
         if self._beside is not None:
             row = np.asarray(self._beside.compute(heard), dtype=np.float32)
-            return np.hstack([frames[0], np.tile(row, (len(frames[0]), 1))])
+            return _beside(frames[0], row)
         return frames[0] if d.form == "frames" else np.stack(frames)
 
     def _pieces(self, wave: Wave) -> Iterator[Layers]:
@@ -189,6 +189,14 @@ def _joined(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[
     both = min(len(before), len(after))
     mean = (before[:both] + after[:both]) / 2
     return np.concatenate([mean, after[both:], before[both:]])
+
+
+def _beside(frames: NDArray[np.float32], row: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Frames (n, dims) with the same row behind the dims of each."""
+    count, dims = frames.shape
+    both = np.empty((count, dims + len(row)), dtype=np.float32)
+    both[:, :dims], both[:, dims:] = frames, row
+    return both
 
 
 def _averaged(frames: NDArray[np.float32], count: int) -> NDArray[np.float32]:

@@ -61,6 +61,22 @@ class Graph:
             producer_name="unheard",
         )
 
+    def share_constants(self) -> None:
+        """Make equal constants one, so that onnxruntime finds equal computations to be equal, and does one."""
+        first: dict[bytes, str] = {}
+        names: dict[str, str] = {}
+        kept = []
+        for constant in self.constants:
+            name, constant.name = constant.name, ""
+            content = constant.SerializeToString(deterministic=True)
+            constant.name = name
+            names[name] = first.setdefault(content, name)
+            if names[name] == name:
+                kept.append(constant)
+        self.constants = kept
+        for node in self.nodes:
+            node.input[:] = [names.get(name, name) for name in node.input]
+
     def bytes(self, logits: str, classes: int) -> bytes:
         """Bytes of the checked model whose output is ``logits``."""
         self.give("logits", logits, ["batch", classes])

@@ -25,7 +25,7 @@ def utterances(path: str | os.PathLike[str], corpus: str | None = None) -> pl.Da
     """
     source = Path(path)
     if not os.path.exists(source):  # noqa: PTH110 - Path.exists raises where a name is too long
-        raise UsageError(f"{source}: no such file or folder (--data)")
+        raise UsageError(f"{source}: no such file or folder")
     if (source / "synthetic.json").is_file():
         return corpora.read("synthetic", source)
     if source.suffix == ".parquet":

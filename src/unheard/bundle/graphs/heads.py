@@ -61,6 +61,8 @@ def _committee(head: Any, kind: str, dims: int, entries: int) -> bytes:
         g.constants += own.initializer
         answers.append(g.add("LogSoftmax", own.output[0].name, axis=1))
     classes = own.output[0].type.tensor_type.shape.dim[1].dim_value
+    # Members of the same dims standardise alike.
+    g.share_constants()
     return g.bytes(g.add("Mean", *answers), classes)
 
 
