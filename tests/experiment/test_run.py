@@ -20,9 +20,10 @@ import yaml
 
 import unheard as ut
 from unheard.corpora.table import write_table
+from unheard.decide.calibration import fit_temperature
 from unheard.errors import DataError, ProtocolError, UsageError
 from unheard.experiment.folder import FILES, Run, open_run
-from unheard.predictions.table import logits, probabilities
+from unheard.predictions.table import logits, probabilities, truth
 
 
 def test_the_run_folder_holds_what_is_documented(toy_run: Run, toy: pl.DataFrame) -> None:
@@ -332,6 +333,27 @@ def test_folds_without_validation_are_refused_before_any_work(toy: pl.DataFrame,
     assert not (tmp_path / "run" / "provenance.json").exists()
     run = ut.run("functionals", toy, folds, out=tmp_path / "run", changes={"calibration": "none"})
     assert [record["temperature"] for record in run.folds()] == [1.0, 1.0]
+
+
+def test_a_free_temperature_may_sharpen_too(toy: pl.DataFrame, toy_run: Run, tmp_path: Path) -> None:
+    # C is far too small here, and every answer far too modest.
+    changes = {"head": {"name": "probe", "grid": [1e-4]}}
+    protocol = toy_run.protocol
+    soft, free = (
+        ut.run(
+            "functionals",
+            toy,
+            protocol,
+            out=tmp_path / kind,
+            only=[0],
+            changes={**changes, "calibration": kind},
+        )
+        for kind in ("temperature", "free")
+    )
+    (bound,), (found,) = ([record["temperature"] for record in run.folds()] for run in (soft, free))
+    val = free.predictions.filter(pl.col("part") == "val")
+    assert bound == 1.0 and found == fit_temperature(logits(val), truth(val), floor=0.0) < 0.5
+    assert free.scores["metrics"]["accuracy"] == soft.scores["metrics"]["accuracy"]
 
 
 def test_a_damaged_certificate_in_the_cache_is_made_again(

@@ -75,11 +75,9 @@ def fit_fold(
     heard = _readable(sides.train, features)
     with named(heard):
         head = head.fit(train, val if len(val) else None)
-    temperature = 1.0
     answered_val = _readable(sides.val, features)
     val_logits = head.logits(Rows(features, answered_val)) if answered_val else np.zeros((0, train.classes))
-    if recipe.calibration == "temperature" and len(val):
-        temperature = fit_temperature(val_logits, val.labels)
+    temperature = temperature_of(recipe, val_logits, val.labels)
     record: dict[str, Any] = {
         "fold": number,
         "seed": seed,
@@ -118,6 +116,13 @@ def fit_fold(
     )
     record["seconds"] = round(time.monotonic() - started, 2)
     return Fitted(predictions(frame, classes(table)), head, record)
+
+
+def temperature_of(recipe: Recipe, logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Return the temperature that validation rows ask for; a free one may also sharpen."""
+    if recipe.calibration == "none" or not len(labels):
+        return 1.0
+    return fit_temperature(logits, labels, floor=0.0 if recipe.calibration == "free" else 1.0)
 
 
 def unfitted(recipe: Recipe, seed: int, checkpoints: Path | None = None) -> Any:

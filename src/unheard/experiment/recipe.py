@@ -77,7 +77,7 @@ class Recipe(BaseModel):
     noises: tuple[Added, ...] = ()
     training: dict[str, Any] | None = None
     head: dict[str, Any]
-    calibration: Literal["temperature", "none"] = "temperature"
+    calibration: Literal["temperature", "free", "none"] = "temperature"
     refit: Literal["none", "val"] = "none"
     channel: int | None = Field(default=None, ge=0)
     allow_truncated: bool = False

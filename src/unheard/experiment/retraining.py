@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from unheard.decide.calibration import fit_temperature
 from unheard.errors import UsageError, first_five
-from unheard.experiment.fitting import examples, load_head, named, unfitted
+from unheard.experiment.fitting import examples, load_head, named, temperature_of, unfitted
 from unheard.experiment.folder import Run
 from unheard.experiment.preparing import of_layer, read_features
 from unheard.predictions.table import logits, truth
@@ -64,10 +63,8 @@ def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
     prepared = read_features(seen, heard)
     used = [i for i in heard["id"] if i in folds and i in prepared.features]
     rows = examples(table, used, prepared.features, prepared.variants)
-    temperature = 1.0
     val = run.predictions.filter((pl.col("part") == "val") & pl.col("logits").is_not_null())
-    if recipe.calibration == "temperature" and len(val):
-        temperature = fit_temperature(logits(val), truth(val))
+    temperature = temperature_of(recipe, logits(val), truth(val))
     speakers = table.filter(pl.col("id").is_in(used))["speaker"].drop_nulls().unique().sort()
     with named(used):
         fitted = head.refit(rows)
