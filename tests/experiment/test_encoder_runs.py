@@ -261,8 +261,10 @@ def test_a_recipe_without_noises_is_the_system_that_it_was(
     decided: list[dict[str, Any]] = []
     monkeypatch.setattr(recipes, "digest", lambda value: decided.append(value) or "")
     for name in recipes.names():
-        assert recipes.load(name).settings_hash == ""
-    assert not any("noises" in value for value in decided)
+        recipe = recipes.load(name)
+        assert recipe.settings_hash == ""
+        assert ("noises" in decided[-1]) == bool(recipe.noises)
+    assert not all("noises" in value for value in decided)
 
 
 def test_the_salient_layer_is_chosen_in_each_fold_and_the_encoder_cut_there(
