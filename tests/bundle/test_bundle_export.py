@@ -140,10 +140,12 @@ def test_force_never_deletes_what_is_not_a_bundle_s(made: Make, tmp_path: Path) 
 def test_force_fills_an_empty_folder_and_replaces_a_damaged_bundle(made: Make, tmp_path: Path) -> None:
     one = made("probe-means")
     (tmp_path / "empty").mkdir()
-    load(again(one, tmp_path / "empty", force=True))
+    filled = again(one, tmp_path / "empty", force=True)
+    load(filled)
     out = again(one, tmp_path / "b")
     (out / "model.onnx").write_bytes(b"damaged")
-    load(again(one, out, force=True))
+    assert files(again(one, out, force=True)) == files(filled)
+    load(out)
 
 
 @pytest.mark.parametrize("when", ["write_manifest", "load", "_put"])
