@@ -25,10 +25,10 @@ import numpy as np
 import soundfile
 
 from unheard import encoders
-from unheard.encoders.extract import Keep, extract
-from unheard.features.extract import ClipRef
-from unheard.heads.examples import Examples, Rows
+from unheard.extraction.extract import Keep, extract
+from unheard.extraction.features import ClipRef
 from unheard.heads.weighted import Weighted
+from unheard.training.examples import Examples, Rows
 
 RATE = 16_000
 CLIPS, FOLDS, CLASSES, BATCH = 100, 6, 8, 16

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unheard.audit.sides import check_sides, said_by
+from unheard.audit.splits import check_sides, said_by
 from unheard.protocols.fold import fold, guarded
 
 

@@ -19,9 +19,9 @@ from numpy.testing import assert_allclose
 
 from unheard import encoders
 from unheard.bundle.runtime import load
-from unheard.encoders.extract import Keep, extract
 from unheard.errors import BundleError
-from unheard.features.extract import ClipRef
+from unheard.extraction.extract import Keep, extract
+from unheard.extraction.features import ClipRef
 
 pytest.importorskip("torch")
 

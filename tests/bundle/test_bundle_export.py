@@ -231,7 +231,7 @@ def test_frames_of_a_different_kind_of_head_are_refused(made: Make, tmp_path: Pa
 
 
 def test_many_random_heads_agree_with_their_graphs(made: Make) -> None:
-    from unheard.bundle.graphs.heads import graph_of
+    from unheard.onnx_graphs.heads import graph_of
 
     rng = np.random.default_rng(0)
     description = load(made("tcgru").folder).description

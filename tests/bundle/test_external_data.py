@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from unheard.bundle.external import external_tensors
 from unheard.errors import BundleError
+from unheard.onnx_graphs.external_data import external_tensors
 
 
 def test_our_own_graphs_hold_all_their_data(made: Callable[[str], Made]) -> None:

@@ -10,9 +10,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from unheard import heads
-from unheard.bundle.graphs.heads import graph_of
 from unheard.errors import UsageError
 from unheard.heads import Examples
+from unheard.onnx_graphs.heads import graph_of
 
 pytest.importorskip("torch")
 

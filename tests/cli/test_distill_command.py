@@ -11,8 +11,8 @@ from unheard.features.fronts import front_settings
 
 torch = pytest.importorskip("torch")
 
-from unheard.training.student import Shape, Student  # noqa: E402
-from unheard.training.student_graph import write  # noqa: E402
+from unheard.tuning.student import Shape, Student  # noqa: E402
+from unheard.tuning.student_graph import write  # noqa: E402
 
 QUICK = [
     text

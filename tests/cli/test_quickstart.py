@@ -30,7 +30,7 @@ def test_it_ends_with_the_model_in_the_box(
         boxed=boxed,
         report=tmp_path,
     )
-    monkeypatch.setattr("unheard.experiment.quickstart.quickstart", lambda *_, **__: tour)
+    monkeypatch.setattr("unheard.quickstart.quickstart", lambda *_, **__: tour)
     monkeypatch.setattr("unheard.cli.summary.score_lines", lambda scores: [])
     monkeypatch.setattr("unheard.cli.summary.premium_line", lambda *_: "premium")
     done = CliRunner().invoke(app, ["quickstart", "--out", str(tmp_path / "tour")])

@@ -25,7 +25,7 @@ import unheard.heads
 from unheard import heads
 from unheard.errors import DataError, UsageError
 from unheard.heads import Examples
-from unheard.heads.examples import Rows
+from unheard.training.examples import Rows
 
 CLASSES, DIMS = 3, 5
 IDS = "abcdefghijklmnopqrstuvwx"

@@ -14,15 +14,15 @@ import soundfile
 from unheard import encoders
 from unheard.audio.conditions import active_power, realised_snr
 from unheard.audio.decode import load
+from unheard.audio.noise import Voices, noisy
 from unheard.audio.trim import trim
-from unheard.encoders import fill as filling
-from unheard.encoders.extract import Keep, Noise, extract
-from unheard.encoders.noise import Voices, noisy
-from unheard.encoders.store import Store
 from unheard.errors import UsageError
-from unheard.experiment.preparing import CROWD
-from unheard.features.extract import ClipRef
+from unheard.extraction import compute as filling
+from unheard.extraction.extract import Keep, Noise, extract
+from unheard.extraction.features import ClipRef
+from unheard.extraction.store import Store
 from unheard.files import digest, file_digest
+from unheard.run.preparing import CROWD
 
 RATE = 16_000
 FRAMES = Keep("frames", (1,))

@@ -14,10 +14,10 @@ import soundfile
 
 from unheard import encoders
 from unheard.audio.decode import load
-from unheard.encoders import fill as filling
-from unheard.encoders.extract import Keep, extract
-from unheard.encoders.keep import pack, statistics, unpack
-from unheard.features.extract import ClipRef
+from unheard.extraction import compute as filling
+from unheard.extraction.extract import Keep, extract
+from unheard.extraction.features import ClipRef
+from unheard.extraction.storage import pack, statistics, unpack
 from unheard.testing import toy_encoder
 
 RATE = 16_000
@@ -133,9 +133,9 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 import fake_encoder
-from unheard.encoders import fill
-from unheard.encoders.extract import Keep, extract
-from unheard.features.extract import ClipRef
+from unheard.extraction import compute as fill
+from unheard.extraction.extract import Keep, extract
+from unheard.extraction.features import ClipRef
 fake_encoder.register()
 path, count, seconds, step, settings, keep, limits, folder = json.loads(sys.argv[1])
 for name, value in limits.items():

@@ -12,13 +12,13 @@ import pytest
 import soundfile
 
 from unheard import encoders
-from unheard.encoders import fill as filling
-from unheard.encoders import plan as planning
-from unheard.encoders.extract import extract
-from unheard.encoders.keep import Keep, pack
-from unheard.encoders.plan import planned, refuse_too_large, seconds_of
 from unheard.errors import MachineError
-from unheard.features.extract import ClipRef
+from unheard.extraction import compute as filling
+from unheard.extraction import plan as planning
+from unheard.extraction.extract import extract
+from unheard.extraction.features import ClipRef
+from unheard.extraction.plan import planned, refuse_too_large, seconds_of
+from unheard.extraction.storage import Keep, pack
 
 RATE = 16_000
 Usage = namedtuple("Usage", "total used free")

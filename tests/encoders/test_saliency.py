@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unheard.encoders import saliency as room
-from unheard.encoders.saliency import highest, one_vs_rest, saliency, salient, sample, shares
 from unheard.errors import DataError
+from unheard.extraction import saliency as room
+from unheard.extraction.saliency import highest, one_vs_rest, saliency, salient, sample, shares
 from unheard.metrics.intervals import draws_of_units
 
 

@@ -24,14 +24,14 @@ from hypothesis.extra import numpy as hnp
 from unheard import encoders, files
 from unheard.audio.decode import load
 from unheard.audio.trim import trim
-from unheard.encoders import fill as filling
-from unheard.encoders import shard as shards
-from unheard.encoders import stores
-from unheard.encoders.extract import extract
-from unheard.encoders.keep import Keep, averaged, pack, shape_of, size_of, statistics, unpack
-from unheard.encoders.store import Stored
 from unheard.errors import DataError, MachineError, UsageError
-from unheard.features.extract import ClipRef
+from unheard.extraction import compute as filling
+from unheard.extraction import maintenance as stores
+from unheard.extraction import shard as shards
+from unheard.extraction.extract import extract
+from unheard.extraction.features import ClipRef
+from unheard.extraction.storage import Keep, averaged, pack, shape_of, size_of, statistics, unpack
+from unheard.extraction.store import Stored
 
 RATE = 16_000
 FRAMES = Keep("frames", (1, 2))
@@ -267,7 +267,7 @@ def test_settings_what_is_kept_content_piece_and_versions_decide(
     assert new_calls(ClipRef("a", str(moved)), model="a") == 0
     monkeypatch.setattr(fake_encoder, "VERSION", 2)
     assert new_calls(ClipRef("a", str(moved))) == 1
-    monkeypatch.setattr("unheard.encoders.store.VERSIONS", {"decode": "another"})
+    monkeypatch.setattr("unheard.extraction.store.VERSIONS", {"decode": "another"})
     assert new_calls(ClipRef("a", str(moved))) == 1
 
 
@@ -298,7 +298,7 @@ def test_it_travels_to_other_processes(tmp_path: Path) -> None:
 
 def test_more_shards_than_may_be_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_shards(monkeypatch)
-    monkeypatch.setattr("unheard.encoders.stored.OPEN", 2)
+    monkeypatch.setattr("unheard.extraction.extracted.OPEN", 2)
     clips = corpus(tmp_path)
     stored = extract(clips, settings_of(), FRAMES, folder=tmp_path / "store")
     assert len(shard_files(stored)) == 5
@@ -412,9 +412,9 @@ def test_all_stores_are_measured_verified_and_cleared(tmp_path: Path) -> None:
 SCRIPT = """
 import json, sys
 import fake_encoder
-from unheard.encoders import fill
-from unheard.encoders.extract import Keep, extract
-from unheard.features.extract import ClipRef
+from unheard.extraction import compute as fill
+from unheard.extraction.extract import Keep, extract
+from unheard.extraction.features import ClipRef
 fake_encoder.register()
 fill.MOST_CLIPS = 4
 fill.SHARD = 1

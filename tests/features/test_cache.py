@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from unheard.errors import MachineError
-from unheard.features import cache as module
-from unheard.features.cache import Cache, default_cache
+from unheard.extraction import cache as module
+from unheard.extraction.cache import Cache, default_cache
 from unheard.files import cache_folder
 
 
@@ -196,7 +196,7 @@ def test_a_read_only_cache_is_read(cache: Cache, monkeypatch: pytest.MonkeyPatch
 
 OTHER_USER = """
 import os, sys
-from unheard.features.cache import Cache
+from unheard.extraction.cache import Cache
 import numpy as np
 os.setgid(65534); os.setuid(65534)
 cache = Cache(sys.argv[1])
@@ -265,7 +265,7 @@ def test_the_default_lies_in_the_cache_folder() -> None:
 WRITER = """
 import hashlib, sys
 import numpy as np
-from unheard.features.cache import Cache
+from unheard.extraction.cache import Cache
 cache = Cache(sys.argv[1], max_bytes=int(sys.argv[2]))
 order = np.random.default_rng(int(sys.argv[3])).permutation(40)
 print("ready", flush=True)

@@ -17,10 +17,10 @@ import soundfile
 
 from unheard.audio.decode import load
 from unheard.errors import DataError, MachineError, UsageError
+from unheard.extraction import features as module
+from unheard.extraction.cache import Cache
+from unheard.extraction.features import ClipRef, extract
 from unheard.features import build, spec_hash
-from unheard.features import extract as module
-from unheard.features.cache import Cache
-from unheard.features.extract import ClipRef, extract
 from unheard.features.logmel import LogMel
 
 RATE = 16_000
@@ -219,9 +219,9 @@ def test_a_clip_that_kills_its_process_is_the_only_one_lost(tmp_path: Path) -> N
 
 WORKER = """
 import sys
-from unheard.features.extract import ClipRef, extract
+from unheard.extraction.features import ClipRef, extract
 from unheard.features.logmel import LogMel
-import unheard.features.processes
+import unheard.extraction.processes
 heavy = {"polars", "scipy", "sklearn", "torch", "pydantic", "yaml", "matplotlib", "onnx", "pandas"}
 print(sorted(heavy & set(sys.modules)))
 """
@@ -236,7 +236,7 @@ def test_a_script_without_guard_is_told(tmp_path: Path) -> None:
     clips = corpus(tmp_path, 20)
     script = tmp_path / "script.py"
     script.write_text(
-        "from unheard.features.extract import ClipRef, extract\n"
+        "from unheard.extraction.features import ClipRef, extract\n"
         "from unheard.features.logmel import LogMel\n"
         f"clips = [ClipRef(str(n), path) for n, path in enumerate({[clip.path for clip in clips]})]\n"
         "extract(clips, LogMel(), cache=None, jobs=2)\n"

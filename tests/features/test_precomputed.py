@@ -13,8 +13,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from unheard.errors import DataError, UsageError
+from unheard.extraction.features import ClipRef, extract
 from unheard.features import build, settings, spec_hash
-from unheard.features.extract import ClipRef, extract
 from unheard.features.precomputed import Precomputed
 
 FORMS = ["npz", "folder", "safetensors"]

@@ -15,7 +15,7 @@ from unheard.heads import Examples
 
 pytest.importorskip("torch")
 
-from unheard.heads.batches import Batches
+from unheard.training.batches import Batches
 
 PROBE: dict[str, Any] = {"name": "probe", "grid": [0.01, 1.0]}
 NETWORK: dict[str, Any] = {"name": "convolutional", "channels": 6, "attention": 4, "epochs": 3, "batch": 8}

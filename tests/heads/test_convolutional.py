@@ -14,9 +14,9 @@ from unheard.heads.convolutional import Convolutional
 
 torch = pytest.importorskip("torch")
 
-from unheard.heads.augmentation import mixed  # noqa: E402
-from unheard.heads.batches import Batches, cropped, padded  # noqa: E402
 from unheard.heads.convolutional_network import ConvolutionalNetwork  # noqa: E402
+from unheard.training.augmentation import mixed  # noqa: E402
+from unheard.training.batches import Batches, cropped, padded  # noqa: E402
 
 DIMS = 4
 

@@ -18,11 +18,11 @@ from unheard.metrics import categorical
 
 torch = pytest.importorskip("torch")
 
-from unheard.heads.batches import padded  # noqa: E402
 from unheard.heads.mean_network import MeanNetwork  # noqa: E402
-from unheard.heads.network_training import Plan, train  # noqa: E402
-from unheard.heads.schedule import share  # noqa: E402
 from unheard.heads.weighted_network import WeightedNetwork  # noqa: E402
+from unheard.training.batches import padded  # noqa: E402
+from unheard.training.loop import Plan, train  # noqa: E402
+from unheard.training.schedule import share  # noqa: E402
 
 ENTRIES, DIMS = 3, 4
 
@@ -182,7 +182,7 @@ class Spy(torch.nn.Module):
 
 def trained(monkeypatch: pytest.MonkeyPatch, plan: Plan, epochs: int) -> list[tuple[float, float]]:
     """Learning rate, and norm of the gradient, at every step."""
-    from unheard.heads.batches import Batches
+    from unheard.training.batches import Batches
 
     seen = []
     real = torch.optim.AdamW.step

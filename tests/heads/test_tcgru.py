@@ -15,14 +15,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from unheard import heads
 from unheard.errors import DataError, MachineError, UsageError
 from unheard.heads import Examples
-from unheard.heads.divergence import DivergenceError
 from unheard.heads.tcgru import TCGRU
+from unheard.training.divergence import DivergenceError
 
 torch = pytest.importorskip("torch")
 
-from unheard.heads.augmentation import Augmentation, augmented  # noqa: E402
-from unheard.heads.batches import buckets, padded  # noqa: E402
 from unheard.heads.tcgru_network import TCGRUNetwork  # noqa: E402
+from unheard.training.augmentation import Augmentation, augmented  # noqa: E402
+from unheard.training.batches import buckets, padded  # noqa: E402
 
 PLAIN: dict[str, Any] = {"level": 0.0, "noise": 0.0, "time_mask": 0.0, "frequency_mask": 0.0, "dropout": 0.0}
 

@@ -188,7 +188,7 @@ def test_validation_is_taken_from_the_next_fold_on_request() -> None:
     table = rows("ABCD")
     bare = [fold(set(table["id"]) - set(of(table, s)), [], of(table, s)) for s in "ABCD"]
     without = guarded("bare", table, bare)
-    from unheard.protocols.dealing import with_validation
+    from unheard.protocols.fold_assignment import with_validation
 
     made = with_validation(without, table)
     assert made.folds[0].val == tuple(of(table, "B"))

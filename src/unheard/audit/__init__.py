@@ -16,9 +16,9 @@ from unheard.audio import decode
 from unheard.audit.balance import check_balance
 from unheard.audit.certificate import Certificate, Finding
 from unheard.audit.duplicates import check_duplicates, find_pairs
-from unheard.audit.giveaway import check_giveaways
+from unheard.audit.label_leakage import check_giveaways
 from unheard.audit.recordings import check_files, listen
-from unheard.audit.sides import check_sides
+from unheard.audit.splits import check_sides
 from unheard.corpora.table import complete, table_digest
 from unheard.errors import ProtocolError, first_five
 from unheard.protocols.fold import Protocol

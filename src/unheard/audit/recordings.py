@@ -13,7 +13,7 @@ from unheard.audio.decode import check_trainable, load
 from unheard.audit.certificate import Finding, finding
 from unheard.audit.fingerprint import Fingerprint, exact_hash, fingerprint
 from unheard.errors import AudioError
-from unheard.features.processes import Died, spread
+from unheard.extraction.processes import Died, spread
 
 #: Greatest share of unusable recordings that is a warning; a run refuses more as well.
 MOST_BAD = 0.01

@@ -20,6 +20,7 @@ from unheard.errors import BundleError, UsageError
 from unheard.features.fronts import build_front
 from unheard.features.spec import Spec
 from unheard.features.spec import build as build_features
+from unheard.onnx_graphs.graph import PREFIX
 
 Wave = NDArray[np.float32]
 #: One array (frames, width) float32 for each entry that is needed.
@@ -28,7 +29,6 @@ Layers = list[NDArray[np.float32]]
 NAME = "encoder.onnx"
 #: Parameters from which on all cores help; smaller networks are done sooner on one.
 LARGE = 10_000_000
-PREFIX = "unheard."
 
 
 class BundleEncoder:

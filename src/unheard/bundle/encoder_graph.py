@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 from unheard import features
 from unheard.audio.resample import RATE, to_rate
 from unheard.audio.trim import trim
-from unheard.bundle.encoder import PREFIX
 from unheard.bundle.encoder_schema import EncoderDescription
-from unheard.bundle.graphs.efficientat import efficientat_graph
-from unheard.bundle.graphs.transformer import transformer_graph
-from unheard.bundle.graphs.whisper import whisper_graph
 from unheard.encoders.beside import Beside
 from unheard.encoders.contract import Encoder
-from unheard.encoders.keep import averaged, statistics
 from unheard.encoders.windows import LONGEST, OVERLAP, WINDOW
 from unheard.errors import UsageError, need
+from unheard.extraction.storage import averaged, statistics
 from unheard.features.fronts import front_settings
+from unheard.onnx_graphs.efficientat import efficientat_graph
+from unheard.onnx_graphs.graph import PREFIX
+from unheard.onnx_graphs.transformer import transformer_graph
+from unheard.onnx_graphs.whisper import whisper_graph
 
 #: The largest protobuf message, and so the largest graph in one file.
 MOST_BYTES = 2**31 - 1

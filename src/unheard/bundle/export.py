@@ -17,12 +17,12 @@ from unheard.audio.resample import RATE
 from unheard.bundle import golden
 from unheard.bundle.encoder import BundleEncoder
 from unheard.bundle.encoder_graph import encoded, frozen
-from unheard.bundle.graphs.heads import graph_of
 from unheard.bundle.runtime import Bundle
 from unheard.bundle.schema import Description
 from unheard.bundle.writing import check_target, write_bundle
 from unheard.encoders.contract import Encoder
 from unheard.errors import BundleError, UsageError
+from unheard.onnx_graphs.heads import graph_of
 
 #: Largest difference of a logit between head and graph, times max(1, |logit|).
 TOLERANCE = 1e-4

@@ -21,12 +21,12 @@ from unheard.audio import decode
 from unheard.audio.quality import Quality, quality
 from unheard.audio.resample import RATE, to_rate
 from unheard.bundle import golden
-from unheard.bundle.domain import outside_domain
 from unheard.bundle.encoder import BundleEncoder
 from unheard.bundle.manifest import read_verified
 from unheard.bundle.prediction import MEANINGS, Prediction
 from unheard.bundle.schema import Description, parse
 from unheard.bundle.session import Session
+from unheard.bundle.training_range import outside_domain
 from unheard.decide.calibration import apply_temperature
 from unheard.errors import AudioError, BundleError, UsageError
 

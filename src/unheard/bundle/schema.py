@@ -12,9 +12,9 @@ from typing import Any
 
 from unheard.audio.resample import RATE
 from unheard.audio.source import MOST_CHANNELS
-from unheard.bundle.domain import parse_domain
 from unheard.bundle.encoder_schema import MOST_ENTRIES, EncoderDescription, parse_encoder
 from unheard.bundle.fields import bounded, listed, load_json, mapping, number, refuse, text
+from unheard.bundle.training_range import parse_domain
 from unheard.errors import BundleError
 
 #: major.minor of what this version writes. A reader takes its own and older versions, at least the two minor

@@ -9,9 +9,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from unheard.bundle.external import external_tensors
 from unheard.bundle.schema import Description
 from unheard.errors import BundleError, first_five
+from unheard.onnx_graphs.external_data import external_tensors
 
 
 class Session:

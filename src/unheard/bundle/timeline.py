@@ -16,7 +16,7 @@ from unheard.audio import activity, decode
 from unheard.audio.flags import UNUSABLE
 from unheard.audio.quality import Quality, quality
 from unheard.audio.stream import Blocks, Plan, cut, plan
-from unheard.bundle.domain import outside_domain
+from unheard.bundle.training_range import outside_domain
 
 if TYPE_CHECKING:
     from unheard.bundle.prediction import Prediction

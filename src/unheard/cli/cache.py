@@ -17,9 +17,9 @@ def cache(
     size: Annotated[bool, typer.Option("--size", help="Print the size (default).")] = False,
 ) -> None:
     """Features and encoders' layers that were computed once are kept; all of it can be computed again."""
-    from unheard.encoders import stores
-    from unheard.encoders.store import default_folder
-    from unheard.features.cache import default_cache
+    from unheard.extraction import maintenance as stores
+    from unheard.extraction.cache import default_cache
+    from unheard.extraction.store import default_folder
 
     kept, layers = default_cache(), default_folder()
     if verify:

@@ -19,10 +19,10 @@ def compare(
 ) -> None:
     """Say whether one run beats another, paired over speakers, with Holm's correction over all pairs."""
     from unheard.errors import UsageError
-    from unheard.experiment.folder import open_run
-    from unheard.experiment.reporting import names
     from unheard.metrics.compare import compare_all
     from unheard.metrics.wording import describe
+    from unheard.run.folder import open_run
+    from unheard.run.reporting import names
 
     if len(runs) < 2:
         raise UsageError("compare takes two or more run folders")
@@ -51,9 +51,9 @@ def premium(
 ) -> None:
     """Say how much a leaky split flatters: the same recipe, once with and once without test speakers heard."""
     from unheard.cli.summary import premium_line
-    from unheard.experiment.comparing import premium as premium_of
-    from unheard.experiment.folder import open_run
     from unheard.metrics.wording import describe
+    from unheard.run.folder import open_run
+    from unheard.run.leakage_gap import premium as premium_of
 
     opened = sorted((open_run(first), open_run(second)), key=lambda run: "LEAKY" not in run.scores["stamps"])
     found = premium_of(*opened)

@@ -39,10 +39,10 @@ def distill(
     """Train a small encoder to imitate hidden layers of a larger one; no label is read."""
     from unheard.corpora.table import corpus_of
     from unheard.errors import UsageError, need, unknown
-    from unheard.experiment.recipe import parse_changes
-    from unheard.experiment.source import of_reader
+    from unheard.run.recipe import parse_changes
+    from unheard.run.source import of_reader
     from unheard.settings import construct
-    from unheard.training.material import material
+    from unheard.tuning.distillation_data import material
 
     need("torch", "train")
     numbers = number_list(entries)
@@ -71,8 +71,8 @@ def distill(
             raise unknown("corpus in --exclude", corpus, known)
     heard = [material(table, left_out.get(corpus_of(table), ())) for table in tables]
 
-    from unheard.training.distillation import Settings
-    from unheard.training.make_student import make_student
+    from unheard.tuning.distillation import Settings
+    from unheard.tuning.make_student import make_student
 
     asked = construct(Settings, given, "distillation")
     clips = ", ".join(f"{len(one.clips)} clips of {one.corpus}" for one in heard)

@@ -53,13 +53,13 @@ def extract(
     ] = 0.01,
 ) -> None:
     """Compute what an encoder gives for every clip, once; training then reads it as often as it likes."""
-    from unheard.encoders.extract import Keep
-    from unheard.encoders.extract import extract as encode
     from unheard.errors import DataError, UsageError, first_five
-    from unheard.experiment import recipe as recipes
-    from unheard.experiment.preparing import keep_of, ways_of, with_weights
-    from unheard.experiment.source import utterances
-    from unheard.features.extract import ClipRef
+    from unheard.extraction.extract import Keep
+    from unheard.extraction.extract import extract as encode
+    from unheard.extraction.features import ClipRef
+    from unheard.run import recipe as recipes
+    from unheard.run.preparing import keep_of, ways_of, with_weights
+    from unheard.run.source import utterances
 
     if (encoder is None) == (recipe is None):
         raise UsageError("name an encoder (--encoder wavlm) or a recipe that has one (--recipe probe)")

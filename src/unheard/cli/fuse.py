@@ -32,9 +32,9 @@ def fuse(
 ) -> None:
     """Fuse runs: a weighted mean of calibrated probabilities, scored and compared with its best member."""
     from unheard.cli.summary import fusion_lines, score_lines
-    from unheard.experiment.folder import open_run
-    from unheard.experiment.fusing import fuse as fuse_runs
-    from unheard.experiment.reporting import report
+    from unheard.fusion.fuse import fuse as fuse_runs
+    from unheard.run.folder import open_run
+    from unheard.run.reporting import report
 
     made = fuse_runs(
         [open_run(path) for path in runs],

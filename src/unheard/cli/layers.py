@@ -42,11 +42,11 @@ def layers(
 ) -> None:
     """Say what each layer knows: saliency, and a probe's scores for emotion and speaker, on training speakers."""
     from unheard import protocols
-    from unheard.experiment import recipe as recipes
-    from unheard.experiment.folder import open_run
-    from unheard.experiment.inspecting import inspect
-    from unheard.experiment.source import utterances
+    from unheard.analysis.inspection import inspect
     from unheard.files import new_output
+    from unheard.run import recipe as recipes
+    from unheard.run.folder import open_run
+    from unheard.run.source import utterances
 
     for name in ("layers.json", "layers.html"):
         new_output(out / name, force)

@@ -18,7 +18,7 @@ def quickstart(
     """Make a small synthetic corpus, score one system with and without a leak, export it, predict, report."""
     from unheard.cli.predict import line
     from unheard.cli.summary import premium_line, score_lines
-    from unheard.experiment.quickstart import quickstart as once
+    from unheard.quickstart import quickstart as once
 
     with bars() as advance:
         tour = once(out, jobs=jobs, force=force, progress=advance)

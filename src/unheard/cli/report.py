@@ -18,9 +18,9 @@ def report(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing page.")] = False,
 ) -> None:
     """Write one self-contained offline page over one run or several."""
-    from unheard.experiment.folder import open_run
-    from unheard.experiment.reporting import report as write_report
     from unheard.files import new_output
+    from unheard.run.folder import open_run
+    from unheard.run.reporting import report as write_report
 
     if out is None and len(runs) == 1:
         target = runs[0] / "report.html"  # made from the run, and made again as often as one likes

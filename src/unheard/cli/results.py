@@ -20,10 +20,10 @@ def results(
     --check recomputes the scores from the stored predictions, compares them with the stored results and with the
     tables of the text, and ends with 1 where anything has drifted.
     """
+    from unheard.analysis.stored_results import check as check_text
+    from unheard.analysis.stored_results import store as store_run
     from unheard.errors import UsageError
-    from unheard.experiment.folder import open_run
-    from unheard.experiment.stored import check as check_text
-    from unheard.experiment.stored import store as store_run
+    from unheard.run.folder import open_run
 
     if not check and not store:
         raise UsageError("give --check README.md or --store RUN")

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unheard.encoders.alone import check_entries, in_windows
 from unheard.encoders.contract import Layers, Settings, Wave
 from unheard.encoders.precision import device_of
+from unheard.encoders.windowed import check_entries, in_windows
 from unheard.errors import DataError, UsageError, first_five, need
 from unheard.features.efficientat import HOP, EfficientATMel
 from unheard.files import digest, file_digest
@@ -68,8 +68,8 @@ def load(options: Options) -> EfficientATEncoder:
         No torch, or no such device.
     """
     need("torch", "train")
-    from unheard.encoders import chance
     from unheard.encoders import efficientat_network as made
+    from unheard.encoders import random_weights as chance
 
     device = device_of(options.device)
     top = len(made.NAMES) - 1 if options.cut is None else options.cut
@@ -192,7 +192,7 @@ def _fill(network: EfficientATNetwork, found: dict[str, Tensor], path: Path) -> 
 
 def _draw(network: EfficientATNetwork, seed: int) -> None:
     """Draw weights: normal by fan-in (He et al. 2015), which keeps the size of values without norms; biases 0."""
-    from unheard.encoders.chance import generator
+    from unheard.encoders.random_weights import generator
 
     for name, value in network.named_parameters():
         if name.endswith("bias"):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from unheard.encoders.chance import time_mask
+from unheard.encoders.random_weights import time_mask
 from unheard.errors import DataError, first_five
 from unheard.features.efficientat import EfficientATMel
 

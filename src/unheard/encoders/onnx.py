@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.encoders.alone import check_entries, in_windows
 from unheard.encoders.contract import Layers, Settings, Wave
 from unheard.encoders.description import Description, described
-from unheard.encoders.onnx_graph import PREFIX, adapted, external_files, kaldi_norm, opened, shuffle
+from unheard.encoders.onnx_graph import adapted, external_files, kaldi_norm, opened, shuffle
+from unheard.encoders.windowed import check_entries, in_windows
 from unheard.errors import DataError, MachineError, UsageError
 from unheard.features.fronts import Front, build_front, front_settings
 from unheard.files import digest, file_digest
+from unheard.onnx_graphs.graph import PREFIX
 from unheard.settings import plain
 
 VERSION = 1

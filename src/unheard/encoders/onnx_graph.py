@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from unheard.encoders.description import Description, Entry
 from unheard.errors import DataError, UsageError, first_five, need
+from unheard.onnx_graphs.graph import PREFIX
 
-PREFIX = "unheard."
 #: Lowest operator set in which the added nodes are written; graphs of older ones are converted.
 OPSET = 13
 #: Lowest version of the file format, from 4 on constants need not be inputs.

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.encoders import batches, checkpoint
-from unheard.encoders.alone import check_entries
 from unheard.encoders.contract import Layers, Settings, Wave
 from unheard.encoders.precision import device_of, precision_of
+from unheard.encoders.windowed import check_entries
 from unheard.errors import DataError, UsageError, need, unknown
 from unheard.files import digest
 from unheard.settings import plain
@@ -61,7 +61,7 @@ class Options(Settings):
 def load(options: Options) -> WhisperEncoder:
     """Read configuration and weights up to the cut; see ``unheard.encoders.load`` for the errors."""
     torch = need("torch", "train")
-    from unheard.encoders import chance
+    from unheard.encoders import random_weights as chance
     from unheard.encoders import whisper_weights as weights
     from unheard.encoders.whisper_network import sizes
 

@@ -21,7 +21,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
-from unheard.encoders.chance import time_mask
+from unheard.encoders.random_weights import time_mask
 from unheard.encoders.transformer.attention import attend
 from unheard.encoders.transformer.packing import Piece, pieces
 from unheard.errors import DataError

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from unheard.encoders import chance, checkpoint
+from unheard.encoders import checkpoint
+from unheard.encoders import random_weights as chance
 from unheard.encoders.whisper_network import Sizes, WhisperNetwork, sinusoids
 from unheard.errors import DataError, first_five, need
 from unheard.files import write_bytes

@@ -1,6 +1,6 @@
 """Heads: what turns features into class scores. One file a head, one contract for all.
 
-A head learns from :class:`~unheard.heads.examples.Examples` of training speakers, and may choose with those of
+A head learns from :class:`~unheard.training.examples.Examples` of training speakers, and may choose with those of
 validation speakers; it never sees a test row, a fold or a protocol. Its constructor only stores; what it
 learned ends in an underscore.
 """
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import UsageError, unknown
-from unheard.heads.examples import Examples, Features
 from unheard.heads.settings import construct
+from unheard.training.examples import Examples, Features
 
 __all__ = ["HEADS", "Examples", "Features", "Head", "State", "build"]
 
@@ -24,7 +24,7 @@ State = dict[str, NDArray[Any]]
 
 #: Name to module and class; a head's module is imported when the head is built.
 HEADS = {
-    "committee": ("unheard.heads.committee", "Committee"),
+    "committee": ("unheard.heads.ensemble", "Committee"),
     "convolutional": ("unheard.heads.convolutional", "Convolutional"),
     "emobox": ("unheard.heads.emobox", "EmoBox"),
     "mean": ("unheard.heads.mean", "Mean"),

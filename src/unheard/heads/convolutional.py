@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from unheard.errors import unknown
-from unheard.heads.examples import Features
 from unheard.heads.network_head import NetworkHead
 from unheard.heads.rows import moments
+from unheard.training.examples import Features
 
 if TYPE_CHECKING:
     from unheard.heads.convolutional_network import ConvolutionalNetwork
-    from unheard.heads.network_training import Plan
+    from unheard.training.loop import Plan
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -85,8 +85,8 @@ class Convolutional(NetworkHead):
 
     def plan(self) -> Plan:
         """AdamW, one cycle of the learning rate; the epoch of the best UAR."""
-        from unheard.heads.augmentation import Augmentation
-        from unheard.heads.network_training import Plan
+        from unheard.training.augmentation import Augmentation
+        from unheard.training.loop import Plan
 
         return Plan(
             epochs=self.epochs,

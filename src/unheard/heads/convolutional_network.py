@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from unheard.heads.batches import valid
 from unheard.heads.weighted_network import AttentiveStatistics
+from unheard.training.batches import valid
 
 
 class ConvolutionalNetwork(nn.Module):

@@ -10,7 +10,7 @@ from unheard.heads.network_head import NetworkHead
 
 if TYPE_CHECKING:
     from unheard.heads.mean_network import MeanNetwork
-    from unheard.heads.network_training import Plan
+    from unheard.training.loop import Plan
 
 
 @dataclass(kw_only=True)
@@ -44,7 +44,7 @@ class EmoBox(NetworkHead):
 
     def plan(self) -> Plan:
         """Adam on the plain cross-entropy, to the last epoch."""
-        from unheard.heads.network_training import Plan
+        from unheard.training.loop import Plan
 
         return Plan(
             epochs=self.epochs,

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import DataError, need
-from unheard.heads.examples import Examples
 from unheard.heads.rows import scale_of
+from unheard.training.examples import Examples
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]

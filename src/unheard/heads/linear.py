@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import DataError, UsageError, need, unknown
-from unheard.heads.entries import candidates, check_form, check_same_width, pooled_matrix
-from unheard.heads.examples import Examples, Features, with_variants
 from unheard.heads.inner_folds import Floats, Labels, moments, row_space, scores
+from unheard.heads.layers import candidates, check_form, check_same_width, pooled_matrix
 from unheard.heads.rows import STATISTICS, check_dims, check_examples, check_pooled, matrix
 from unheard.heads.settings import between, pack, settings_of, unpack
+from unheard.training.examples import Examples, Features, with_variants
 
 DECADES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 ARRAYS = ("mean_", "scale_", "coef_", "intercept_", "entries_")

@@ -10,7 +10,7 @@ from unheard.heads.network_head import NetworkHead
 
 if TYPE_CHECKING:
     from unheard.heads.mean_network import MeanNetwork
-    from unheard.heads.network_training import Plan
+    from unheard.training.loop import Plan
 
 
 @dataclass(kw_only=True)
@@ -46,7 +46,7 @@ class Mean(NetworkHead):
 
     def plan(self) -> Plan:
         """AdamW; early stopping by UAR."""
-        from unheard.heads.network_training import Plan
+        from unheard.training.loop import Plan
 
         return Plan(
             epochs=self.epochs,

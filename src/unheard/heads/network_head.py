@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import DataError, MachineError, UsageError, need, unknown
-from unheard.heads.examples import Examples, Features
 from unheard.heads.rows import check_dims, check_examples, check_frames
 from unheard.heads.settings import between, pack, settings_of, unpack
+from unheard.training.examples import Examples, Features
 
 if TYPE_CHECKING:
-    from unheard.heads.network_training import Plan
+    from unheard.training.loop import Plan
 
 #: Least and greatest value of each setting that a network head may have.
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -140,7 +140,7 @@ class NetworkHead(ABC):
         self._check_entries(features)
         import torch
 
-        from unheard.heads.batches import buckets, padded
+        from unheard.training.batches import buckets, padded
 
         with seeded(self.threads, self.seed), torch.inference_mode():
             for numbers in buckets(lengths, self.batch, None):
@@ -202,8 +202,8 @@ class NetworkHead(ABC):
         need("lightning.pytorch", "train")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise MachineError("head.device is 'cuda' and torch finds no GPU here; take head.device=cpu")
-        from unheard.heads.batches import Batches
-        from unheard.heads.network_training import train
+        from unheard.training.batches import Batches
+        from unheard.training.loop import train
 
         with seeded(self.threads, self.seed):
             self.network_ = self.network(dims, rows.classes, entries)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import DataError, UsageError, first_five, unknown
-from unheard.heads.examples import Examples, Features
+from unheard.training.examples import Examples, Features
 
 STATISTICS = ("mean", "mean+sd")
 

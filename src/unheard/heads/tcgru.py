@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from unheard.heads.examples import Features
 from unheard.heads.network_head import NetworkHead
 from unheard.heads.rows import moments
+from unheard.training.examples import Features
 
 if TYPE_CHECKING:
-    from unheard.heads.network_training import Plan
     from unheard.heads.tcgru_network import TCGRUNetwork
+    from unheard.training.loop import Plan
 
 
 @dataclass(kw_only=True)
@@ -59,8 +59,8 @@ class TCGRU(NetworkHead):
 
     def plan(self) -> Plan:
         """Adam; early stopping by UAR."""
-        from unheard.heads.augmentation import Augmentation
-        from unheard.heads.network_training import Plan
+        from unheard.training.augmentation import Augmentation
+        from unheard.training.loop import Plan
 
         return Plan(
             epochs=self.epochs,

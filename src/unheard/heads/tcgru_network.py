@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from unheard.heads.batches import valid
+from unheard.training.batches import valid
 
 
 class TCGRUNetwork(nn.Module):

@@ -13,8 +13,8 @@ from unheard.errors import UsageError
 from unheard.heads.network_head import NetworkHead
 
 if TYPE_CHECKING:
-    from unheard.heads.network_training import Plan
     from unheard.heads.weighted_network import WeightedNetwork
+    from unheard.training.loop import Plan
 
 
 @dataclass(kw_only=True)
@@ -76,7 +76,7 @@ class Weighted(NetworkHead):
 
     def plan(self) -> Plan:
         """AdamW with warm-up and a cosine; early stopping by macro-F1, as published."""
-        from unheard.heads.network_training import Plan
+        from unheard.training.loop import Plan
 
         return Plan(
             epochs=self.epochs,

@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from unheard.errors import ProtocolError, UsageError, unknown
-from unheard.protocols import dealing, ravdess
+from unheard.protocols import fold_assignment as dealing
+from unheard.protocols import ravdess
 from unheard.protocols.fold import Fold, Protocol, fold, guarded
 from unheard.protocols.stored import from_file
 

@@ -12,8 +12,8 @@ from importlib.resources import files
 import polars as pl
 
 from unheard.errors import ProtocolError, first_five
-from unheard.protocols.dealing import next_fold, speakers_to_folds
 from unheard.protocols.fold import Protocol, fold, guarded
+from unheard.protocols.fold_assignment import next_fold, speakers_to_folds
 
 #: Test and validation actors of the six folds behind the published 64.9, 67.6, 70.3 and 78.8 %
 #: (seed 42; its folds 4 and 5 share their validation actors).

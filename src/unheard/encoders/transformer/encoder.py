@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from unheard.encoders import batches, chance, checkpoint, windows
+from unheard.encoders import batches, checkpoint, windows
+from unheard.encoders import random_weights as chance
 from unheard.encoders.contract import Layers, Settings, Wave
 from unheard.encoders.precision import device_of, precision_of
 from unheard.encoders.transformer import architecture, weights

@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 
-from unheard.encoders.chance import time_mask
+from unheard.encoders.random_weights import time_mask
 from unheard.encoders.transformer.architecture import Architecture
 from unheard.encoders.transformer.attention import Attention, position_bias
 from unheard.encoders.transformer.front import ACTIVATIONS, Front
@@ -55,6 +55,10 @@ class Network(nn.Module):
         if whole or not made.do_stable_layer_norm:
             self.norm = nn.LayerNorm(made.hidden_size, made.layer_norm_eps)
 
+    def position_bias(self, frames: int) -> Tensor:
+        """WavLM's relative position bias before gating, (heads, frames, frames)."""
+        return position_bias(self.distances.weight, frames, self.made.max_bucket_distance)
+
     def forward(self, waves: Tensor, lengths: Tensor, layers: Sequence[int]) -> tuple[list[Tensor], Tensor]:
         """Return the entries ``layers``, each (clips, frames, dims) padded with zeros, and frames of each clip.
 
@@ -93,7 +97,7 @@ class Network(nn.Module):
         x = functional.dropout(x, self.made.hidden_dropout, self.training)
         bias = None
         if self.made.model_type == "wavlm" and max(layers) > 0:
-            bias = position_bias(self.distances.weight, max(counts), self.made.max_bucket_distance)
+            bias = self.position_bias(max(counts))
         wanted = {0: x} if 0 in layers else {}
         for index, layer in enumerate(self.layers[: max(layers)], start=1):
             if self.checkpointing and torch.is_grad_enabled():

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from unheard.encoders import checkpoint
-from unheard.encoders.chance import generator
+from unheard.encoders.random_weights import generator
 from unheard.encoders.transformer.architecture import Architecture
 from unheard.encoders.transformer.network import Network
 from unheard.errors import DataError, first_five, need

@@ -1,0 +1,1 @@
+"""Questions asked of runs and encoders beside their scores: layers, stored results."""

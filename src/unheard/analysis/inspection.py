@@ -1,0 +1,144 @@
+"""From a recipe with an encoder to what its entries know, and to what cutting it at the salient one would save."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from unheard import encoders
+from unheard.analysis.layers import layers, learned_weights
+from unheard.audio.decode import load
+from unheard.audio.trim import trim
+from unheard.encoders.cut import cost
+from unheard.encoders.transformer.architecture import Architecture
+from unheard.errors import UsageError
+from unheard.extraction.extract import Keep, extract
+from unheard.extraction.features import ClipRef
+from unheard.files import write_json
+from unheard.protocols.fold import Protocol
+from unheard.report.layers import layers_page
+from unheard.run.folder import Run
+from unheard.run.preparing import Progress
+from unheard.run.recipe import Recipe
+
+#: Clips whose time is taken, with the whole encoder and with the cut one.
+TIMED = 4
+
+
+def inspect(
+    recipe: Recipe,
+    table: pl.DataFrame,
+    protocol: Protocol,
+    *,
+    fold: int = 0,
+    targets: str = "labels",
+    run: Run | None = None,
+    out: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Extract the training clips of one fold, and return what each entry knows (:func:`layers`) and saves.
+
+    Parameters
+    ----------
+    recipe
+        Its encoder, channel, threads; the head is not used.
+    table, protocol, fold, targets
+        As for :func:`layers`.
+    run
+        A run on the same folds and weights whose head learned layer weights, to set beside.
+    out
+        Folder that gets ``layers.json`` and ``layers.html``.
+    progress, say
+        Called as ``progress(stage, done, total)``, and with lines to show.
+
+    Raises
+    ------
+    UsageError
+        The recipe has no encoder, there is no such fold, or the run is of other folds or weights.
+    """
+    if recipe.encoder is None:
+        raise UsageError(f"recipe {recipe.recipe} has no encoder, so there are no layers to look at")
+    if not 0 <= fold < len(protocol.folds):
+        raise UsageError(f"{protocol.name} has the folds 0-{len(protocol.folds) - 1}, found {fold}")
+    if run is not None and run.scores["protocol_hash"] != protocol.hash:
+        raise UsageError(f"{run.folder} was run on other folds than {protocol.name} has here")
+    rows = table.filter(pl.col("id").is_in(list(protocol.folds[fold].train)))
+    clips = [ClipRef(*row) for row in rows.select("id", "path", "start", "end").iter_rows()]
+    options: dict[str, Any] = {"channel": recipe.channel, "allow_truncated": recipe.allow_truncated}
+    stored = extract(
+        clips, recipe.encoder, Keep("pooled"), progress=_staged(progress, "layers"), say=say, **options
+    )
+    learned = None if run is None else _weights(run, fold, stored.settings)
+    stamps = ["RANDOM WEIGHTS"] if encoders.is_random(stored.settings) else []
+    found = layers(
+        table, protocol, fold, stored.features, stored.names, stored.widths, targets=targets, learned=learned,
+        stamps=stamps, threads=recipe.threads, progress=_staged(progress, "entries"),
+    )  # fmt: skip
+    found = {"recipe": recipe.recipe, "encoder": stored.settings, **found, "n_unreadable": len(stored.errors)}
+    heard = [clip for clip in clips if clip.id in stored.features][:TIMED]
+    entry, last = found["salient"]["entry"], len(stored.names) - 1
+    found["saving"] = saving(stored.settings, entry, last, heard, options)
+    if out is not None:
+        write_json(Path(out) / "layers.json", found)
+        layers_page(found, Path(out) / "layers.html")
+    return found
+
+
+def saving(
+    settings: Mapping[str, Any], entry: int, last: int, clips: Sequence[ClipRef], options: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Return what cutting the encoder at an entry saves: seconds on some clips, parameters, multiply-adds.
+
+    The last two where the encoder is a network of ours; multiply-adds are of a clip of mean length.
+
+    None at the last entry, and where the weights are not at hand (the store held everything).
+    """
+    if entry == last or not settings["model"]:
+        return None
+    whole, cut = (encoders.load({**settings, "cut": top}) for top in (last, entry))
+    waves = [load(clip.path, clip.start, clip.end, rate=whole.rate, **options) for clip in clips]
+    cut_off = settings["trim"]
+    heard = [wave.wave if cut_off is None else trim(wave.wave, cut_off, wave.rate) for wave in waves]
+    seconds = {"whole": float("inf"), "cut": float("inf")}
+    for _ in range(2):  # the first time warms up
+        for name, encoder, top in (("whole", whole, last), ("cut", cut, entry)):
+            started = time.perf_counter()
+            encoder.encode(heard, [top])
+            seconds[name] = min(seconds[name], time.perf_counter() - started)
+    found: dict[str, Any] = {"entry": entry, "clips": len(heard)}
+    found["seconds"] = {name: round(value, 4) for name, value in seconds.items()}
+    network, smaller = (getattr(encoder, "network", None) for encoder in (whole, cut))
+    if network is not None:
+        found["parameters"] = {"whole": _parameters(network), "cut": _parameters(smaller)}
+    made = getattr(network, "made", None)
+    if isinstance(made, Architecture):
+        samples = round(sum(map(len, heard)) / len(heard))
+        costs = {
+            name: cost(made, top, samples).multiply_adds for name, top in (("whole", last), ("cut", entry))
+        }
+        found |= {"seconds_of_audio": round(samples / whole.rate, 2), "multiply_adds": costs}
+    return found
+
+
+def _parameters(network: Any) -> int:
+    return sum(values.numel() for values in network.parameters())
+
+
+def _weights(run: Run, fold: int, settings: Mapping[str, Any]) -> list[float]:
+    """Return the layer weights that the run learned on this fold, if it is of the same weights."""
+    theirs = (run.config.get("encoder") or {}).get("sha256")
+    if theirs != settings["sha256"]:
+        raise UsageError(
+            f"{run.folder} was run with weights of sha256 {theirs}, these have {settings['sha256']}"
+        )
+    return learned_weights(run.folds(), fold)
+
+
+def _staged(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, total: progress(stage, done, total)

@@ -1,0 +1,263 @@
+"""Small results kept beside the code, and the check that a text says what they say.
+
+``results/RECIPE/PROTOCOL`` (``PROTOCOL+val`` where refitted) holds ``results.json``, ``provenance.json``,
+``config.yaml`` and, where our own outputs on the corpus may be kept, ``predictions.parquet``: test rows;
+and ``noise.json`` of a run that was heard in noise.
+
+A table of a text is checked where its first column is headed ``recipe``; what each other column means is told by
+its heading (:data:`COLUMNS`). Sentences name a figure as ``<!-- RECIPE/PROTOCOL HEADING -->`` right behind it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import yaml
+
+from unheard.errors import DataError, UsageError
+from unheard.files import write_json, write_text
+from unheard.metrics import estimators
+from unheard.metrics.compare import Comparison, compare, premium
+from unheard.metrics.figures import interval, percent, points, spread
+from unheard.metrics.rows import scored_rows
+from unheard.noise.evaluation import SCORES as NOISE
+from unheard.predictions.table import read_predictions, write_predictions
+from unheard.run.folder import Run
+
+#: Corpora on which our own outputs may be stored.
+KEPT = ("ravdess", "emodb", "nemo")
+
+Cell = Callable[[Mapping[str, Any]], str]
+
+
+def _pooled(value: Mapping[str, Any]) -> str:
+    return percent(value["pooled"]) + interval(value["low"], value["high"])
+
+
+def _gender(found: Mapping[str, Any]) -> str:
+    groups = found["groups"]["gender"]
+    return " / ".join(percent(groups[g]["accuracy"]["pooled"]) for g in ("female", "male"))
+
+
+def _intensity(found: Mapping[str, Any]) -> str:
+    """Pooled accuracy of RAVDESS' clips by their fourth number: 01 normal, 02 strong."""
+    number = pl.col("id").str.split("/").list.last().str.split("-").list.get(3)
+    return " / ".join(_share(found["rows"].filter(number == kind)) for kind in ("01", "02"))
+
+
+def _speakers(found: Mapping[str, Any]) -> str:
+    """Pooled accuracy of the speakers who are recognised worst and best."""
+    each = [float(_share(rows)) for rows in found["rows"].partition_by("speaker")]
+    return f"{min(each):.1f} / {max(each):.1f}"
+
+
+def _share(rows: pl.DataFrame) -> str:
+    return percent(float(np.mean(scored_rows(rows).frame["right"].to_numpy())))
+
+
+#: Heading of a column → what its cells must say, from the recomputed ``results.json``.
+COLUMNS: dict[str, Cell] = {
+    "training speakers": lambda r: "–" if r["n_train_speakers"] is None else str(r["n_train_speakers"]),
+    "accuracy": lambda r: spread(r["metrics"]["accuracy"]),
+    "UAR": lambda r: spread(r["metrics"]["uar"]),
+    "mean accuracy": lambda r: percent(r["metrics"]["accuracy"]["mean"]),
+    "mean UAR": lambda r: percent(r["metrics"]["uar"]["mean"]),
+    "macro-F1": lambda r: percent(r["metrics"]["macro_f1"]["mean"]),
+    "pooled accuracy": lambda r: _pooled(r["metrics"]["accuracy"]),
+    "pooled UAR": lambda r: _pooled(r["metrics"]["uar"]),
+    "ECE": lambda r: f"{r['metrics']['ece']['pooled']:.3f}",
+    "NLL": lambda r: f"{r['metrics']['nll']['pooled']:.3f}",
+    "Brier": lambda r: f"{r['metrics']['brier']['pooled']:.3f}",
+    "women / men": _gender,
+    "actors 17-24": lambda r: spread(r["held_back"]["metrics"]["accuracy"]) if "held_back" in r else "–",
+    "normal / strong": _intensity,
+    "worst / best actor": _speakers,
+    "stamps": lambda r: ", ".join(r["stamps"]) or "–",
+}
+
+
+def _of_noise(heading: str) -> Cell | None:
+    """``white 20 dB``: mean accuracy in that condition, with its interval."""
+    match = re.fullmatch(r"(clean|(\w+) (-?\d+) dB)", heading)
+    if match is None:
+        return None
+    name = "clean" if heading == "clean" else f"{match[2]}_{match[3]}dB"
+
+    def cell(found: Mapping[str, Any]) -> str:
+        for condition in found.get("noise", {}).get("conditions", ()):
+            if condition["condition"] == name:
+                return spread(condition["accuracy"])
+        raise DataError(f"no stored noise.json has the condition {name!r}")
+
+    return cell
+
+
+def store(run: Run, root: str | os.PathLike[str]) -> Path:
+    """Copy what may be kept of a run, and return its folder."""
+    found = run.scores
+    if found.get("incomplete"):
+        raise UsageError(f"{run.folder}: only complete runs are stored; {found['incomplete'][0]}")
+    suffix = "+val" if found["refit"] == "val" else ""
+    target = Path(root) / str(found["recipe"]) / f"{found['protocol']}{suffix}"
+    (target / "predictions.parquet").unlink(missing_ok=True)
+    write_json(target / "results.json", found)
+    write_text(
+        target / "config.yaml", yaml.safe_dump(_portable(run.config), sort_keys=False, allow_unicode=True)
+    )
+    shutil.copyfile(run.folder / "provenance.json", target / "provenance.json")
+    if (run.folder / NOISE).is_file():
+        shutil.copyfile(run.folder / NOISE, target / NOISE)
+    if found["corpus"] in KEPT and found["settings_hash"] is not None:
+        # Scores come from test rows alone; the validation rows of several seeds are as many again.
+        tested = run.predictions.filter(pl.col("part") == "test")
+        write_predictions(tested, target / "predictions.parquet")
+    return target
+
+
+def _portable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's recipe without the place where weights or features lay, which their digest stands for."""
+    plain = dict(config)
+    encoder, features = config.get("encoder"), config.get("features")
+    if encoder:
+        local = Path(encoder["model"]).exists()
+        plain["encoder"] = {**encoder, "model": Path(encoder["model"]).name if local else encoder["model"]}
+    if features and "path" in features:
+        plain["features"] = {**features, "path": Path(features["path"]).name}
+    return plain
+
+
+@cache
+def recomputed(folder: Path) -> dict[str, Any]:
+    """Return stored results with the scores computed again from the stored predictions, where these are kept."""
+    if not (folder / "results.json").is_file():
+        raise DataError(f"{folder}: no stored result")
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    if (folder / "predictions.parquet").is_file():
+        test = _test_rows(folder)
+        found["metrics"] = estimators.estimate(test)
+        found["groups"] = {"gender": estimators.per_gender(test)}
+        found["rows"] = test
+        if "held_back" in found:
+            part = test.filter(pl.col("speaker").is_in(found["held_back"]["speakers"]))
+            found["held_back"]["metrics"] = estimators.estimate(part)
+    if (folder / NOISE).is_file():
+        found["noise"] = json.loads((folder / NOISE).read_text(encoding="utf-8"))
+    return found
+
+
+def check(text: str | os.PathLike[str], root: str | os.PathLike[str]) -> tuple[int, list[str]]:
+    """Return how many figures a text was checked for, and a line for each that differs."""
+    source, folder = Path(text), Path(root)
+    if not source.is_file():
+        raise UsageError(f"{source}: no such file")
+    lines = source.read_text(encoding="utf-8").splitlines()
+    seen, problems = 0, []
+    header: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        cells = _cells(line)
+        if not cells:
+            header = []
+        elif not header:
+            header = cells
+        elif header[0] == "recipe" and not set("".join(cells)) <= set("-: "):
+            if len(cells) != len(header):
+                problems.append(f"{source}:{number}: {len(cells)} cells under {len(header)} headings")
+                continue
+            for heading, said, due in _due(dict(zip(header, cells, strict=True)), folder):
+                seen += 1
+                if said != due:
+                    problems.append(f"{source}:{number}: {cells[0]}, {heading}: says {said!r}, is {due!r}")
+        for said, path, heading in re.findall(r"(\S+)\s?<!-- (\S+/\S+) ([^>]+?) -->", line):
+            seen += 1
+            due = _column(heading)(recomputed(folder / path))
+            if said.strip("*,;.()%") != due:
+                problems.append(f"{source}:{number}: {path}, {heading}: says {said!r}, is {due!r}")
+    problems += _drift(folder)
+    return seen, problems
+
+
+def _due(row: Mapping[str, str], folder: Path) -> list[tuple[str, str, str]]:
+    """Heading, what stands there, and what should, for each cell that is a figure of ours."""
+    recipe = row["recipe"].strip("`* ")
+    for needed in ("leaky", "independent") if "premium" in row else ("protocol",):
+        if needed not in row:
+            raise DataError(f"a table of results needs the column {needed!r}; found {', '.join(row)}")
+    if "premium" in row:
+        leaky, fair = (folder / recipe_at / row[side].strip("` ") for recipe_at, side in _sides(recipe))
+        return [("premium", row["premium"], _difference(premium(_test_rows(leaky), _test_rows(fair))))]
+    if "against" in row:
+        at = row["protocol"].strip("` ")
+        pair = compare(_test_rows(folder / recipe / at), _test_rows(folder / row["against"].strip("` ") / at))
+        p = "< 0.0001" if pair.p < 1e-4 else f"{pair.p:.4f}"
+        return [("difference", row["difference"], _difference(pair)), ("p", row["p"], p)]
+    found = recomputed(folder / recipe / row["protocol"].strip("` "))
+    figures = [heading for heading in row if heading not in ("recipe", "protocol", "what", "published")]
+    at = row["protocol"].strip("` ")
+    looks = _looks(folder.parent / "docs" / "ledger.csv", recipe, at) if "looks" in row else ""
+    return [(name, row[name], looks if name == "looks" else _column(name)(found)) for name in figures]
+
+
+def _looks(ledger: Path, recipe: str, protocol: str) -> str:
+    """Number of rows of the ledger for a recipe on a protocol: how often its test speakers were looked at."""
+    name = recipe + ("+val" if protocol.endswith("+val") else "")
+    with ledger.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["recipe"] == name]
+    return str(sum(row["protocol"] == protocol.removesuffix("+val") for row in rows))
+
+
+def _sides(recipe: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    return (f"{recipe}-random", "leaky"), (recipe, "independent")
+
+
+def _difference(pair: Comparison) -> str:
+    return points(pair.difference, pair.low, pair.high)
+
+
+def _column(heading: str) -> Cell:
+    if heading.startswith("recall of "):
+        return lambda r: percent(r["per_class"][heading.removeprefix("recall of ")]["recall"])
+    noise = _of_noise(heading)
+    if noise is not None:
+        return noise
+    if heading not in COLUMNS:
+        raise DataError(f"no figure is called {heading!r}; known are: {', '.join(COLUMNS)}")
+    return COLUMNS[heading]
+
+
+def _drift(folder: Path) -> list[str]:
+    """Return where stored results are not what their own predictions give."""
+    problems = []
+    for path in sorted(folder.rglob("results.json")):
+        stored = json.loads(path.read_text(encoding="utf-8"))["metrics"]
+        again = recomputed(path.parent)["metrics"]
+        for metric, values in stored.items():
+            for part, value in values.items():
+                now = again[metric][part]
+                same = value == now or (None not in (value, now) and abs(value - now) <= 1e-9)
+                if not same:
+                    problems.append(
+                        f"{path}: {metric}.{part} is stored as {value}, its predictions give {now}"
+                    )
+    return problems
+
+
+@cache
+def _test_rows(folder: Path) -> pl.DataFrame:
+    return read_predictions(folder / "predictions.parquet").filter(pl.col("part") == "test")
+
+
+def _cells(line: str) -> list[str]:
+    stripped = line.strip()
+    if not (stripped.startswith("|") and stripped.endswith("|")):
+        return []
+    return [cell.strip() for cell in stripped.strip("|").split("|")]

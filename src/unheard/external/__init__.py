@@ -1,0 +1,1 @@
+"""Predictions and bundles that were made elsewhere, scored as our own are."""

@@ -1,0 +1,177 @@
+"""A bundle scored on a table of labelled clips: no folds, since nothing is trained here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from unheard.audio.decode import Clip, load
+from unheard.bundle.runtime import Bundle
+from unheard.bundle.runtime import load as load_bundle
+from unheard.corpora.table import corpus_of
+from unheard.errors import AudioError, DataError, UsageError, first_five, unknown
+from unheard.metrics import estimators
+from unheard.metrics.rows import marks
+from unheard.predictions.table import predictions
+from unheard.run.scoring import by_class
+
+
+def score_bundle(
+    folder: str | os.PathLike[str],
+    table: pl.DataFrame,
+    *,
+    names: Mapping[str, str] | None = None,
+    channel: int | None = None,
+    allow_truncated: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Predict every labelled clip of a table with a bundle and score the answers (fractions).
+
+    Parameters
+    ----------
+    folder : the bundle.
+    table : utterances; every label must be one of the bundle's.
+    names : where the table calls its labels otherwise, the bundle's name for each that both have. Clips with other
+        labels are left out, and the bundle answers among these alone: its probabilities are scaled to sum to 1.
+    channel, allow_truncated : as in prediction.
+    progress : called with (clips done, all clips).
+
+    Returns
+    -------
+    ``bundle``, ``corpus``, ``labels``, ``stamps``, ``heard`` (speakers of the table that the bundle was trained
+    on), ``n_clips``, ``n_unanswered``, ``n_unsure``, ``n_speakers``, ``metrics``, ``per_class``, ``groups``,
+    ``selective``. A clip that no answer can be given to counts as an error. One that the bundle was not sure about
+    counts with its most probable label; ``selective`` has the ``coverage`` of the bundle's threshold and the
+    ``accuracy`` of the answers that it gave (None where it gave none).
+
+    Raises
+    ------
+    BundleError
+        The bundle is not as it was made.
+    DataError
+        No labelled clip, or a label that the bundle does not know.
+    UsageError
+        ``names`` of labels that the table or the bundle does not have, or two of one.
+    """
+    bundle = load_bundle(folder)
+    rows = table.filter(pl.col("label").is_not_null())
+    shared = bundle.classes
+    if names is not None:
+        rows, shared = _renamed(rows, names, bundle.classes)
+    strange = sorted(set(rows["label"].cast(pl.String)) - set(bundle.classes))
+    if rows.is_empty() or strange:
+        if rows.is_empty():
+            raise DataError("no clip has a label")
+        raise DataError(
+            f"the bundle answers {', '.join(bundle.classes)}; the table has {first_five(strange)}: leave those "
+            "clips out, or say which of its labels are which of the bundle's (--labels anger=angry,fear=fearful)"
+        )
+    answers: list[list[float] | None] = []
+    unsure: list[bool] = []
+    clips = _clips(rows, bundle, channel, allow_truncated)
+    for done, answer in enumerate(bundle.predict_clips(clips), start=1):
+        unsure.append("unsure" in answer.flags)
+        answered = answer.label is not None or unsure[-1]
+        answers.append(_among(answer.probabilities, shared) if answered else None)
+        if progress is not None:
+            progress(done, len(rows))
+    kept = ("corpus", "id", "speaker", "gender")
+    frame = rows.select(*kept, pl.col("label").cast(pl.String)).with_columns(
+        system=pl.lit(bundle.description.name),
+        probabilities=pl.Series(answers, dtype=pl.List(pl.Float64)),
+    )
+    test = predictions(frame, shared)
+    heard = contaminating(bundle, rows)
+    return {
+        "bundle": bundle.description.name,
+        "corpus": corpus_of(rows),
+        "labels": list(shared),
+        "stamps": _stamps(bundle, rows, heard),
+        "heard": heard,
+        "n_clips": len(rows),
+        "n_unanswered": answers.count(None),
+        "n_unsure": sum(unsure),
+        "n_speakers": rows["speaker"].drop_nulls().n_unique(),
+        "metrics": estimators.estimate(test),
+        "per_class": by_class(test),
+        "groups": {"gender": estimators.per_gender(test)},
+        "selective": _selective(shared, rows, answers, unsure),
+    }
+
+
+def _renamed(
+    rows: pl.DataFrame, names: Mapping[str, str], classes: Sequence[str]
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Rows whose labels have a name, under that name, and the bundle's classes among these in its order."""
+    found = rows["label"].cast(pl.String).unique().sort().to_list()
+    for theirs, ours in names.items():
+        if theirs not in found:
+            raise unknown("label of the table", theirs, found)
+        if ours not in classes:
+            raise unknown("label of the bundle", ours, classes)
+    if len(set(names.values())) < len(names) or len(names) < 2:
+        raise UsageError("name two labels or more, each once")
+    kept = rows.with_columns(pl.col("label").cast(pl.String)).filter(pl.col("label").is_in(list(names)))
+    renamed = kept.with_columns(pl.col("label").replace_strict(dict(names), return_dtype=pl.String))
+    return renamed, tuple(name for name in classes if name in names.values())
+
+
+def _among(probabilities: Mapping[str, float], classes: Sequence[str]) -> list[float]:
+    """Probabilities of some classes, scaled to sum to 1 where others are left out."""
+    kept = [probabilities[name] for name in classes]
+    return kept if len(kept) == len(probabilities) else [value / sum(kept) for value in kept]
+
+
+def _selective(
+    classes: Sequence[str], rows: pl.DataFrame, answers: list[list[float] | None], unsure: list[bool]
+) -> dict[str, float | None]:
+    """What the bundle answered where it was sure, and how often that was right."""
+    right = [
+        classes[p.index(max(p))] == label
+        for p, label, withheld in zip(answers, rows["label"].cast(pl.String), unsure, strict=True)
+        if p is not None and not withheld
+    ]
+    accuracy = sum(right) / len(right) if right else None
+    return {"coverage": len(right) / len(answers), "accuracy": accuracy}
+
+
+def contaminating(bundle: Bundle, table: pl.DataFrame) -> list[str]:
+    """Speakers of the table whom the bundle has heard: of the same name in the same corpus."""
+    training = bundle.description.training
+    corpora = {**training.get("others", {}), str(training.get("corpus")): bundle.training_speakers}
+    found = set()
+    for corpus, heard in corpora.items():
+        there = table.filter(pl.col("corpus") == corpus)["speaker"].drop_nulls()
+        found |= set(there) & set(heard)
+    return sorted(found)
+
+
+def _stamps(bundle: Bundle, table: pl.DataFrame, heard: list[str]) -> list[str]:
+    encoder = bundle.description.encoder
+    due = {
+        "CONTAMINATED": bool(heard),
+        "RANDOM WEIGHTS": encoder is not None and encoder.random,
+        "SYNTHETIC": corpus_of(table) == "synthetic",
+    }
+    return [*(stamp for stamp, is_due in due.items() if is_due), *marks(table["speaker"])]
+
+
+def _clips(
+    rows: pl.DataFrame, bundle: Bundle, channel: int | None, allow_truncated: bool
+) -> Iterator[Clip | AudioError]:
+    taken = bundle.description.channel if channel is None else channel
+    for path, start, end in rows.select("path", "start", "end").iter_rows():
+        try:
+            yield load(
+                path,
+                start,
+                end,
+                channel=taken,
+                allow_truncated=allow_truncated,
+                rate=bundle.description.sample_rate,
+            )
+        except AudioError as error:
+            yield error

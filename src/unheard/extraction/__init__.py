@@ -1,0 +1,1 @@
+"""Features and hidden states of many clips, computed once and stored."""

@@ -1,0 +1,1 @@
+"""Calibrated late fusion of finished runs."""

@@ -1,0 +1,241 @@
+"""Late fusion of runs: their predictions become those of one system, in a run folder like any other.
+
+Weights and temperatures are fitted for each fold and seed, on the validation rows of that fold alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import yaml
+
+from unheard._version import __version__
+from unheard.corpora.table import write_table
+from unheard.errors import UsageError, first_five, unknown
+from unheard.files import digest, file_digest, write_json, write_text
+from unheard.fusion.aligned_runs import FACTS, KEYS, Members, aligned
+from unheard.fusion.fold import Fused, fuse_fold
+from unheard.fusion.results import fusion_results
+from unheard.predictions.table import classes, predictions, write_predictions
+from unheard.run import ledger as ledger_file
+from unheard.run.folder import Run, begin, fold_folder, locked
+from unheard.run.provenance import code_digest
+from unheard.run.scoring import results
+
+#: How weights come about, and what a system so made is called.
+WEIGHTS = {"fitted": "fusion", "equal": "mean", "cross-fitted": "cross-fusion"}
+
+
+def fuse(
+    runs: Sequence[Run],
+    out: str | os.PathLike[str],
+    *,
+    weights: str = "fitted",
+    name: str | None = None,
+    force: bool = False,
+    ledger: str | os.PathLike[str] | None = None,
+    decided: str = "",
+    say: Callable[[str], None] | None = None,
+) -> Run:
+    """Fuse runs of one protocol into a run folder.
+
+    Parameters
+    ----------
+    runs
+        Two or more, in any order. Scored predictions of other systems have no validation rows and cannot be
+        ``fitted``.
+    out
+        Folder to make.
+    weights
+        ``fitted`` on each fold's validation rows; ``equal``: the plain mean of the runs' own probabilities, fixed
+        in advance; ``cross-fitted`` on the test rows of the other folds' speakers, which is stamped.
+    name
+        Of the fused system; default: made of the runs' names.
+    force
+        Replace a run in that folder.
+    ledger, decided
+        File that gets a row for this look, and what was decided on it.
+    say
+        Called with lines to show.
+
+    Raises
+    ------
+    UsageError
+        The runs cannot be fused, or not in that way; the folder holds a run.
+    DataError
+        The runs contradict each other.
+    """
+    if weights not in WEIGHTS:
+        raise unknown("kind of weights", weights, WEIGHTS)
+    folder = Path(out)
+    if folder.resolve() in {run.folder.resolve() for run in runs}:
+        raise UsageError(f"{folder} is one of the runs to fuse; choose another --out")
+    members = aligned(runs, say)
+    if weights == "fitted" and not members.has_validation:
+        raise UsageError(
+            "weights are fitted on validation rows, and not every run has some (scored predictions of other "
+            "systems have none): --weights equal is fixed in advance, cross-fitted looks at test speakers and is "
+            "stamped"
+        )
+    system = name or "-".join([WEIGHTS[weights], *members.names]).replace(" ", "-")
+    slots = members.rows.select("fold", "seed").unique().sort("fold", "seed").iter_rows()
+    fused = [fuse_fold(members, fold, seed, weights) for fold, seed in slots]
+    marks = _marks(members, weights)
+    predicted = _predictions(members, fused, system, marks)
+    about = fusion_results(members, fused, predicted, weights)
+    if say is not None:
+        for member, clips in about["unanswered"].items():
+            say(f"{member} gave no answer to {clips} clips: there the others answer by themselves")
+    records = _records(members, fused, about, marks)
+    found = _scored(members, predicted, records, about)
+    with locked(folder):
+        _write(folder, members, predicted, records, found, force=force)
+    if ledger is not None:
+        missing = f" ({first_five(found['incomplete'])})" if "incomplete" in found else ""
+        ledger_file.append(ledger, found, f"{found['n_speakers']}{missing}", decided)
+    return Run(folder)
+
+
+def _marks(members: Members, weights: str) -> dict[str, str | None]:
+    """Hashes of what was fused and of its data; none where a member is of unknown making."""
+    settings = sorted(str(run.scores["settings_hash"]) for run in members.runs)
+    data = {digest for run in members.runs for digest in run.predictions["data_hash"].unique()}
+    return {
+        "settings_hash": None if "None" in settings else digest({"weights": weights, "members": settings}),
+        "data_hash": data.pop() if len(data) == 1 else None,
+    }
+
+
+def _predictions(
+    members: Members, fused: Sequence[Fused], system: str, marks: dict[str, str | None]
+) -> pl.DataFrame:
+    """Probabilities of the fusion; it has no logits."""
+    answers: list[list[float] | None] = [None] * len(members.rows)
+    for each in fused:
+        for row, p in zip(np.flatnonzero(each.here), each.probabilities, strict=True):
+            answers[row] = None if np.isnan(p).any() else p.tolist()
+    columns = {"system": system, "protocol": members.rows["protocol"][0], **marks}
+    return predictions(
+        members.rows.select(*KEYS, *FACTS).with_columns(
+            pl.Series("probabilities", answers, dtype=pl.List(pl.Float64)),
+            **{column: pl.lit(value, pl.String) for column, value in columns.items()},
+        ),
+        classes(members.rows),
+    )
+
+
+def _records(
+    members: Members, fused: Sequence[Fused], about: dict[str, Any], marks: dict[str, str | None]
+) -> list[dict[str, Any]]:
+    """``fold.json`` of each fold and seed: weights and temperatures by member, and how it did."""
+    trained = _training_speakers(members)
+    found = []
+    for each, row in zip(fused, about["folds"], strict=True):
+        chosen = {"weights": dict(zip(members.names, each.weights, strict=True))}
+        if each.temperatures is not None:
+            chosen["temperatures"] = dict(zip(members.names, each.temperatures, strict=True))
+        head = {
+            "fold": each.fold,
+            "seed": each.seed,
+            **marks,
+            "protocol_hash": members.rows["protocol_hash"][0],
+        }
+        found.append({**head, "chosen": chosen, "n_train_speakers": trained.get(each.fold), **row})
+    return found
+
+
+def _training_speakers(members: Members) -> dict[int, int | None]:
+    """Training speakers of each fold: the most that a member has; None where one does not say."""
+    counts: dict[int, list[int | None]] = {}
+    for run in members.runs:
+        for fold in run.scores["folds"]:
+            counts.setdefault(fold["fold"], []).append(fold["n_train_speakers"])
+    most = {fold: [n for n in each if n is not None] for fold, each in counts.items()}
+    return {fold: max(known) if len(known) == len(members.runs) else None for fold, known in most.items()}
+
+
+def _scored(
+    members: Members, predicted: pl.DataFrame, records: list[dict[str, Any]], about: dict[str, Any]
+) -> dict[str, Any]:
+    """``results.json``, with what the members were stamped with and what they lack."""
+    scores = [run.scores for run in members.runs]
+    refits = {found["refit"] for found in scores}
+    source = _source(members)
+    found = results(
+        source.table,
+        predicted,
+        source.protocol,
+        recipe=predicted["system"][0],
+        refit=refits.pop() if len(refits) == 1 else "unknown",
+        settings_hash=predicted["settings_hash"][0],
+        records=records,
+        held_back=_held_back(scores),
+        incomplete=list(dict.fromkeys(line for each in scores for line in each.get("incomplete", ()))),
+    )
+    stamps = [*found["stamps"], *(stamp for each in scores for stamp in each["stamps"])]
+    stamps += ["CROSS-FITTED"] if about["weights"] == "cross-fitted" else []
+    return {**found, "stamps": list(dict.fromkeys(stamps)), "fusion": about}
+
+
+def _held_back(scores: Sequence[dict[str, Any]]) -> list[str]:
+    """Speakers that the development of every member that says so looked at least."""
+    stated = [each["held_back"]["speakers"] for each in scores if "held_back" in each]
+    return [speaker for speaker in stated[0] if all(speaker in each for each in stated)] if stated else []
+
+
+def _source(members: Members) -> Run:
+    """Return the member that table, folds and certificate are taken from: the first one that was audited."""
+    audited = [run for run in members.runs if (run.folder / "audit.json").is_file()]
+    return (audited or list(members.runs))[0]
+
+
+def _write(
+    folder: Path,
+    members: Members,
+    predicted: pl.DataFrame,
+    records: Sequence[dict[str, Any]],
+    found: dict[str, Any],
+    *,
+    force: bool,
+) -> None:
+    """Write the run folder; results last, since they say that it is whole."""
+    source = _source(members)
+    made_of = [
+        {
+            "recipe": run.scores["recipe"],
+            "settings_hash": run.scores["settings_hash"],
+            "predictions_sha256": file_digest(run.folder / "predictions.parquet"),
+        }
+        for run in members.runs
+    ]
+    about = {
+        "unheard": __version__,
+        "code_hash": code_digest(),
+        "settings_hash": found["settings_hash"],
+        "protocol_hash": found["protocol_hash"],
+        "data_hash": predicted["data_hash"][0],
+        "members": made_of,
+    }
+    begin(folder, about, force=force)
+    stated = {
+        "recipe": found["recipe"],
+        "about": f"late fusion of {', '.join(members.names)}",
+        "fusion": {"weights": found["fusion"]["weights"], "members": list(members.names)},
+    }
+    write_text(folder / "config.yaml", yaml.safe_dump(stated, sort_keys=False, allow_unicode=True))
+    write_table(source.table, folder / "table.parquet")
+    write_json(folder / "protocol.json", source.protocol.as_dict())
+    if (source.folder / "audit.json").is_file():
+        shutil.copyfile(source.folder / "audit.json", folder / "audit.json")
+    for record in records:
+        target = fold_folder(folder, record["fold"], record["seed"])
+        target.mkdir(parents=True, exist_ok=True)
+        write_json(target / "fold.json", record)
+    write_predictions(predicted, folder / "predictions.parquet")
+    write_json(folder / "results.json", found)

@@ -1,0 +1,215 @@
+"""How much a run loses in noise: its heads answer for its own test clips, heard under conditions (docs/noise.md).
+
+Nothing is trained or chosen here. The head of a fold answers for that fold's test speakers alone, and nobody
+babbles whom it has heard in training.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from unheard.corpora.table import corpus_of
+from unheard.decide.calibration import apply_temperature
+from unheard.errors import DataError
+from unheard.files import write_json
+from unheard.noise.inference import CLEAN, KINDS, Condition, Heard, Listening, listen
+from unheard.noise.plan import FoldPlan, crossed, heard_at_once, planned, text
+from unheard.noise.scores import scores
+from unheard.predictions.table import classes, predictions, write_predictions
+from unheard.report.noise import noise_page
+from unheard.run.fitting import load_head
+from unheard.run.folder import Run, locked
+from unheard.run.preparing import Progress, Say, data_digest, of_layer
+from unheard.run.recipe import Recipe
+
+#: What is written into the run folder.
+PREDICTIONS, SCORES, PAGE = "noise.parquet", "noise.json", "noise.html"
+#: Largest difference between a probability in the run and the one that its head gives the same clip now.
+AGREE = 0.05
+#: Of the run's own rows, what also holds under noise.
+KEPT = (
+    "system", "corpus", "protocol", "protocol_hash", "fold", "seed", "id", "speaker", "gender", "label",
+    "target", "settings_hash", "data_hash",
+)  # fmt: skip
+
+
+def noisy(
+    run: Run,
+    kinds: Sequence[str] = KINDS,
+    snrs: Sequence[float] = (20, 10, 5),
+    *,
+    seed: int = 0,
+    others: pl.DataFrame | None = None,
+    weights: str | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+    say: Say | None = None,
+) -> dict[str, Any]:
+    """Answer for every test clip of a run under noise; write ``noise.parquet``, ``.json`` and ``.html`` beside it.
+
+    Parameters
+    ----------
+    run
+        A finished run on features of ours or on a frozen encoder.
+    kinds, snrs
+        Kinds of noise (``white``, ``babble``), each at every ratio in dB.
+    seed
+        Of the noise. With a clip's id and the condition it decides all chance in it.
+    others
+        Utterances of another corpus, whose speakers babble; None for those of the run's own corpus whom the fold
+        has not heard in training.
+    weights
+        Where the encoder's weights lie now; None for where the run found them.
+    jobs
+        Processes for features, threads that mix beside an encoder; they change the time, not the result.
+    progress, say
+        Called as ``progress("noise", done, total)`` after each clip of a fold, and with lines to show.
+
+    Returns
+    -------
+    The content of ``noise.json`` (docs/noise.md); scores are fractions.
+
+    Raises
+    ------
+    UsageError
+        The run has no model, is leaky, tuned its encoder, or has features that were computed elsewhere; an unknown
+        kind, or a ratio out of bounds; a fold in which nobody may babble.
+    DataError
+        The recordings are not those of the run, or a head answers otherwise than it did in the run.
+    MachineError
+        The run folder is in use, or the encoder cannot be loaded here.
+    """
+    conditions = crossed(kinds, snrs)
+    recipe = run.recipe
+    if recipe.encoder is not None and weights is not None:
+        recipe = recipe.model_copy(update={"encoder": {**recipe.encoder, "model": weights}})
+    folds = planned(run, conditions, seed, others)
+    if say is not None:
+        say(text(folds, conditions, (recipe.encoder or recipe.features or {})["name"]))
+    with locked(run.folder):
+        if data_digest(run.table) != run.provenance["data_hash"]:
+            raise DataError(
+                f"{run.folder}: the recordings are no longer those that the run heard; run it again first"
+            )
+        answers, measures, agreement = _heard(run, recipe, folds, jobs, progress)
+        table = _table(run, conditions, answers)
+        found = scores(run, table, conditions, measures)
+        found["noise"] = {"seed": seed, "agreement": agreement, **_babble(folds, others, run)}
+        write_predictions(table, run.folder / PREDICTIONS)
+        write_json(run.folder / SCORES, found)
+        noise_page(found, run.folder / PAGE)
+    return found
+
+
+def _heard(
+    run: Run, recipe: Recipe, folds: Sequence[FoldPlan], jobs: int, progress: Progress | None
+) -> tuple[pl.DataFrame, pl.DataFrame, float]:
+    """Return answers (a row a fold, seed, clip, condition), measures (a row a clip, condition) and the agreement.
+
+    That is the largest difference between the run's probabilities of a clean clip and those of now.
+    """
+    numbered = {fold.number: fold for fold in folds}
+    waiting = Counter({fold.number: len(fold.tasks) for fold in folds})
+    total = waiting.total()
+    heads: dict[int, list[Any]] = {}
+    answers: list[tuple[Any, ...]] = []
+    measures: list[tuple[Any, ...]] = []
+    agreement = 0.0
+    for task, heard in _listened(recipe, folds, jobs):
+        fold = numbered[task.fold]
+        if task.fold not in heads:
+            heads[task.fold] = [
+                load_head(run.folder, recipe, task.fold, record["seed"]) for record in fold.records
+            ]
+        for head, record in zip(heads[task.fold], fold.records, strict=True):
+            rows = _answers(head, record, task, heard)
+            if task.heard[0][0] == CLEAN:
+                agreement = max(agreement, _apart(run, task, [row for row in rows if row[3] == CLEAN.name]))
+            answers += rows
+        for (condition, _), one in zip(task.heard, heard, strict=True):
+            measures.append((condition.name, task.clip.id, one.snr, one.clipped))
+        waiting[task.fold] -= 1
+        if not waiting[task.fold]:
+            del heads[task.fold]
+        if progress is not None:
+            progress("noise", total - waiting.total(), total)
+    lists = dict.fromkeys(("logits", "probabilities"), pl.List(pl.Float64))
+    keys = {"fold": pl.Int64, "seed": pl.Int64, "id": pl.String, "condition": pl.String}
+    measured = {"condition": pl.String, "id": pl.String, "snr": pl.Float64, "clipped": pl.Int64}
+    return (
+        pl.DataFrame(answers, schema={**keys, **lists}, orient="row"),
+        pl.DataFrame(measures, schema=measured, orient="row"),
+        agreement,
+    )
+
+
+def _listened(
+    recipe: Recipe, folds: Sequence[FoldPlan], jobs: int
+) -> Iterator[tuple[Listening, list[Heard]]]:
+    """Hear all folds, those that chose the same entry of the encoder together."""
+    for layer in dict.fromkeys(fold.layer for fold in folds):
+        tasks = [task for fold in folds if fold.layer == layer for task in fold.tasks]
+        yield from listen(recipe if layer is None else of_layer(recipe, layer), tasks, jobs=jobs)
+
+
+def _answers(
+    head: Any, record: dict[str, Any], task: Listening, heard: Sequence[Heard]
+) -> list[tuple[Any, ...]]:
+    """Let one head answer for a clip under all conditions in which something could be computed."""
+    able = [
+        (condition.name, one.features)
+        for (condition, _), one in zip(task.heard, heard, strict=True)
+        if one.features is not None
+    ]
+    if not able:
+        return []
+    logits = head.logits([features for _, features in able])
+    probabilities = apply_temperature(logits, record["temperature"])
+    return [
+        (task.fold, record["seed"], task.clip.id, name, z, p)
+        for (name, _), z, p in zip(able, logits.tolist(), probabilities.tolist(), strict=True)
+    ]
+
+
+def _apart(run: Run, task: Listening, rows: Sequence[tuple[Any, ...]]) -> float:
+    """Return the largest difference of an answer without noise from the run's own; refuse where it is large."""
+    by = "there is no answer"
+    for fold, seed, clip, _, _, probabilities in rows:
+        here = (pl.col("part") == "test") & (pl.col("fold") == fold) & (pl.col("seed") == seed)
+        (before,) = run.predictions.filter(here & (pl.col("id") == clip))["probabilities"].to_list()
+        apart = float(np.abs(np.subtract(before, probabilities)).max())
+        if apart <= AGREE:
+            return apart
+        by = f"a probability differs by {apart:.3f}"
+    raise DataError(
+        f"{run.folder}: without any noise its models answer otherwise than in the run ({task.clip.id}: {by}); "
+        "weights, packages or the machine have changed since: run it again first"
+    )
+
+
+def _table(run: Run, conditions: Sequence[Condition], answers: pl.DataFrame) -> pl.DataFrame:
+    """Return the prediction table: a row for each test row of the run and each condition."""
+    test = run.predictions.filter(pl.col("part") == "test").select(KEPT)
+    every = test.join(pl.DataFrame({"condition": [c.name for c in conditions]}), how="cross")
+    return predictions(
+        every.join(answers, on=["fold", "seed", "id", "condition"], how="left"), classes(run.predictions)
+    )
+
+
+def _babble(folds: Sequence[FoldPlan], others: pl.DataFrame | None, run: Run) -> dict[str, Any]:
+    """Say who babbles: how many at a time, and of whom in each fold; nothing where nobody does."""
+    fewest, most = heard_at_once(folds)
+    if not most:
+        return {}
+    return {
+        "babble": {
+            "corpus": corpus_of(run.table if others is None else others),
+            "voices": {"min": fewest, "max": most},
+            "folds": [{"fold": fold.number, "speakers": sorted(fold.pool)} for fold in folds],
+        }
+    }

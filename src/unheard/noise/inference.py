@@ -1,0 +1,213 @@
+"""Clips as they are heard under conditions: decoded, mixed, and turned into what a recipe's head answers from.
+
+All chance of a clip under a condition comes from its id, the condition and one seed: neither the order of clips
+nor the number of processes changes it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard import encoders, features
+from unheard.audio import conditions
+from unheard.audio.decode import check_trainable, load
+from unheard.audio.resample import RATE
+from unheard.audio.trim import trim
+from unheard.encoders.contract import Encoder
+from unheard.errors import DataError
+from unheard.extraction.features import ClipRef
+from unheard.extraction.processes import Died, spread
+from unheard.extraction.storage import Keep, pack, unpack
+from unheard.extraction.threads import all_cores
+from unheard.features.spec import Spec
+from unheard.files import digest
+from unheard.run.preparing import keep_of
+from unheard.run.recipe import Recipe
+
+Array = NDArray[np.float32]
+
+KINDS = ("white", "babble")
+RECORDINGS = 512  # decoded ones that a process keeps at hand
+AHEAD = 8  # clips that are mixed while one is encoded
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How clips are heard: a kind of noise and its ratio in dB, or ``clean`` without any."""
+
+    kind: str
+    snr: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """``white_10dB``, as in the column ``condition`` of predictions."""
+        return self.kind if self.kind == "clean" else f"{self.kind}_{self.snr:g}dB"
+
+
+CLEAN = Condition("clean")
+
+
+@dataclass(frozen=True)
+class Listening:
+    """A clip that a fold tests and the conditions to hear it under, with who babbles in each."""
+
+    fold: int
+    clip: ClipRef
+    heard: tuple[tuple[Condition, tuple[ClipRef, ...]], ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A clip under one condition.
+
+    Attributes
+    ----------
+    features : what the head answers from; None where nothing could be computed.
+    snr : dB, as measured before clipping; None where no noise was added.
+    clipped : samples beyond full scale.
+    """
+
+    features: Array | None
+    snr: float | None
+    clipped: int
+
+
+def generator(seed: int, condition: Condition, clip: str, what: str) -> np.random.Generator:
+    """Chance for one purpose in one clip under one condition."""
+    return np.random.default_rng(int(digest([seed, condition.name, clip, what]), 16))
+
+
+def listen(
+    recipe: Recipe, tasks: Sequence[Listening], *, jobs: int = 1
+) -> Iterator[tuple[Listening, list[Heard]]]:
+    """Yield each clip with what is heard under each of its conditions, in any order.
+
+    Parameters
+    ----------
+    recipe
+        Its features, or its encoder with ``layer`` a number where one was chosen; channel and truncation.
+    tasks
+        The clips.
+    jobs
+        Processes for features; threads that decode and mix beside an encoder.
+
+    Raises
+    ------
+    DataError
+        A recording, of a clip or of a voice, cannot be read.
+    UsageError, MachineError
+        The encoder cannot be loaded (``unheard.encoders.load``).
+    """
+    options = {"channel": recipe.channel, "allow_truncated": recipe.allow_truncated}
+    if recipe.encoder is None:
+        assert recipe.features is not None
+        yield from _through_features(features.build(recipe.features), tasks, jobs, options)
+    else:
+        yield from _through_encoder(encoders.load(recipe.encoder), keep_of(recipe), tasks, jobs, options)
+
+
+def _through_features(
+    spec: Spec, tasks: Sequence[Listening], jobs: int, options: Mapping[str, Any]
+) -> Iterator[tuple[Listening, list[Heard]]]:
+    for task, heard in spread(partial(_computed, spec=spec, options=options), tasks, jobs):
+        if isinstance(heard, Died):
+            raise DataError(f"{task.clip.id}: the process that computed its features died; is memory short?")
+        yield task, heard
+
+
+def _computed(task: Listening, *, spec: Spec, options: Mapping[str, Any]) -> list[Heard]:
+    return [Heard(_answerable(spec, wave), snr, cut) for wave, snr, cut in _waves(task, RATE, options)]
+
+
+def _answerable(spec: Spec, wave: Array) -> Array | None:
+    try:
+        found = spec.compute(wave)
+    except DataError:
+        return None
+    return found if found.size and np.isfinite(found).all() else None
+
+
+def _through_encoder(
+    encoder: Encoder, keep: Keep, tasks: Sequence[Listening], jobs: int, options: Mapping[str, Any]
+) -> Iterator[tuple[Listening, list[Heard]]]:
+    """A clip's conditions go through the encoder together: without ``trim`` they are of one length."""
+    decibels = encoder.settings["trim"]
+    entries = tuple(range(len(encoder.names))) if keep.entries is None else keep.entries
+    with ThreadPoolExecutor(jobs) as pool:
+        for task, mixed in _ahead(pool, partial(_waves, rate=encoder.rate, options=options), tasks):
+            waves = [wave if decibels is None else trim(wave, decibels, encoder.rate) for wave, _, _ in mixed]
+            with all_cores():
+                kept = _encoded(encoder, waves, entries, keep)
+            yield task, [Heard(k, snr, cut) for k, (_, snr, cut) in zip(kept, mixed, strict=True)]
+
+
+def _encoded(
+    encoder: Encoder, waves: Sequence[Array], entries: Sequence[int], keep: Keep
+) -> list[Array | None]:
+    """Encode, and lose what storing loses; where the encoder refuses, each waveform alone."""
+    try:
+        packed = [pack(layers, keep) for layers in encoder.encode(waves, entries)]
+    except DataError:
+        if len(waves) == 1:
+            return [None]
+        return [_encoded(encoder, [wave], entries, keep)[0] for wave in waves]
+    raw = [np.frombuffer(b"".join(part.tobytes() for part in clip.parts), np.uint8) for clip in packed]
+    return [unpack(data, clip.shape, keep) for data, clip in zip(raw, packed, strict=True)]
+
+
+_Mixed = list[tuple[Array, float | None, int]]
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, work: Callable[[Listening], _Mixed], tasks: Sequence[Listening]
+) -> Iterator[tuple[Listening, _Mixed]]:
+    """Yield tasks with what became of them, while a few more are being worked on."""
+    waiting: deque[tuple[Listening, Future[_Mixed]]] = deque()
+    try:
+        for task in tasks:
+            waiting.append((task, pool.submit(work, task)))
+            if len(waiting) > AHEAD:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    finally:
+        for _, future in waiting:
+            future.cancel()
+
+
+def _waves(task: Listening, rate: int, options: Mapping[str, Any]) -> _Mixed:
+    """Waveform, realised ratio and number of clipped samples under each condition."""
+    clean = _recording(task.clip, rate, *options.values())
+    mixed: _Mixed = []
+    for condition, voices in task.heard:
+        if condition == CLEAN:
+            mixed.append((clean, None, 0))
+            continue
+        rng = generator(task.seed, condition, task.clip.id, "noise")
+        if condition.kind == "white":
+            noisy = conditions.white(clean, rate, rng, snr=condition.snr)
+        else:
+            others = [_recording(voice, rate, *options.values()) for voice in voices]
+            noisy = conditions.babble(clean, rate, rng, snr=condition.snr, voices=others)
+        wave, beyond = conditions.clipped(noisy)
+        mixed.append((wave, conditions.realised_snr(clean, noisy, rate), beyond))
+    return mixed
+
+
+@lru_cache(RECORDINGS)
+def _recording(clip: ClipRef, rate: int, channel: int | None, allow_truncated: bool) -> Array:
+    """Decode a clip, once in a process as long as it is at hand."""
+    heard = load(clip.path, clip.start, clip.end, channel=channel, allow_truncated=allow_truncated, rate=rate)
+    check_trainable(heard)
+    return heard.wave

@@ -1,0 +1,203 @@
+"""What a run is to hear in noise: which clips, under which conditions, who babbles over each (docs/noise.md)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from unheard.audio.conditions import RATIOS, VOICES
+from unheard.corpora.table import corpus_of
+from unheard.errors import UsageError, first_five, unknown
+from unheard.extraction.features import ClipRef
+from unheard.noise.inference import CLEAN, KINDS, Condition, Listening, generator
+from unheard.run.folder import Run
+
+#: Clips of those who may babble, by speaker.
+Pool = Mapping[str, Sequence[ClipRef]]
+
+
+@dataclass(frozen=True)
+class FoldPlan:
+    """What one fold is to hear.
+
+    Attributes
+    ----------
+    number : of the fold.
+    layer : entry of the encoder that the fold chose; None where it chose none.
+    records : what each of its seeds recorded of itself.
+    tasks : the clips to hear.
+    pool : of those who may babble.
+    """
+
+    number: int
+    layer: int | None
+    records: list[dict[str, Any]]
+    tasks: list[Listening]
+    pool: Pool
+
+    def voices(self) -> tuple[int, int]:
+        """Least and greatest number of those who babble at a time; (0, 0) where nobody does."""
+        counts = [len(voices) for task in self.tasks for _, voices in task.heard if voices]
+        return min(counts, default=0), max(counts, default=0)
+
+
+def crossed(kinds: Sequence[str], snrs: Sequence[float]) -> list[Condition]:
+    """Return every kind of noise at every ratio.
+
+    Raises
+    ------
+    UsageError
+        An unknown kind, a ratio out of bounds, none at all, or one twice.
+    """
+    for kind in kinds:
+        if kind not in KINDS:
+            raise unknown("kind of noise", kind, KINDS)
+    low, high = RATIOS
+    odd = [snr for snr in snrs if not (math.isfinite(snr) and low <= snr <= high)]
+    if odd:
+        raise UsageError(f"a ratio must be in {low:g} to {high:g} dB; found {first_five(odd)}")
+    found = [Condition(kind, float(snr)) for kind in kinds for snr in snrs]
+    if not found or len({condition.name for condition in found}) < len(found):
+        said = f"{', '.join(kinds) or 'no kind'} at {', '.join(f'{snr:g}' for snr in snrs) or 'no'} dB"
+        raise UsageError(f"name at least one kind of noise and one ratio, each once; found {said}")
+    return found
+
+
+def planned(
+    run: Run, conditions: Sequence[Condition], seed: int, others: pl.DataFrame | None = None
+) -> list[FoldPlan]:
+    """Return what each fold of a run is to hear; nothing is opened.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    conditions, seed
+        What to hear, and what decides all chance in it.
+    others
+        Utterances of another corpus, whose speakers babble instead.
+
+    Raises
+    ------
+    UsageError
+        Recordings of such a run cannot be heard anew (see ``noisy``), or nobody may babble.
+    """
+    _check(run)
+    if others is not None and corpus_of(others) == corpus_of(run.table):
+        raise UsageError(f"the babble is of {corpus_of(others)}, as the run is; name another corpus for it")
+    return [
+        _fold(run, number, conditions, seed, others) for number in sorted(run.predictions["fold"].unique())
+    ]
+
+
+def text(folds: Sequence[FoldPlan], conditions: Sequence[Condition], front: str) -> str:
+    """Say the plan in a few lines; ``front`` names what the heads hear through."""
+    total = sum(len(fold.tasks) for fold in folds)
+    seeds = len({record["seed"] for fold in folds for record in fold.records})
+    times = f"{total * len(conditions):,} times through {front}"
+    lines = [
+        f"conditions: {', '.join(condition.name for condition in conditions)}",
+        f"clips:      {total:,} test clips of {len(folds)} folds, {times}",
+        f"heads:      those of {seeds} {'seed' if seeds == 1 else 'seeds'}, as the run left them",
+    ]
+    fewest, most = heard_at_once(folds)
+    if most:
+        sizes = sorted(len(fold.pool) for fold in folds)
+        lines.append(
+            f"babble:     {_range(fewest, most)} at a time, of {_range(sizes[0], sizes[-1])} speakers a fold whom "
+            "it has not heard in training"
+        )
+    return "\n".join(lines)
+
+
+def heard_at_once(folds: Sequence[FoldPlan]) -> tuple[int, int]:
+    """Least and greatest number of people who babble at a time in any fold."""
+    counts = [fold.voices() for fold in folds]
+    return min(fewest for fewest, _ in counts), max(most for _, most in counts)
+
+
+def _check(run: Run) -> None:
+    """Refuse a run whose recordings cannot be heard anew, or whose test speakers were heard in training."""
+    recipe = run.recipe
+    if recipe.training is not None:
+        raise UsageError(
+            f"{run.folder} tuned its encoder together with the head; noise is measured for heads on features "
+            "and on frozen encoders"
+        )
+    if recipe.features is not None and recipe.features["name"] == "precomputed":
+        raise UsageError(
+            f"{run.folder} learned from features that were computed elsewhere, and these cannot be computed from "
+            "noisy recordings here; let `unheard score` score what that system answers in noise"
+        )
+    if "LEAKY" in run.scores["stamps"]:
+        raise UsageError(
+            f"{run.folder} was trained on its test speakers (LEAKY); noise is measured on people that a run has "
+            "not heard"
+        )
+
+
+def _fold(
+    run: Run, number: int, conditions: Sequence[Condition], seed: int, others: pl.DataFrame | None
+) -> FoldPlan:
+    rows = run.predictions.filter(pl.col("fold") == number)
+    seeds = set(rows["seed"])
+    records = [record for record in run.folds() if record["fold"] == number and record["seed"] in seeds]
+    pool = {} if all(c.kind != "babble" for c in conditions) else _pool(run, number, others)
+    answered = rows.filter((pl.col("part") == "test") & pl.col("logits").is_not_null())["id"].unique()
+    tasks: list[Listening] = []
+    for speaker, clip in _clips(run.table.filter(pl.col("id").is_in(answered.to_list())).sort("id")):
+        # One clip a fold is also heard as it is, which says whether the head still answers as it did.
+        under = conditions if tasks else [CLEAN, *conditions]
+        # Speakers of another corpus are other people, whatever they are called.
+        own = speaker if others is None else None
+        heard = [(c, _voices(c, clip.id, own, number, pool, seed)) for c in under]
+        tasks.append(Listening(number, clip, tuple(heard), seed))
+    return FoldPlan(number, records[0]["chosen"].get("layer"), records, tasks, pool)
+
+
+def _pool(run: Run, number: int, others: pl.DataFrame | None) -> Pool:
+    """Clips of those whom the fold has not heard in training, as far as the run could read them."""
+    if others is None:
+        sides = run.protocol.folds[number]
+        taught = (*sides.train, *sides.val) if run.recipe.refit == "val" else sides.train
+        trained = run.table.filter(pl.col("id").is_in(list(taught)))["speaker"].drop_nulls().unique()
+        readable = run.predictions.filter(pl.col("logits").is_not_null())["id"].unique()
+        free = run.table.filter(
+            ~pl.col("speaker").is_in(trained.to_list()) & pl.col("id").is_in(readable.to_list())
+        )
+    else:
+        free = others
+    pool: dict[str, list[ClipRef]] = {}
+    for speaker, clip in _clips(free.filter(pl.col("speaker").is_not_null()).sort("id")):
+        pool.setdefault(str(speaker), []).append(clip)
+    return pool
+
+
+def _clips(table: pl.DataFrame) -> list[tuple[str | None, ClipRef]]:
+    rows = table.select("speaker", "id", "path", "start", "end").iter_rows()
+    return [(speaker, ClipRef(*clip)) for speaker, *clip in rows]
+
+
+def _voices(
+    condition: Condition, clip: str, speaker: str | None, number: int, pool: Pool, seed: int
+) -> tuple[ClipRef, ...]:
+    """Draw who babbles, and with which clip of theirs."""
+    if condition.kind != "babble":
+        return ()
+    names = [name for name in sorted(pool) if name != speaker]
+    if not names:
+        raise UsageError(
+            f"fold {number}: nobody is left to babble over {clip}: every other speaker was heard in training; "
+            "take the babble from another corpus (--babble), or ask for --kinds white"
+        )
+    rng = generator(seed, condition, clip, "voices")
+    drawn = rng.choice(len(names), min(VOICES, len(names)), replace=False)
+    return tuple(pool[names[k]][int(rng.integers(len(pool[names[k]])))] for k in drawn)
+
+
+def _range(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low} to {high}"

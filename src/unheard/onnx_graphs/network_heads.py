@@ -1,0 +1,137 @@
+"""Graphs of the heads that are networks over frames; dropout is nothing in use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard.errors import UsageError
+from unheard.onnx_graphs.frames import taken_frames, valid_frames
+from unheard.onnx_graphs.graph import Graph
+
+State = Mapping[str, NDArray[Any]]
+
+
+def tcgru(head: Any, kind: str, dims: int, _: int) -> bytes:
+    """The network of ``heads/tcgru_network.py``."""
+    w = _weights(head, kind, "frames")
+    g = Graph()
+    frames, lengths = taken_frames(g, dims)
+    standardised = g.add("Div", g.add("Sub", frames, g.constant(w["mean"])), g.constant(w["scale"]))
+    clean = _clean(g, valid_frames(g, frames, lengths), standardised)
+    sequence = g.add("Transpose", g.add("Relu", _convolved(g, w, "convolution", clean)), perm=[1, 0, 2])
+    steps = g.add("Cast", lengths, to=g.types.INT32)
+    first = g.add("Squeeze", _gru(g, w, 0, sequence, steps, last=False), g.constant([1]))
+    last = g.add("Squeeze", _gru(g, w, 1, first, steps, last=True), g.constant([0]))
+    embedded = g.add("Tanh", _dense(g, w, "embedding", last))
+    return g.bytes(_dense(g, w, "output", embedded), len(w["output.bias"]))
+
+
+def mean(head: Any, kind: str, dims: int, _: int) -> bytes:
+    """The network of ``heads/mean_network.py``."""
+    w = _weights(head, kind, "frames")
+    g = Graph()
+    frames, lengths = taken_frames(g, dims)
+    x = g.add("Relu", _map(g, w, "frame", frames)) if "frame.weight" in w else frames
+    total = g.add("ReduceSum", _clean(g, valid_frames(g, frames, lengths), x), g.constant([1]), keepdims=0)
+    count = g.add("Unsqueeze", g.add("Cast", lengths, to=g.types.FLOAT), g.constant([1]))
+    return g.bytes(_dense(g, w, "output", g.add("Div", total, count)), len(w["output.bias"]))
+
+
+def weighted(head: Any, kind: str, dims: int, entries: int) -> bytes:
+    """The network of ``heads/weighted_network.py``."""
+    w = _weights(head, kind, "layers")
+    g = Graph()
+    frames, lengths = taken_frames(g, dims, entries)
+    if head.normalise:
+        ones = g.constant(np.ones(dims, dtype=np.float32))
+        frames = g.add("LayerNormalization", frames, ones, axis=-1, epsilon=1e-5)
+    shares = np.asarray(head.learned_["layer_weights"], dtype=np.float32)[None, :, None, None]
+    time = g.constant([1])
+    mixed = g.add("ReduceSum", g.add("Mul", frames, g.constant(shares)), time, keepdims=0)
+    valid = valid_frames(g, mixed, lengths)
+    hidden = g.add("Relu", _dense(g, w, "hidden", _attentive(g, w, mixed, valid)))
+    return g.bytes(_dense(g, w, "output", hidden), len(w["output.bias"]))
+
+
+def convolutional(head: Any, kind: str, dims: int, _: int) -> bytes:
+    """The network of ``heads/convolutional_network.py``; its batch norm is part of the output's weights."""
+    w = _weights(head, kind, "frames")
+    g = Graph()
+    frames, lengths = taken_frames(g, dims)
+    valid = valid_frames(g, frames, lengths)
+    standardised = g.add("Div", g.add("Sub", frames, g.constant(w["mean"])), g.constant(w["scale"]))
+    ones = g.constant(np.ones(dims, dtype=np.float32))
+    x = g.add("LayerNormalization", standardised, ones, axis=-1, epsilon=1e-5)
+    x = g.add("Relu", _convolved(g, w, "near", _clean(g, valid, x)))
+    x = g.add("Add", x, g.add("Relu", _convolved(g, w, "far", _clean(g, valid, x), dilation=2)))
+    gain = w["norm.weight"] / np.sqrt(w["norm.running_var"] + 1e-5)
+    shift = w["norm.bias"] - gain * w["norm.running_mean"]
+    folded = {
+        "output.weight": w["output.weight"] * gain,
+        "output.bias": w["output.bias"] + w["output.weight"] @ shift,
+    }
+    return g.bytes(_dense(g, folded, "output", _attentive(g, w, x, valid)), len(w["output.bias"]))
+
+
+def _attentive(g: Graph, w: State, frames: str, valid: str) -> str:
+    """Attentive statistics (B, 2 dims) of the valid frames (B, T, dims), with the weights ``pool``."""
+    time = g.constant([1])
+    clean = _clean(g, valid, frames)
+    energy = _map(g, w, "pool.direction", g.add("Tanh", _map(g, w, "pool.projection", clean)))
+    share = g.add("Softmax", g.add("Where", valid, energy, g.constant(-np.inf, np.float32)), axis=1)
+    first = g.add("ReduceSum", g.add("Mul", share, clean), time, keepdims=0)
+    square = g.add("ReduceSum", g.add("Mul", share, g.add("Mul", clean, clean)), time, keepdims=0)
+    variance = g.add("Sub", square, g.add("Mul", first, first))
+    sd = g.add("Sqrt", g.add("Max", variance, g.constant(1e-6, np.float32)))
+    return g.add("Concat", first, sd, axis=1)
+
+
+def _convolved(g: Graph, w: State, name: str, x: str, dilation: int = 1) -> str:
+    """``Conv1d`` of kernel 3 with as many frames as it takes, on (B, T, dims)."""
+    kernel, bias = g.constant(w[f"{name}.weight"]), g.constant(w[f"{name}.bias"])
+    channels = g.add(
+        "Conv", g.add("Transpose", x, perm=[0, 2, 1]), kernel, bias, pads=[dilation] * 2, dilations=[dilation]
+    )
+    return g.add("Transpose", channels, perm=[0, 2, 1])
+
+
+def _gru(g: Graph, w: State, layer: int, sequence: str, steps: str, *, last: bool) -> str:
+    """One GRU layer on (T, B, dims): all steps (T, 1, B, hidden), or the last valid one (1, B, hidden)."""
+    hidden = w[f"gru.weight_hh_l{layer}"].shape[1]
+
+    def gates(name: str) -> NDArray[Any]:
+        # torch orders reset, update, new; ONNX update, reset, new.
+        reset, update, new = np.split(w[f"gru.{name}_l{layer}"], 3)
+        return np.concatenate([update, reset, new])
+
+    biases = np.concatenate([gates("bias_ih"), gates("bias_hh")])
+    weights = [g.constant(value[None]) for value in (gates("weight_ih"), gates("weight_hh"), biases)]
+    return g.add(
+        "GRU", sequence, *weights, steps, outputs=2 if last else 1, hidden_size=hidden, linear_before_reset=1
+    )
+
+
+def _dense(g: Graph, w: State, name: str, x: str) -> str:
+    return g.add("Gemm", x, g.constant(w[f"{name}.weight"]), g.constant(w[f"{name}.bias"]), transB=1)
+
+
+def _map(g: Graph, w: State, name: str, x: str) -> str:
+    """``Linear`` on the last axis of (B, T, dims)."""
+    y = g.add("MatMul", x, g.constant(w[f"{name}.weight"].T))
+    return g.add("Add", y, g.constant(w[f"{name}.bias"])) if f"{name}.bias" in w else y
+
+
+def _clean(g: Graph, valid: str, x: str) -> str:
+    """Zeros where nothing is valid."""
+    return g.add("Where", valid, x, g.constant(0.0, np.float32))
+
+
+def _weights(head: Any, kind: str, taken: str) -> State:
+    if kind != taken:
+        raise UsageError(f"the head {head.name!r} takes {taken}, not {kind} features")
+    prefix = "network."
+    return {name.removeprefix(prefix): v for name, v in head.state().items() if name.startswith(prefix)}

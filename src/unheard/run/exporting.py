@@ -1,0 +1,108 @@
+"""From a run to a bundle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from unheard import encoders
+from unheard.bundle.export import export as write_bundle
+from unheard.corpora.table import classes, corpus_of
+from unheard.decide.abstain import threshold_for
+from unheard.decide.calibration import apply_temperature
+from unheard.errors import UsageError
+from unheard.predictions.table import logits
+from unheard.run.folder import Run
+from unheard.run.recipe import Recipe
+from unheard.run.retraining import of_fold, on_speakers
+from unheard.run.training_range import domain_of
+
+#: Share of validation clips that a bundle gives an answer to.
+COVERAGE = 0.9
+
+
+def export(
+    run: Run,
+    out: str | os.PathLike[str],
+    *,
+    fold: int | None = None,
+    speakers: Sequence[str] | None = None,
+    coverage: float = COVERAGE,
+    encoder_heard: Sequence[pl.DataFrame] = (),
+    force: bool = False,
+) -> Path:
+    """Write the bundle of a run: retrained on its speakers (all, or those declared), or one fold's model.
+
+    It withholds answers that are less sure than the threshold that this share of the validation clips reaches, of
+    the fold or of all folds; with a coverage of 1 it withholds none. It warns of recordings unlike those of its
+    speakers and of ``encoder_heard``: utterance tables of what its encoder learned from.
+    """
+    if not run.folds():
+        raise UsageError(
+            f"{run.folder} holds predictions without a model; only a run of ours can be exported"
+        )
+    recipe = run.recipe
+    if recipe.training is not None:
+        raise UsageError(
+            f"{run.folder} tuned its encoder together with the head; only heads on frozen encoders and features "
+            "can be exported"
+        )
+    if run.scores.get("incomplete"):
+        raise UsageError(
+            f"{run.folder} is incomplete ({run.scores['incomplete'][0]}); finish it with --resume first"
+        )
+    if fold is not None and speakers is not None:
+        raise UsageError("the speakers of a fold's model are the fold's; give --fold or --speakers")
+    trained = on_speakers(run, speakers) if fold is None else of_fold(run, fold)
+    licences = {"weights": run.table["licence"].drop_nulls().unique().sort().to_list()}
+    return write_bundle(
+        trained.head,
+        recipe.features,
+        classes(run.table),
+        out,
+        temperature=trained.temperature,
+        thresholds=_thresholds(run, fold, trained.temperature, coverage),
+        domain=domain_of(_ground(run, trained.speakers, encoder_heard), recipe.channel),
+        training_speakers=trained.speakers,
+        corpus=corpus_of(run.table),
+        scores=run.scores,
+        recipe=run.config,
+        licences=licences,
+        channel=recipe.channel,
+        force=force,
+        **({} if recipe.encoder is None else _encoder(recipe, trained.head)),
+    )
+
+
+def _ground(run: Run, speakers: Sequence[str], others: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Recordings that the model and its encoder learned from."""
+    own = run.table.filter(pl.col("speaker").is_in(speakers))
+    return pl.concat([table.select("id", "path", "start", "end") for table in (own, *others)])
+
+
+def _thresholds(run: Run, fold: int | None, temperature: float, coverage: float) -> dict[str, float]:
+    """Confidence that an answer must reach, from validation rows at the bundle's temperature."""
+    val = run.predictions.filter((pl.col("part") == "val") & pl.col("logits").is_not_null())
+    val = val if fold is None else val.filter(pl.col("fold") == fold)
+    if val.is_empty() or coverage == 1:
+        return {}
+    confidence = threshold_for(apply_temperature(logits(val), temperature), coverage)
+    return {"confidence": confidence, "coverage": coverage}
+
+
+def _encoder(recipe: Recipe, head: Any) -> dict[str, Any]:
+    """Arguments of a bundle for the frozen encoder of a recipe, loaded as it is exported: in float32."""
+    layer = head.chosen_.get("layer", recipe.layer)
+    settings = {**(recipe.encoder or {}), "precision": "float32", "device": "cpu"}
+    if isinstance(layer, int):
+        settings["cut"] = layer
+    encoder = encoders.load(settings)
+    entries = (len(encoder.names) - 1,) if head.takes == "frames" else None
+    average = 1 if recipe.store is None or head.takes == "pooled" else recipe.store.average
+    # Of most networks nobody says by speaker whom they heard.
+    heard = getattr(encoder, "heard", {})
+    return {"encoder": encoder, "entries": entries, "average": average, "others": heard}

@@ -1,0 +1,242 @@
+"""One fold with one seed: fit on training speakers, calibrate on validation speakers, answer for both sides.
+
+This is the only function that holds training and test rows at once; the head sees the training and the
+validation side, never the test side.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from unheard import heads, tuning
+from unheard.corpora.table import classes, corpus_of
+from unheard.decide.calibration import apply_temperature, fit_temperature
+from unheard.errors import DataError, first_five
+from unheard.files import write_bytes, write_json
+from unheard.predictions.table import predictions, write_predictions
+from unheard.protocols.fold import Protocol
+from unheard.run.folder import fold_folder
+from unheard.run.recipe import Recipe
+from unheard.training.divergence import DivergenceError
+from unheard.training.examples import Examples, Rows
+
+Features = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fold leaves behind."""
+
+    predictions: pl.DataFrame
+    head: Any
+    record: dict[str, Any]
+
+
+def fit_fold(
+    recipe: Recipe,
+    table: pl.DataFrame,
+    protocol: Protocol,
+    features: Features,
+    *,
+    variants: Sequence[Features] = (),
+    number: int,
+    seed: int,
+    data_hash: str,
+    chosen: Mapping[str, Any] | None = None,
+    checkpoints: Path | None = None,
+) -> Fitted:
+    """Fit one fold.
+
+    ``features`` maps ids to arrays; a clip without features (an unreadable recording) is left out of training
+    and validation, and counts as unanswered where it is tested. ``variants`` are the same clips heard in other
+    ways, from which a head may learn too. ``chosen`` is what was chosen for this fold before the head (a salient
+    layer). ``checkpoints`` is a folder from which a long training goes on after a kill.
+    """
+    started = time.monotonic()
+    sides = protocol.folds[number]
+    train = examples(table, sides.train, features, variants)
+    val = examples(table, sides.val, features, variants)
+    if len(train) == 0:
+        raise DataError(f"fold {number}: no training clip could be read")
+    head = unfitted(recipe, seed, checkpoints)
+    heard = _readable(sides.train, features)
+    with named(heard):
+        head = head.fit(train, val if len(val) else None)
+    answered_val = _readable(sides.val, features)
+    val_logits = head.logits(Rows(features, answered_val)) if answered_val else np.zeros((0, train.classes))
+    temperature = temperature_of(recipe, val_logits, val.labels)
+    record: dict[str, Any] = {
+        "fold": number,
+        "seed": seed,
+        "settings_hash": recipe.settings_hash,
+        "protocol_hash": protocol.hash,
+        "data_hash": data_hash,
+        "chosen": {**(chosen or {}), **head.chosen_},
+        "temperature": temperature,
+        "history": head.history_,
+    }
+    if recipe.refit == "val":
+        with named([*heard, *answered_val]):
+            head = head.refit(train + val)
+    if getattr(head, "learned_", None):
+        record["learned"] = head.learned_
+    taught = (*sides.train, *sides.val) if recipe.refit == "val" else sides.train
+    record["n_train_speakers"] = speakers_in(table, taught)
+    record["n_train_clips"] = len(train) + (len(val) if recipe.refit == "val" else 0)
+    answered_test = _readable(sides.test, features)
+    test_logits = (
+        head.logits(Rows(features, answered_test)) if answered_test else np.zeros((0, train.classes))
+    )
+    rows = [
+        _rows(table, sides.val, answered_val, val_logits, temperature, "val"),
+        _rows(table, sides.test, answered_test, test_logits, temperature, "test"),
+    ]
+    frame = pl.concat(row for row in rows if len(row)).with_columns(
+        system=pl.lit(recipe.recipe),
+        corpus=pl.lit(corpus_of(table)),
+        protocol=pl.lit(protocol.name),
+        protocol_hash=pl.lit(protocol.hash),
+        fold=pl.lit(number, pl.Int64),
+        seed=pl.lit(seed, pl.Int64),
+        settings_hash=pl.lit(recipe.settings_hash),
+        data_hash=pl.lit(data_hash),
+    )
+    record["seconds"] = round(time.monotonic() - started, 2)
+    return Fitted(predictions(frame, classes(table)), head, record)
+
+
+def temperature_of(recipe: Recipe, logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Return the temperature that validation rows ask for; a free one may also sharpen."""
+    if recipe.calibration == "none" or not len(labels):
+        return 1.0
+    return fit_temperature(logits, labels, floor=0.0 if recipe.calibration == "free" else 1.0)
+
+
+def unfitted(recipe: Recipe, seed: int, checkpoints: Path | None = None) -> Any:
+    """Make the head of a recipe, or with ``training`` what tunes its encoder and head together."""
+    head = {**recipe.head, "seed": seed, "threads": recipe.threads}
+    if recipe.training is None:
+        return heads.build(head)
+    assert recipe.encoder is not None
+    return tuning.build(
+        recipe.training, recipe.encoder, recipe.head, seed=seed, threads=recipe.threads, folder=checkpoints
+    )
+
+
+@contextmanager
+def named(ids: Sequence[str]) -> Iterator[None]:
+    """Say by clip instead of by row which batch a training diverged on."""
+    try:
+        yield
+    except DivergenceError as error:
+        batch = first_five(sorted(ids[row] for row in error.rows))
+        raise DataError(f"the loss is not finite in epoch {error.epoch}; its batch held {batch}") from error
+
+
+def examples(
+    table: pl.DataFrame, ids: Sequence[str], features: Features, variants: Sequence[Features] = ()
+) -> Examples:
+    """Rows that a head learns from: those of ``ids`` that have features, in their order."""
+    listed = _readable(ids, features)
+    rows = pl.DataFrame({"id": listed}, schema={"id": pl.String}).join(
+        table.select(
+            "id", pl.col("label").to_physical().cast(pl.Int64), pl.col("speaker").fill_null(pl.col("id"))
+        ),
+        on="id",
+        how="left",
+        maintain_order="left",
+    )
+    return Examples(
+        Rows(features, listed),
+        rows["label"].to_numpy(),
+        rows["speaker"].to_numpy().astype(np.str_),
+        len(classes(table)),
+        tuple(Rows(variant, listed) for variant in variants),
+    )
+
+
+def speakers_in(table: pl.DataFrame, ids: Sequence[str]) -> int:
+    """Count the known speakers of some clips."""
+    return table.filter(pl.col("id").is_in(list(ids)))["speaker"].drop_nulls().n_unique()
+
+
+def save(fitted: Fitted, folder: Path) -> None:
+    """Write a fold's folder whole: a reader sees all of it or nothing."""
+    target = fold_folder(folder, fitted.record["fold"], fitted.record["seed"])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        write_predictions(fitted.predictions, part / "predictions.parquet")
+        write_bytes(part / "model.npz", arrays_to_bytes(fitted.head.state()))
+        write_json(part / "fold.json", fitted.record)
+        part.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        part.rename(target)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def load_head(folder: Path, recipe: Recipe, number: int, seed: int) -> Any:
+    """Load the head that a fold fitted; nothing is unpickled."""
+    path = fold_folder(folder, number, seed) / "model.npz"
+    if not path.is_file():
+        raise DataError(f"{folder}: fold {number} with seed {seed} has no model; run it first")
+    with np.load(path, allow_pickle=False) as stored:
+        state = {name: stored[name] for name in stored.files}
+    head = unfitted(recipe, seed)
+    record = json.loads((path.parent / "fold.json").read_text(encoding="utf-8"))
+    # What was tuned is in the state; the frozen rest is read again from where the recipe says it lies now.
+    loaded = head.from_state(state) if recipe.training is None else head.from_state(state, recipe.encoder)
+    loaded.chosen_ = record["chosen"]
+    return loaded
+
+
+def arrays_to_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Arrays as the bytes of an npz file without objects."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})
+    return buffer.getvalue()
+
+
+def _readable(ids: Sequence[str], features: Features) -> list[str]:
+    return [i for i in ids if i in features]
+
+
+def _rows(
+    table: pl.DataFrame,
+    ids: Sequence[str],
+    answered: Sequence[str],
+    logits: NDArray[np.float64],
+    temperature: float,
+    part: str,
+) -> pl.DataFrame:
+    """Make prediction rows of one side, with nulls for the clips without an answer."""
+    answers = pl.DataFrame(
+        {
+            "id": list(answered),
+            "logits": logits.tolist(),
+            "probabilities": apply_temperature(logits, temperature).tolist(),
+        },
+        schema={"id": pl.String, "logits": pl.List(pl.Float64), "probabilities": pl.List(pl.Float64)},
+    )
+    return (
+        table.filter(pl.col("id").is_in(list(ids)))
+        .select("id", "speaker", "gender", "label")
+        .join(answers, on="id", how="left", maintain_order="left")
+        .with_columns(part=pl.lit(part))
+    )

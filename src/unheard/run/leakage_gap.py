@@ -1,0 +1,28 @@
+"""The leakage premium between two runs of one recipe, whichever comes first."""
+
+from __future__ import annotations
+
+from unheard.errors import UsageError
+from unheard.metrics.compare import Comparison
+from unheard.metrics.compare import premium as premium_of_tables
+from unheard.run.folder import Run
+
+
+def premium(a: Run, b: Run) -> Comparison:
+    """Return what the leaky run of a recipe scores above the speaker-independent one.
+
+    Raises
+    ------
+    UsageError
+        Not exactly one of the two is stamped ``LEAKY``, or they are not the same recipe.
+    """
+    leaky = [run for run in (a, b) if "LEAKY" in run.scores["stamps"]]
+    fair = [run for run in (a, b) if run not in leaky]
+    if len(leaky) != 1 or "UNVERIFIED" in fair[0].scores["stamps"]:
+        stamps = " and ".join(
+            f"{run.folder}: {', '.join(run.scores['stamps']) or 'no stamp'}" for run in (a, b)
+        )
+        raise UsageError(f"a premium needs one leaky and one speaker-independent run; found {stamps}")
+    if a.scores["settings_hash"] is None or a.scores["settings_hash"] != b.scores["settings_hash"]:
+        raise UsageError(f"{a.folder} and {b.folder} differ in more than their folds (settings hash)")
+    return premium_of_tables(leaky[0].predictions, fair[0].predictions)

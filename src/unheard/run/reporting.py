@@ -1,0 +1,46 @@
+"""From run folders to the page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from unheard.report.page import page
+from unheard.report.system import System
+from unheard.run.folder import Run
+
+
+def systems(runs: Sequence[Run]) -> list[System]:
+    """Return what the page shows of each run; equal recipe names are told apart by protocol or folder."""
+    return [
+        System(
+            name=name,
+            results=run.scores,
+            predictions=run.predictions,
+            certificate=run.audit if (run.folder / "audit.json").is_file() else None,
+            config=run.config,
+            table=run.table,
+            folder=str(run.folder),
+            fits=run.folds(),
+            provenance=run.provenance,
+        )
+        for name, run in zip(names(runs), runs, strict=True)
+    ]
+
+
+def report(runs: Sequence[Run], out: str | os.PathLike[str]) -> Path:
+    """Write one page over the runs."""
+    target = Path(out)
+    page(systems(runs), target)
+    return target
+
+
+def names(runs: Sequence[Run]) -> list[str]:
+    """Give the shortest names that differ: recipe, recipe on protocol, recipe in folder."""
+    recipe = [run.scores["recipe"] + ("+val" if run.scores["refit"] == "val" else "") for run in runs]
+    protocol = [f"{name} on {run.scores['protocol']}" for name, run in zip(recipe, runs, strict=True)]
+    folder = [f"{name} in {run.folder}" for name, run in zip(recipe, runs, strict=True)]
+    return next(
+        names for names in (recipe, protocol, folder) if len(set(names)) == len(names) or names is folder
+    )

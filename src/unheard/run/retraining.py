@@ -1,0 +1,84 @@
+"""The model that leaves the house: a fold's own, or one retrained on all speakers with what the folds chose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from unheard.errors import UsageError, first_five
+from unheard.predictions.table import logits, truth
+from unheard.run.fitting import examples, load_head, named, temperature_of, unfitted
+from unheard.run.folder import Run
+from unheard.run.preparing import of_layer, read_features
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fitted head with what a bundle must say of it."""
+
+    head: Any
+    temperature: float
+    speakers: list[str]
+
+
+def of_fold(run: Run, number: int, seed: int | None = None) -> Trained:
+    """Return the model that one fold fitted; it has not heard that fold's test speakers."""
+    records = [r for r in run.folds() if r["fold"] == number and seed in (None, r["seed"])]
+    if not records:
+        raise UsageError(
+            f"{run.folder} has no fold {number}" + ("" if seed is None else f" with seed {seed}")
+        )
+    record = records[0]
+    sides = run.protocol.folds[number]
+    taught = (*sides.train, *sides.val) if run.recipe.refit == "val" else sides.train
+    speakers = run.table.filter(pl.col("id").is_in(list(taught)))["speaker"].drop_nulls().unique().sort()
+    return Trained(
+        load_head(run.folder, run.recipe, number, record["seed"]),
+        record["temperature"],
+        speakers.to_list(),
+    )
+
+
+def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
+    """Retrain on the clips of the declared speakers (all, where None) with the lower median of what was chosen.
+
+    The temperature is fitted on the pooled validation rows of the folds (a model that has heard everybody
+    has nobody left to calibrate on).
+    """
+    recipe, table = run.recipe, run.table
+    known = set(table["speaker"].drop_nulls())
+    if declared is not None and set(declared) - known:
+        raise UsageError(
+            f"no speaker is called {first_five(sorted(set(declared) - known))}; there are {len(known)}"
+        )
+    folds = {i for sides in run.protocol.folds for side in sides for i in side}
+    heard = table if declared is None else table.filter(pl.col("speaker").is_in(list(declared)))
+    head = unfitted(recipe, recipe.seeds[0])
+    head.chosen_ = consensus([record["chosen"] for record in run.folds()])
+    seen = recipe if "layer" not in head.chosen_ else of_layer(recipe, head.chosen_["layer"])
+    prepared = read_features(seen, heard)
+    used = [i for i in heard["id"] if i in folds and i in prepared.features]
+    rows = examples(table, used, prepared.features, prepared.variants)
+    val = run.predictions.filter((pl.col("part") == "val") & pl.col("logits").is_not_null())
+    temperature = temperature_of(recipe, logits(val), truth(val))
+    speakers = table.filter(pl.col("id").is_in(used))["speaker"].drop_nulls().unique().sort()
+    with named(used):
+        fitted = head.refit(rows)
+    return Trained(fitted, temperature, speakers.to_list())
+
+
+def consensus(chosen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the lower median of each chosen number, the commonest of each chosen name."""
+    result: dict[str, Any] = {}
+    for name in chosen[0]:
+        values = [choice[name] for choice in chosen]
+        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+            result[name] = sorted(values)[(len(values) - 1) // 2]
+        else:
+            listed = [str(value) for value in values]
+            result[name] = values[int(np.argmax([listed.count(value) for value in listed]))]
+    return result

@@ -1,0 +1,317 @@
+"""The one place that knows the order: audit → features → folds × seeds → predictions → scores."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import yaml
+
+from unheard._version import __version__
+from unheard.audio.decode import VERSIONS, check_trainable, load
+from unheard.audit import RULES, audit
+from unheard.corpora.table import corpus_of, write_table
+from unheard.errors import AudioError, DataError, ProtocolError, UnheardError, UsageError, first_five
+from unheard.extraction.cache import Cache
+from unheard.extraction.features import BadClip
+from unheard.files import cache_folder, digest, write_json, write_text
+from unheard.predictions.table import read_predictions, write_predictions
+from unheard.protocols.fold import Protocol
+from unheard.run import ledger as ledger_file
+from unheard.run import salient_layer as salience
+from unheard.run.folder import FOLDS, MARK, Run, begin, fold_folder, is_run, locked
+from unheard.run.pool import Task, fit_all
+from unheard.run.preparing import Progress, Say, data_digest, read_features, with_weights
+from unheard.run.provenance import provenance
+from unheard.run.recipe import Recipe
+from unheard.run.scoring import results
+
+
+class Interrupted(UnheardError):  # noqa: N818 - it is a request, not an error
+    """Stopped on request; what was finished is kept."""
+
+    exit_code = 130
+
+
+def run(
+    recipe: Recipe,
+    table: pl.DataFrame,
+    protocol: Protocol,
+    out: str | os.PathLike[str],
+    *,
+    only: Sequence[int] | None = None,
+    jobs: int = 1,
+    resume: bool = False,
+    force: bool = False,
+    strict: bool = False,
+    max_bad: float = 0.01,
+    ledger: str | os.PathLike[str] | None = None,
+    decided: str = "",
+    progress: Progress | None = None,
+    say: Say | None = None,
+) -> Run:
+    """Run a recipe over the folds of a protocol into a folder.
+
+    Parameters
+    ----------
+    recipe, table, protocol
+        What to do, on which utterances, tested on whom.
+    out
+        Run folder; refused where it holds a run, unless ``resume`` (goes on) or ``force`` (starts again).
+    only
+        Numbers of the folds to run; all where None.
+    jobs
+        Processes side by side; they change the time, not the result.
+    strict
+        Stop at the first recording that cannot be used.
+    max_bad
+        Greatest share of unusable recordings; more is an error.
+    ledger, decided
+        File that gets a row for a finished run, and what was decided on it.
+    progress
+        Called as ``progress(stage, done, total)``.
+    say
+        Called with lines to show, such as the plan of an extraction before it starts.
+
+    Raises
+    ------
+    UsageError
+        Output exists; resuming with other settings (the difference is named); the wrong corpus.
+    DataError
+        Too many recordings cannot be used; a fold failed.
+    Interrupted
+        Stopped by an interrupt: the finished folds are kept.
+    """
+    if recipe.corpus is not None and corpus_of(table) not in (recipe.corpus, "synthetic"):
+        raise UsageError(
+            f"recipe {recipe.recipe} is for the corpus {recipe.corpus}, the table holds {corpus_of(table)}"
+        )
+    if recipe.features is not None and recipe.features.get("path") == "":
+        raise UsageError(
+            f"recipe {recipe.recipe} reads its features from a file: name it with --set features.path=FILE "
+            f"(.csv, .npz, .safetensors or a folder of .npy, one array for each utterance id)"
+        )
+    recipe = with_weights(recipe.model_copy(update={"protocol": protocol.name}))
+    numbers = _fold_numbers(protocol, only)
+    _check_validation(recipe, protocol)
+    used = {i for sides in protocol.folds for side in sides for i in side}
+    table = table.filter(pl.col("id").is_in(list(used)))
+    folder = Path(out)
+    try:
+        with locked(folder):
+            if is_run(folder) and not (resume or force):
+                raise UsageError(f"{folder} holds a run; choose another --out, or give --resume or --force")
+            data_hash = data_digest(table)
+            _open(folder, recipe, protocol, table, data_hash, resume=resume, force=force)
+            if strict:
+                _stop_at_the_first_bad(recipe, table)
+            if not (folder / "audit.json").is_file():
+                certificate = _certificate(table, protocol, data_hash, jobs, _staged(progress, "audit"))
+                write_json(folder / "audit.json", certificate)
+            prepared = read_features(recipe, table, jobs=jobs, progress=progress, say=say)
+            _report_bad(folder, prepared.errors, len(table), max_bad)
+            salience.prepare(recipe, table, protocol, numbers, prepared, progress=progress, say=say)
+            failed = _fit(folder, recipe, numbers, jobs, progress)
+            return _finish(folder, recipe, table, protocol, numbers, failed, ledger, decided)
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; `--resume` with --out {folder} goes on") from None
+
+
+def _check_validation(recipe: Recipe, protocol: Protocol) -> None:
+    """Refuse folds without a validation side where something needs one, before any work."""
+    bare = [number for number, sides in enumerate(protocol.folds) if not sides.val]
+    needs = [f"calibration: {recipe.calibration}"] if recipe.calibration != "none" else []
+    needs += ["refit: val"] if recipe.refit == "val" else []
+    # What has patience stops early, which it can do on validation speakers alone.
+    own = [] if recipe.training is not None else [recipe.head, *recipe.head.get("members", ())]
+    patient = [(f"head {head['name']}", head) for head in own]
+    patient += [] if recipe.training is None else [("training", recipe.training)]
+    needs += [name for name, settings in patient if settings.get("patience") is not None]
+    if bare and needs:
+        raise ProtocolError(
+            f"{protocol.name}: fold {first_five(bare)} has no validation side, which {' and '.join(needs)} needs; "
+            f"--val next-fold takes one out of training"
+        )
+
+
+def _stop_at_the_first_bad(recipe: Recipe, table: pl.DataFrame) -> None:
+    for name, path, start, end in table.select("id", "path", "start", "end").iter_rows():
+        try:
+            clip = load(path, start, end, channel=recipe.channel, allow_truncated=recipe.allow_truncated)
+            check_trainable(clip)
+        except AudioError as error:
+            raise DataError(f"{name}: {error} (--strict stops at the first)") from error
+
+
+def _certificate(
+    table: pl.DataFrame, protocol: Protocol, data_hash: str, jobs: int, progress: Any
+) -> dict[str, Any]:
+    """Return the audit's certificate; the same data, folds and rules are not listened to twice."""
+    made_by = [RULES, __version__, np.__version__, VERSIONS]
+    key = digest([data_hash, protocol.name, protocol.hash, made_by, sorted(table["path"])])
+    cache = Cache(cache_folder() / "audits")
+    kept = cache.get(key)
+    if kept is not None:
+        found: dict[str, Any] = json.loads(kept.tobytes())
+        return found
+    certificate = audit(table, protocol, jobs=jobs, progress=progress).as_dict()
+    cache.put(key, np.frombuffer(json.dumps(certificate).encode(), np.uint8))
+    return certificate
+
+
+def _fit(
+    folder: Path, recipe: Recipe, numbers: Sequence[int], jobs: int, progress: Progress | None
+) -> dict[Task, str]:
+    """Fit what is missing and return what failed; an interrupt raises."""
+    tasks = [(number, seed) for number in numbers for seed in recipe.seeds]
+    missing = [task for task in tasks if not (fold_folder(folder, *task) / "fold.json").is_file()]
+    finished = len(tasks) - len(missing)
+
+    def done(count: int, total: int) -> None:
+        if progress is not None:
+            progress("folds", finished + count, len(tasks))
+
+    done(0, len(missing))
+    if not missing:
+        return {}
+    outcome = fit_all(folder, missing, jobs=jobs, threads=recipe.threads, done=done)
+    if outcome.interrupted:
+        raise Interrupted(f"stopped; finished folds are kept. `--resume` with --out {folder} goes on")
+    return outcome.failed
+
+
+def _finish(
+    folder: Path,
+    recipe: Recipe,
+    table: pl.DataFrame,
+    protocol: Protocol,
+    numbers: Sequence[int],
+    failed: dict[Task, str],
+    ledger: str | os.PathLike[str] | None,
+    decided: str,
+) -> Run:
+    """Put the folds together and score them; whatever failed is said in the results and raised at the end."""
+    made = Run(folder)
+    records = [
+        record for record in made.folds() if record["fold"] in numbers and record["seed"] in recipe.seeds
+    ]
+    if not records:
+        raise DataError(f"no fold could be fitted; the first reason: {next(iter(failed.values()))}")
+    parts = [
+        read_predictions(fold_folder(folder, record["fold"], record["seed"]) / "predictions.parquet")
+        for record in records
+    ]
+    predicted = pl.concat(parts)
+    write_predictions(predicted, folder / "predictions.parquet")
+    not_run = [n for n in range(len(protocol.folds)) if n not in numbers]
+    incomplete = [f"fold {n}: not asked for" for n in not_run]
+    there = {(record["fold"], record["seed"]) for record in records}
+    missing = [(n, s) for n in numbers for s in recipe.seeds if (n, s) not in there]
+    incomplete += [f"fold {n}, seed {s}: {failed.get((n, s), 'not fitted')}" for n, s in missing]
+    found = results(
+        table,
+        predicted,
+        protocol,
+        recipe=recipe.recipe,
+        refit=recipe.refit,
+        settings_hash=recipe.settings_hash,
+        records=records,
+        held_back=recipe.held_back,
+        also=["RANDOM WEIGHTS"] if recipe.random_weights else [],
+        incomplete=incomplete,
+    )
+    found["published"] = recipe.plain()["published"]
+    write_json(folder / "results.json", found)
+    if ledger is not None:
+        looked = found["n_speakers"] if not not_run else f"{found['n_speakers']} (folds {_ranges(numbers)})"
+        ledger_file.append(ledger, found, str(looked), decided)
+    if missing:
+        raise DataError(f"the run is incomplete: {first_five(incomplete)}; `--resume` tries these again")
+    return Run(folder)
+
+
+def _open(
+    folder: Path,
+    recipe: Recipe,
+    protocol: Protocol,
+    table: pl.DataFrame,
+    data_hash: str,
+    *,
+    resume: bool,
+    force: bool,
+) -> None:
+    """Begin the folder, or check that it may be gone on with."""
+    made_of = provenance(recipe, protocol, data_hash)
+    whole = all((folder / name).is_file() for name in (MARK, "config.yaml", "table.parquet", "protocol.json"))
+    if resume and whole and is_run(folder):
+        before = Run(folder)
+        compared = ("protocol_hash", "data_hash", "unheard", "packages")
+        # As the recipe is read now: a field that came after the run began had its default in it.
+        kept = {"config": before.recipe.plain()} | {key: before.provenance.get(key) for key in compared}
+        other = _difference(kept, {"config": recipe.plain()} | {key: made_of[key] for key in compared})
+        if other:
+            raise UsageError(
+                f"{folder} was begun with other settings and cannot be resumed: {first_five(other)}"
+            )
+        for unfinished in (folder / FOLDS).glob(".fold*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return
+    # A run that was killed while it began has nothing to go on with: it begins again.
+    begin(folder, made_of, force=force or resume)
+    write_text(folder / "config.yaml", yaml.safe_dump(recipe.plain(), sort_keys=False, allow_unicode=True))
+    write_table(table, folder / "table.parquet")
+    write_json(folder / "protocol.json", protocol.as_dict())
+
+
+def _difference(before: Any, now: Any, where: str = "") -> list[str]:
+    """Return where two plain values differ, as ``field: old → new``."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = sorted(before.keys() | now.keys())
+        return [line for key in keys for line in _difference(before.get(key), now.get(key), f"{where}.{key}")]
+    return [] if before == now else [f"{where.removeprefix('.config').removeprefix('.')}: {before} → {now}"]
+
+
+def _report_bad(folder: Path, bad: Sequence[BadClip], total: int, max_bad: float) -> None:
+    """Write ``errors.jsonl``; stop where too many recordings cannot be used."""
+    rows = [{"id": clip.id, "path": str(clip.path), "reason": clip.reason} for clip in bad]
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    write_text(folder / "errors.jsonl", "".join(lines))
+    if len(bad) > max_bad * total:
+        listed = first_five(f"{clip.id} ({clip.reason})" for clip in bad)
+        raise DataError(
+            f"{len(bad)} of {total} recordings cannot be used, more than --max-bad {max_bad:g}: {listed}; "
+            f"all: {folder / 'errors.jsonl'}"
+        )
+
+
+def _fold_numbers(protocol: Protocol, only: Sequence[int] | None) -> list[int]:
+    every = range(len(protocol.folds))
+    if only is None:
+        return list(every)
+    odd = [number for number in only if number not in every]
+    if odd or not only:
+        raise UsageError(
+            f"{protocol.name} has the folds 0-{len(every) - 1}; asked for {first_five(odd) or 'none'}"
+        )
+    return sorted(set(only))
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """0, 1, 2, 5 → ``0-2,5``."""
+    pieces: list[list[int]] = []
+    for number in sorted(numbers):
+        if pieces and number == pieces[-1][-1] + 1:
+            pieces[-1].append(number)
+        else:
+            pieces.append([number])
+    return ",".join(f"{p[0]}-{p[-1]}" if len(p) > 1 else str(p[0]) for p in pieces)
+
+
+def _staged(progress: Progress | None, stage: str) -> Any:
+    return None if progress is None else lambda done, total: progress(stage, done, total)

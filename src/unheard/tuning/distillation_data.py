@@ -1,0 +1,159 @@
+"""What a student hears: recordings of whole corpora without their labels, but for the speakers left out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from unheard.corpora.table import corpus_of
+from unheard.errors import DataError, UsageError, first_five, unknown
+from unheard.extraction.cache import default_cache
+from unheard.extraction.features import ClipRef, extract
+from unheard.features.spec import build
+
+Frames = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Clips of one corpus.
+
+    Parameters
+    ----------
+    corpus : its name.
+    clips : by id, without a label.
+    speakers : whose they are; sorted, unknown ones left out.
+    excluded : speakers none of whose recordings are among them; sorted.
+    licences : of the clips; ``none stated`` where the corpus has none.
+    """
+
+    corpus: str
+    clips: tuple[ClipRef, ...]
+    speakers: tuple[str, ...]
+    excluded: tuple[str, ...]
+    licences: tuple[str, ...]
+
+
+def material(table: pl.DataFrame, excluded: Collection[str] = ()) -> Material:
+    """Return the clips of an utterance table, those of some speakers left out.
+
+    Raises
+    ------
+    UsageError
+        A speaker who is not in the table.
+    DataError
+        Speakers are to be left out and some clips do not say whose they are; nothing is left.
+    """
+    corpus = corpus_of(table)
+    for speaker in sorted(excluded):
+        known = table["speaker"].drop_nulls().unique().sort().to_list()
+        if speaker not in known:
+            raise unknown(f"speaker of {corpus}", speaker, known)
+    if excluded and table["speaker"].null_count():
+        some = table.filter(pl.col("speaker").is_null())["id"]
+        raise DataError(
+            f"{corpus}: speakers are to be left out, and {len(some)} clips do not say whose they are: "
+            f"{first_five(some)}"
+        )
+    kept = table.filter(~pl.col("speaker").is_in(sorted(excluded))) if excluded else table
+    if not len(kept):
+        raise DataError(f"{corpus}: no clip is left once {first_five(sorted(excluded))} are left out")
+    return Material(
+        corpus,
+        tuple(ClipRef(*row) for row in kept.select("id", "path", "start", "end").sort("id").iter_rows()),
+        tuple(kept["speaker"].drop_nulls().unique().sort().to_list()),
+        tuple(sorted(excluded)),
+        tuple(sorted(kept["licence"].fill_null("none stated").unique().to_list())),
+    )
+
+
+class Segments:
+    """Log-mels of some corpora, from which segments are drawn.
+
+    A corpus is drawn by the root of its hours, and each of its clips as often as any other: small corpora of few
+    voices neither vanish nor rule.
+
+    Parameters
+    ----------
+    corpora : of each corpus the log-mels (frames, bands) of its clips.
+    """
+
+    def __init__(self, corpora: Sequence[Sequence[Frames]]) -> None:
+        self.corpora = [list(clips) for clips in corpora]
+        self.frames = [sum(len(clip) for clip in clips) for clips in self.corpora]
+        roots = np.sqrt(self.frames)
+        self.shares = roots / roots.sum()
+
+    def draw(self, length: int, rng: np.random.Generator) -> Frames:
+        """Return ``length`` successive frames of a clip; a shorter clip is repeated."""
+        clips = self.corpora[rng.choice(len(self.corpora), p=self.shares)]
+        clip = clips[rng.integers(len(clips))]
+        start = int(rng.integers(max(1, len(clip) - length + 1)))
+        piece = clip[start : start + length]
+        return piece if len(piece) == length else np.tile(piece, (-(-length // len(piece)), 1))[:length]
+
+    def moments(self) -> tuple[Frames, Frames]:
+        """Mean and standard deviation of each band over all frames, (bands,) each."""
+        total = sum(self.frames)
+        clips = [clip for corpus in self.corpora for clip in corpus]
+        mean = np.sum([clip.sum(axis=0, dtype=np.float64) for clip in clips], axis=0) / total
+        square = np.sum([((clip - mean) ** 2).sum(axis=0) for clip in clips], axis=0) / total
+        return mean.astype(np.float32), np.sqrt(np.maximum(square, 1e-6)).astype(np.float32)
+
+    def digest(self) -> str:
+        """SHA-256 of all frames in their order."""
+        found = hashlib.sha256()
+        for corpus in self.corpora:
+            found.update(f"{len(corpus)} clips".encode())
+            for clip in corpus:
+                found.update(f"{clip.shape}".encode())
+                found.update(np.ascontiguousarray(clip).data)
+        return found.hexdigest()
+
+
+def heard(
+    materials: Sequence[Material],
+    front: dict[str, Any],
+    *,
+    jobs: int = 1,
+    progress: Callable[[str, int, int], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Segments:
+    """Decode the clips and compute their log-mels, through the feature cache.
+
+    Parameters
+    ----------
+    front : settings in full of a log-mel front end.
+    jobs : processes.
+    progress : called with (corpus, clips done, all clips).
+    say : told of every clip that cannot be used; it is left out.
+
+    Raises
+    ------
+    DataError
+        A corpus of which no clip can be used.
+    """
+    if len({one.corpus for one in materials}) < len(materials):
+        raise UsageError("a corpus is given twice; give each once")
+    spec = build(front)
+    corpora = []
+    for one in materials:
+        report = (
+            None if progress is None else lambda done, total, name=one.corpus: progress(name, done, total)
+        )
+        found = extract(one.clips, spec, cache=default_cache(), jobs=jobs, progress=report)
+        for bad in found.errors:
+            if say is not None:
+                say(f"left out: {bad.path}: {bad.reason}")
+        if not found.features:
+            raise DataError(
+                f"{one.corpus}: none of {len(one.clips)} clips can be used: {found.errors[0].reason}"
+            )
+        corpora.append(list(found.features.values()))
+    return Segments(corpora)

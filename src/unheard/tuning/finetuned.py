@@ -1,0 +1,255 @@
+"""A pretrained encoder and a head behind it, trained together: a head whose features are waveforms.
+
+torch is imported when it fits or answers, so that its settings can be read and checked without.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard import encoders
+from unheard.errors import DataError, MachineError, UsageError, need
+from unheard.files import canonical_json, digest
+from unheard.heads.network_head import seeded
+from unheard.heads.rows import check_examples
+from unheard.settings import construct, plain
+from unheard.training.examples import Examples, Features
+from unheard.tuning.heads import check_head
+from unheard.tuning.settings import Settings
+
+if TYPE_CHECKING:
+    from unheard.tuning.network import TunedNetwork
+
+
+@dataclass
+class FineTuned:
+    """A head on waveforms (samples,) float32 at the encoder's rate; see :class:`Settings` for how it is trained.
+
+    Parameters
+    ----------
+    training, encoder, head
+        Settings of the training, and of the two parts.
+    seed, threads
+        The same seed, threads, device and machine give the same logits.
+    folder
+        Where training writes its state after every epoch, and finds it after a kill; None: nowhere.
+    """
+
+    name: ClassVar[str] = "finetuned"
+    takes: ClassVar[str] = "waves"
+
+    training: Settings
+    encoder: dict[str, Any]
+    head: dict[str, Any]
+    seed: int = 0
+    threads: int = 1
+    folder: Path | None = None
+    chosen_: dict[str, Any] = field(init=False, repr=False)
+    history_: list[dict[str, Any]] = field(init=False, repr=False)
+    #: Hz of the waveforms.
+    rate_: int = field(init=False, repr=False)
+    network_: TunedNetwork = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_head(self.head, self.training)
+        layer, cut = self.training.layer, self.encoder.get("cut")
+        if isinstance(layer, int):
+            if cut is not None and layer > cut:
+                raise UsageError(f"training.layer is {layer}, and the encoder is cut at {cut}")
+            self.encoder = {**self.encoder, "cut": layer}
+        # Mixed precision, and the device, are the training's.
+        self.encoder = encoders.checked({**self.encoder, "precision": "float32", "device": "cpu"})
+
+    @property
+    def learned_(self) -> dict[str, list[float]]:
+        """Weight of each entry where the head weighs them; they sum to 1."""
+        head: Any = self.network_.head
+        return {"layer_weights": head.shares().tolist()} if hasattr(head, "shares") else {}
+
+    def fit(self, train: Examples, val: Examples | None = None) -> Self:
+        """Train, stop early by the metric on validation rows, and keep the best epoch.
+
+        Raises
+        ------
+        DataError
+            No validation rows, rows that do not fit, or a loss that is not finite (:class:`DivergenceError`).
+        MachineError
+            A package is missing, there is no GPU where one is asked for, or not enough memory.
+        """
+        if val is None or not len(val):
+            raise DataError(
+                "fine-tuning chooses its epoch on validation speakers, and this fold has none; "
+                "add --val next-fold to the protocol"
+            )
+        best = self._learn(train, val, self.training.epochs, "fit")
+        self.chosen_ = {"epochs": best + 1}
+        return self
+
+    def refit(self, rows: Examples) -> Self:
+        """Return a new model trained on ``rows`` for the chosen number of epochs."""
+        model = copy(self)
+        model.chosen_ = dict(self.chosen_)
+        model._learn(rows, None, self.chosen_["epochs"], "refit")
+        return model
+
+    def logits(self, features: Features) -> NDArray[np.float64]:
+        """Class scores, shape (n, classes), of waveforms; of long ones, as much as training heard of any."""
+        if not hasattr(self, "network_"):
+            raise UsageError("the fine-tuned model is not fitted")
+        if not len(features):
+            return np.zeros((0, self._classes))
+        from unheard.tuning.inference import answers
+
+        network, rows = self.network_.to(self.training.device), range(len(features))
+        with seeded(self.threads, self.seed):
+            found = answers(network, features, rows, self.training, self.rate_, self.training.batch)
+        return found.double().cpu().numpy()
+
+    def settings(self) -> dict[str, Any]:
+        """Plain values from which ``training.build`` makes the same unfitted model."""
+        return {
+            "name": self.name,
+            "training": plain(self.training),
+            "encoder": dict(self.encoder),
+            "head": dict(self.head),
+            "seed": self.seed,
+            "threads": self.threads,
+        }
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that was learned and set: the head and what moved of the encoder, under ``network.``.
+
+        What stayed frozen is not in it, but the encoder's settings with the digest of its weights are.
+        """
+        arrays = {f"network.{name}": value.cpu().numpy() for name, value in self.network_.moving().items()}
+        return {
+            "settings": np.array(canonical_json(self.settings())),
+            "chosen": np.array(canonical_json(self.chosen_)),
+            "classes": np.array(self._classes),
+            **arrays,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, NDArray[Any]], encoder: Mapping[str, Any] | None = None) -> Self:
+        """Make the fitted model again; the encoder's frozen rest is loaded anew.
+
+        ``encoder`` says where the encoder's weights are now, if not where they were; they must be the same ones.
+        """
+        torch = need("torch", "train")
+        try:
+            settings = json.loads(str(state["settings"]))
+            chosen, classes = json.loads(str(state["chosen"])), int(state["classes"])
+        except (KeyError, ValueError) as error:
+            raise DataError(f"not the state of a fine-tuned model: {error}") from error
+        if settings.get("name") != cls.name:
+            raise DataError(
+                f"this is the state of a head {settings.get('name')!r}, not of a fine-tuned model"
+            )
+        place = {key: encoder[key] for key in ("model", "revision") if key in encoder} if encoder else {}
+        model = cls(
+            construct(Settings, settings["training"], "training"),
+            {**settings["encoder"], **place},
+            settings["head"],
+            settings["seed"],
+            settings["threads"],
+        )
+        model.chosen_, model.history_ = chosen, []
+        with seeded(model.threads, model.seed):
+            model.network_ = model._network(classes)
+        arrays = {
+            name.removeprefix("network."): torch.from_numpy(np.array(value))
+            for name, value in state.items()
+            if name.startswith("network.")
+        }
+        try:
+            model.network_.move(arrays)
+        except (KeyError, RuntimeError) as error:
+            raise DataError(f"the state does not fit its own settings: {error}") from error
+        return model
+
+    def merged(self) -> TunedNetwork:
+        """Return a copy of the network without low-rank matrices: they are added to the weights beside them."""
+        from copy import deepcopy
+
+        from unheard.tuning.parameters import merge
+
+        network = deepcopy(self.network_).cpu().eval()
+        merge(network.encoder)
+        return network
+
+    def _learn(self, rows: Examples, val: Examples | None, epochs: int, task: str) -> int:
+        """Train, set what was learned, and return the number of the epoch that was kept."""
+        check_examples(rows)
+        torch = need("torch", "train")
+        need("lightning.pytorch", "train")
+        if self.training.device == "cuda" and torch.cuda.device_count() < self.training.devices:
+            raise MachineError(
+                f"training.device is 'cuda' with training.devices={self.training.devices}, and torch finds "
+                f"{torch.cuda.device_count()} here; take training.device=cpu, or fewer devices"
+            )
+        from unheard.tuning.loop import Plan
+        from unheard.tuning.train import train
+
+        with seeded(self.threads, self.seed):
+            self.network_ = self._network(rows.classes)
+            identity = digest(
+                {
+                    **self.settings(),
+                    "encoder": encoders.key(self.encoder),
+                    "epochs": epochs,
+                    "rows": _plain(rows),
+                    "val": _plain(val),
+                }
+            )
+            plan = Plan(self.training, epochs, self.rate_, self.seed, self.threads, identity)
+            folder = None if self.folder is None else self.folder / task
+            progress = train(self.network_, rows, val, plan, folder)
+        self.history_ = progress.history
+        return len(progress.history) - 1 if progress.best is None else progress.best
+
+    def _network(self, classes: int) -> TunedNetwork:
+        """Load the encoder, put the head behind it, and set free what is to move. The caller has seeded torch."""
+        from unheard.tuning.heads import head_network
+        from unheard.tuning.network import TunedNetwork
+        from unheard.tuning.parameters import set_free
+
+        loaded: Any = encoders.load(self.encoder)
+        self.encoder, self.rate_ = dict(loaded.settings), loaded.rate
+        if not hasattr(getattr(loaded, "network", None), "checkpointing"):
+            raise UsageError(
+                f"the encoder {self.encoder['name']!r} has no layers that can be tuned; leave training "
+                "out, or take one of wav2vec2, hubert, wavlm, whisper, efficientat"
+            )
+        last = len(loaded.names) - 1
+        stacked = self.training.layer == "weighted"
+        entries = tuple(range(last + 1)) if stacked else (last,)
+        if stacked and len(set(loaded.widths)) > 1:
+            raise UsageError(
+                f"training.layer is 'weighted', and the entries of the encoder {self.encoder['name']!r} differ in "
+                "dims; take training.layer=last or a number"
+            )
+        head = head_network(self.head, loaded.widths[last], classes, len(entries))
+        set_free(loaded.network, self.training)
+        network = TunedNetwork(
+            loaded.network,
+            head,
+            entries,
+            stacked=stacked,
+            whole=self.training.tune == "all",
+            precision=self.training.precision,
+        )
+        self._classes = classes
+        return network.eval()
+
+
+def _plain(rows: Examples | None) -> Any:
+    """Return what tells one set of rows from another without reading their waveforms."""
+    return None if rows is None else [rows.labels.tolist(), rows.groups.tolist(), rows.classes]

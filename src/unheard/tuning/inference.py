@@ -1,0 +1,34 @@
+"""Class scores of waveforms by a network as it is: nothing is learned, drawn or masked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from unheard.training.examples import Features
+from unheard.tuning.batches import ahead, plain_batches
+from unheard.tuning.network import TunedNetwork
+from unheard.tuning.settings import Settings
+from unheard.tuning.waves import padded
+
+
+@torch.inference_mode()
+def answers(
+    network: TunedNetwork, features: Features, rows: Sequence[int], settings: Settings, rate: int, part: int
+) -> Tensor:
+    """Class scores (rows, classes), in the order of ``rows``, on the network's device.
+
+    Parameters
+    ----------
+    network : in eval mode.
+    features, rows : waveforms (samples,) at ``rate``, and which of them to answer.
+    part : clips to compute together.
+    """
+    device = next(network.parameters()).device
+    found: dict[int, Tensor] = {}
+    for batch in ahead(plain_batches(features, rows, settings, rate, part)):
+        waves, lengths = padded(batch.waves)
+        found |= zip(batch.rows, network(waves.to(device), lengths.to(device)), strict=True)
+    return torch.stack([found[row] for row in rows])

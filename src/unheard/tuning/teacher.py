@@ -1,0 +1,82 @@
+"""The teacher of a student: chosen entries of a frozen ONNX encoder, computed from log-mels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard import encoders
+from unheard.encoders.onnx import OnnxEncoder
+from unheard.errors import UsageError
+from unheard.features.fronts import build_front
+from unheard.features.logmel import LogMel
+from unheard.onnx_graphs.graph import PREFIX
+
+Frames = NDArray[np.float32]
+
+
+class Teacher:
+    """Entries of an encoder of the family ``onnx`` behind a log-mel front end.
+
+    Parameters
+    ----------
+    settings : of the encoder.
+    entries : their numbers, ascending.
+
+    Raises
+    ------
+    UsageError
+        Another family, a front end that is not log-mels in natural logarithms of power, or entries that the
+        encoder does not have or that are fewer than the frames.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], entries: Sequence[int]) -> None:
+        encoder = encoders.load(settings)
+        front = None if not isinstance(encoder, OnnxEncoder) else encoder.front
+        made = None if front is None else build_front(front)
+        if not isinstance(encoder, OnnxEncoder) or not isinstance(made, LogMel):
+            raise UsageError(
+                f"encoder {settings['name']!r} cannot teach: a student hears log-mels, so its teacher must be an "
+                "'onnx' encoder behind the front end 'logmel'"
+            )
+        if (made.log, made.power) != ("natural", 2.0):
+            raise UsageError(
+                f"the teacher's log-mels are log={made.log}, power={made.power:g}; noise is added to natural "
+                "logarithms of power"
+            )
+        wrong = [k for k in entries if not 0 <= k < len(encoder.names)]
+        if wrong or not entries or list(entries) != sorted(set(entries)):
+            raise UsageError(
+                f"entries {list(entries)}: give some of 0 … {len(encoder.names) - 1} "
+                f"({', '.join(encoder.names)}), ascending"
+            )
+        if any(encoder.frame_rates[k] != made.frames_per_second for k in entries):
+            raise UsageError("a student imitates entries that have as many frames as the teacher hears")
+        assert front is not None
+        self.front: dict[str, Any] = front
+        self.bands = made.bands
+        self.settings = encoder.settings
+        self.names = tuple(encoder.names[k] for k in entries)
+        self.widths = tuple(encoder.widths[k] for k in entries)
+        self.licence = encoder.licence
+        self.attribution = encoder.attribution or str(encoder.description.about or "an unnamed encoder")
+        self._session = _session(encoder.graph(max(entries)))
+
+    def layers(self, frames: Frames) -> list[Frames]:
+        """Return the entries (frames, width) of log-mels (frames, bands)."""
+        found: list[Frames] = self._session.run(
+            [PREFIX + name for name in self.names], {f"{PREFIX}frames": frames}
+        )
+        return found
+
+
+def _session(graph: bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

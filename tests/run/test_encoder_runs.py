@@ -1,0 +1,347 @@
+"""Runs with a pretrained encoder: what heads learn from, what is chosen, stamps, what identifies a run."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import unheard as ut
+from unheard.errors import UsageError
+from unheard.extraction.extract import Keep, extract
+from unheard.extraction.features import ClipRef
+from unheard.run import recipe as recipes
+from unheard.run.fitting import fit_fold, load_head
+from unheard.run.folder import Run
+from unheard.run.preparing import read_features, with_weights
+from unheard.run.run import run as run_recipe
+from unheard.testing import toy_encoder
+
+pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_encoder(tmp_path_factory.mktemp("models") / "hubert", "hubert")
+
+
+@pytest.fixture(scope="module")
+def few(toy: pl.DataFrame) -> pl.DataFrame:
+    return toy.filter(pl.col("speaker").is_in(["01", "02", "03"]))
+
+
+def stated(model: Path, head: dict[str, Any], **more: Any) -> recipes.Recipe:
+    encoder = {"name": "hubert", "model": str(model), **more.pop("encoder", {})}
+    return recipes.validate(
+        {"recipe": "toy", "about": "toy", "protocol": "group-3", "encoder": encoder, "head": head, **more}
+    )
+
+
+def done(recipe: recipes.Recipe, table: pl.DataFrame, out: Path, **options: Any) -> Run:
+    return run_recipe(recipe, table, ut.protocol("group-3", table), out, **options)
+
+
+def test_a_probe_chooses_entry_and_c_in_each_fold(model: Path, toy: pl.DataFrame, tmp_path: Path) -> None:
+    recipe = stated(model, {"name": "probe", "statistics": "mean", "grid": [0.01, 1.0], "folds": 2})
+    run = done(recipe, toy, tmp_path / "run", jobs=2)
+    for record in run.folds():
+        assert set(record["chosen"]) == {"entry", "C"}
+        assert record["chosen"]["entry"] in range(4)
+        assert {row["entry"] for row in record["history"]} == {0, 1, 2, 3}
+    assert run.predictions["logits"].null_count() == 0
+    assert run.recipe.encoder is not None
+    assert len(run.recipe.encoder["sha256"]) == 64
+
+
+def test_a_folds_score_does_not_change_with_jobs_or_where_the_weights_lie(
+    model: Path, few: pl.DataFrame, tmp_path: Path
+) -> None:
+    head = {"name": "probe", "statistics": "mean", "grid": [0.01], "entries": "last"}
+    first = done(stated(model, head), few, tmp_path / "a")
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for file in model.iterdir():
+        (moved / file.name).write_bytes(file.read_bytes())
+    second = done(stated(moved, head), few, tmp_path / "b", jobs=2)
+    assert first.recipe.settings_hash == second.recipe.settings_hash
+    assert first.predictions.equals(second.predictions)
+
+
+def test_random_weights_are_stamped_and_are_another_system(
+    model: Path, few: pl.DataFrame, tmp_path: Path
+) -> None:
+    head = {"name": "probe", "statistics": "mean", "grid": [0.01], "entries": "last"}
+    run = done(stated(model, head, encoder={"weights": "shuffled"}), few, tmp_path / "run")
+    assert "RANDOM WEIGHTS" in run.scores["stamps"]
+    plain = done(stated(model, head), few, tmp_path / "plain")
+    assert "RANDOM WEIGHTS" not in plain.scores["stamps"]
+    assert run.recipe.settings_hash != plain.recipe.settings_hash
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"name": "emobox", "epochs": 2},
+        {"name": "weighted", "epochs": 2},
+        {"name": "tcgru", "epochs": 2, "hidden": 8},
+    ],
+    ids=lambda head: head["name"],
+)
+def test_network_heads_learn_from_what_they_take(
+    model: Path, few: pl.DataFrame, tmp_path: Path, head: dict[str, Any]
+) -> None:
+    run = done(stated(model, head), few, tmp_path / "run")
+    assert run.predictions["logits"].null_count() == 0
+    for record in run.folds():
+        weights = record.get("learned", {}).get("layer_weights", [])
+        assert len(weights) == (4 if head["name"] == "weighted" else 0)
+        if weights:
+            assert sum(weights) == pytest.approx(1, abs=1e-5)
+
+
+def test_heads_over_frames_may_hear_their_training_clips_at_other_speeds(
+    model: Path, few: pl.DataFrame, tmp_path: Path
+) -> None:
+    head = {"name": "mean", "epochs": 2, "patience": 2}
+    said: list[str] = []
+    plain = done(stated(model, head, layer="last"), few, tmp_path / "plain")
+    run = done(stated(model, head, layer="last", speeds=[0.8, 1.25]), few, tmp_path / "run", say=said.append)
+    assert "at 0.8 times the speed:" in said
+    assert run.recipe.settings_hash != plain.recipe.settings_hash
+    assert run.predictions["logits"].null_count() == 0
+    losses = [[r["train_loss"] for r in each.folds()[0]["history"]] for each in (plain, run)]
+    assert losses[0] != losses[1]
+    # All of it is stored: nothing is encoded again.
+    heard = read_features(run.recipe, few, say=lambda text: pytest.fail(text) if "clips:" in text else None)
+    slow, fast = heard.variants
+    for clip, frames in heard.features.items():
+        assert len(slow[clip]) == pytest.approx(len(frames) / 0.8, abs=2)
+        assert len(fast[clip]) == pytest.approx(len(frames) / 1.25, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("head", "speeds", "said"),
+    [
+        ({"name": "probe"}, [0.9], "frames of one entry"),
+        ({"name": "mean"}, [1.0], "without 1"),
+        ({"name": "mean"}, [0.9, 0.9], "different"),
+        ({"name": "mean"}, [3], "0.5 to 2"),
+    ],
+)
+def test_speeds_that_cannot_be_heard_are_refused(
+    model: Path, head: dict[str, Any], speeds: list[float], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        stated(model, head, speeds=speeds)
+
+
+COLOURED, VOICES = {"kind": "coloured", "snr": [0, 20]}, {"kind": "voices", "snr": [-5, 0]}
+
+
+def test_heads_over_frames_may_hear_their_training_clips_in_noise(
+    model: Path, few: pl.DataFrame, tmp_path: Path
+) -> None:
+    head = {"name": "mean", "epochs": 2, "patience": 2}
+    said: list[str] = []
+    plain = done(stated(model, head, layer="last"), few, tmp_path / "plain")
+    noisy = stated(model, head, layer="last", speeds=[0.8], noises=[COLOURED, COLOURED, VOICES])
+    run = done(noisy, few, tmp_path / "run", say=said.append)
+    told = [text for text in said if text.endswith(":") and "\n" not in text]
+    assert told == [
+        "at 0.8 times the speed:",
+        *["in coloured noise, 0 to 20 dB:"] * 2,
+        "in synthetic voices, -5 to 0 dB:",
+    ]
+    assert run.recipe.settings_hash != plain.recipe.settings_hash
+    assert run.predictions["logits"].null_count() == 0
+    # All of it is stored: nothing is encoded again.
+    heard = read_features(run.recipe, few, say=lambda text: pytest.fail(text) if "clips:" in text else None)
+    assert len(heard.variants) == 4
+    for clip, frames in heard.features.items():
+        arrays = [frames, *(noise[clip] for noise in heard.variants[1:])]
+        assert len({len(array) for array in arrays}) == 1
+        assert not any(np.allclose(one, other) for one, other in combinations(arrays, 2))
+    # What is asked of the noisy run's heads is clean: their own answers to the clean features.
+    fold = run.protocol.folds[0]
+    for side in (fold.val, fold.test):
+        answers = run.predictions.filter((pl.col("fold") == 0) & pl.col("id").is_in(list(side)))
+        logits = load_head(run.folder, run.recipe, 0, 0).logits([heard.features[i] for i in answers["id"]])
+        np.testing.assert_allclose(logits, np.array(answers["logits"].to_list()), atol=1e-5)
+
+
+class Untouched(dict[str, np.ndarray]):
+    """Variants, of which those of some clips must not be looked up."""
+
+    def __init__(self, found: dict[str, np.ndarray], forbidden: set[str]) -> None:
+        super().__init__(found)
+        self.forbidden, self.asked = forbidden, set[str]()
+
+    def __getitem__(self, clip: str) -> np.ndarray:
+        assert clip not in self.forbidden
+        self.asked.add(clip)
+        return super().__getitem__(clip)
+
+
+@pytest.mark.parametrize("refit", ["none", "val"])
+def test_only_clips_that_are_trained_on_are_heard_in_noise(
+    model: Path, few: pl.DataFrame, refit: str
+) -> None:
+    recipe = stated(model, {"name": "mean", "epochs": 6}, layer="last", noises=[COLOURED], refit=refit)
+    recipe = with_weights(recipe)
+    prepared = read_features(recipe, few)
+    protocol = ut.protocol("group-3", few)
+    sides = protocol.folds[0]
+    forbidden = {*sides.test, *(sides.val if refit == "none" else ())}
+    variant = Untouched(dict(prepared.variants[0]), forbidden)
+    fit_fold(
+        recipe, few, protocol, prepared.features, variants=(variant,), number=0, seed=0, data_hash="",
+    )  # fmt: skip
+    assert variant.asked & set(sides.train)
+
+
+@pytest.mark.parametrize(
+    ("head", "noises", "said"),
+    [
+        ({"name": "probe"}, [COLOURED], "noises are for heads on the frames of one entry"),
+        (
+            {"name": "mean"},
+            [[0, 20]],
+            r"a kind \(coloured, voices\).*\[{kind: coloured, snr: \[0, 20\]}\] \(found",
+        ),
+        ({"name": "mean"}, COLOURED, "noises have a kind"),
+        ({"name": "mean"}, 10, "noises have a kind"),
+        ({"name": "mean"}, [{"kind": "pink", "snr": [0, 20]}], "coloured, voices"),
+        ({"name": "mean"}, [{"kind": ["voices"], "snr": [0, 20]}], "coloured, voices"),
+        ({"name": "mean"}, [{"kind": "voices"}], "noises have a kind"),
+        ({"name": "mean"}, [{**VOICES, "people": 3}], "noises have a kind"),
+        ({"name": "mean"}, [{"kind": "voices", "snr": 10}], "noises have a kind"),
+        ({"name": "mean"}, [{"kind": "voices", "snr": [0, 10, 20]}], "noises have a kind"),
+        ({"name": "mean"}, [{"kind": "voices", "snr": ["0", "20"]}], "noises have a kind"),
+        ({"name": "mean"}, [{"kind": "voices", "snr": [20, 0]}], "the least first"),
+        ({"name": "mean"}, [{"kind": "coloured", "snr": [-21, 0]}], "within -20 to 60"),
+        ({"name": "mean"}, [{"kind": "coloured", "snr": [0, 61]}], "within -20 to 60"),
+        ({"name": "mean"}, [{"kind": "voices", "snr": [0, float("nan")]}], "within -20 to 60"),
+    ],
+)
+def test_noises_that_cannot_be_heard_are_refused(
+    model: Path, head: dict[str, Any], noises: Any, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        stated(model, head, noises=noises)
+
+
+def test_noises_need_a_frozen_encoder() -> None:
+    plain = recipes.load("functionals").plain()
+    with pytest.raises(UsageError, match="noises belongs to a recipe with an encoder"):
+        recipes.validate({**plain, "noises": [COLOURED]})
+
+
+def test_a_recipe_without_noises_is_the_system_that_it_was(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = {"name": "mean", "epochs": 2}
+    plain = stated(model, head, layer="last", speeds=[0.9])
+    assert stated(model, head, layer="last", speeds=[0.9], noises=[]).settings_hash == plain.settings_hash
+    others = [
+        stated(model, head, layer="last", speeds=[0.9], noises=noises).settings_hash
+        for noises in (
+            [COLOURED],
+            [COLOURED] * 2,
+            [{**COLOURED, "snr": [0.0, 10]}],
+            [{**COLOURED, "snr": [0, 10]}],
+            [{**VOICES, "snr": [0, 10]}],
+        )
+    ]
+    assert len({plain.settings_hash, *others}) == 5
+    decided: list[dict[str, Any]] = []
+    monkeypatch.setattr(recipes, "digest", lambda value: decided.append(value) or "")
+    for name in recipes.names():
+        recipe = recipes.load(name)
+        assert recipe.settings_hash == ""
+        assert ("noises" in decided[-1]) == bool(recipe.noises)
+    assert not all("noises" in value for value in decided)
+
+
+def test_the_salient_layer_is_chosen_in_each_fold_and_the_encoder_cut_there(
+    model: Path, few: pl.DataFrame, tmp_path: Path
+) -> None:
+    run = done(stated(model, {"name": "emobox", "epochs": 1}, layer="salient"), few, tmp_path / "run")
+    assert all(record["chosen"]["layer"] in range(4) for record in run.folds())
+
+
+def test_fine_tuning_runs_from_waveforms(model: Path, few: pl.DataFrame, tmp_path: Path) -> None:
+    recipe = stated(
+        model, {"name": "emobox"}, training={"tune": "top 1", "epochs": 1, "patience": 1, "longest": 1.0}
+    )
+    run = done(recipe, few, tmp_path / "run", only=[0])
+    assert run.predictions["logits"].null_count() == 0
+    assert not (tmp_path / "run" / "checkpoints" / "fold00-seed0").exists()
+
+
+def test_resumed_without_weights_where_everything_is_stored(
+    model: Path, few: pl.DataFrame, tmp_path: Path
+) -> None:
+    recipe = stated(model, {"name": "probe", "statistics": "mean", "grid": [0.01], "entries": "last"})
+    run = done(recipe, few, tmp_path / "run")
+    (tmp_path / "run" / "folds" / "fold01-seed0" / "fold.json").unlink()
+    again = done(recipe, few, tmp_path / "run", resume=True)
+    assert again.predictions.equals(run.predictions)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"features": {"name": "functionals"}}, "either features or an encoder"),
+        ({"encoder": {"name": "hubbert"}}, "did you mean 'hubert'"),
+        ({"encoder": {"name": "hubert", "mdel": "x"}}, "did you mean 'model'"),
+        ({"layer": 3}, "heads on the frames of one entry"),
+        ({"training": {"tunes": "all"}}, "did you mean 'tune'"),
+        ({"store": {"type": "int4"}}, "store.type"),
+    ],
+)
+def test_a_recipe_is_checked_whole(wrong: dict[str, Any], message: str) -> None:
+    good = {
+        "recipe": "toy",
+        "about": "",
+        "protocol": "loso",
+        "encoder": {"name": "hubert"},
+        "head": {"name": "probe"},
+    }
+    recipes.validate(good)
+    with pytest.raises(UsageError, match=message):
+        recipes.validate({**good, **wrong})
+
+
+def test_weights_must_be_named_before_any_work(few: pl.DataFrame, tmp_path: Path) -> None:
+    recipe = recipes.load("ravdess-probe-fsmn", {"corpus": None})
+    with pytest.raises(UsageError, match="--weights"):
+        done(recipe, few, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_was_extracted_is_not_computed_again(model: Path, few: pl.DataFrame, tmp_path: Path) -> None:
+    clips = [ClipRef(*row) for row in few.select("id", "path", "start", "end").iter_rows()]
+    settings = {"name": "hubert", "model": str(model), "trim": 35.0}
+    plans: list[str] = []
+    extract(clips, settings, Keep("pooled"), say=plans.append)
+    assert plans
+    plans.clear()
+    head = {"name": "probe", "statistics": "mean", "grid": [0.01], "entries": "last"}
+    done(stated(model, head, encoder={"trim": 35.0}), few, tmp_path / "run", only=[0], say=plans.append)
+    assert plans == []
+
+
+def test_stored_results_do_not_say_where_weights_lay(model: Path, few: pl.DataFrame, tmp_path: Path) -> None:
+    from unheard.analysis.stored_results import store
+
+    recipe = stated(model, {"name": "probe", "statistics": "mean", "grid": [0.01], "entries": "last"})
+    kept = store(done(recipe, few, tmp_path / "run"), tmp_path / "results")
+    said = (kept / "config.yaml").read_text()
+    assert str(model.parent) not in said
+    assert "model: hubert" in said
+    assert str(model.parent) not in json.dumps(json.loads((kept / "results.json").read_text()))

@@ -1,0 +1,81 @@
+"""Recipes are validated whole before any work, and every error names the field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from unheard import protocols
+from unheard.errors import UsageError
+from unheard.run import recipe
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_every_recipe_of_the_package_is_valid_and_complete(name: str) -> None:
+    stated = recipe.load(name)
+    assert stated.recipe == name
+    assert stated.protocol in protocols.names()
+    # What is written out can be read in again and means the same.
+    again = recipe.validate(yaml.safe_load(yaml.safe_dump(stated.plain())))
+    assert again == stated
+    assert again.settings_hash == stated.settings_hash
+
+
+@pytest.mark.parametrize("name", [n for n in recipe.names() if n.endswith("-random")])
+def test_a_random_control_differs_in_its_folds_alone(name: str) -> None:
+    control, fair = recipe.load(name), recipe.load(name.removesuffix("-random"))
+    assert control.settings_hash == fair.settings_hash
+    twins = {"ravdess-balanced6": "ravdess-random6", "ravdess-article6": "ravdess-article-random6"}
+    assert control.protocol == twins[fair.protocol]
+
+
+def test_one_thing_can_be_changed_and_is_recorded() -> None:
+    changed = recipe.load(
+        "functionals", recipe.parse_changes(["refit=val", "seeds=[1, 2]", "features.trim=40"])
+    )
+    assert (changed.refit, changed.seeds, changed.features["trim"]) == ("val", (1, 2), 40)
+    assert changed.settings_hash != recipe.load("functionals").settings_hash
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("refitt=val", "did you mean 'refit'"),
+        ("refit=both", "refit"),
+        ("head.name=prob", "probe"),
+        ("head.dropuot=1", "dropuot"),
+        ("features.name=egemap", "egemaps"),
+        ("seeds=[]", "seeds"),
+        ("seeds=[1, 1]", "same seed stands twice"),
+        ("protocol.k=3", "of this recipe holds no settings"),
+        ("refit", "field=value"),
+    ],
+)
+def test_what_does_not_fit_is_named(change: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        recipe.load("functionals", recipe.parse_changes([change]))
+
+
+def test_unknown_recipes_and_files(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'ravdess-egemaps"):
+        recipe.load("ravdes-egemaps")
+    with pytest.raises(UsageError, match="no such recipe file"):
+        recipe.load(tmp_path / "mine.yaml")
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("- a list", encoding="utf-8")
+    with pytest.raises(UsageError, match="mapping of fields"):
+        recipe.load(mine)
+    plain = recipe.load("functionals").plain() | {"recipe": "mine", "surprise": 1}
+    mine.write_text(yaml.safe_dump(plain), encoding="utf-8")
+    with pytest.raises(UsageError, match="surprise"):
+        recipe.load(mine)
+
+
+def test_the_settings_hash_ignores_names_folds_and_seeds() -> None:
+    plain = recipe.load("functionals").plain()
+    other = recipe.validate({**plain, "recipe": "x", "protocol": "group-5", "seeds": [4], "about": "y"})
+    assert other.settings_hash == recipe.load("functionals").settings_hash
+    assert recipe.validate({**plain, "channel": 1}).settings_hash != other.settings_hash
+    assert recipe.validate({**plain, "threads": 2}).settings_hash != other.settings_hash

@@ -1,0 +1,154 @@
+"""A figure in a text is what the stored predictions give, or the check ends with 1."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import unheard as ut
+from unheard.analysis.stored_results import COLUMNS, check, recomputed, store
+from unheard.errors import DataError, UsageError
+from unheard.predictions.table import read_predictions, write_predictions
+from unheard.run.folder import Run
+
+
+@pytest.fixture
+def kept(toy_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of stored results with one entry, predictions among it."""
+    recomputed.cache_clear()
+    monkeypatch.setattr("unheard.analysis.stored_results.KEPT", ("synthetic",))
+    assert store(toy_run, tmp_path / "results") == tmp_path / "results" / "functionals" / "group-3"
+    return tmp_path / "results"
+
+
+def text_of(folder: Path, headings: list[str]) -> str:
+    found = recomputed(folder / "functionals" / "group-3")
+    cells = [COLUMNS[heading](found) for heading in headings]
+    lines = [
+        ["recipe", "protocol", *headings],
+        ["---"] * (len(headings) + 2),
+        ["`functionals`", "`group-3`", *cells],
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+HEADINGS = [name for name in COLUMNS if name not in ("actors 17-24", "normal / strong")]
+
+
+def test_true_figures_pass_and_a_changed_digit_is_found(kept: Path, tmp_path: Path) -> None:
+    text = tmp_path / "README.md"
+    text.write_text(f"Words.\n\n{text_of(kept, HEADINGS)}\n\nMore.\n")
+    assert check(text, kept) == (len(HEADINGS), [])
+    accuracy = COLUMNS["mean accuracy"](recomputed(kept / "functionals" / "group-3"))
+    wrong = f"{float(accuracy) + 0.1:.1f}"
+    text.write_text(text.read_text().replace(f"| {accuracy} |", f"| {wrong} |"))
+    seen, problems = check(text, kept)
+    assert seen == len(HEADINGS)
+    assert problems
+    assert f"says '{wrong}', is '{accuracy}'" in problems[0]
+
+
+def test_intensity_is_told_by_the_ids_of_ravdess_and_actors_by_the_worst_and_the_best(kept: Path) -> None:
+    found = dict(recomputed(kept / "functionals" / "group-3"))
+    rows = found["rows"].with_row_index("n")
+    # Every third clip strong, in the place where RAVDESS says so.
+    named = rows.with_columns(
+        id=pl.format("Actor_01/03-01-05-0{}-01-01-{}", (pl.col("n") % 3 == 0).cast(pl.Int8) + 1, "n")
+    ).drop("n")
+    answered = named.with_columns(
+        right=pl.col("probabilities").list.arg_max() == pl.col("label").to_physical()
+    )
+    shares = [
+        answered.filter(pl.col("id").str.contains(f"03-01-05-{kind}"))["right"].mean()
+        for kind in ("01", "02")
+    ]
+    assert COLUMNS["normal / strong"]({"rows": named}) == " / ".join(f"{100 * share:.1f}" for share in shares)
+    each = answered.group_by("speaker").agg(pl.col("right").mean())["right"]
+    assert COLUMNS["worst / best actor"](found) == f"{100 * each.min():.1f} / {100 * each.max():.1f}"
+
+
+def test_recalls_and_conditions_of_noise_are_checked(kept: Path, tmp_path: Path) -> None:
+    place = kept / "functionals" / "group-3"
+    found = json.loads((place / "results.json").read_text())
+    name = found["labels"][0]
+    recall = f"{100 * found['per_class'][name]['recall']:.1f}"
+    accuracy = {"mean": 0.5, "sd": 0.1, "low": 0.4, "high": 0.6}
+    conditions = [{"condition": "white_20dB", "accuracy": accuracy}]
+    (place / "noise.json").write_text(json.dumps({"conditions": conditions}))
+    recomputed.cache_clear()
+    text = tmp_path / "text.md"
+    head = "| recipe | protocol | recall of {} | white {} dB |\n|---|---|---|---|\n"
+    table = head + "| `functionals` | `group-3` | {} | {} |"
+    text.write_text(table.format(name, 20, recall, "50.0 ± 10.0 [40.0, 60.0]"))
+    assert check(text, kept) == (2, [])
+    text.write_text(table.format(name, 20, recall, "51.0 ± 10.0 [40.0, 60.0]"))
+    assert "is '50.0 ± 10.0 [40.0, 60.0]'" in check(text, kept)[1][0]
+    text.write_text(table.format(name, 5, recall, "50.0"))
+    with pytest.raises(DataError, match="white_5dB"):
+        check(text, kept)
+
+
+def test_a_figure_in_a_sentence_is_checked(kept: Path, tmp_path: Path) -> None:
+    text = tmp_path / "README.md"
+    accuracy = COLUMNS["mean accuracy"](recomputed(kept / "functionals" / "group-3"))
+    text.write_text(f"It reaches **{accuracy}** <!-- functionals/group-3 mean accuracy --> percent.")
+    assert check(text, kept) == (1, [])
+    text.write_text("It reaches 99.9 <!-- functionals/group-3 mean accuracy --> percent.")
+    assert len(check(text, kept)[1]) == 1
+
+
+def test_predictions_that_no_longer_give_the_stored_score_are_found(kept: Path, tmp_path: Path) -> None:
+    path = kept / "functionals" / "group-3" / "predictions.parquet"
+    table = read_predictions(path)
+    write_predictions(table.with_columns(pl.col("probabilities").list.reverse()), path)
+    recomputed.cache_clear()
+    text = tmp_path / "README.md"
+    text.write_text("No table.")
+    _, problems = check(text, kept)
+    assert any("accuracy.pooled is stored as" in problem for problem in problems)
+
+
+def test_premiums_and_comparisons_are_recomputed(
+    kept: Path, toy: pl.DataFrame, toy_run: Run, tmp_path: Path
+) -> None:
+    leaky = ut.run("functionals", toy, ut.protocol("random-3", toy), out=tmp_path / "leaky", jobs=2)
+    made = store(leaky, tmp_path / "elsewhere")
+    (kept / "functionals-random").mkdir()
+    made.rename(kept / "functionals-random" / "random-3")
+    found = ut.premium(leaky, toy_run)
+    due = f"{100 * found.difference:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"  # type: ignore[operator]
+    text = tmp_path / "README.md"
+    head = "| recipe | leaky | independent | premium |\n|---|---|---|---|\n"
+    text.write_text(f"{head}| `functionals` | `random-3` | `group-3` | {due} |\n")
+    assert check(text, kept) == (1, [])
+    text.write_text(f"{head}| `functionals` | `random-3` | `group-3` | +0.0 [-1.0, +1.0] |\n")
+    assert len(check(text, kept)[1]) == 1
+
+
+def test_what_cannot_be_checked_is_said(kept: Path, tmp_path: Path) -> None:
+    text = tmp_path / "README.md"
+    text.write_text("| recipe | protocol | acuracy |\n|---|---|---|\n| functionals | group-3 | 1 |\n")
+    with pytest.raises(DataError, match="no figure is called 'acuracy'"):
+        check(text, kept)
+    text.write_text("| recipe | protocol | UAR |\n|---|---|---|\n| nothing | group-3 | 1 |\n")
+    with pytest.raises(DataError, match="no stored result"):
+        check(text, kept)
+    with pytest.raises(UsageError, match="no such file"):
+        check(tmp_path / "absent.md", kept)
+
+
+def test_only_complete_runs_are_stored_and_only_results_of_other_corpora(
+    toy_run: Run, tmp_path: Path
+) -> None:
+    target = store(toy_run, tmp_path)
+    assert sorted(p.name for p in target.iterdir()) == ["config.yaml", "provenance.json", "results.json"]
+    partial = Run(tmp_path / "partial")
+    partial.folder.mkdir()
+    (partial.folder / "results.json").write_text(
+        json.dumps({**toy_run.scores, "incomplete": ["fold 1: not asked for"]})
+    )
+    with pytest.raises(UsageError, match="only complete runs"):
+        store(partial, tmp_path)
