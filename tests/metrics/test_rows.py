@@ -59,6 +59,8 @@ def test_nothing_to_score_is_refused(table: Make) -> None:
         ("system", ["x", "y"]),
         ("condition", ["clean", "babble"]),
         ("enrol_k", [0, 4]),
+        ("enrol_kind", ["clips", "neutral"]),
+        ("draw", [0, 1]),
         ("protocol_hash", ["p", "q"]),
     ],
 )

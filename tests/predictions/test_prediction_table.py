@@ -14,10 +14,15 @@ from unheard.predictions.table import (
     ORDER,
     answers,
     classes,
+    clean,
+    dimension_answers,
+    dimension_truth,
+    dimensions,
     logits,
     predictions,
     probabilities,
     read_predictions,
+    shares,
     softmax,
     truth,
     write_predictions,
@@ -95,6 +100,82 @@ def test_what_does_not_hold_is_named(fault: object, message: str) -> None:
     assert callable(fault)
     with pytest.raises(DataError, match=message):
         predictions(fault(frame()), CLASSES)
+
+
+def wide(n: int = 4) -> pl.DataFrame:
+    """Clips with shares of votes and two dimensions; the graders of every second one do not agree."""
+    return pl.DataFrame(
+        {
+            "id": [f"c{i}" for i in range(n)],
+            "label": [None if i % 2 else "sad" for i in range(n)],
+            "target": [[0.5, 0.25, 0.25]] * n,
+            "probabilities": [[0.6, 0.2, 0.2]] * n,
+            "valence": [0.1 * i for i in range(n)],
+            "valence_true": [0.2 * i if i else None for i in range(n)],
+            "activation": [0.5] * n,
+            "activation_true": [0.25] * n,
+        },
+        schema_overrides={"label": pl.String, "valence_true": pl.Float64},
+    )
+
+
+def test_shares_and_dimensions_are_arrays_with_nan_where_they_are_unknown(tmp_path: Path) -> None:
+    made = predictions(wide(), CLASSES)
+    assert dimensions(made) == ("activation", "valence")
+    assert_allclose(shares(made), [[0.5, 0.25, 0.25]] * 4)
+    assert truth(made).tolist() == [0, -1, 0, -1]
+    assert_allclose(dimension_truth(made, ("valence",))[:, 0], [np.nan, 0.2, 0.4, 0.6])
+    assert_allclose(dimension_answers(made, ("valence", "dominance"))[1], [0.1, np.nan])
+    write_predictions(made, tmp_path / "a.parquet")
+    assert read_predictions(tmp_path / "a.parquet").equals(made)
+
+
+def test_a_table_may_have_dimensions_without_classes(tmp_path: Path) -> None:
+    made = predictions(wide().drop("label", "target", "probabilities"), ())
+    write_predictions(made, tmp_path / "a.parquet")
+    again = read_predictions(tmp_path / "a.parquet")
+    assert again.equals(made)
+    assert (classes(again), dimensions(again)) == ((), ("activation", "valence"))
+    assert (probabilities(again).shape, answers(again).tolist()) == ((4, 0), [-1] * 4)
+    with pytest.raises(DataError, match="the table has no classes"):
+        predictions(wide().drop("label", "target"), ())
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("target", [0.5, 0.25, 0.5], "'target' must be non-negative and sum to 1"),
+        ("target", [0.5, 0.5], "'target' must hold 3 numbers"),
+        ("valence", float("inf"), "'valence' is not finite"),
+        ("valence_true", 3.5, "'valence_true' must lie on"),
+    ],
+)
+def test_targets_are_checked(column: str, value: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        predictions(wide().with_columns(pl.lit(value).alias(column)), CLASSES)
+
+
+def test_enrolment_is_part_of_the_key_and_of_the_order() -> None:
+    one = frame(1)
+    several = pl.concat(
+        one.with_columns(enrol_k=k, enrol_kind=pl.lit(kind), draw=d)
+        for k, kind, d in ((4, "clips", 1), (4, "clips", 0), (0, "all", 0), (0, "none", 0), (4, "neutral", 0))
+    )
+    made = predictions(several, CLASSES)
+    assert made.select("enrol_k", "enrol_kind", "draw").rows() == [
+        (0, "none", 0),
+        (0, "all", 0),
+        (4, "clips", 0),
+        (4, "clips", 1),
+        (4, "neutral", 0),
+    ]
+    assert clean(made).rows() == made.head(1).rows()
+
+
+def test_a_table_from_before_enrolment_is_one_without(tmp_path: Path) -> None:
+    made = predictions(frame(), CLASSES)
+    made.drop("enrol_kind", "draw").write_parquet(tmp_path / "old.parquet")
+    assert read_predictions(tmp_path / "old.parquet").equals(made)
 
 
 def test_a_file_that_is_no_table_is_said(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from unheard.run.folder import Run
 Floats = NDArray[np.float64]
 
 #: What makes a row of the fusion, and what the members must agree on about it.
-KEYS = ("fold", "seed", "part", "condition", "enrol_k", "id")
+KEYS = ("fold", "seed", "part", "condition", "enrol_k", "enrol_kind", "draw", "id")
 FACTS = ("speaker", "gender", "label", "corpus", "protocol", "protocol_hash")
 #: Probabilities below this are clipped in the logarithm.
 TINY = 1e-12
@@ -56,7 +56,7 @@ class Members:
 
     def where(self, **values: Any) -> NDArray[np.bool_]:
         """Labelled rows, clean and without enrolment, with these values of :data:`KEYS`; shape (n,)."""
-        wanted = {"condition": "clean", "enrol_k": 0, **values}
+        wanted = {"condition": "clean", "enrol_k": 0, "enrol_kind": "none", **values}
         chosen = pl.col("label").is_not_null()
         for column, value in wanted.items():
             chosen = chosen & (pl.col(column) == value)

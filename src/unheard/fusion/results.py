@@ -13,6 +13,7 @@ from unheard.decide.late_fusion import strongest_first
 from unheard.fusion.aligned_runs import Floats, Members
 from unheard.fusion.fold import Fused
 from unheard.metrics.compare import compare
+from unheard.predictions.table import clean
 
 
 def fusion_results(
@@ -57,10 +58,9 @@ def fusion_results(
         }
         folds.append({"fold": part.fold, "seed": part.seed, "best": members.names[own], **scores})
     tested = [row["test"] for row in folds if "test" in row]
-    clean = (pl.col("condition") == "clean") & (pl.col("enrol_k") == 0)
     paired = compare(
-        predicted.filter(clean),
-        members.runs[best].predictions.filter(clean),
+        clean(predicted),
+        clean(members.runs[best].predictions),
         names=(predicted["system"][0], members.names[best]),
     )
     return {

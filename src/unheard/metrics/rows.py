@@ -54,7 +54,7 @@ def scored_rows(table: pl.DataFrame) -> Rows:
     frame = table.filter((pl.col("part") == "test") & pl.col("label").is_not_null())
     if frame.is_empty():
         raise DataError("the prediction table has no test row with a label: there is nothing to score")
-    for column in ("system", "condition", "enrol_k", "protocol_hash"):
+    for column in ("system", "condition", "enrol_k", "enrol_kind", "draw", "protocol_hash"):
         found = frame[column].unique().sort().to_list()
         if len(found) > 1:
             raise UsageError(

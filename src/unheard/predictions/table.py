@@ -1,7 +1,10 @@
-"""The prediction table: one row per clip, fold, seed and condition, a polars frame.
+"""The prediction table: one row per clip, fold, seed, condition and enrolment, a polars frame.
 
-``label`` is an Enum whose categories are the class order of ``logits`` and ``probabilities``. A clip that the
-system could not answer (an unreadable recording) has null logits and probabilities: it counts as an error.
+``label`` is an Enum whose categories are the class order of ``target``, ``logits`` and ``probabilities``. It is
+null where the graders do not agree, and it has no categories where the system answers dimensions alone. ``target``
+is the distribution that the system was trained to give, one share a class. ``activation``, ``valence`` and
+``dominance`` are answers on [0, 1], and the same names with ``_true`` are the truth. A clip that the system could
+not answer (an unreadable recording) has null logits, probabilities and dimensions: it counts as an error.
 """
 
 from __future__ import annotations
@@ -16,7 +19,11 @@ from numpy.typing import NDArray
 from unheard.errors import DataError, first_five
 from unheard.files import atomic
 
-#: Every column but ``label``, whose type holds the classes in order.
+#: Dimensions that a table may hold, each with its truth in the column ``NAME_true``.
+DIMENSIONS = ("activation", "valence", "dominance")
+#: What a system knew of a test speaker: nothing, clips, neutral clips, all clips that it answers, the recording.
+ENROLMENTS = ("none", "clips", "neutral", "all", "recording")
+#: Every column; the type of ``label`` is an Enum that holds the classes in order.
 SCHEMA: dict[str, pl.DataType] = {
     "system": pl.String(),
     "corpus": pl.String(),
@@ -27,6 +34,8 @@ SCHEMA: dict[str, pl.DataType] = {
     "part": pl.Enum(["val", "test"]),
     "condition": pl.String(),
     "enrol_k": pl.Int64(),
+    "enrol_kind": pl.Enum(list(ENROLMENTS)),
+    "draw": pl.Int64(),
     "id": pl.String(),
     "speaker": pl.String(),
     "gender": pl.Enum(["female", "male", "other"]),
@@ -43,16 +52,29 @@ SCHEMA: dict[str, pl.DataType] = {
     "settings_hash": pl.String(),
     "data_hash": pl.String(),
 }
-ORDER = ("system", "fold", "seed", "part", "condition", "enrol_k", "id")
+#: The key of a row, and the order of the rows.
+ORDER = ("system", "fold", "seed", "part", "condition", "enrol_k", "enrol_kind", "draw", "id")
+#: Values of the columns that a frame may leave out; other missing columns are null.
+DEFAULTS: dict[str, str | int] = {
+    "condition": "clean",
+    "part": "test",
+    "fold": 0,
+    "seed": 0,
+    "enrol_k": 0,
+    "enrol_kind": "none",
+    "draw": 0,
+}
+#: Columns that tables written before enrolment came in do not have.
+_LATER = ("enrol_kind", "draw")
 
 
 def predictions(frame: pl.DataFrame, classes: tuple[str, ...]) -> pl.DataFrame:
     """Return a complete, checked and sorted prediction table.
 
-    ``frame`` holds some columns of :data:`SCHEMA`; missing ones become null, ``condition`` ``clean``,
-    ``part`` ``test``, ``fold``, ``seed`` and ``enrol_k`` 0. Probabilities are the softmax of logits where absent.
+    ``frame`` holds some columns of :data:`SCHEMA`; missing ones take their value of :data:`DEFAULTS` or become
+    null. Probabilities are the softmax of logits where absent. ``classes`` is empty where the system answers
+    dimensions alone.
     """
-    defaults = {"condition": "clean", "part": "test", "fold": 0, "seed": 0, "enrol_k": 0}
     unknown = [name for name in frame.columns if name not in SCHEMA]
     if unknown:
         raise DataError(f"unknown prediction column {first_five(unknown)}; known are: {', '.join(SCHEMA)}")
@@ -63,7 +85,7 @@ def predictions(frame: pl.DataFrame, classes: tuple[str, ...]) -> pl.DataFrame:
         full = frame.select(
             pl.col(name).cast(dtype, strict=True)
             if name in frame.columns
-            else pl.lit(defaults.get(name), dtype=dtype).alias(name)
+            else pl.lit(DEFAULTS.get(name), dtype=dtype).alias(name)
             for name, dtype in types.items()
         )
     except pl.exceptions.PolarsError as error:
@@ -82,11 +104,12 @@ def predictions(frame: pl.DataFrame, classes: tuple[str, ...]) -> pl.DataFrame:
 def check(table: pl.DataFrame) -> pl.DataFrame:
     """Return the table if it holds, else raise a DataError naming column and the first five clips."""
     _check_lists(table)
-    total = pl.col("probabilities").list.sum()
-    low = pl.col("probabilities").list.min()
-    bad = table.filter(((total - 1).abs() > 1e-6) | (low < -1e-9))["id"]
-    if len(bad):
-        raise DataError(f"column 'probabilities' must be non-negative and sum to 1: {first_five(bad)}")
+    for name in ("target", "probabilities"):
+        total, low = pl.col(name).list.sum(), pl.col(name).list.min()
+        bad = table.filter(((total - 1).abs() > 1e-6) | (low < -1e-9))["id"]
+        if len(bad):
+            raise DataError(f"column {name!r} must be non-negative and sum to 1: {first_five(bad)}")
+    _check_dimensions(table)
     double = table.filter(pl.struct(ORDER).is_duplicated())["id"]
     if len(double):
         raise DataError(
@@ -98,7 +121,9 @@ def check(table: pl.DataFrame) -> pl.DataFrame:
 def _check_lists(table: pl.DataFrame) -> None:
     """Each list of numbers holds one finite number a class."""
     k = len(classes(table))
-    for name in ("logits", "probabilities"):
+    for name in ("target", "logits", "probabilities"):
+        if not k and table[name].null_count() < len(table):
+            raise DataError(f"column {name!r} holds numbers, but the table has no classes")
         bad = table.filter(pl.col(name).list.len() != k)["id"]
         if len(bad):
             raise DataError(f"column {name!r} must hold {k} numbers (the classes): {first_five(bad)}")
@@ -109,16 +134,54 @@ def _check_lists(table: pl.DataFrame) -> None:
             raise DataError(f"column {name!r} is not finite: {first_five(bad)}")
 
 
+def _check_dimensions(table: pl.DataFrame) -> None:
+    """Answers are finite; truths lie on the scale of the table, [0, 1]."""
+    for name in DIMENSIONS:
+        bad = table.filter(~pl.col(name).is_finite())["id"]
+        if len(bad):
+            raise DataError(f"column {name!r} is not finite: {first_five(bad)}")
+        bad = table.filter(~pl.col(f"{name}_true").is_between(0, 1))["id"]
+        if len(bad):
+            raise DataError(f"column '{name}_true' must lie on [0, 1]: {first_five(bad)}")
+
+
 def classes(table: pl.DataFrame) -> tuple[str, ...]:
-    """Class order of logits and probabilities."""
+    """Class order of targets, logits and probabilities; empty where the system answers dimensions alone."""
     dtype = table.schema["label"]
     assert isinstance(dtype, pl.Enum)
     return tuple(dtype.categories)
 
 
+def dimensions(table: pl.DataFrame) -> tuple[str, ...]:
+    """Names of the dimensions whose truth some clip of the table has."""
+    return tuple(name for name in DIMENSIONS if table[f"{name}_true"].null_count() < len(table))
+
+
+def clean(table: pl.DataFrame) -> pl.DataFrame:
+    """Rows under clean conditions of a system that knew nothing of the speaker: those that a headline counts."""
+    return table.filter(
+        (pl.col("condition") == "clean") & (pl.col("enrol_k") == 0) & (pl.col("enrol_kind") == "none")
+    )
+
+
 def truth(table: pl.DataFrame) -> NDArray[np.int64]:
     """Class numbers of the truth, shape (n,); -1 where the clip has no label."""
     return table["label"].to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+
+
+def shares(table: pl.DataFrame) -> NDArray[np.float64]:
+    """Distributions that were trained for, shape (n, classes); NaN in the rows that have none."""
+    return _matrix(table, "target")
+
+
+def dimension_answers(table: pl.DataFrame, names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Answered dimensions, shape (n, len(names)); NaN where there is no answer."""
+    return _columns(table, names)
+
+
+def dimension_truth(table: pl.DataFrame, names: tuple[str, ...]) -> NDArray[np.float64]:
+    """True dimensions, shape (n, len(names)); NaN where they are not known."""
+    return _columns(table, tuple(f"{name}_true" for name in names))
 
 
 def probabilities(table: pl.DataFrame) -> NDArray[np.float64]:
@@ -134,6 +197,8 @@ def logits(table: pl.DataFrame) -> NDArray[np.float64]:
 def answers(table: pl.DataFrame) -> NDArray[np.int64]:
     """Most probable class, shape (n,), ties by class order; -1 in the rows without an answer."""
     p = probabilities(table)
+    if not p.shape[1]:
+        return np.full(len(p), -1, dtype=np.int64)
     silent = np.isnan(p).any(axis=1)
     return np.where(silent, -1, np.where(np.isnan(p), -1.0, p).argmax(axis=1))
 
@@ -150,7 +215,12 @@ def _matrix(table: pl.DataFrame, name: str) -> NDArray[np.float64]:
     blank = [float("nan")] * k
     return np.array(
         [blank if row is None else row for row in table[name].to_list()], dtype=np.float64
-    ).reshape(-1, k)
+    ).reshape(len(table), k)
+
+
+def _columns(table: pl.DataFrame, names: tuple[str, ...]) -> NDArray[np.float64]:
+    columns = [table[name].fill_null(float("nan")).to_numpy() for name in names]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(table), 0))
 
 
 def _as_lists(matrix: NDArray[np.float64], present: pl.Series) -> pl.Series:
@@ -165,13 +235,19 @@ def write_predictions(table: pl.DataFrame, path: str | os.PathLike[str]) -> None
 
 
 def read_predictions(path: str | os.PathLike[str]) -> pl.DataFrame:
-    """Read a table that :func:`write_predictions` wrote, and check it."""
+    """Read a table that :func:`write_predictions` wrote, and check it.
+
+    A table that was written before the columns of enrolment came in is one without enrolment.
+    """
     source = Path(path)
     try:
         frame = pl.read_parquet(source)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{source}: not a readable prediction table ({error})") from error
-    missing = [name for name in SCHEMA if name not in frame.columns]
+    missing = [name for name in SCHEMA if name not in frame.columns and name not in _LATER]
     if missing:
         raise DataError(f"{source}: not a prediction table; it lacks {first_five(missing)}")
-    return check(frame)
+    later = [
+        pl.lit(DEFAULTS[name], dtype=SCHEMA[name]).alias(name) for name in _LATER if name not in frame.columns
+    ]
+    return check(frame.with_columns(later).select(list(SCHEMA)))

@@ -11,6 +11,7 @@ import polars as pl
 
 from unheard.errors import DataError
 from unheard.metrics.rows import Rows, scored_rows
+from unheard.predictions.table import clean
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class System:
     @cached_property
     def clean(self) -> pl.DataFrame:
         """Predictions under clean conditions and without enrolment: those that the headline counts."""
-        return self.predictions.filter((pl.col("condition") == "clean") & (pl.col("enrol_k") == 0))
+        return clean(self.predictions)
 
     @cached_property
     def rows(self) -> Rows:
