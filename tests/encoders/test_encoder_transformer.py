@@ -395,7 +395,7 @@ def test_faults(tmp_path: Path) -> None:
         ({"num_attention_heads": 5}, "no multiple of 5 heads"),
         ({"conv_dim": [16] * 6}, "same length"),
         ({"feat_extract_norm": "batch"}, "feat_extract_norm is 'batch'"),
-        ({"hidden_size": "32"}, "hidden_size is '32', expected int"),
+        ({"hidden_size": "32"}, "hidden_size is '32', expected a whole number"),
     ):
         (folder / "config.json").write_text(json.dumps({**config, **change}))
         with pytest.raises(DataError, match=message):

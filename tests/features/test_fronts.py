@@ -65,7 +65,7 @@ def test_what_is_unknown_is_refused_with_near_matches() -> None:
         build_front({"name": "wisper"})
     with pytest.raises(UsageError, match="did you mean 'bands'"):
         build_front({"name": "whisper", "band": 80})
-    with pytest.raises(UsageError, match="needs a name"):
+    with pytest.raises(UsageError, match="a 'name' is missing"):
         build_front({})
     with pytest.raises(UsageError, match="seconds -1 in 0"):
         build_front({"name": "whisper", "seconds": -1.0})

@@ -7,15 +7,13 @@ settings, such as ``{"name": "wavlm", "model": "microsoft/wavlm-large", "cut": 1
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 from unheard import features
 from unheard.encoders.beside import Beside
 from unheard.encoders.contract import WEIGHTS, Encoder, Layers, Wave, beside_settings, is_random
-from unheard.errors import UsageError, unknown
-from unheard.files import digest
-from unheard.settings import construct, plain
+from unheard.errors import UsageError
+from unheard.settings import construct, identity, named, plain, resolve
 
 __all__ = ["ENCODERS", "WEIGHTS", "Encoder", "Layers", "Wave", "checked", "is_random", "key", "load"]
 
@@ -70,29 +68,19 @@ def load(settings: Mapping[str, Any]) -> Encoder:
 
 
 def key(settings: Mapping[str, Any]) -> str:
-    """SHA-256 of what decides about an encoder's output: settings in full with ``sha256``, and code versions.
+    """SHA-256 of what decides about an encoder's output: its settings with ``sha256``, and code versions.
 
     Where the weights lie does not matter; their content does, so settings without ``sha256`` have no key.
     """
     options, module = _options(settings)
     if not options.sha256:
         raise UsageError("encoder.sha256 is empty: load the encoder and take its settings")
-    kept = {
-        name: value for name, value in plain(options).items() if name not in ("model", "revision", "device")
-    }
-    versions: dict[str, Any] = {"version": module.VERSION}
-    if options.beside is None:
-        del kept["beside"]  # what has nothing beside it has the same key as ever
-    else:
-        versions["beside"] = features.build(beside_settings(options.beside)).version
-    return digest({"name": settings["name"], "settings": kept, **versions})
+    version = module.VERSION
+    if options.beside is not None:
+        version = f"{version} {features.build(beside_settings(options.beside)).version}"
+    return identity(named(settings, options), version)
 
 
 def _options(settings: Mapping[str, Any]) -> tuple[Any, Any]:
-    name = settings.get("name")
-    if name is None:
-        raise UsageError(f"encoder: a 'name' is missing; choose from: {', '.join(ENCODERS)}")
-    if name not in ENCODERS:
-        raise unknown("encoder", name, ENCODERS)
-    module = import_module(ENCODERS[name])
-    return construct(module.Options, settings, f"encoder {name!r}"), module
+    module = resolve(ENCODERS, settings, "encoder")
+    return construct(module.Options, settings, "encoder"), module

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from unheard import features
 from unheard.audio.trim import limits
 from unheard.errors import UsageError, unknown
-from unheard.settings import between
+from unheard.settings import CONTENT, PLACE, OneOf, Within, check
 
 Wave = NDArray[np.float32]
 #: One array (frames, dims) float32 for each entry asked for.
@@ -21,8 +21,6 @@ Layers = tuple[NDArray[np.float32], ...]
 #: Where the numbers come from: as they were trained; drawn anew from ``seed`` in the same architecture; or trained
 #: and then shuffled inside each tensor (which keeps their distribution). The last two are stamped RANDOM WEIGHTS.
 WEIGHTS = ("pretrained", "random", "shuffled")
-PRECISIONS = ("float32", "bfloat16", "auto")
-DEVICES = ("cpu", "cuda")
 #: Features with one row a clip that may stand beside an encoder's frames.
 BESIDE = ("functionals",)
 
@@ -51,29 +49,26 @@ class Settings:
         One of ``BESIDE``, by name or as settings of features, whose row stands beside every frame of the last
         entry. None: nothing does.
     precision
-        One of ``PRECISIONS``; ``auto`` takes bfloat16 where the processor multiplies in it, else float32.
+        ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor multiplies in it, else float32.
     device
         ``cpu`` or ``cuda``.
     """
 
-    model: str = ""
-    revision: str | None = None
-    sha256: str = ""
-    weights: str = "pretrained"
+    model: Annotated[str, PLACE] = ""
+    revision: Annotated[str | None, PLACE] = None
+    sha256: Annotated[str, CONTENT] = ""
+    weights: Annotated[str, OneOf(*WEIGHTS)] = "pretrained"
     seed: int = 0
-    cut: int | None = None
+    cut: Annotated[int | None, Within(0, 10_000)] = None
     trim: float | tuple[float, ...] | None = None
     beside: str | dict[str, Any] | None = None
-    precision: str = "float32"
-    device: str = "cpu"
+    precision: Annotated[str, OneOf("float32", "bfloat16", "auto")] = "float32"
+    device: Annotated[str, OneOf("cpu", "cuda"), PLACE] = "cpu"
 
     def __post_init__(self) -> None:
-        for field, choices in (("weights", WEIGHTS), ("precision", PRECISIONS), ("device", DEVICES)):
-            if getattr(self, field) not in choices:
-                raise unknown(f"encoder.{field}", getattr(self, field), choices)
+        check(self, "encoder")
         if self.beside is not None:
             object.__setattr__(self, "beside", _said_in_one_way(self.beside))
-        between(self, "encoder", "cut", 0, 10_000)
         if self.trim is not None and not all(
             1 <= decibels <= 200 for decibels in limits(self.trim) if decibels
         ):

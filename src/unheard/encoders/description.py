@@ -153,12 +153,12 @@ def read(content: Any, where: str) -> Description:
         raise DataError(f"{where} declares no rate: give the Hz of the waveform as 'rate'")
     try:
         values = dict(content)
-        values["input"] = construct(Input, _fields(content, "input"), f"{where}: input")
+        values["input"] = construct(Input, _fields(content, "input"), "input")
         values["entries"] = tuple(
-            construct(Entry, entry, f"{where}: entries[{index}]")
+            construct(Entry, entry, f"entries[{index}]")
             for index, entry in enumerate(_fields(content, "entries"))
         )
-        made: Description = construct(Description, values, where)
+        made: Description = construct(Description, values, "description")
         if made.front is not None:
             build_front(made.front)
     except UsageError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from unheard.encoders.windowed import check_entries, in_windows
 from unheard.errors import DataError, UsageError, first_five, need
 from unheard.features.efficientat import HOP, EfficientATMel
 from unheard.files import digest, file_digest
-from unheard.settings import between, plain
+from unheard.settings import Within, plain
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,11 +41,10 @@ class Options(Settings):
         Of random weights without a model: factor on the channels, 0.4 for mn04.
     """
 
-    width: float = 1.0
+    width: Annotated[float, Within(0.05, 10)] = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        between(self, "encoder", "width", 0.05, 10)
         if self.precision not in ("float32", "auto"):
             raise UsageError(
                 f"encoder.precision {self.precision!r}: these small networks lose more than they gain (cosine "

@@ -11,7 +11,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,9 @@ from unheard.encoders import batches, checkpoint
 from unheard.encoders.contract import Layers, Settings, Wave
 from unheard.encoders.precision import device_of, precision_of
 from unheard.encoders.windowed import check_entries
-from unheard.errors import DataError, UsageError, need, unknown
+from unheard.errors import DataError, UsageError, need
 from unheard.files import digest
-from unheard.settings import plain
+from unheard.settings import OneOf, plain
 
 if TYPE_CHECKING:
     from unheard.encoders.whisper_network import Sizes, WhisperNetwork
@@ -48,14 +48,8 @@ class Options(Settings):
         Of n samples, ``ceil`` keeps ⌈n / 320⌉ frames, ``floor`` ⌊n / 320⌋ (EmoBox).
     """
 
-    mode: str = "30s"
-    rounding: str = "ceil"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for field, choices in (("mode", MODES), ("rounding", ROUNDINGS)):
-            if getattr(self, field) not in choices:
-                raise unknown(f"encoder.{field}", getattr(self, field), choices)
+    mode: Annotated[str, OneOf("30s", "trimmed")] = "30s"
+    rounding: Annotated[str, OneOf("ceil", "floor")] = "ceil"
 
 
 def load(options: Options) -> WhisperEncoder:

@@ -13,13 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.errors import DataError, UsageError, unknown
-from unheard.settings import between
+from unheard.errors import DataError, UsageError
+from unheard.settings import OneOf, Within, check
 
 Array = NDArray[np.float32]
 
@@ -45,16 +45,13 @@ class Keep:
     average : frames averaged in time by so many; the last of a clip may average fewer.
     """
 
-    form: str = "pooled"
+    form: Annotated[str, OneOf(*FORMS)] = "pooled"
     entries: tuple[int, ...] | None = None
-    type: str = "float32"
-    average: int = 1
+    type: Annotated[str, OneOf(*TYPES)] = "float32"
+    average: Annotated[int, Within(1, 1000)] = 1
 
     def __post_init__(self) -> None:
-        for field, choices in (("form", FORMS), ("type", tuple(TYPES))):
-            if getattr(self, field) not in choices:
-                raise unknown(f"keep.{field}", getattr(self, field), choices)
-        between(self, "keep", "average", 1, 1000)
+        check(self, "keep")
         if self.form == "pooled" and (self.type != "float32" or self.average != 1):
             raise UsageError(
                 "keep.type and keep.average belong to form frames; statistics are float32 of all frames"

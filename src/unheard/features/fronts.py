@@ -7,14 +7,12 @@ not be a feature that anyone learns from, and it need not be at 16 kHz.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.errors import UsageError, unknown
-from unheard.settings import construct, plain
+from unheard.settings import construct, plain, resolve
 
 #: Module and class behind each name.
 FRONTS = {
@@ -64,13 +62,7 @@ def build_front(settings: Mapping[str, Any]) -> Front:
     UsageError
         Where a name or key is unknown or a value is of the wrong kind or out of bounds.
     """
-    name = settings.get("name")
-    if name is None:
-        raise UsageError(f"a front end needs a name; choose from: {', '.join(FRONTS)}")
-    if name not in FRONTS:
-        raise unknown("front end", name, FRONTS)
-    module, attribute = FRONTS[name]
-    made: Front = construct(getattr(import_module(module), attribute), settings, f"front end {name!r}")
+    made: Front = construct(resolve(FRONTS, settings, "front end"), settings, "front end")
     return made
 
 

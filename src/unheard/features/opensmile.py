@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE
-from unheard.errors import need, unknown
+from unheard.errors import need
 from unheard.features.frames import checked
 
 SETS = {"egemaps": "eGeMAPSv02", "compare": "ComParE_2016"}
@@ -22,21 +22,10 @@ SETS = {"egemaps": "eGeMAPSv02", "compare": "ComParE_2016"}
 SHORTEST = RATE // 2
 
 
-@dataclass(frozen=True)
 class OpenSmile:
-    """Functionals of one openSMILE feature set.
+    """Functionals of one openSMILE feature set."""
 
-    Parameters
-    ----------
-    set
-        ``egemaps`` or ``compare``.
-    """
-
-    set: str = "egemaps"
-
-    def __post_init__(self) -> None:
-        if self.set not in SETS:
-            raise unknown("openSMILE feature set", self.set, SETS)
+    set: ClassVar[str]
 
     @property
     def version(self) -> str:
@@ -56,6 +45,20 @@ class OpenSmile:
         # A functional of voiced frames has no value where nothing is voiced.
         finite: NDArray[np.float32] = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
         return finite
+
+
+@dataclass(frozen=True)
+class EGeMAPS(OpenSmile):
+    """The 88 functionals of eGeMAPS (Eyben et al. 2016)."""
+
+    set: ClassVar[str] = "egemaps"
+
+
+@dataclass(frozen=True)
+class ComParE(OpenSmile):
+    """The 6,373 functionals of the ComParE 2016 challenge (Schuller et al. 2016)."""
+
+    set: ClassVar[str] = "compare"
 
 
 @cache

@@ -12,16 +12,17 @@ import csv
 import zipfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Annotated, Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import DataError, UsageError, first_five, need
 from unheard.files import digest, file_digest
+from unheard.settings import CONTENT, PLACE
 
 Array = NDArray[np.float32]
 _Shapes = dict[str, tuple[str, tuple[int, ...]]]  # name of the type and shape by utterance id
@@ -47,8 +48,8 @@ class Precomputed:
         Where the content is not that of ``sha256``, is not readable, or its arrays do not fit together.
     """
 
-    path: str
-    sha256: str = field(default="")
+    path: Annotated[str, PLACE]
+    sha256: Annotated[str, CONTENT] = ""
 
     version: ClassVar[int] = 1
 

@@ -6,32 +6,26 @@ which decibels silence is cut off both ends of a recording first (``unheard.audi
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from importlib import import_module
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unheard.audio.trim import Cut, limits, trim
-from unheard.errors import UsageError, unknown
-from unheard.files import digest
-from unheard.settings import fitting
+from unheard.errors import unknown
+from unheard.settings import construct, differing, identity, plain, resolve
 
-#: Module and class behind each name, and the fields that the name itself decides.
-SPECS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "logmel": ("unheard.features.logmel", "LogMel", {}),
-    "mfbf0": ("unheard.features.mfbf0", "MFBF0", {}),
-    "functionals": ("unheard.features.functionals", "Functionals", {}),
-    "egemaps": ("unheard.features.opensmile", "OpenSmile", {"set": "egemaps"}),
-    "compare": ("unheard.features.opensmile", "OpenSmile", {"set": "compare"}),
-    "precomputed": ("unheard.features.precomputed", "Precomputed", {}),
+#: Module and class behind each name.
+SPECS = {
+    "logmel": ("unheard.features.logmel", "LogMel"),
+    "mfbf0": ("unheard.features.mfbf0", "MFBF0"),
+    "functionals": ("unheard.features.functionals", "Functionals"),
+    "egemaps": ("unheard.features.opensmile", "EGeMAPS"),
+    "compare": ("unheard.features.opensmile", "ComParE"),
+    "precomputed": ("unheard.features.precomputed", "Precomputed"),
 }
-
-#: Fields that came later and their defaults: settings name what differs, so that digests stay as they were.
-LATER: dict[str, dict[str, Any]] = {"functionals": {"hop": 0.01}}
 
 
 class Spec(Protocol):
@@ -100,27 +94,11 @@ def build(settings: Mapping[str, Any]) -> Spec:
     UsageError
         Where a name or key is unknown or a value is of the wrong kind or out of bounds.
     """
-    given = dict(settings)
-    name = given.pop("name", None)
-    if name is None:
-        raise UsageError(f"features need a name; choose from: {', '.join(SPECS)}")
-    if name not in SPECS:
-        raise unknown("features", name, SPECS)
-    module, attribute, decided = SPECS[name]
-    maker = getattr(import_module(module), attribute)
-    decibels = None if name == "precomputed" else given.pop("trim", None)
-    hints = typing.get_type_hints(maker)
-    free = [field.name for field in fields(maker) if field.name not in decided]
-    for key, value in given.items():
-        if key not in free:
-            raise unknown(
-                f"key of the features {name!r}", key, free if name == "precomputed" else [*free, "trim"]
-            )
-        given[key] = fitting(value, hints[key], f"features {name!r}: {key}")
-    try:
-        spec: Spec = maker(**decided, **given)
-    except TypeError as error:
-        raise UsageError(f"features {name!r}: {error}") from error
+    maker = resolve(SPECS, settings, "features")
+    trimmed = {} if settings["name"] == "precomputed" else {"trim"}
+    given = {key: value for key, value in settings.items() if key not in trimmed}
+    spec: Spec = construct(maker, given, "features", more=trimmed)
+    decibels = settings.get("trim")
     if decibels is None:
         return spec
     below, above = limits(decibels)
@@ -128,26 +106,31 @@ def build(settings: Mapping[str, Any]) -> Spec:
 
 
 def settings(spec: Spec) -> dict[str, Any]:
-    """Return the settings of a spec in full, defaults included, in plain values; ``build`` makes it again.
-
-    The defaults of ``LATER`` are left out.
-    """
+    """Return the settings of a spec in full, defaults included, in plain values; ``build`` makes it again."""
     inner, decibels = (spec.spec, spec.decibels) if isinstance(spec, Trimmed) else (spec, None)
-    plain = asdict(typing.cast(Any, inner))
-    values = {key: list(value) if isinstance(value, tuple) else value for key, value in plain.items()}
-    for name, (module, attribute, decided) in SPECS.items():
-        same = (module, attribute) == (type(inner).__module__, type(inner).__qualname__)
-        if same and all(values[key] == value for key, value in decided.items()):
-            known = {**decided, **LATER.get(name, {})}
-            own = {key: value for key, value in values.items() if key not in known or value != known[key]}
-            return {"name": name, **own} if name == "precomputed" else {"name": name, "trim": decibels, **own}
-    raise unknown("spec", type(inner).__qualname__, [attribute for _, attribute, _ in SPECS.values()])
+    name = _name(inner)
+    trimmed = {} if name == "precomputed" else {"trim": decibels}
+    return {"name": name, **trimmed, **plain(inner)}
 
 
 def spec_hash(spec: Spec) -> str:
-    """SHA-256 over the settings and the version of what computes, in hexadecimal.
+    """SHA-256 over the settings that differ from their defaults and the version of what computes, in hexadecimal.
 
     Where precomputed features lie does not matter; their content does, and is part of their settings.
     """
-    kept = {key: value for key, value in settings(spec).items() if key != "path"}
-    return digest({"settings": kept, "version": spec.version})
+    return identity(chosen(spec), spec.version)
+
+
+def chosen(spec: Spec) -> dict[str, Any]:
+    """Return the name of a spec and the settings that differ from their defaults, in plain values."""
+    inner, decibels = (spec.spec, spec.decibels) if isinstance(spec, Trimmed) else (spec, None)
+    trimmed = {} if decibels is None else {"trim": decibels}
+    return {"name": _name(inner), **trimmed, **differing(inner)}
+
+
+def _name(spec: Spec) -> str:
+    own = (type(spec).__module__, type(spec).__qualname__)
+    for name, place in SPECS.items():
+        if place == own:
+            return name
+    raise unknown("spec", own[1], [attribute for _, attribute in SPECS.values()])

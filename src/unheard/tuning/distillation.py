@@ -10,16 +10,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from unheard.errors import DataError, UsageError, unknown
+from unheard.errors import DataError, UsageError
 from unheard.files import digest
 from unheard.heads.network_head import seeded
-from unheard.settings import between, plain
+from unheard.settings import OneOf, Within, check, plain
 from unheard.training.checkpoint import Progress, optimizer_in, progress_in, save, weights_in
 from unheard.training.schedule import share
 from unheard.tuning.distillation_data import Segments
@@ -56,54 +56,34 @@ class Settings:
     every : steps between two states on disk.
     """
 
-    steps: int = 4000
-    batch: int = 48
-    seconds: float = 1.5
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.01
-    warmup: float = 0.1
-    clip: float = 1.0
+    steps: Annotated[int, Within(1, 10_000_000)] = 4000
+    batch: Annotated[int, Within(1, 65_536)] = 48
+    seconds: Annotated[float, Within(0.05, 60)] = 1.5
+    learning_rate: Annotated[float, Within(1e-8, 10)] = 2e-3
+    weight_decay: Annotated[float, Within(0, 10)] = 0.01
+    warmup: Annotated[float, Within(0, 1)] = 0.1
+    clip: Annotated[float, Within(1e-6, 1e6)] = 1.0
     splice: int = 5
     stride: int = 1
     width: int = 384
     projection: int = 160
     past: int = 20
     future: int = 0
-    speed: float = 0.15
-    frequency: float = 0.15
-    level: float = 1.5
-    equalisation: float = 1.0
-    noise: float = 0.5
-    snr: tuple[float, float] = (0.0, 30.0)
-    babble: float = 0.5
-    seed: int = 0
-    threads: int = 1
-    precision: str = "float32"
-    every: int = 250
+    speed: Annotated[float, Within(0, 0.9)] = 0.15
+    frequency: Annotated[float, Within(0, 0.9)] = 0.15
+    level: Annotated[float, Within(0, 20)] = 1.5
+    equalisation: Annotated[float, Within(0, 20)] = 1.0
+    noise: Annotated[float, Within(0, 1)] = 0.5
+    snr: Annotated[tuple[float, float], Within(-100, 100)] = (0.0, 30.0)
+    babble: Annotated[float, Within(0, 1)] = 0.5
+    seed: Annotated[int, Within(0, 2**63 - 1)] = 0
+    threads: Annotated[int, Within(1, 64)] = 1
+    precision: Annotated[str, OneOf("float32", "bfloat16")] = "float32"
+    every: Annotated[int, Within(1, 10_000_000)] = 250
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("steps", 1, 10_000_000),
-            ("batch", 1, 65_536),
-            ("seconds", 0.05, 60),
-            ("learning_rate", 1e-8, 10),
-            ("weight_decay", 0, 10),
-            ("warmup", 0, 1),
-            ("clip", 1e-6, 1e6),
-            ("speed", 0, 0.9),
-            ("frequency", 0, 0.9),
-            ("level", 0, 20),
-            ("equalisation", 0, 20),
-            ("noise", 0, 1),
-            ("babble", 0, 1),
-            ("seed", 0, 2**63 - 1),
-            ("threads", 1, 64),
-            ("every", 1, 10_000_000),
-        ):
-            between(self, "distillation", name, low, high)
-        if self.precision not in ("float32", "bfloat16"):
-            raise unknown("distillation.precision", self.precision, ("float32", "bfloat16"))
-        if len(self.snr) != 2 or not -100 <= self.snr[0] <= self.snr[1] <= 100:
+        check(self, "distillation")
+        if self.snr[0] > self.snr[1]:
             raise UsageError(
                 f"distillation.snr is {list(self.snr)}; expected least and most dB, such as [0, 30]"
             )

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Annotated
 
-from unheard.errors import UsageError, unknown
-from unheard.settings import between
+from unheard.errors import UsageError
+from unheard.settings import OneOf, Within, between, check
 
 METRICS = ("macro_f1", "uar", "weighted_f1", "accuracy")
-SCHEDULES = ("linear", "cosine")
-CROPS = ("centre", "start", "random")
-PRECISIONS = ("float32", "bfloat16")
-DEVICES = ("cpu", "cuda")
-FRONTS = ("frozen", "tuned")
 
 
 @dataclass(frozen=True)
@@ -71,59 +67,33 @@ class Settings:
     """
 
     tune: str = "all"
-    lora_rank: int = 8
-    lora_alpha: float = 16.0
-    front: str = "frozen"
+    lora_rank: Annotated[int, Within(1, 1024)] = 8
+    lora_alpha: Annotated[float, Within(1e-6, 1e6)] = 16.0
+    front: Annotated[str, OneOf("frozen", "tuned")] = "frozen"
     layer: str | int = "last"
-    lr_head: float = 1e-3
-    lr_backbone: float = 1e-5
-    layer_decay: float = 1.0
-    warmup: float = 0.1
-    schedule: str = "linear"
-    weight_decay: float = 0.01
-    epochs: int = 20
-    patience: int = 5
-    metric: str = "uar"
-    batch: int = 8
-    accumulate: int = 1
-    clip: float = 1.0
-    longest: float = 10.0
-    crop: str = "centre"
+    lr_head: Annotated[float, Within(0, 10)] = 1e-3
+    lr_backbone: Annotated[float, Within(0, 10)] = 1e-5
+    layer_decay: Annotated[float, Within(1e-3, 1)] = 1.0
+    warmup: Annotated[float, Within(0, 1)] = 0.1
+    schedule: Annotated[str, OneOf("linear", "cosine")] = "linear"
+    weight_decay: Annotated[float, Within(0, 10)] = 0.01
+    epochs: Annotated[int, Within(1, 10_000)] = 20
+    patience: Annotated[int, Within(1, 10_000)] = 5
+    metric: Annotated[str, OneOf(*METRICS)] = "uar"
+    batch: Annotated[int, Within(1, 65_536)] = 8
+    accumulate: Annotated[int, Within(1, 65_536)] = 1
+    clip: Annotated[float, Within(0, 1e9)] = 1.0
+    longest: Annotated[float, Within(0.1, 30)] = 10.0
+    crop: Annotated[str, OneOf("centre", "start", "random")] = "centre"
     time_mask: tuple[float, int] | None = None
     augment: bool = False
-    precision: str = "float32"
+    precision: Annotated[str, OneOf("float32", "bfloat16")] = "float32"
     checkpointing: bool = False
-    device: str = "cpu"
-    devices: int = 1
+    device: Annotated[str, OneOf("cpu", "cuda")] = "cpu"
+    devices: Annotated[int, Within(1, 1024)] = 1
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("lora_rank", 1, 1024),
-            ("lora_alpha", 1e-6, 1e6),
-            ("lr_head", 0, 10),
-            ("lr_backbone", 0, 10),
-            ("layer_decay", 1e-3, 1),
-            ("warmup", 0, 1),
-            ("weight_decay", 0, 10),
-            ("epochs", 1, 10_000),
-            ("patience", 1, 10_000),
-            ("batch", 1, 65_536),
-            ("accumulate", 1, 65_536),
-            ("clip", 0, 1e9),
-            ("longest", 0.1, 30),
-            ("devices", 1, 1024),
-        ):
-            between(self, "training", name, low, high)
-        for name, choices in (
-            ("front", FRONTS),
-            ("schedule", SCHEDULES),
-            ("metric", METRICS),
-            ("crop", CROPS),
-            ("precision", PRECISIONS),
-            ("device", DEVICES),
-        ):
-            if getattr(self, name) not in choices:
-                raise unknown(f"training.{name}", getattr(self, name), choices)
+        check(self, "training")
         self._check_tune()
         self._check_layer()
         self._check_mask()
@@ -148,16 +118,14 @@ class Settings:
             raise UsageError(
                 f"training.layer is {self.layer!r}; expected 'last', 'weighted' or an entry's number"
             )
-        if isinstance(self.layer, int) and not 0 <= self.layer <= 10_000:
-            raise UsageError(f"training.layer must be an entry's number from 0, found {self.layer}")
+        if isinstance(self.layer, int):
+            between(self.layer, 0, 10_000, "training.layer")
 
     def _check_mask(self) -> None:
         if self.time_mask is None:
             return
-        fits = len(self.time_mask) == 2 and all(
-            isinstance(value, int | float) and not isinstance(value, bool) for value in self.time_mask
-        )
-        if not fits or not 0 < self.time_mask[0] <= 1 or self.time_mask[1] not in range(1, 10_000):
+        share, frames = self.time_mask
+        if not 0 < share <= 1 or not 1 <= frames < 10_000:
             raise UsageError(
                 f"training.time_mask is {list(self.time_mask)}; expected a probability in 0 … 1 and a number of "
                 "frames, such as [0.05, 10]"

@@ -8,11 +8,12 @@ imitated, each with a linear map and a ReLU of its own to that layer's width.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from unheard.settings import between
+from unheard.settings import Within, between, check
 
 
 @dataclass(frozen=True)
@@ -30,25 +31,17 @@ class Shape:
     """
 
     outputs: tuple[int, ...]
-    bands: int = 80
+    bands: Annotated[int, Within(1, 512)] = 80
     splice: int = 5
-    stride: int = 1
-    width: int = 384
-    projection: int = 160
-    past: int = 20
-    future: int = 0
+    stride: Annotated[int, Within(1, 16)] = 1
+    width: Annotated[int, Within(1, 8192)] = 384
+    projection: Annotated[int, Within(1, 8192)] = 160
+    past: Annotated[int, Within(0, 1000)] = 20
+    future: Annotated[int, Within(0, 1000)] = 0
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("bands", 1, 512),
-            ("stride", 1, 16),
-            ("splice", self.stride, 99),
-            ("width", 1, 8192),
-            ("projection", 1, 8192),
-            ("past", 0, 1000),
-            ("future", 0, 1000),
-        ):
-            between(self, "student", name, low, high)
+        check(self, "student")
+        between(self.splice, self.stride, 99, "student.splice")
 
     @property
     def around(self) -> tuple[int, int]:
