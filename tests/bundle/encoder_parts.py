@@ -27,7 +27,11 @@ FAMILIES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "wavlm-pre-norm": lambda folder: _toy(folder, "wavlm", pre_norm=True),
     "whisper": lambda folder: _toy(folder, "whisper"),
     "whisper-trimmed": lambda folder: {**_toy(folder, "whisper"), "mode": "trimmed", "rounding": "floor"},
-    "efficientat": lambda folder: {"name": "efficientat", "weights": "random", "width": 0.1},
+    "onnx-32-khz": lambda folder: {
+        "name": "onnx",
+        "model": str(write_onnx(folder, 32_000)),
+        "weights": "random",
+    },
 }
 #: One whose last entry has features beside it, for heads on its frames alone.
 BESIDE: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -83,10 +87,17 @@ def write(out: Path, head: Any, encoder: Any, **changes: Any) -> Path:
     return export(head, None, CLASSES, out, **options)
 
 
-def write_onnx(folder: Path) -> Path:
-    """A foreign graph over log-mel frames: ReLU (1, T, 6), its map (1, 4, T), and a part that nobody needs."""
+def write_onnx(folder: Path, rate: int = 16_000) -> Path:
+    """A foreign graph over log-mel frames: ReLU (1, T, 6), its map (1, 4, T), and a part that nobody needs.
+
+    At 32 kHz its front end is EfficientAT's, and it declares that its weights are random.
+    """
     rng = np.random.default_rng(5)
-    weights = {"W": (30, 6), "V": (6, 4), "unused_above": (4, 50)}
+    front: dict[str, Any] = {"name": "logmel", "bands": 10, "window": "hamming"}
+    dims = 3 * 10
+    if rate == 32_000:
+        front, dims = {"name": "efficientat"}, 3 * 128
+    weights = {"W": (dims, 6), "V": (6, 4), "unused_above": (4, 50)}
     nodes = [
         helper.make_node("MatMul", ["x", "W"], ["a"], doc_string="/home/mallory/model.py"),
         helper.make_node("Relu", ["a"], ["b"]),
@@ -99,7 +110,7 @@ def write_onnx(folder: Path) -> Path:
     graph = helper.make_graph(
         nodes,
         "toy",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, "T", 30])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, "T", dims])],
         [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, "T", 50])],
         [
             numpy_helper.from_array(0.1 * rng.standard_normal(shape).astype(np.float32), name)
@@ -113,8 +124,9 @@ def write_onnx(folder: Path) -> Path:
     onnx.save(model, folder / "toy.onnx")
     axes = ["one", "frames", "dims"]
     description = {
-        "rate": 16000,
-        "front": {"name": "logmel", "bands": 10, "window": "hamming"},
+        "rate": rate,
+        "front": front,
+        "weights": "random" if rate == 32_000 else "pretrained",
         "splice": 3,
         "input": {"tensor": "x", "axes": axes},
         "entries": [

@@ -67,7 +67,7 @@ def test_the_bundle_computes_what_the_encoder_does(made: Make, family: str) -> N
     assert_allclose(bundle.logits(bundle.features(waves)), logits, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("family", ["onnx", "hubert", "efficientat"])
+@pytest.mark.parametrize("family", ["onnx", "hubert", "onnx-32-khz"])
 def test_predictions_are_the_head_s_on_stored_features(made: Make, family: str, tmp_path: Path) -> None:
     one = made(family)
     bundle = load(one.folder)
@@ -165,7 +165,7 @@ def test_the_card_says_whose_encoder_it_is(made: Make) -> None:
     assert "- encoder: Toy Licence 2.0 (ToyNet, by Nobody)" in card
     assert one.settings["sha256"] in card
     assert "RANDOM WEIGHTS" not in card
-    assert "**RANDOM WEIGHTS**" in (made("efficientat").folder / "card.md").read_text()
+    assert "**RANDOM WEIGHTS**" in (made("onnx-32-khz").folder / "card.md").read_text()
 
 
 def test_predicting_needs_neither_torch_nor_anything_that_trains(made: Make, tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 from unheard import encoders, features
+from unheard.encoders.beside import Beside
 from unheard.errors import UsageError
 from unheard.testing import toy_encoder
 
@@ -76,5 +79,9 @@ def test_what_cannot_stand_beside_is_refused() -> None:
     ):
         with pytest.raises(UsageError, match=r"encoder\.beside"):
             encoders.checked({"name": "hubert", "beside": wrong})
+
+
+def test_an_encoder_at_another_rate_is_refused() -> None:
+    other: Any = SimpleNamespace(rate=32_000, settings={"name": "onnx"})
     with pytest.raises(UsageError, match=r"16000 Hz.*32000"):
-        encoders.load({"name": "efficientat", "weights": "random", "beside": "functionals"})
+        Beside(other, {"name": "functionals"})

@@ -66,20 +66,9 @@ def test_an_encoder_without_layers_is_refused(tmp_path: Path, monkeypatch: pytes
         made.fit(tones(0), tones(1))
 
 
-def test_a_convolutional_encoder_is_tuned_by_blocks() -> None:
-    def made(head: str = "mean", **settings: Any) -> FineTuned:
-        encoder = {"name": "efficientat", "weights": "random", "width": 0.1}
-        return tuning.build({"epochs": 1, **settings}, encoder, {"name": head})
-
-    learned = made(tune="top 2").fit(tones(0), tones(1))
-    layers = {name.split(".")[3] for name in learned.state() if name.startswith("network.encoder.layers.")}
-    assert layers == {"14", "15"}
-    for head, settings, said in (
-        ("weighted", {"layer": "weighted"}, "differ in dims"),
-        ("mean", {"tune": "lora"}, "no query and value projections"),
-    ):
-        with pytest.raises(UsageError, match=said):
-            made(head, **settings).fit(tones(0), tones(1))
+def test_low_rank_matrices_need_a_layer(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no query and value projections"):
+        model(tmp_path, head={"name": "mean"}, tune="lora", layer=0, epochs=1).fit(tones(0), tones(1))
 
 
 def test_whisper_is_tuned_alike(tmp_path: Path) -> None:

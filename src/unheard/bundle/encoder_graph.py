@@ -24,7 +24,6 @@ from unheard.encoders.windows import LONGEST, OVERLAP, WINDOW
 from unheard.errors import UsageError, need
 from unheard.extraction.storage import averaged, statistics
 from unheard.features.fronts import front_settings
-from unheard.onnx_graphs.efficientat import efficientat_graph
 from unheard.onnx_graphs.graph import PREFIX
 from unheard.onnx_graphs.transformer import transformer_graph
 from unheard.onnx_graphs.whisper import whisper_graph
@@ -134,8 +133,6 @@ def _graph(encoder: Any, needed: Sequence[int]) -> Any:
         return transformer_graph(encoder.network, needed)
     if encoder.settings["name"] == "whisper":
         return whisper_graph(encoder.network, needed)
-    if encoder.settings["name"] == "efficientat":
-        return efficientat_graph(encoder.network, encoder.names, needed)
     raise UsageError(f"the encoder {encoder.settings['name']!r} cannot be exported as a graph")
 
 
@@ -145,8 +142,6 @@ def _front(encoder: Any) -> dict[str, Any] | None:
         network = encoder.network
         seconds = network.made.window / encoder.rate if network.mode == "30s" else 0.0
         return front_settings({"name": "whisper", "bands": network.made.num_mel_bins, "seconds": seconds})
-    if encoder.settings["name"] == "efficientat":
-        return front_settings({"name": "efficientat"})
     front: dict[str, Any] | None = getattr(encoder, "front", None)
     return front
 
@@ -165,10 +160,7 @@ def _lengths(encoder: Any, hops: Sequence[int]) -> dict[str, Any]:
         "length": round(WINDOW * rate),
         "step": round((WINDOW - OVERLAP) * rate) // shared * shared,
     }
-    if name == "onnx":
-        least = encoder.description.least
-    else:
-        least = 1 if name == "efficientat" else encoder.network.made.shortest
+    least = encoder.description.least if name == "onnx" else encoder.network.made.shortest
     return {"least": least, "multiple": 1, "own": None, "window": window}
 
 

@@ -12,10 +12,22 @@ from typing import Any
 from unheard import features
 from unheard.encoders.beside import Beside
 from unheard.encoders.contract import WEIGHTS, Encoder, Layers, Wave, beside_settings, is_random
+from unheard.encoders.old_names import renamed
 from unheard.errors import UsageError
 from unheard.settings import construct, identity, named, plain, resolve
 
-__all__ = ["ENCODERS", "WEIGHTS", "Encoder", "Layers", "Wave", "checked", "is_random", "key", "load"]
+__all__ = [
+    "ENCODERS",
+    "TUNABLE",
+    "WEIGHTS",
+    "Encoder",
+    "Layers",
+    "Wave",
+    "checked",
+    "is_random",
+    "key",
+    "load",
+]
 
 #: Name of a family to its module, which has the dataclass ``Options`` (of ``contract.Settings``), ``VERSION`` (of
 #: the code that computes) and ``load(options) -> Encoder``. A module is imported when its family is named; its
@@ -25,9 +37,10 @@ ENCODERS = {
     "hubert": "unheard.encoders.hubert",
     "wavlm": "unheard.encoders.wavlm",
     "whisper": "unheard.encoders.whisper",
-    "efficientat": "unheard.encoders.efficientat",
     "onnx": "unheard.encoders.onnx",
 }
+#: Families whose networks can be trained together with a head.
+TUNABLE = ("wav2vec2", "hubert", "wavlm", "whisper")
 
 
 def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,6 +51,7 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     UsageError
         Unknown family or key (with near matches), or a value that does not fit.
     """
+    settings = renamed(settings)
     options, _ = _options(settings)
     return {"name": settings["name"], **plain(options)}
 
@@ -55,6 +69,7 @@ def load(settings: Mapping[str, Any]) -> Encoder:
     MachineError
         A gated model without token, no network, no such device, a package that is not installed.
     """
+    settings = renamed(settings)
     options, module = _options(settings)
     if not options.model and options.weights != "random":
         raise UsageError(
@@ -72,6 +87,7 @@ def key(settings: Mapping[str, Any]) -> str:
 
     Where the weights lie does not matter; their content does, so settings without ``sha256`` have no key.
     """
+    settings = renamed(settings)
     options, module = _options(settings)
     if not options.sha256:
         raise UsageError("encoder.sha256 is empty: load the encoder and take its settings")

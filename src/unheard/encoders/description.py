@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from unheard.encoders.contract import WEIGHTS
 from unheard.errors import DataError, UsageError, unknown
 from unheard.features.fronts import build_front
 from unheard.settings import construct
@@ -81,6 +82,8 @@ class Description:
     least : samples; a shorter waveform is padded to them with zeros at its end.
     heard : corpora, each with the speakers, whose recordings made the weights; None where nobody says. A bundle
         lists them, so that scoring it on one of them is stamped.
+    weights : what the file's numbers are, one of ``WEIGHTS``. A file that was shuffled or drawn at random says so,
+        and its scores are stamped.
     """
 
     rate: int
@@ -95,6 +98,7 @@ class Description:
     model: str | None = None
     least: int = 1
     heard: dict[str, list[str]] | None = None
+    weights: str = "pretrained"
 
 
 def described(description: str, folder: Path) -> tuple[Description, dict[str, Any]]:
@@ -175,6 +179,8 @@ def _fields(content: dict[str, Any], name: str) -> Any:
 
 
 def _check(made: Description, where: str) -> None:
+    if made.weights not in WEIGHTS:
+        raise DataError(f"{where}: weights are {made.weights!r}, expected one of {', '.join(WEIGHTS)}")
     kinds = ("samples",) if made.front is None else ("frames", "dims")
     if sorted(axis for axis in made.input.axes if axis != "one") != sorted(kinds):
         raise DataError(

@@ -44,10 +44,6 @@ class Options(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.weights == "random":
-            raise UsageError(
-                "encoder.weights 'random': an ONNX graph does not say how its weights are drawn; take 'shuffled'"
-            )
         if self.precision not in ("float32", "auto"):
             raise UsageError(
                 f"encoder.precision {self.precision!r}: an ONNX graph computes in the types that it was written "
@@ -72,9 +68,11 @@ def load(options: Options) -> OnnxEncoder:
     if options.device != "cpu":
         raise MachineError(f"encoder.device {options.device!r}: ONNX encoders run on 'cpu'")
     place = Path(options.model)
+    _check_graph(place)
     folder = place if place.is_dir() else place.parent
     description, content = described(options.description, folder)
     path = _model(place, description)
+    mixed = _to_be_shuffled(path, options.weights, description.weights)
     norm = None if description.normalise is None else kaldi_norm(folder / description.normalise)
     parts = [path.name, *external_files(path), *([description.normalise] if description.normalise else [])]
     found = digest({"description": content, "files": [file_digest(folder / part) for part in parts]})
@@ -90,7 +88,7 @@ def load(options: Options) -> OnnxEncoder:
             f"({', '.join(entry.entry for entry in description.entries)})"
         )
     model = opened(path)
-    if options.weights == "shuffled":
+    if mixed:
         shuffle(model, options.seed)
     return OnnxEncoder(replace(options, sha256=found, precision="float32"), description, model, norm)
 
@@ -178,6 +176,36 @@ class OnnxEncoder:
         return f"the ONNX encoder {self.settings['model']}"
 
 
+def _check_graph(place: Path) -> None:
+    """Refuse a file that is no graph by its name, and a folder without one."""
+    state = place.suffix in (".pt", ".pth", ".safetensors")
+    if state or (place.is_dir() and not any(file.suffix == ".onnx" for file in place.iterdir())):
+        raise DataError(
+            f"{place} holds no weights: expected an .onnx file (tools/convert_efficientat.py makes one of "
+            "EfficientAT's state dicts)"
+        )
+
+
+def _to_be_shuffled(path: Path, asked: str, declared: str) -> bool:
+    """Return whether the file's weights have to be shuffled to be those that the settings ask for.
+
+    Raises
+    ------
+    UsageError
+        The file's weights are not what the settings say, or random ones are asked of a trained graph.
+    """
+    if declared not in ("pretrained", asked):
+        raise UsageError(
+            f"{path} holds {declared} weights, as its description says; set encoder.weights={declared}, so that "
+            "scores are stamped RANDOM WEIGHTS"
+        )
+    if asked == "random" and declared != "random":
+        raise UsageError(
+            "encoder.weights 'random': an ONNX graph does not say how its weights are drawn; take 'shuffled'"
+        )
+    return asked != declared
+
+
 def _model(place: Path, description: Description) -> Path:
     """Find the ONNX file that a file's or a folder's name means."""
     if place.is_file():
@@ -189,8 +217,6 @@ def _model(place: Path, description: Description) -> Path:
         found = [file for file in found if file.name == description.model]
         if not found:
             raise DataError(f"{place} holds no {description.model}, which its description names")
-    if not found:
-        raise DataError(f"{place} holds no weights: expected an .onnx file")
     if len(found) > 1:
         raise UsageError(
             f"{place} holds {len(found)} graphs: name one of {', '.join(file.name for file in found)} as "

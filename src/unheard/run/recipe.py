@@ -157,8 +157,11 @@ class Recipe(BaseModel):
             )
         elif self.store is not None and self.training is not None:
             raise ValueError("a recipe with training keeps nothing: leave store out")
-        elif self.training is not None and self.encoder["name"] == "efficientat":
-            raise ValueError("a recipe with training hears 16 kHz, and the encoder efficientat needs 32 kHz")
+        elif self.training is not None and self.encoder["name"] not in encoders.TUNABLE:
+            raise ValueError(
+                f"the encoder {self.encoder['name']!r} has no layers that can be tuned; leave training out, or "
+                f"take one of {', '.join(encoders.TUNABLE)}"
+            )
         return self
 
     @property

@@ -226,16 +226,11 @@ class FineTuned:
         if not hasattr(getattr(loaded, "network", None), "checkpointing"):
             raise UsageError(
                 f"the encoder {self.encoder['name']!r} has no layers that can be tuned; leave training "
-                "out, or take one of wav2vec2, hubert, wavlm, whisper, efficientat"
+                f"out, or take one of {', '.join(encoders.TUNABLE)}"
             )
         last = len(loaded.names) - 1
         stacked = self.training.layer == "weighted"
         entries = tuple(range(last + 1)) if stacked else (last,)
-        if stacked and len(set(loaded.widths)) > 1:
-            raise UsageError(
-                f"training.layer is 'weighted', and the entries of the encoder {self.encoder['name']!r} differ in "
-                "dims; take training.layer=last or a number"
-            )
         head = head_network(self.head, loaded.widths[last], classes, len(entries))
         set_free(loaded.network, self.training)
         network = TunedNetwork(
