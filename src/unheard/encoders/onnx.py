@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from unheard.encoders.contract import Layers, Settings, Wave
 from unheard.encoders.description import Description, described
-from unheard.encoders.onnx_graph import adapted, external_files, kaldi_norm, opened, shuffle
+from unheard.encoders.kaldi import kaldi_norm
 from unheard.encoders.windowed import check_entries, in_windows
 from unheard.errors import DataError, MachineError, UsageError
 from unheard.features.fronts import Front, build_front, front_settings
 from unheard.files import digest, file_digest
 from unheard.onnx_graphs.graph import PREFIX
+from unheard.onnx_graphs.session import Session
+from unheard.onnx_graphs.surgery import Tensor, adapted, external_files, read_graph, shuffle
 from unheard.settings import plain
 
 VERSION = 1
@@ -87,7 +89,7 @@ def load(options: Options) -> OnnxEncoder:
             f"encoder.cut is {options.cut}; {path.name} has the entries 0 … {top} "
             f"({', '.join(entry.entry for entry in description.entries)})"
         )
-    model = opened(path)
+    model = read_graph(path)
     if mixed:
         shuffle(model, options.seed)
     return OnnxEncoder(replace(options, sha256=found, precision="float32"), description, model, norm)
@@ -113,7 +115,7 @@ class OnnxEncoder:
         self.heard = description.heard or {}
         self._front: Front | None = None if description.front is None else build_front(description.front)
         self._model, self._norm = model, norm
-        self._sessions: dict[int, Any] = {}
+        self._sessions: dict[int, Session] = {}
         base = float(self.rate) if self._front is None else self._front.frames_per_second
         self.frame_rates = tuple(base / entry.stride for entry in kept)
         second = self._window(np.zeros(self.rate, dtype=np.float32), range(len(kept)))
@@ -139,13 +141,21 @@ class OnnxEncoder:
         hops = [round(self.rate / self.frame_rates[k]) for k in layers]
         return [in_windows(wave, self.rate, hops, lambda part: self._window(part, layers)) for wave in waves]
 
-    def graph(self, top: int) -> bytes:
-        """Return the graph that gives entries 0 … top, which onnxruntime runs without anything else of ours.
+    def graph(self, layers: Sequence[int]) -> bytes:
+        """Return the graph that gives some entries, which onnxruntime runs without anything else of ours.
 
         It takes what :attr:`front` makes of a clip, ``unheard.frames`` (frames, dims), or its samples,
-        ``unheard.samples`` (samples,), and gives ``unheard.NAME`` (frames, dims) for each entry.
+        ``unheard.samples`` (samples,), and gives ``unheard.NAME`` (frames, dims) for each of them.
         """
-        return adapted(self._model, self.description, self.description.entries[: top + 1], self._norm)
+        d = self.description
+        return adapted(
+            self._model,
+            Tensor(d.input.tensor, d.input.axes),
+            {entry.entry: Tensor(entry.tensor, entry.axes) for entry in (d.entries[k] for k in layers)},
+            waveform=d.front is None,
+            splice=d.splice,
+            norm=self._norm,
+        )
 
     def _window(self, wave: Wave, layers: Sequence[int]) -> Layers:
         short = self.description.least - len(wave)
@@ -153,11 +163,7 @@ class OnnxEncoder:
         name = PREFIX + ("samples" if self._front is None else "frames")
         value = given if self._front is None else self._front.compute(given)
         asked = [PREFIX + self.names[k] for k in layers]
-        session = self._session(max(layers))
-        try:
-            found = session.run(asked, {name: value})
-        except Exception as error:
-            raise DataError(f"{self._where()} cannot be run: {_first_line(error)}") from error
+        found = self._session(max(layers)).run(asked, {name: value})
         expected = self.frames(len(wave))
         for k, frames in zip(layers, found, strict=True):
             if frames.ndim != 2 or len(frames) != expected[k]:
@@ -167,9 +173,10 @@ class OnnxEncoder:
                 )
         return tuple(found)
 
-    def _session(self, top: int) -> Any:
+    def _session(self, top: int) -> Session:
         if top not in self._sessions:
-            self._sessions[top] = _session(self.graph(top), self._where())
+            graph = self.graph(range(top + 1))
+            self._sessions[top] = Session(graph, self._where(), error=DataError)
         return self._sessions[top]
 
     def _where(self) -> str:
@@ -223,21 +230,3 @@ def _model(place: Path, description: Description) -> Path:
             "encoder.model"
         )
     return found[0]
-
-
-def _session(graph: bytes, where: str) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise DataError(f"onnxruntime refuses {where}: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]

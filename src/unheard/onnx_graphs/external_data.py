@@ -6,8 +6,6 @@ that lead to tensors (onnx.proto, IR version 10).
 
 from __future__ import annotations
 
-from unheard.errors import BundleError
-
 #: Message to its fields that hold messages on the way to a tensor.
 _INSIDE = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -29,21 +27,15 @@ _INSIDE = {
 _NAME, _EXTERNAL_DATA, _DATA_LOCATION = 8, 13, 14
 
 
-def external_tensors(model: bytes, file: str = "model.onnx") -> list[str]:
-    """Names of the tensors that are stored outside the model's own bytes; ``file`` is what errors call it.
+def external_tensors(model: bytes) -> list[str]:
+    """Return the names of the tensors that are stored outside the model's own bytes.
 
     Raises
     ------
-    BundleError
-        Where the bytes are no protobuf message.
+    ValueError
+        The bytes are no protobuf message.
     """
-    try:
-        return _external(memoryview(model))
-    except ValueError as error:
-        raise BundleError(f"{file} is no ONNX graph: {error}") from error
-
-
-def _external(view: memoryview) -> list[str]:
+    view = memoryview(model)
     found = []
     waiting = [("model", 0, len(view))]
     while waiting:

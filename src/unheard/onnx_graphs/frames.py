@@ -1,4 +1,4 @@
-"""Frames as the input of a head's graph, and which of them are valid."""
+"""What the graphs of all heads take and give: frames, which of them are valid, logits."""
 
 from __future__ import annotations
 
@@ -22,3 +22,9 @@ def valid_frames(g: Graph, frames: str, lengths: str) -> str:
         g.add("Unsqueeze", places, g.constant([0, 2])),
         g.add("Unsqueeze", lengths, g.constant([1, 2])),
     )
+
+
+def answered(g: Graph, logits: str, classes: int) -> bytes:
+    """Return the bytes of the checked graph that gives ``logits`` (B, classes)."""
+    g.give("logits", logits, ["batch", classes])
+    return g.bytes()

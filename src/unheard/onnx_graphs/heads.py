@@ -15,7 +15,7 @@ import numpy as np
 
 from unheard.errors import UsageError, need
 from unheard.onnx_graphs import network_heads as networks
-from unheard.onnx_graphs.frames import taken_frames, valid_frames
+from unheard.onnx_graphs.frames import answered, taken_frames, valid_frames
 from unheard.onnx_graphs.graph import Graph
 
 
@@ -46,24 +46,20 @@ def graph_of(head: Any, kind: str, dims: int, entries: int = 1) -> bytes:
 
 def _committee(head: Any, kind: str, dims: int, entries: int) -> bytes:
     """The members' graphs beside each other, and the mean of their log probabilities."""
-    onnx, compose = need("onnx", "eval"), need("onnx.compose", "eval")
+    onnx = need("onnx", "eval")
     g = Graph()
     frames, lengths = taken_frames(g, dims)
     answers = []
     for number, (member, settings) in enumerate(zip(head.members_, head.members, strict=True), 1):
         first, end = settings.get("dims", (0, dims))
         model = onnx.load_from_string(graph_of(member, kind, end - first, entries))
-        own = compose.add_prefix(model, f"{number}.").graph
-        part = [g.constant([place], np.int64) for place in (first, end, 2)]
-        g.nodes.append(g.helper.make_node("Slice", [frames, *part], [f"{number}.frames"]))
-        g.nodes.append(g.helper.make_node("Identity", [lengths], [f"{number}.lengths"]))
-        g.nodes += own.node
-        g.constants += own.initializer
-        answers.append(g.add("LogSoftmax", own.output[0].name, axis=1))
-    classes = own.output[0].type.tensor_type.shape.dim[1].dim_value
+        part = g.add("Slice", frames, *(g.constant([place], np.int64) for place in (first, end, 2)))
+        (own,) = g.include(model, f"{number}.", {"frames": part, "lengths": lengths})
+        answers.append(g.add("LogSoftmax", own, axis=1))
+    classes = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
     # Members of the same dims standardise alike.
     g.share_constants()
-    return g.bytes(g.add("Mean", *answers), classes)
+    return answered(g, g.add("Mean", *answers), classes)
 
 
 def _linear(head: Any, kind: str, dims: int, entries: int) -> bytes:
@@ -79,7 +75,7 @@ def _linear(head: Any, kind: str, dims: int, entries: int) -> bytes:
     centred = g.add("Sub", x, g.constant(state["mean_"]))
     standardised = g.add("Div", centred, g.constant(state["scale_"]))
     z = g.add("Gemm", standardised, g.constant(state["coef_"].T), g.constant(state["intercept_"]))
-    return g.bytes(g.add("Cast", z, to=g.types.FLOAT), len(state["intercept_"]))
+    return answered(g, g.add("Cast", z, to=g.types.FLOAT), len(state["intercept_"]))
 
 
 def _pooled(g: Graph, head: Any, dims: int, entries: int) -> str:

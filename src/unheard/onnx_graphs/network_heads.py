@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import UsageError
-from unheard.onnx_graphs.frames import taken_frames, valid_frames
+from unheard.onnx_graphs.frames import answered, taken_frames, valid_frames
 from unheard.onnx_graphs.graph import Graph
 
 State = Mapping[str, NDArray[Any]]
@@ -27,7 +27,7 @@ def tcgru(head: Any, kind: str, dims: int, _: int) -> bytes:
     first = g.add("Squeeze", _gru(g, w, 0, sequence, steps, last=False), g.constant([1]))
     last = g.add("Squeeze", _gru(g, w, 1, first, steps, last=True), g.constant([0]))
     embedded = g.add("Tanh", _dense(g, w, "embedding", last))
-    return g.bytes(_dense(g, w, "output", embedded), len(w["output.bias"]))
+    return answered(g, _dense(g, w, "output", embedded), len(w["output.bias"]))
 
 
 def mean(head: Any, kind: str, dims: int, _: int) -> bytes:
@@ -38,7 +38,7 @@ def mean(head: Any, kind: str, dims: int, _: int) -> bytes:
     x = g.add("Relu", _map(g, w, "frame", frames)) if "frame.weight" in w else frames
     total = g.add("ReduceSum", _clean(g, valid_frames(g, frames, lengths), x), g.constant([1]), keepdims=0)
     count = g.add("Unsqueeze", g.add("Cast", lengths, to=g.types.FLOAT), g.constant([1]))
-    return g.bytes(_dense(g, w, "output", g.add("Div", total, count)), len(w["output.bias"]))
+    return answered(g, _dense(g, w, "output", g.add("Div", total, count)), len(w["output.bias"]))
 
 
 def weighted(head: Any, kind: str, dims: int, entries: int) -> bytes:
@@ -54,7 +54,7 @@ def weighted(head: Any, kind: str, dims: int, entries: int) -> bytes:
     mixed = g.add("ReduceSum", g.add("Mul", frames, g.constant(shares)), time, keepdims=0)
     valid = valid_frames(g, mixed, lengths)
     hidden = g.add("Relu", _dense(g, w, "hidden", _attentive(g, w, mixed, valid)))
-    return g.bytes(_dense(g, w, "output", hidden), len(w["output.bias"]))
+    return answered(g, _dense(g, w, "output", hidden), len(w["output.bias"]))
 
 
 def convolutional(head: Any, kind: str, dims: int, _: int) -> bytes:
@@ -74,7 +74,7 @@ def convolutional(head: Any, kind: str, dims: int, _: int) -> bytes:
         "output.weight": w["output.weight"] * gain,
         "output.bias": w["output.bias"] + w["output.weight"] @ shift,
     }
-    return g.bytes(_dense(g, folded, "output", _attentive(g, w, x, valid)), len(w["output.bias"]))
+    return answered(g, _dense(g, folded, "output", _attentive(g, w, x, valid)), len(w["output.bias"]))
 
 
 def _attentive(g: Graph, w: State, frames: str, valid: str) -> str:

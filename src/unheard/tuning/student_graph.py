@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE
 from unheard.encoders.description import BESIDE, described
 from unheard.errors import DataError, UsageError, need
 from unheard.files import write_bytes, write_json
+from unheard.onnx_graphs.graph import Graph
 from unheard.tuning.student import Student
 
 GRAPH, CARD = "student.onnx", "card.json"
-OPSET, IR_VERSION = 18, 8
 
 
 def write(
@@ -37,11 +36,17 @@ def write(
     front : settings in full of the front end that makes its frames.
     card : what it learned from; ``about``, ``licence`` and ``attribution`` of it enter the description.
     """
-    graph = _Graph()
-    layers = _student(graph, student)
-    entries = [graph.give(name, layer) for name, layer in zip(names, layers, strict=True)]
-    entries.append(graph.give("all", graph.add("Concat", *layers, axis=1)))
-    _write(folder, graph.model(student.shape.bands), entries, student.shape.stride, front, card)
+    graph = Graph()
+    layers = _student(graph, _frames(graph, student.shape.bands), student)
+    named = dict(zip(names, layers, strict=True))
+    _write(
+        folder,
+        graph,
+        {**named, "all": graph.add("Concat", *layers, axis=1)},
+        student.shape.stride,
+        front,
+        card,
+    )
 
 
 def joined(folders: Sequence[Path], out: Path) -> None:
@@ -59,9 +64,10 @@ def joined(folders: Sequence[Path], out: Path) -> None:
     if len(folders) < 2:
         raise UsageError(f"at least two students can be joined, found {len(folders)}")
     onnx = need("onnx", "eval")
-    first, whole, graph = None, [], _Graph()
+    first: Any = None
+    models = []
     cards = []
-    for number, folder in enumerate(folders):
+    for folder in folders:
         _, content = described("", folder)
         try:
             model = onnx.load(folder / GRAPH)
@@ -73,128 +79,77 @@ def joined(folders: Sequence[Path], out: Path) -> None:
         if first is not None and kind != first:
             raise UsageError(f"{folder} has another front end or other layers than {folders[0]}")
         first = kind
-        whole.append(graph.include(model, f"student{number}_"))
-    entries = [graph.give(f"student{number}", name) for number, name in enumerate(whole)]
-    total = graph.add("Sum", *whole)
-    mean = graph.add("Mul", total, graph.constant("share", np.array(1 / len(whole), np.float32)))
-    entries += [graph.give("mean", mean), graph.give("all", graph.add("Concat", *whole, axis=1))]
-    assert first is not None
+        models.append(model)
     front, (stride,), _ = first
-    bands = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    graph = Graph()
+    frames = _frames(graph, models[0].graph.input[0].type.tensor_type.shape.dim[1].dim_value)
+    whole = [
+        graph.include(model, f"student{number}_", {"frames": frames})[-1]
+        for number, model in enumerate(models)
+    ]
+    layers = {f"student{number}": name for number, name in enumerate(whole)}
+    share = graph.constant(1 / len(whole), np.float32)
+    layers["mean"] = graph.add("Mul", graph.add("Sum", *whole), share)
+    layers["all"] = graph.add("Concat", *whole, axis=1)
     card = {
         "about": f"{len(cards)} students beside each other: {cards[0]['about']}",
         "licence": "; ".join(sorted({part for card in cards for part in card["licence"].split("; ")})),
         "attribution": "; ".join(sorted({card["attribution"] for card in cards})),
         "students": cards,
     }
-    _write(out, graph.model(bands), entries, stride, front, card)
+    _write(out, graph, layers, stride, front, card)
 
 
-class _Graph:
-    """Collects nodes, constants and outputs; methods return the name of their result."""
-
-    def __init__(self) -> None:
-        self.onnx = need("onnx", "eval")
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-        self.outputs: list[Any] = []
-
-    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        name = f"{operator.lower()}{len(self.nodes)}"
-        self.nodes.append(self.onnx.helper.make_node(operator, list(inputs), [name], **attributes))
-        return name
-
-    def constant(self, name: str, value: NDArray[Any]) -> str:
-        self.constants.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def give(self, name: str, tensor: str) -> str:
-        """Add an output (frames, dims)."""
-        self.nodes.append(self.onnx.helper.make_node("Identity", [tensor], [name]))
-        float32 = self.onnx.TensorProto.FLOAT
-        self.outputs.append(self.onnx.helper.make_tensor_value_info(name, float32, ["time", None]))
-        return name
-
-    def include(self, model: Any, prefix: str) -> str:
-        """Take over a student's graph on the same input, and return the name of its ``all``."""
-        for constant in model.graph.initializer:
-            copy = self.onnx.TensorProto()
-            copy.CopyFrom(constant)
-            copy.name = prefix + copy.name
-            self.constants.append(copy)
-        for node in model.graph.node:
-            copy = self.onnx.NodeProto()
-            copy.CopyFrom(node)
-            copy.input[:] = [name if name == "frames" else prefix + name for name in node.input]
-            copy.output[:] = [prefix + name for name in node.output]
-            self.nodes.append(copy)
-        return f"{prefix}all"
-
-    def model(self, dims: int) -> bytes:
-        """Bytes of the checked graph whose input is ``frames`` (frames, dims)."""
-        helper = self.onnx.helper
-        frames = helper.make_tensor_value_info("frames", self.onnx.TensorProto.FLOAT, ["time", dims])
-        graph = helper.make_graph(self.nodes, "student", [frames], self.outputs, self.constants)
-        model = helper.make_model(
-            graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
-            producer_name="unheard",
-        )
-        self.onnx.checker.check_model(model, full_check=True)
-        data: bytes = model.SerializeToString(deterministic=True)
-        return data
+def _frames(graph: Graph, bands: int) -> str:
+    return graph.take("frames", graph.types.FLOAT, ["time", bands])
 
 
-def _student(g: _Graph, student: Student) -> list[str]:
-    """Names of the imitated layers (places, dims) of frames (frames, bands)."""
+def _student(g: Graph, frames: str, student: Student) -> list[str]:
+    """Return the imitated layers (places, dims) of frames (frames, bands)."""
     w = {key: value.cpu().numpy() for key, value in student.state_dict().items()}
     shape = student.shape
 
-    def dense(name: str, x: str, weight: NDArray[Any], bias: NDArray[Any] | None = None) -> str:
-        inputs = [x, g.constant(f"{name}.weight", weight.astype(np.float32))]
-        if bias is not None:
-            inputs.append(g.constant(f"{name}.bias", bias.astype(np.float32)))
-        return g.add("Gemm", *inputs, transB=1)
+    def dense(name: str, x: str) -> str:
+        parts = [w[f"{name}.{part}"] for part in ("weight", "bias") if f"{name}.{part}" in w]
+        return g.add("Gemm", x, *(g.constant(part, np.float32) for part in parts), transB=1)
 
-    batch = g.constant("batch", np.array([0]))
+    batch = g.constant([0])
     # What standardises a frame is part of the first map, which is a convolution over the frames.
     mean, scale = (np.tile(w[name].astype(float), shape.splice) for name in ("mean", "scale"))
     weight = w["squeeze.weight"] / scale
-    bias = g.constant("squeeze.bias", (w["squeeze.bias"] - weight @ mean).astype(np.float32))
-    kernel = weight.reshape(-1, shape.splice, shape.bands).transpose(0, 2, 1).astype(np.float32)
+    bias = g.constant(w["squeeze.bias"] - weight @ mean, np.float32)
+    kernel = g.constant(weight.reshape(-1, shape.splice, shape.bands).transpose(0, 2, 1), np.float32)
     before, behind = shape.around
-    ends = g.constant("ends", np.array([before, 0, behind, 0]))
-    sequence = g.add(
-        "Unsqueeze", g.add("Transpose", g.add("Pad", "frames", ends, mode="edge"), perm=[1, 0]), batch
-    )
-    sequence = g.add("Conv", sequence, g.constant("squeeze.weight", kernel), bias, strides=[shape.stride])
+    padded = g.add("Pad", frames, g.constant([before, 0, behind, 0]), mode="edge")
+    sequence = g.add("Unsqueeze", g.add("Transpose", padded, perm=[1, 0]), batch)
+    sequence = g.add("Conv", sequence, kernel, bias, strides=[shape.stride])
     x = g.add("Transpose", g.add("Squeeze", sequence, batch), perm=[1, 0])
-    x = g.add("Relu", dense("widen", x, w["widen.weight"], w["widen.bias"]))
+    x = g.add("Relu", dense("widen", x))
     layers = []
     for k in range(len(shape.outputs)):
         name = f"blocks.{k}"
-        low = dense(f"{name}.down", x, w[f"{name}.down.weight"])
+        low = dense(f"{name}.down", x)
         sequence = g.add("Unsqueeze", g.add("Transpose", low, perm=[1, 0]), batch)
-        kernel = w[f"{name}.memory.weight"].copy()
-        kernel[:, 0, shape.past] += 1  # the frame itself
-        taps = g.constant(f"{name}.memory", kernel)
-        memory = g.add("Conv", sequence, taps, group=len(kernel), pads=[shape.past, shape.future])
+        taps = w[f"{name}.memory.weight"].copy()
+        taps[:, 0, shape.past] += 1  # the frame itself
+        pads = [shape.past, shape.future]
+        memory = g.add("Conv", sequence, g.constant(taps), group=len(taps), pads=pads)
         low = g.add("Transpose", g.add("Squeeze", memory, batch), perm=[1, 0])
-        x = g.add("Relu", dense(f"{name}.up", low, w[f"{name}.up.weight"], w[f"{name}.up.bias"]))
-        out = dense(f"outputs.{k}", x, w[f"outputs.{k}.weight"], w[f"outputs.{k}.bias"])
-        layers.append(g.add("Relu", out))
+        x = g.add("Relu", dense(f"{name}.up", low))
+        layers.append(g.add("Relu", dense(f"outputs.{k}", x)))
     return layers
 
 
 def _write(
     folder: Path,
-    model: bytes,
-    entries: Sequence[str],
+    graph: Graph,
+    layers: Mapping[str, str],
     stride: int,
     front: Mapping[str, Any],
     card: Mapping[str, Any],
 ) -> None:
+    for name, tensor in layers.items():
+        graph.give(name, tensor, ["time", None])
     rhythm = {"axes": ["frames", "dims"], "stride": stride, "window": stride}
     content = {
         "about": card["about"],
@@ -202,7 +157,7 @@ def _write(
         "front": dict(front),
         "model": GRAPH,
         "input": {"tensor": "frames", "axes": ["frames", "dims"]},
-        "entries": [{"entry": name, "tensor": name, **rhythm} for name in entries],
+        "entries": [{"entry": name, "tensor": name, **rhythm} for name in layers],
         # Of fewer samples there would not be a single place.
         "least": round(RATE * (front["frame"] + (stride - 1) * front["hop"])),
         "licence": card["licence"],
@@ -210,7 +165,7 @@ def _write(
         "heard": _heard([card, *card.get("students", ())]),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    write_bytes(folder / GRAPH, model)
+    write_bytes(folder / GRAPH, graph.bytes())
     write_json(folder / BESIDE, content)
     write_json(folder / CARD, dict(card))
 

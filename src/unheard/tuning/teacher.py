@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from unheard import encoders
 from unheard.encoders.onnx import OnnxEncoder
-from unheard.errors import UsageError
+from unheard.errors import DataError, UsageError
 from unheard.features.fronts import build_front
 from unheard.features.logmel import LogMel
 from unheard.onnx_graphs.graph import PREFIX
+from unheard.onnx_graphs.session import Session
 
 Frames = NDArray[np.float32]
 
@@ -63,7 +64,7 @@ class Teacher:
         self.widths = tuple(encoder.widths[k] for k in entries)
         self.licence = encoder.licence
         self.attribution = encoder.attribution or str(encoder.description.about or "an unnamed encoder")
-        self._session = _session(encoder.graph(max(entries)))
+        self._session = Session(encoder.graph(entries), "the teacher", error=DataError)
 
     def layers(self, frames: Frames) -> list[Frames]:
         """Return the entries (frames, width) of log-mels (frames, bands)."""
@@ -71,12 +72,3 @@ class Teacher:
             [PREFIX + name for name in self.names], {f"{PREFIX}frames": frames}
         )
         return found
-
-
-def _session(graph: bytes) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
