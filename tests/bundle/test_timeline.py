@@ -15,7 +15,6 @@ from bundle_parts import CLASSES, Made, change
 from unheard.audio import activity, decode
 from unheard.audio.stream import plan
 from unheard.bundle.runtime import load
-from unheard.bundle.timeline import timeline
 from unheard.errors import AudioError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "audio"))
@@ -36,7 +35,7 @@ def call_file(tmp_path: Path) -> Path:
 
 def test_steps_are_means_of_the_windows_over_them(made: Make, call_file: Path) -> None:
     bundle = load(made("probe").folder)
-    found = timeline(bundle, call_file)
+    found = bundle.timeline(call_file)
     wave = decode.load(call_file).wave
     laid = plan(activity.segments(wave))
     assert [(step.start, step.end) for step in found.steps] == list(laid.steps)
@@ -56,7 +55,7 @@ def test_steps_are_means_of_the_windows_over_them(made: Make, call_file: Path) -
 
 
 def test_the_summary_weighs_probabilities_by_time(made: Make, call_file: Path) -> None:
-    found = timeline(load(made("probe").folder), call_file)
+    found = load(made("probe").folder).timeline(call_file)
     seconds = np.array([end - start for start, end, _, _ in found])
     p = np.array([list(probabilities.values()) for _, _, probabilities, _ in found])
     summary = found.summary()
@@ -72,7 +71,7 @@ def test_what_the_model_is_not_sure_of_has_no_label_but_counts(
 ) -> None:
     folder = copied("probe")
     change(folder, thresholds={"confidence": 1.0})
-    unsure, sure = timeline(load(folder), call_file), timeline(load(made("probe").folder), call_file)
+    unsure, sure = load(folder).timeline(call_file), load(made("probe").folder).timeline(call_file)
     assert {step.label for step in unsure.steps} == {None}
     assert {step.flags for step in unsure.steps} == {("unsure",)}
     assert unsure.shares() == sure.shares()
@@ -90,7 +89,7 @@ def test_where_nobody_speaks_nothing_is_said(
     made: Make, samples: np.ndarray, flags: tuple, tmp_path: Path
 ) -> None:
     soundfile.write(tmp_path / "a.wav", samples, RATE)
-    found = timeline(load(made("probe").folder), tmp_path / "a.wav")
+    found = load(made("probe").folder).timeline(tmp_path / "a.wav")
     assert (found.steps, found.flags) == ((), flags)
     assert found.summary()["shares"] is None and found.summary()["answered"] == 0
     assert set(found.shares().values()) == {1 / len(CLASSES)}
@@ -113,19 +112,19 @@ def test_channels_rates_and_faults(made: Make, call_file: Path, tmp_path: Path) 
     bundle = load(made("probe").folder)
     wave = decode.load(call_file).wave
     soundfile.write(tmp_path / "two.wav", np.stack([np.zeros_like(wave), wave], axis=1), RATE, "FLOAT")
-    mono, second = timeline(bundle, call_file), timeline(bundle, tmp_path / "two.wav", channel=1)
+    mono, second = bundle.timeline(call_file), bundle.timeline(tmp_path / "two.wav", channel=1)
     assert second.steps == mono.steps and second.flags == ("several_channels",)
-    assert len(timeline(bundle, tmp_path / "two.wav", channel=0)) == 0
+    assert len(bundle.timeline(tmp_path / "two.wav", channel=0)) == 0
     with pytest.raises(AudioError, match="no channel 2"):
-        timeline(bundle, tmp_path / "two.wav", channel=2)
+        bundle.timeline(tmp_path / "two.wav", channel=2)
     holes = wave.copy()
     holes[RATE * 5] = np.nan
     soundfile.write(tmp_path / "nan.wav", holes, RATE, subtype="FLOAT")
-    assert timeline(bundle, tmp_path / "nan.wav").flags == ("non_finite",)
+    assert bundle.timeline(tmp_path / "nan.wav").flags == ("non_finite",)
     call_file.write_bytes(call_file.read_bytes()[:200_000])
     with pytest.raises(AudioError, match="truncated"):
-        timeline(bundle, call_file)
-    assert timeline(bundle, call_file, allow_truncated=True).flags == ("truncated",)
+        bundle.timeline(call_file)
+    assert bundle.timeline(call_file, allow_truncated=True).flags == ("truncated",)
 
 
 def test_five_minutes_take_the_memory_of_one(made: Make, tmp_path: Path) -> None:
@@ -165,8 +164,7 @@ def peak_and_steps(bundle: Path, path: Path) -> tuple[float, int]:
         "import re, sys\n"
         "from pathlib import Path\n"
         "from unheard.bundle.runtime import load\n"
-        "from unheard.bundle.timeline import timeline\n"
-        "found = timeline(load(sys.argv[1]), sys.argv[2])\n"
+        "found = load(sys.argv[1]).timeline(sys.argv[2])\n"
         f"assert not set({HEAVY!r}) & set(sys.modules)\n"
         "peak = re.search(r'VmHWM:\\s+(\\d+) kB', Path('/proc/self/status').read_text())\n"
         "print(int(peak[1]) * 1024, len(found))\n"

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,10 @@ from unheard.bundle.manifest import read_verified
 from unheard.bundle.prediction import MEANINGS, Prediction
 from unheard.bundle.schema import Description, parse
 from unheard.bundle.session import HeadSession
+from unheard.bundle.timeline import Timeline, timeline
 from unheard.bundle.training_range import outside_domain
 from unheard.decide.calibration import apply_temperature
 from unheard.errors import AudioError, BundleError, UsageError
-
-if TYPE_CHECKING:
-    from unheard.bundle.timeline import Timeline
 
 __all__ = ["Bundle", "Prediction", "load"]
 
@@ -123,9 +121,9 @@ class Bundle:
         self, path: str | os.PathLike[str], *, channel: int | None = None, allow_truncated: bool = False
     ) -> Timeline:
         """Predict a recording of any length step by step (``unheard.bundle.timeline``); options as above."""
-        from unheard.bundle.timeline import timeline
-
-        return timeline(self, path, channel=channel, allow_truncated=allow_truncated)
+        return timeline(
+            self.predict_clips, self.description, path, channel=channel, allow_truncated=allow_truncated
+        )
 
     def features(self, waves: Sequence[Wave]) -> list[Wave]:
         """Return what the head takes, of waveforms (n,) at 16 kHz."""

@@ -8,19 +8,21 @@ nothing is said.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unheard.audio import activity, decode
 from unheard.audio.flags import UNUSABLE
 from unheard.audio.quality import Quality, quality
 from unheard.audio.stream import Blocks, Plan, cut, plan
+from unheard.bundle.prediction import Prediction
+from unheard.bundle.schema import Description
 from unheard.bundle.training_range import outside_domain
+from unheard.errors import AudioError
 
-if TYPE_CHECKING:
-    from unheard.bundle.prediction import Prediction
-    from unheard.bundle.runtime import Bundle
+#: Answers clips that were decoded at the rate of a bundle, in their order.
+Predict = Callable[[Iterable[decode.Clip | AudioError]], Iterator[Prediction]]
 
 #: Measures that are compared with the training clips for the whole recording: a window over speech alone has no
 #: pause to hear the noise in. And the flags of windows that are left out for that.
@@ -122,16 +124,30 @@ class Timeline:
 
 
 def timeline(
-    bundle: Bundle, path: str | os.PathLike[str], *, channel: int | None = None, allow_truncated: bool = False
+    predict: Predict,
+    description: Description,
+    path: str | os.PathLike[str],
+    *,
+    channel: int | None = None,
+    allow_truncated: bool = False,
 ) -> Timeline:
     """Predict a recording of any length step by step; options as of ``Bundle.predict_file``.
+
+    Parameters
+    ----------
+    predict
+        What answers the windows.
+    description
+        Of the bundle that it is.
+    path
+        Recording.
 
     Raises
     ------
     AudioError
         Where it is missing, unreadable, no audio, truncated or out of bounds.
     """
-    d = bundle.description
+    d = description
     taken = d.channel if channel is None else channel
     first = Blocks(path, channel=taken, allow_truncated=allow_truncated)
     frames = activity.measure(first)
@@ -144,24 +160,22 @@ def timeline(
         decode.from_samples(wave, d.sample_rate, target=d.sample_rate)
         for wave in cut(again, laid.times, d.sample_rate)
     )
-    answers = list(bundle.predict_clips(clips)) if laid.windows else []
+    answers = list(predict(clips)) if laid.windows else []
     found = quality(frames)
     ground = {name: ends for name, ends in d.domain.items() if name in OF_THE_WHOLE}
     outside: tuple[str, ...] = () if spoken else ("no_speech",)
     if laid.windows:
         outside = outside_domain(found, ground)
-    return Timeline(_steps(bundle, laid, answers), bundle.classes, found, (*first.flags, *outside))
+    return Timeline(_steps(d, laid, answers), d.labels, found, (*first.flags, *outside))
 
 
-def _steps(bundle: Bundle, laid: Plan, answers: Sequence[Prediction]) -> tuple[Step, ...]:
+def _steps(d: Description, laid: Plan, answers: Sequence[Prediction]) -> tuple[Step, ...]:
     over: list[list[Prediction]] = [[] for _ in laid.steps]
     for (first, end), answer in zip(laid.windows, answers, strict=True):
         for k in range(first, end):
             over[k].append(answer)
-    least = bundle.description.thresholds.get("confidence", 0.0)
-    return tuple(
-        _step(times, heard, bundle.classes, least) for times, heard in zip(laid.steps, over, strict=True)
-    )
+    least = d.thresholds.get("confidence", 0.0)
+    return tuple(_step(times, heard, d.labels, least) for times, heard in zip(laid.steps, over, strict=True))
 
 
 def _step(

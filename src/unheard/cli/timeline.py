@@ -35,7 +35,6 @@ def write_timelines(
     ``form`` is ``json``, ``csv`` or ``text``; None takes it from the name of ``out``. An existing file is refused
     before anything is computed.
     """
-    from unheard.bundle.timeline import timeline
     from unheard.files import new_output, write_text
 
     if out is not None:
@@ -46,7 +45,7 @@ def write_timelines(
         for done, path in enumerate(paths, start=1):
             name = printable(path)
             try:
-                found = timeline(bundle, path, channel=channel, allow_truncated=allow_truncated)
+                found = bundle.timeline(path, channel=channel, allow_truncated=allow_truncated)
                 rows.append({"path": name, **found.as_dict()})
             except AudioError as error:
                 rows.append({"path": name, "error": str(error)})
