@@ -24,7 +24,7 @@ slow:                ## slow tests
 	pytest -m slow
 
 figures:             ## figures in the text against stored results
-	unheard results --check README.md --check docs/default-model.md
+	unheard results --check README.md --check docs/default-model.md --check docs/results.md
 
 check: lint types imports test figures  ## all of the above
 

@@ -1,4 +1,4 @@
-"""The licence notice of the model in the box: said once to each user, on standard error."""
+"""The licence notice of the default model: said once to each user, on standard error."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ def notice(description: Description) -> str:
     ]
     return "\n".join(
         [
-            f"The model in the box ({description.name}) has licences of its own:",
+            f"The default model ({description.name}) has licences of its own:",
             *layers,
             "  The combination is our reading: unheard/models/LICENSE-WEIGHTS.md. It answers which expression is",
             "  perceived, not what somebody feels; not to be used at work or in education in the EU (card.md).",
+            "  It was trained on acted English speech; on other corpora it may be no better than chance.",
             "  This is said once.",
         ]
     )

@@ -25,7 +25,7 @@ def predict(
         list[str], typer.Argument(help="Recordings, folders, patterns ('*.wav'), or - for a list.")
     ],
     model: Annotated[
-        Path | None, typer.Option("--model", "-m", help="Bundle folder; default: the model in the box.")
+        Path | None, typer.Option("--model", "-m", help="Bundle folder; none: the default model.")
     ] = None,
     n_best: Annotated[int, typer.Option("--n-best", "-n", min=1, help="How many labels to show a clip.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON value.")] = False,
@@ -46,6 +46,7 @@ def predict(
 ) -> None:
     """Predict the perceived emotion of recordings; a file that cannot be used is named, and the others go on.
 
+    The default model was trained on acted English speech, and on other corpora it may be no better than chance.
     Ends with 3 where a file could not be used.
     """
     from unheard.bundle.default import default_model
