@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 from sklearn import metrics as sk
 
+from unheard.metrics.classes import Classes
 from unheard.metrics.estimators import estimate, folds, per_gender
-from unheard.metrics.sums import SCORES
 
+SCORES = [metric.name for metric in Classes.metrics]
 Make = Callable[..., pl.DataFrame]
 
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from unheard.errors import DataError, UsageError
-from unheard.metrics.rows import marks, scored_rows, units
+from unheard.metrics.rows import labelled_rows, marks, units
 
 Make = Callable[..., pl.DataFrame]
 
@@ -18,7 +18,7 @@ def row(id: str, speaker: str | None, **more: object) -> dict[str, object]:
 def test_units_are_speakers_and_else_clips(table: Make) -> None:
     # A speaker of the name of a clip is not that clip.
     t = table([row("1", "x"), row("2", "x"), row("3", None), row("4", "3")])
-    names, _ = units(scored_rows(t).frame)
+    names, _ = units(labelled_rows(t).frame)
     assert names == ["clip 3", "speaker 3", "speaker x"]
 
 
@@ -32,25 +32,25 @@ def test_a_speaker_of_two_genders_is_of_unknown_gender(table: Make) -> None:
             row("5", "c", gender="other"),
         ]
     )
-    names, strata = units(scored_rows(t).frame)
+    names, strata = units(labelled_rows(t).frame)
     assert dict(zip(names, strata.tolist(), strict=True)) == {"speaker a": 0, "speaker b": 3, "speaker c": 2}
 
 
 def test_validation_rows_and_clips_without_label_are_not_scored(table: Make) -> None:
     t = table([row("1", "a"), row("2", "a", part="val"), row("3", "a", label=None)])
-    assert scored_rows(t).frame["id"].to_list() == ["1"]
+    assert labelled_rows(t).frame["id"].to_list() == ["1"]
 
 
 def test_what_is_right(table: Make) -> None:
     t = table([row("1", "a"), row("2", "a", answer="happy"), row("3", "a", answer=None)])
-    rows = scored_rows(t)
+    rows = labelled_rows(t)
     assert rows.frame["right"].to_list() == [True, False, False]
     assert rows.answer.tolist() == [2, 1, -1]
 
 
 def test_nothing_to_score_is_refused(table: Make) -> None:
     with pytest.raises(DataError, match="no test row with a label"):
-        scored_rows(table([row("1", "a", part="val")]))
+        labelled_rows(table([row("1", "a", part="val")]))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_nothing_to_score_is_refused(table: Make) -> None:
 def test_one_score_is_of_one(table: Make, column: str, values: list[object]) -> None:
     t = table([row("1", "a", **{column: values[0]}), row("2", "a", **{column: values[1]})])
     with pytest.raises(UsageError, match=f"column '{column}' holds"):
-        scored_rows(t)
+        labelled_rows(t)
 
 
 def test_marks() -> None:

@@ -29,7 +29,7 @@ from unheard.files import write_json, write_text
 from unheard.metrics import estimators
 from unheard.metrics.compare import Comparison, compare, premium
 from unheard.metrics.figures import interval, percent, points, spread
-from unheard.metrics.rows import scored_rows
+from unheard.metrics.rows import labelled_rows
 from unheard.noise.evaluation import SCORES as NOISE
 from unheard.predictions.table import read_predictions, write_predictions
 from unheard.run.folder import Run
@@ -62,7 +62,7 @@ def _speakers(found: Mapping[str, Any]) -> str:
 
 
 def _share(rows: pl.DataFrame) -> str:
-    return percent(float(np.mean(scored_rows(rows).frame["right"].to_numpy())))
+    return percent(float(np.mean(labelled_rows(rows).frame["right"].to_numpy())))
 
 
 #: Heading of a column → what its cells must say, from the recomputed ``results.json``.

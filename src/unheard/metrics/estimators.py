@@ -1,6 +1,6 @@
-"""The numbers of a results file: each score with its spread over folds and its interval over speakers.
+"""The numbers of a results file: each metric with its spread over folds and its interval over speakers.
 
-The unit that varies is the speaker, not the clip. Scores are fractions.
+The unit that varies is the speaker, not the clip. Scores are fractions, or on the scale of their metric.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from unheard.metrics.block import Block
+from unheard.metrics.blocks import blocks
+from unheard.metrics.classes import Classes
 from unheard.metrics.intervals import DRAWS, FEWEST, draws_of_units, percentile
-from unheard.metrics.rows import scored_rows, units
-from unheard.metrics.sums import SCORES, clip_sums, grouped, scores
+from unheard.metrics.rows import Rows, labelled_rows, rows_with_truth, units
+from unheard.metrics.sums import crossed, over_seeds
 
 Floats = NDArray[np.float64]
+Estimates = dict[str, dict[str, float | None]]
 
 
-def estimate(
-    predictions: pl.DataFrame, draws: int = DRAWS, seed: int = 0
-) -> dict[str, dict[str, float | None]]:
-    """Estimate every score of one system's test rows.
+def estimate(predictions: pl.DataFrame, draws: int = DRAWS, seed: int = 0) -> Estimates:
+    """Estimate the metrics of classes of one system's labelled test rows.
 
     Parameters
     ----------
@@ -34,7 +36,25 @@ def estimate(
 
     Returns
     -------
-    For each of ``accuracy``, ``uar``, ``macro_f1``, ``weighted_f1``, ``ece``, ``nll``, ``brier``:
+    For each of ``accuracy``, ``uar``, ``macro_f1``, ``weighted_f1``, ``ece``, ``nll``, ``brier``: what
+    :func:`estimate_block` returns.
+    """
+    rows = labelled_rows(predictions)
+    return estimate_block(Classes(len(rows.classes)), rows, draws, seed)
+
+
+def estimates(predictions: pl.DataFrame, draws: int = DRAWS, seed: int = 0) -> dict[str, Estimates]:
+    """Estimate every metric that the truth of the table allows, by the name of its block."""
+    rows = rows_with_truth(predictions)
+    return {block.name: estimate_block(block, rows, draws, seed) for block in blocks(rows)}
+
+
+def estimate_block(block: Block, rows: Rows, draws: int = DRAWS, seed: int = 0) -> Estimates:
+    """Estimate the metrics of a block over the rows whose truth it knows.
+
+    Returns
+    -------
+    For each metric:
 
     ``mean``
         Mean over folds of the mean over seeds of the fold's score.
@@ -47,21 +67,22 @@ def estimate(
         known, seeds averaged inside a draw; None with fewer than four speakers. What it must be marked with
         is said by :func:`unheard.metrics.rows.marks`.
     """
-    rows = scored_rows(predictions)
-    values, c = clip_sums(rows), len(rows.classes)
-    by_fold = scores(_crossed(values, rows.frame["fold"], rows.frame["seed"]), c)
+    rows = rows.where(block.known(rows))
+    values = block.columns(rows)
+    by_fold = block.scores(crossed(values, rows.frame["fold"], rows.frame["seed"]))
     names, strata = units(rows.frame)
-    by_unit = _crossed(values, rows.frame["unit"], rows.frame["seed"])
-    pooled = scores(by_unit.sum(axis=0), c)
-    drawn = _draw(by_unit, strata, c, draws, seed) if len(names) >= FEWEST else None
-    result: dict[str, dict[str, float | None]] = {}
-    for name in SCORES:
-        each = _over_seeds(by_fold[name])
-        low, high = (None, None) if drawn is None else percentile(drawn[name])
-        result[name] = {
-            "mean": float(each.mean()),
+    by_unit = crossed(values, rows.frame["unit"], rows.frame["seed"])
+    pooled = block.scores(by_unit.sum(axis=0))
+    drawn = _draw(block, by_unit, strata, draws, seed) if len(names) >= FEWEST else None
+    result: Estimates = {}
+    for metric in block.metrics:
+        each = over_seeds(by_fold[metric.name])
+        each = each[~np.isnan(each)]
+        low, high = (None, None) if drawn is None else percentile(drawn[metric.name])
+        result[metric.name] = {
+            "mean": float(each.mean()) if len(each) else None,
             "sd": float(each.std(ddof=1)) if len(each) > 1 else None,
-            "pooled": float(_over_seeds(pooled[name])),
+            "pooled": _number(over_seeds(pooled[metric.name])),
             "low": low,
             "high": high,
         }
@@ -69,15 +90,20 @@ def estimate(
 
 
 def folds(predictions: pl.DataFrame) -> list[dict[str, Any]]:
-    """Return the scores of each fold, mean over seeds: ``fold``, ``n_test`` (clips) and one key a score."""
-    rows = scored_rows(predictions)
-    by_fold = scores(_crossed(clip_sums(rows), rows.frame["fold"], rows.frame["seed"]), len(rows.classes))
+    """Return the scores of each fold, mean over seeds.
+
+    Each fold has ``fold``, ``n_test`` (clips), one key for each metric of classes, and one mapping for each other
+    block, by its name. A score that the clips of a fold do not allow is None.
+    """
+    rows = rows_with_truth(predictions)
     clips = rows.frame.group_by("fold").agg(pl.col("id").n_unique()).sort("fold")
-    means = {name: _over_seeds(by_fold[name]) for name in SCORES}
-    return [
-        {"fold": fold, "n_test": n, **{name: float(means[name][i]) for name in SCORES}}
-        for i, (fold, n) in enumerate(clips.iter_rows())
-    ]
+    listed: list[dict[str, Any]] = [{"fold": fold, "n_test": n} for fold, n in clips.iter_rows()]
+    for block in blocks(rows):
+        by_fold = block.scores(crossed(block.columns(rows), rows.frame["fold"], rows.frame["seed"]))
+        for i, fold in enumerate(listed):
+            each = {metric.name: _number(over_seeds(by_fold[metric.name])[i]) for metric in block.metrics}
+            fold.update(each if isinstance(block, Classes) else {block.name: each})
+    return listed
 
 
 def per_gender(predictions: pl.DataFrame, draws: int = DRAWS, seed: int = 0) -> dict[str, Any]:
@@ -90,10 +116,10 @@ def per_gender(predictions: pl.DataFrame, draws: int = DRAWS, seed: int = 0) -> 
     there where both women and men are. Clips of unknown gender count in none. Intervals as in
     :func:`estimate`; None where a group has fewer than four speakers.
     """
-    rows = scored_rows(predictions)
-    values, c = clip_sums(rows), len(rows.classes)
+    rows = labelled_rows(predictions)
+    block = Classes(len(rows.classes))
     names, strata = units(rows.frame)
-    by_unit = _crossed(values, rows.frame["unit"], rows.frame["seed"])
+    by_unit = crossed(block.columns(rows), rows.frame["unit"], rows.frame["seed"])
     clips = rows.frame.group_by("unit").agg(pl.col("id").n_unique()).sort("unit")["id"].to_numpy()
     result: dict[str, Any] = {}
     kept: dict[str, tuple[dict[str, float], dict[str, Floats] | None]] = {}
@@ -101,10 +127,10 @@ def per_gender(predictions: pl.DataFrame, draws: int = DRAWS, seed: int = 0) -> 
         here = strata == number
         if not here.any():
             continue
-        pooled = {n: float(_over_seeds(v)) for n, v in scores(by_unit[here].sum(axis=0), c).items()}
+        pooled = {n: float(over_seeds(v)) for n, v in block.scores(by_unit[here].sum(axis=0)).items()}
         # One stream of chance for each gender: the groups are independent in the difference.
         enough = here.sum() >= FEWEST
-        drawn = _draw(by_unit[here], strata[here], c, draws, [seed, number]) if enough else None
+        drawn = _draw(block, by_unit[here], strata[here], draws, [seed, number]) if enough else None
         kept[gender] = (pooled, drawn)
         result[gender] = {
             "n_speakers": int(sum(names[u].startswith("speaker ") for u in np.flatnonzero(here))),
@@ -129,32 +155,19 @@ def _interval(pooled: float, drawn: Floats | None) -> dict[str, float | None]:
     return {"pooled": pooled, "low": low, "high": high}
 
 
-def _crossed(values: Floats, rows: pl.Series, columns: pl.Series) -> Floats:
-    """Sum clips by the sorted values of two columns, shape (rows, columns, width)."""
-    names, row = np.unique(rows.to_numpy(), return_inverse=True)
-    seeds, column = np.unique(columns.to_numpy(), return_inverse=True)
-    sums = grouped(values, row * len(seeds) + column, len(names) * len(seeds))
-    return sums.reshape(len(names), len(seeds), -1)
-
-
-def _over_seeds(values: Floats) -> Floats:
-    """Mean over the last axis of the seeds that have clips there (a broken run may lack some)."""
-    there = ~np.isnan(values)
-    total = np.where(there, values, 0.0).sum(axis=-1)
-    seeds = there.sum(axis=-1).astype(np.float64)
-    means: Floats = np.divide(total, seeds, out=np.full(seeds.shape, np.nan), where=seeds > 0)
-    return means
+def _number(value: Floats) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _draw(
-    by_unit: Floats, strata: NDArray[np.int64], classes: int, draws: int, seed: int | list[int]
+    block: Block, by_unit: Floats, strata: NDArray[np.int64], draws: int, seed: int | list[int]
 ) -> dict[str, Floats]:
     """Scores of every bootstrap draw, each of shape (draws,), seeds averaged inside a draw."""
     units_, seeds, width = by_unit.shape
     flat = by_unit.reshape(units_, seeds * width)
-    drawn: dict[str, list[Floats]] = {name: [] for name in SCORES}
+    drawn: dict[str, list[Floats]] = {metric.name: [] for metric in block.metrics}
     for weights in draws_of_units(strata, draws, np.random.default_rng(seed), seeds * width):
-        each = scores((weights @ flat).reshape(-1, seeds, width), classes)
-        for name in SCORES:
-            drawn[name].append(_over_seeds(each[name]))
+        each = block.scores((weights @ flat).reshape(-1, seeds, width))
+        for name, parts in drawn.items():
+            parts.append(over_seeds(each[name]))
     return {name: np.concatenate(parts) for name, parts in drawn.items()}

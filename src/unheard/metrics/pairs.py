@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from unheard.errors import DataError, first_five
-from unheard.metrics.rows import scored_rows
+from unheard.metrics.rows import labelled_rows
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def pair(a: pl.DataFrame, b: pl.DataFrame, answered_only: bool = False) -> Pairs
 
 
 def _rows(predictions: pl.DataFrame) -> pl.DataFrame:
-    rows = scored_rows(predictions)
+    rows = labelled_rows(predictions)
     return rows.frame.select(
         "fold",
         "seed",

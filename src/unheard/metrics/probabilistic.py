@@ -83,7 +83,7 @@ def reliability(probabilities: Floats, labels: Ints, bins: int = BINS, adaptive:
 
 def clip_nll(probabilities: Floats, labels: Ints) -> Floats:
     """Negative log likelihood of each clip, shape (n,)."""
-    p = _filled(probabilities)[np.arange(len(labels)), labels]
+    p = known_or_uniform(probabilities)[np.arange(len(labels)), labels]
     result: Floats = -np.log(np.clip(p, TINY, 1))
     return result
 
@@ -91,20 +91,26 @@ def clip_nll(probabilities: Floats, labels: Ints) -> Floats:
 def clip_brier(probabilities: Floats, labels: Ints) -> Floats:
     """Brier score of each clip, shape (n,)."""
     one_hot = np.eye(probabilities.shape[1])[labels]
-    result: Floats = ((_filled(probabilities) - one_hot) ** 2).sum(axis=1)
+    result: Floats = ((known_or_uniform(probabilities) - one_hot) ** 2).sum(axis=1)
     return result
+
+
+def known_or_uniform(probabilities: Floats) -> Floats:
+    """Return the probabilities with the uniform distribution in the rows without answer, shape (n, C)."""
+    silent = np.isnan(probabilities).any(axis=1, keepdims=True)
+    return np.where(silent, 1 / probabilities.shape[1], probabilities)
 
 
 def confidence(probabilities: Floats) -> Floats:
     """Largest probability of each clip, shape (n,)."""
-    result: Floats = _filled(probabilities).max(axis=1)
+    result: Floats = known_or_uniform(probabilities).max(axis=1)
     return result
 
 
 def is_right(probabilities: Floats, labels: Ints) -> NDArray[np.bool_]:
     """Whether the most probable class (ties by class order) is the truth; False without answer."""
     silent = np.isnan(probabilities).any(axis=1)
-    right: NDArray[np.bool_] = (_filled(probabilities).argmax(axis=1) == labels) & ~silent
+    right: NDArray[np.bool_] = (known_or_uniform(probabilities).argmax(axis=1) == labels) & ~silent
     return right
 
 
@@ -116,11 +122,6 @@ def bin_of(values: Floats, edges: Floats) -> Ints:
 def _equal_counts(values: Floats, bins: int) -> Floats:
     ends = np.unique(np.linspace(0, len(values), bins + 1)[1:].round().astype(np.int64))
     return np.concatenate([[0.0], np.unique(np.sort(values)[ends[ends > 0] - 1])])
-
-
-def _filled(probabilities: Floats) -> Floats:
-    silent = np.isnan(probabilities).any(axis=1, keepdims=True)
-    return np.where(silent, 1 / probabilities.shape[1], probabilities)
 
 
 def _checked(probabilities: Floats, labels: Ints) -> tuple[Floats, Ints]:

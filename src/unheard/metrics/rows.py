@@ -6,7 +6,7 @@ table without any speakers is drawn clip by clip, and known speakers stay whole)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -14,46 +14,86 @@ from numpy.typing import NDArray
 
 from unheard.errors import DataError, UsageError, first_five
 from unheard.metrics.intervals import FEW
-from unheard.predictions.table import answers, classes, probabilities, truth
+from unheard.predictions.table import (
+    answers,
+    classes,
+    dimension_answers,
+    dimension_truth,
+    dimensions,
+    probabilities,
+    shares,
+    truth,
+)
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Labelled test rows of one system, n of them.
+    """Test rows of one system that have some part of the truth, n of them.
 
     Parameters
     ----------
     frame
         The rows themselves, with the columns ``unit`` (name of the unit) and ``right`` (is the answer the
-        truth).
+        label; null without a label).
     classes
         Class names, C of them.
     label, answer
-        Class numbers, shape (n,); answer is -1 where there is none.
+        Class numbers, shape (n,); -1 where there is none.
     probabilities
         Shape (n, C); NaN where there is no answer.
+    shares
+        Shares of the votes, shape (n, C); NaN where they are not known.
+    dimensions
+        Names of the dimensions whose truth some row has, D of them.
+    dimension_answers, dimension_truth
+        On [0, 1], shape (n, D); NaN where there is no answer, or the truth is not known.
     """
 
     frame: pl.DataFrame
     classes: tuple[str, ...]
     label: NDArray[np.int64]
     answer: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
+    probabilities: Floats
+    shares: Floats
+    dimensions: tuple[str, ...]
+    dimension_answers: Floats
+    dimension_truth: Floats
+
+    def where(self, chosen: NDArray[np.bool_]) -> Rows:
+        """Return some of the rows, by a mask of shape (n,)."""
+        if chosen.all():
+            return self
+        arrays = (
+            "label", "answer", "probabilities", "shares", "dimension_answers", "dimension_truth",
+        )  # fmt: skip
+        parts = {name: getattr(self, name)[chosen] for name in arrays}
+        return replace(self, frame=self.frame.filter(pl.Series(chosen)), **parts)
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Which rows have an answer, a class or a dimension, shape (n,)."""
+        there: NDArray[np.bool_] = (self.answer >= 0) | (~np.isnan(self.dimension_answers)).any(axis=1)
+        return there
 
 
-def scored_rows(table: pl.DataFrame) -> Rows:
-    """Take the test rows that have a label.
+def rows_with_truth(table: pl.DataFrame) -> Rows:
+    """Take the test rows that have a label, shares of votes, or the truth of some dimension.
 
     Raises
     ------
     UsageError
         Several systems, conditions or enrolments in one table: a score is of one.
     DataError
-        No labelled test row.
+        No such row.
     """
-    frame = table.filter((pl.col("part") == "test") & pl.col("label").is_not_null())
+    frame = table.filter(pl.col("part") == "test")
+    names = dimensions(frame)
+    truths = ("label", "target", *(f"{name}_true" for name in names))
+    frame = frame.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in truths))
     if frame.is_empty():
-        raise DataError("the prediction table has no test row with a label: there is nothing to score")
+        raise DataError("the prediction table has no test row with a label, shares or dimensions to score")
     for column in ("system", "condition", "enrol_k", "enrol_kind", "draw", "protocol_hash"):
         found = frame[column].unique().sort().to_list()
         if len(found) > 1:
@@ -67,8 +107,26 @@ def scored_rows(table: pl.DataFrame) -> Rows:
         pl.when(pl.col("speaker").is_null()).then(pl.lit("clip ")).otherwise(pl.lit("speaker ")),
         pl.coalesce("speaker", "id"),
     )
-    frame = frame.with_columns(unit.alias("unit"), pl.Series("right", label == answer))
-    return Rows(frame, classes(frame), label, answer, probabilities(frame))
+    right = pl.when(pl.col("label").is_not_null()).then(pl.Series(label == answer))
+    return Rows(
+        frame=frame.with_columns(unit.alias("unit"), right.alias("right")),
+        classes=classes(frame),
+        label=label,
+        answer=answer,
+        probabilities=probabilities(frame),
+        shares=shares(frame),
+        dimensions=names,
+        dimension_answers=dimension_answers(frame, names),
+        dimension_truth=dimension_truth(frame, names),
+    )
+
+
+def labelled_rows(table: pl.DataFrame) -> Rows:
+    """Take the test rows that have a label; errors as :func:`rows_with_truth`, and a DataError without any."""
+    there = table.filter(pl.col("label").is_not_null())
+    if there.filter(pl.col("part") == "test").is_empty():
+        raise DataError("the prediction table has no test row with a label: there is nothing to score")
+    return rows_with_truth(there)
 
 
 def units(frame: pl.DataFrame) -> tuple[list[str], NDArray[np.int64]]:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from unheard.metrics.rows import Rows, scored_rows, units
+from unheard.metrics.rows import Rows, labelled_rows, units
 
 Floats = NDArray[np.float64]
 
@@ -20,7 +20,7 @@ def per_speaker(predictions: pl.DataFrame) -> pl.DataFrame:
     ``uar`` (over the classes present for that speaker), means over seeds, and ``fold`` (null where
     several folds test the speaker). Empty where no speaker is known.
     """
-    frame = scored_rows(predictions).frame.filter(pl.col("speaker").is_not_null())
+    frame = labelled_rows(predictions).frame.filter(pl.col("speaker").is_not_null())
     by = ["unit", "speaker"]
     accuracy = _mean_over(frame, "accuracy", [*by, "seed"], by)
     recall = _mean_over(frame, "uar", [*by, "seed", "label"], [*by, "seed"], by)
@@ -56,7 +56,7 @@ def variance_split(predictions: pl.DataFrame) -> dict[str, float | None]:
     ``residual`` (which ``seed`` then holds). Clips of unknown speakers are left out; a seed that some
     speaker of a fold lacks, too.
     """
-    grids = _grids(scored_rows(predictions))
+    grids = _grids(labelled_rows(predictions))
     # Degrees of freedom and sums of squares, pooled over folds; a grid has the shape (speakers, seeds).
     shapes = np.array([g.shape for g in grids], dtype=np.float64).reshape(-1, 2)
     n, r = shapes[:, 0], shapes[:, 1]

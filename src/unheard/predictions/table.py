@@ -153,8 +153,12 @@ def classes(table: pl.DataFrame) -> tuple[str, ...]:
 
 
 def dimensions(table: pl.DataFrame) -> tuple[str, ...]:
-    """Names of the dimensions whose truth some clip of the table has."""
-    return tuple(name for name in DIMENSIONS if table[f"{name}_true"].null_count() < len(table))
+    """Names of the dimensions that the system answers and whose truth some clip has."""
+    return tuple(
+        name
+        for name in DIMENSIONS
+        if all(table[column].null_count() < len(table) for column in (name, f"{name}_true"))
+    )
 
 
 def clean(table: pl.DataFrame) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from unheard.errors import DataError
-from unheard.metrics.rows import Rows, scored_rows
+from unheard.metrics.rows import Rows, labelled_rows
 from unheard.predictions.table import clean
 
 
@@ -78,7 +78,7 @@ class System:
     @cached_property
     def rows(self) -> Rows:
         """Labelled test rows of :attr:`clean`, as arrays."""
-        return scored_rows(self.clean)
+        return labelled_rows(self.clean)
 
     @property
     def seeds(self) -> int:
