@@ -103,8 +103,8 @@ def ours(folder: Path, family: str, kind: str, device: str) -> Callable[[list[np
     encoder: Any = encoders.load(settings)
     if kind == "int8":
         quantize(encoder.network.layers)
-    entries = range(len(encoder.names))
-    return lambda waves: [list(clip) for clip in encoder.encode(waves, entries)]
+    entries = range(len(encoder.layers))
+    return lambda waves: [list(clip) for clip in encoder.extract(waves, entries)]
 
 
 def quantize(layers: Any) -> None:

@@ -126,16 +126,16 @@ def encoded(
 ) -> tuple[list[float], dict[str, np.ndarray]]:
     """Seconds that the encoder takes for an epoch's clips in batches, and what it gives, all entries in full."""
     encoder = encoders.load(settings)
-    every = range(len(encoder.names))
+    every = range(len(encoder.layers))
     waves = {clip.id: soundfile.read(clip.path, dtype="float32")[0] for clip in clips}
-    encoder.encode([waves[clips[0].id]], every)  # warms up
+    encoder.extract([waves[clips[0].id]], every)  # warms up
     outputs: dict[str, np.ndarray] = {}
     with timed() as spent:
         for side in both:
             ordered = sorted((clips[i].id for i in side), key=lambda name: len(waves[name]))
             for first in range(0, len(ordered), BATCH):
                 names = ordered[first : first + BATCH]
-                layers = encoder.encode([waves[name] for name in names], every)
+                layers = encoder.extract([waves[name] for name in names], every)
                 outputs |= {name: np.stack(clip) for name, clip in zip(names, layers, strict=True)}
     return spent, outputs
 

@@ -164,13 +164,21 @@ class Medium(Protocol[M_co]):
 class Extractor(Protocol[M_contra]):
     """What computes features: classical ones have one layer, pretrained encoders have many."""
 
-    #: Name of the medium that it takes.
-    medium: str
-    #: Plain settings in full, from which it can be made again.
-    settings: dict[str, Any]
-    #: Its outputs in order; layer k of a transformer is hidden state k, and 0 is what enters the first layer.
-    layers: tuple[Layer, ...]
-    source: Source
+    @property
+    def medium(self) -> str:
+        """Name of the medium that it takes."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Plain settings in full, from which it can be made again."""
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Its outputs in order; layer k of a transformer is hidden state k, 0 what enters the first layer."""
+
+    @property
+    def source(self) -> Source:
+        """Whose it is, and whom it was trained on."""
 
     def extract(self, items: Sequence[M_contra], layers: Sequence[int]) -> list[tuple[Array, ...]]:
         """Return, for each item, the asked layers in the asked order, each (frames, dims) or (dims,).

@@ -59,7 +59,7 @@ def make(family: str, folder: Path, head: dict[str, Any], entries: tuple[int, ..
     """Write an encoder, fit a head on what it gives for 24 sounds of three kinds, and export both."""
     settings = (FAMILIES | BESIDE)[family](folder / "weights")
     encoder = encoders.load(settings)
-    kept = tuple(range(len(encoder.names))) if entries is None else entries
+    kept = tuple(range(len(encoder.layers))) if entries is None else entries
     unfitted = heads.build(head)
     sounds = [sound(i) for i in range(24)]
     rows = Examples(

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from unheard.encoders import ENCODERS
-from unheard.encoders.contract import Layers, Settings, Wave
+from unheard.encoders.contract import Encoder, Layers, Settings, Wave
 from unheard.errors import DataError
 from unheard.files import digest
+from unheard.inputs import Layer, Source
 from unheard.settings import plain
 
 VERSION = 1
@@ -39,7 +40,7 @@ def load(options: Options) -> Fake:
     return Fake(options)
 
 
-class Fake:
+class Fake(Encoder):
     """Frames of 20 ms; entry k of a frame is (k + 1) times simple statistics of its samples."""
 
     def __init__(self, options: Options) -> None:
@@ -55,18 +56,16 @@ class Fake:
         self.settings |= {"log": "", "pause": 0.0}
         self.rate = options.rate
         count = options.layers + 1 if options.cut is None else options.cut + 1
-        self.names = tuple(str(k) for k in range(count))
-        self.widths = tuple(options.dims + k * options.widening for k in range(count))
-        self.frame_rates = (50.0,) * count
-        self.licence = "none"
+        self.layers = tuple(Layer(str(k), options.dims + k * options.widening, 50.0) for k in range(count))
+        self.source = Source("none")
 
     def frames(self, samples: int) -> tuple[int, ...]:
-        return (max(1, samples // (self.rate // 50)),) * len(self.names)
+        return (max(1, samples // (self.rate // 50)),) * len(self.layers)
 
-    def encode(self, waves: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
-        if self.options.fault == "refuse" and any(np.abs(wave).max() > 0.9 for wave in waves):
+    def _extract(self, items: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
+        if self.options.fault == "refuse" and any(np.abs(wave).max() > 0.9 for wave in items):
             raise DataError("too loud for this encoder")
-        return [self._one(wave, layers) for wave in waves]
+        return [self._one(wave, layers) for wave in items]
 
     def _one(self, wave: Wave, layers: Sequence[int]) -> Layers:
         time.sleep(self.options.pause)
@@ -77,8 +76,12 @@ class Fake:
         count = self.frames(len(wave))[0]
         cut = np.resize(wave, count * hop).reshape(count, hop)
         base = np.stack(
-            [np.roll(cut, d, axis=1)[:, :: d + 1].mean(axis=1) for d in range(max(self.widths))], axis=1
+            [
+                np.roll(cut, d, axis=1)[:, :: d + 1].mean(axis=1)
+                for d in range(max(layer.dims for layer in self.layers))
+            ],
+            axis=1,
         )
         if np.abs(wave).max() > 0.9:
             base *= {"nan": np.nan, "large": 1e7}.get(self.options.fault, 1.0)
-        return tuple((base[:, : self.widths[k]] * (k + 1)).astype(np.float32) for k in layers)
+        return tuple((base[:, : self.layers[k].dims] * (k + 1)).astype(np.float32) for k in layers)

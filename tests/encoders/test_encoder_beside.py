@@ -32,24 +32,27 @@ def test_every_frame_of_the_last_entry_ends_with_the_clips_row(model: Path) -> N
     alone = encoders.load({"name": "hubert", "model": str(model)})
     both = encoders.load({"name": "hubert", "model": str(model), "beside": "functionals"})
     spec = features.build({"name": "functionals"})
-    top, width = len(alone.names) - 1, alone.widths[-1]
-    assert both.widths == (*alone.widths[:-1], width + len(spec.names))
+    top, width = len(alone.layers) - 1, alone.layers[-1].dims
+    assert tuple(layer.dims for layer in both.layers) == (
+        *(layer.dims for layer in alone.layers[:-1]),
+        width + len(spec.names),
+    )
     for wave, plain, found in zip(
-        waves(), alone.encode(waves(), [0, top]), both.encode(waves(), [0, top]), strict=True
+        waves(), alone.extract(waves(), [0, top]), both.extract(waves(), [0, top]), strict=True
     ):
         assert_array_equal(found[0], plain[0])
         assert_array_equal(found[1][:, :width], plain[1])
         assert found[1].dtype == np.float32
         for frame in found[1]:
             assert_array_equal(frame[width:], spec.compute(wave))
-    assert [clip[0].shape[1] for clip in both.encode(waves(), [1])] == [alone.widths[1]] * 3
+    assert [clip[0].shape[1] for clip in both.extract(waves(), [1])] == [alone.layers[1].dims] * 3
 
 
 def test_features_may_be_settings(model: Path) -> None:
     slow = {"name": "functionals", "hop": 0.02}
     both = encoders.load({"name": "hubert", "model": str(model), "beside": slow})
     row = features.build(slow).compute(waves()[0])
-    found = both.encode(waves()[:1], [len(both.names) - 1])[0][0]
+    found = both.extract(waves()[:1], [len(both.layers) - 1])[0][0]
     assert_array_equal(found[0, -len(row) :], row)
     assert both.settings["beside"] == {**slow, "trim": None}
     by_name = encoders.load({"name": "hubert", "model": str(model), "beside": "functionals"}).settings

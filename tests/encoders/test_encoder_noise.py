@@ -151,7 +151,7 @@ def test_silence_is_cut_off_after_the_noise_and_speed_comes_before(
             }
         )
         mixed = noisy(wave, RATE, NOISE, key)
-        (expected,) = encoder.encode([trim(mixed, 40, RATE)], [1])
+        (expected,) = encoder.extract([trim(mixed, 40, RATE)], [1])
         np.testing.assert_allclose(heard.features[clip.id], expected[0], atol=1e-6)
         # The noise fills the silence at the beginning, which is then no longer cut off.
         assert len(heard.features[clip.id]) == len(wave) // 320

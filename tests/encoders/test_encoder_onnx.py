@@ -93,14 +93,14 @@ def by_hand(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def test_equals_the_graph_by_hand(tmp_path: Path) -> None:
     encoder = encoders.load(write(tmp_path / "m"))
     samples = wave()
-    ((hidden, posterior),) = encoder.encode([samples], [0, 1])
+    ((hidden, posterior),) = encoder.extract([samples], [0, 1])
     expected = by_hand(samples)
     np.testing.assert_allclose(hidden, expected[0], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(posterior, expected[1], atol=1e-5)
-    assert encoder.names == ("hidden", "posterior")
-    assert encoder.widths == (4, 4)
-    assert encoder.frame_rates == (100.0, 100.0)
-    assert encoder.licence == "MIT"
+    assert tuple(layer.name for layer in encoder.layers) == ("hidden", "posterior")
+    assert tuple(layer.dims for layer in encoder.layers) == (4, 4)
+    assert tuple(layer.rate for layer in encoder.layers) == (100.0, 100.0)
+    assert encoder.source.licence == "MIT"
     assert encoder.frames(len(samples)) == (len(hidden),) * 2 == (48, 48)
 
 
@@ -113,7 +113,7 @@ def test_holds_for_operator_sets_old_and_new(tmp_path: Path, opset: int) -> None
         "entries": [{"entry": "mean", "tensor": "turned", "axes": ["dims", "mean", "frames"]}],
     }
     encoder = encoders.load(write(tmp_path / "m", opset=opset, changes=changes))
-    ((frames,),) = encoder.encode([wave()], [0])
+    ((frames,),) = encoder.extract([wave()], [0])
     mel = LogMel(bands=18).compute(wave())
     W = np.random.default_rng(5).standard_normal((18, 4)).astype(np.float32)
     np.testing.assert_allclose(frames[:, 0], np.maximum(0, mel @ W).mean(axis=1), rtol=1e-4)
@@ -122,9 +122,9 @@ def test_holds_for_operator_sets_old_and_new(tmp_path: Path, opset: int) -> None
 def test_a_clip_alone_equals_a_clip_among_others_and_order_does_not_matter(tmp_path: Path) -> None:
     encoder = encoders.load(write(tmp_path / "m"))
     clips = [wave(0.01), wave(1.0, 1), wave(0.3, 2)]
-    together = encoder.encode(clips, [1, 0])
+    together = encoder.extract(clips, [1, 0])
     for clip, (posterior, hidden) in zip(clips, together, strict=True):
-        alone = encoder.encode([clip], [0, 1])[0]
+        alone = encoder.extract([clip], [0, 1])[0]
         np.testing.assert_array_equal(hidden, alone[0])
         np.testing.assert_array_equal(posterior, alone[1])
         assert len(hidden) == encoder.frames(len(clip))[0]
@@ -133,8 +133,8 @@ def test_a_clip_alone_equals_a_clip_among_others_and_order_does_not_matter(tmp_p
 def test_cut_gives_the_entries_below_and_drops_what_lies_above(tmp_path: Path) -> None:
     settings = write(tmp_path / "m")
     whole, cut = encoders.load(settings), encoders.load({**settings, "cut": 0})
-    assert cut.names == ("hidden",)
-    np.testing.assert_array_equal(cut.encode([wave()], [0])[0][0], whole.encode([wave()], [0])[0][0])
+    assert tuple(layer.name for layer in cut.layers) == ("hidden",)
+    np.testing.assert_array_equal(cut.extract([wave()], [0])[0][0], whole.extract([wave()], [0])[0][0])
     kept = onnx.load_from_string(cut.graph([0]))  # type: ignore[attr-defined]
     assert "V" not in {tensor.name for tensor in kept.graph.initializer}
     assert "Softmax" not in {node.op_type for node in kept.graph.node}
@@ -147,10 +147,10 @@ def test_the_graph_stands_alone(tmp_path: Path) -> None:
     import onnxruntime
 
     encoder = encoders.load(write(tmp_path / "m"))
-    session = onnxruntime.InferenceSession(encoder.graph(range(2)))  # type: ignore[attr-defined]
+    session = onnxruntime.InferenceSession(encoder.graph([0, 1]))  # type: ignore[attr-defined]
     mel = LogMel(bands=BANDS, window="hamming").compute(wave())
     found = session.run(["unheard.posterior"], {"unheard.frames": mel})[0]
-    np.testing.assert_array_equal(found, encoder.encode([wave()], [1])[0][0])
+    np.testing.assert_array_equal(found, encoder.extract([wave()], [1])[0][0])
 
 
 def test_shuffled_weights_keep_their_values_and_lose_their_places(tmp_path: Path) -> None:
@@ -193,9 +193,9 @@ def test_a_waveform_may_enter_a_graph_with_strides(tmp_path: Path) -> None:
     encoder = encoders.load(
         {"name": "onnx", "model": str(tmp_path / "g.onnx"), "description": str(tmp_path / "mine.json")}
     )
-    assert (encoder.rate, encoder.frame_rates) == (8000, (8000 / 3,))
+    assert (encoder.rate, tuple(layer.rate for layer in encoder.layers)) == (8000, (8000 / 3,))
     samples = np.arange(1.0, 11.0, dtype=np.float32)
-    long, short = encoder.encode([samples, samples[:2]], [0])
+    long, short = encoder.extract([samples, samples[:2]], [0])
     np.testing.assert_allclose(long[0], [[30, 4], [60, 7], [90, 10]])
     np.testing.assert_allclose(short[0], [[5, 0]])
     assert (encoder.frames(10), encoder.frames(2)) == ((3,), (1,))
@@ -283,8 +283,8 @@ def test_fsmn_equals_its_layers_by_hand(data_folder: Path) -> None:
     folder = data_folder / "weights" / "fsmn-vad"
     encoder = encoders.load({"name": "onnx", "model": str(folder), "description": "fsmn-vad"})
     samples = wave(0.4)
-    found = encoder.encode([samples], range(6))[0]
-    assert encoder.widths == (250, 250, 250, 250, 250, 248)
+    found = encoder.extract([samples], range(6))[0]
+    assert tuple(layer.dims for layer in encoder.layers) == (250, 250, 250, 250, 250, 248)
 
     graph = onnx.load(folder / "fsmnvad-offline.onnx").graph
     w = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -326,7 +326,7 @@ def test_weights_beside_the_graph_count(tmp_path: Path) -> None:
         model, tmp_path / "m" / "toy.onnx", save_as_external_data=True, location="w.bin", size_threshold=0
     )
     apart = encoders.load(settings)
-    np.testing.assert_array_equal(apart.encode([wave()], [1])[0][0], whole.encode([wave()], [1])[0][0])
+    np.testing.assert_array_equal(apart.extract([wave()], [1])[0][0], whole.extract([wave()], [1])[0][0])
     data = tmp_path / "m" / "w.bin"
     data.write_bytes(data.read_bytes()[::-1])
     with pytest.raises(DataError, match="another model"):

@@ -112,7 +112,7 @@ def test_equal_to_transformers(reference: tuple[str, Path, Any]) -> None:
     normalize = encoder.network.normalize
     assert normalize == (model.config.feat_extract_norm == "layer")
     waves = clips()
-    for wave, found in zip(waves, encoder.encode(waves, ENTRIES), strict=True):
+    for wave, found in zip(waves, encoder.extract(waves, ENTRIES), strict=True):
         assert (
             {len(entry) for entry in found}
             == {(len(wave) - 400) // 320 + 1}
@@ -126,8 +126,8 @@ def test_batch_is_alone_is_padded(reference: tuple[str, Path, Any], monkeypatch:
     family, folder, _ = reference
     encoder = load(family, folder)
     waves = clips()
-    alone = [encoder.encode([wave], ENTRIES)[0] for wave in waves]
-    for found, expected in zip(encoder.encode(waves, ENTRIES), alone, strict=True):
+    alone = [encoder.extract([wave], ENTRIES)[0] for wave in waves]
+    for found, expected in zip(encoder.extract(waves, ENTRIES), alone, strict=True):
         close(found, expected)
     batch = torch.zeros(len(waves), 30000)
     for row, wave in zip(batch, waves, strict=True):
@@ -150,11 +150,11 @@ def test_several_threads_share_the_batches(tmp_path: Path, monkeypatch: pytest.M
 
     encoder = load("wavlm", toy_encoder(tmp_path, "wavlm"))
     waves = clips(LENGTHS * 3)
-    expected = encoder.encode(waves, ENTRIES)
+    expected = encoder.extract(waves, ENTRIES)
     monkeypatch.setitem(module.BUDGET, "cpu", 60)
     torch.set_num_threads(2)
     try:
-        found = encoder.encode(waves, ENTRIES)
+        found = encoder.extract(waves, ENTRIES)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
@@ -166,17 +166,17 @@ def test_packed_weights_are_given_back_for_training(reference: tuple[str, Path, 
     family, folder, _ = reference
     encoder = load(family, folder)
     wave = clips((6000,))
-    packed = encoder.encode(wave, ENTRIES)[0]
+    packed = encoder.extract(wave, ENTRIES)[0]
     plain = load(family, folder).network
     for (name, value), other in zip(
         encoder.network.state_dict().items(), plain.state_dict().values(), strict=True
     ):
         assert torch.equal(value, other), name
     assert all(parameter.requires_grad for parameter in encoder.network.parameters())
-    close(encoder.encode(wave, ENTRIES)[0], packed, 1e-6)
+    close(encoder.extract(wave, ENTRIES)[0], packed, 1e-6)
     with torch.no_grad():
         encoder.network.layers[1].feed_forward.output_dense.weight *= 2
-    assert not np.allclose(encoder.encode(wave, [2])[0][0], packed[2])
+    assert not np.allclose(encoder.extract(wave, [2])[0][0], packed[2])
 
 
 def test_front_takes_statistics_over_a_clips_own_frames(reference: tuple[str, Path, Any]) -> None:
@@ -203,28 +203,28 @@ def test_cut_gives_the_same_entries_and_reads_nothing_above(
     copy_about(folder, tmp_path)
     save_file(below, tmp_path / "model.safetensors")
     encoder = load(family, tmp_path, cut=cut)
-    assert encoder.names == tuple(str(k) for k in range(cut + 1))
-    assert len(encoder.widths) == len(encoder.frame_rates) == len(encoder.frames(16000)) == cut + 1
+    assert tuple(layer.name for layer in encoder.layers) == tuple(str(k) for k in range(cut + 1))
+    assert len(encoder.layers) == len(encoder.frames(16000)) == cut + 1
     assert len(encoder.network.layers) == cut
     waves = clips((5000, 16000))
-    whole = load(family, folder).encode(waves, ENTRIES)
-    for found, expected in zip(encoder.encode(waves, range(cut + 1)), whole, strict=True):
+    whole = load(family, folder).extract(waves, ENTRIES)
+    for found, expected in zip(encoder.extract(waves, range(cut + 1)), whole, strict=True):
         close(found, expected[: cut + 1], 1e-6)
 
 
 def test_nothing_above_the_highest_entry_is_computed(reference: tuple[str, Path, Any]) -> None:
     family, folder, _ = reference
     encoder = load(family, folder)
-    whole = encoder.encode(clips((5000,)), ENTRIES)[0]
+    whole = encoder.extract(clips((5000,)), ENTRIES)[0]
     for layer in encoder.network.layers[1:]:
         layer.register_forward_hook(lambda *_: pytest.fail("a layer above was computed"))
-    close(encoder.encode(clips((5000,)), [1, 0])[0], [whole[1], whole[0]], 1e-6)
+    close(encoder.extract(clips((5000,)), [1, 0])[0], [whole[1], whole[0]], 1e-6)
 
 
 def test_every_form_of_a_checkpoint_gives_the_same(reference: tuple[str, Path, Any], tmp_path: Path) -> None:
     family, folder, model = reference
     wave = clips((6000,))
-    expected = load(family, folder).encode(wave, ENTRIES)[0]
+    expected = load(family, folder).extract(wave, ENTRIES)[0]
     kernel = "encoder.pos_conv_embed.conv."
     held = model.state_dict()
     old = {
@@ -246,7 +246,7 @@ def test_every_form_of_a_checkpoint_gives_the_same(reference: tuple[str, Path, A
     save_file({**prefixed, "classifier.weight": torch.zeros(2, 2)}, forms["prefixed"] / "model.safetensors")
     save(load(family, folder).network, forms["saved"] / "model.safetensors")
     for path in forms.values():
-        close(load(family, path).encode(wave, ENTRIES)[0], expected, 1e-6)
+        close(load(family, path).extract(wave, ENTRIES)[0], expected, 1e-6)
 
 
 def copy_about(folder: Path, to: Path) -> None:
@@ -257,8 +257,8 @@ def copy_about(folder: Path, to: Path) -> None:
 def test_bfloat16_is_close(reference: tuple[str, Path, Any]) -> None:
     family, folder, _ = reference
     waves = clips((16000, 30000))
-    exact = load(family, folder).encode(waves, ENTRIES)
-    rounded = load(family, folder, precision="bfloat16").encode(waves, ENTRIES)
+    exact = load(family, folder).extract(waves, ENTRIES)
+    rounded = load(family, folder, precision="bfloat16").extract(waves, ENTRIES)
     for one, other in zip(exact, rounded, strict=True):
         for a, b in zip(one, other, strict=True):
             cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
@@ -269,9 +269,9 @@ def test_fused_attention_equals_plain(reference: tuple[str, Path, Any]) -> None:
     family, folder, _ = reference
     encoder = load(family, folder)
     waves = clips((16000, 7000))
-    fused = encoder.encode(waves, ENTRIES)
+    fused = encoder.extract(waves, ENTRIES)
     with sdpa_kernel(SDPBackend.MATH):
-        plain = encoder.encode(waves, ENTRIES)
+        plain = encoder.extract(waves, ENTRIES)
     for one, other in zip(fused, plain, strict=True):
         close(one, other, 5e-6)
 
@@ -281,23 +281,23 @@ def test_toy_encoder_loads_in_transformers(family: str, tmp_path: Path) -> None:
     toy_encoder(tmp_path, family, seed=3, num_hidden_layers=2)
     model = CLASSES[family][1].from_pretrained(tmp_path).eval()
     wave = clips((8000,))[0]
-    close(load(family, tmp_path).encode([wave], range(3))[0], states(model, wave, False))
+    close(load(family, tmp_path).extract([wave], range(3))[0], states(model, wave, False))
     other = toy_encoder(tmp_path / "other", family, seed=4, num_hidden_layers=2)
-    assert not np.allclose(load(family, other).encode([wave], [2])[0][0], states(model, wave, False)[2])
+    assert not np.allclose(load(family, other).extract([wave], [2])[0][0], states(model, wave, False)[2])
 
 
 def test_short_and_long_clips(tmp_path: Path) -> None:
     encoder = load("wavlm", toy_encoder(tmp_path, "wavlm", feat_extract_norm="layer"))
     rng = np.random.default_rng(0)
-    nothing, short = encoder.encode([np.zeros(0, np.float32), clips((399,))[0]], [3])
+    nothing, short = encoder.extract([np.zeros(0, np.float32), clips((399,))[0]], [3])
     assert len(nothing[0]) == len(short[0]) == encoder.frames(0)[0] == encoder.frames(399)[0] == 1
     wave = rng.normal(size=45 * 16000 + 123).astype(np.float32)
-    (whole,) = encoder.encode([wave], [2])[0]
+    (whole,) = encoder.extract([wave], [2])[0]
     assert len(whole) == encoder.frames(len(wave))[0] == (len(wave) - 400) // 320 + 1
     unit = (wave - wave.mean()) / wave.std()
     parts = [unit[at * 288000 : at * 288000 + 320000] for at in range(3)]
     encoder.network.normalize = False  # the clip is standardised as a whole, not each window
-    first, second, third = (part[0] for part in encoder.encode(parts, [2]))
+    first, second, third = (part[0] for part in encoder.extract(parts, [2]))
     close([whole[:900], whole[999:1800], whole[1899:]], [first[:900], second[99:900], third[99:]])
     close([whole[900:999]], [(first[900:] + second[:99]) / 2])
 
@@ -307,12 +307,12 @@ def test_drawn_and_shuffled_weights_are_seeded_and_survive_a_cut(tmp_path: Path)
     wave = clips((8000,))
     for weights in ("random", "shuffled"):
         whole = load("hubert", folder, weights=weights, seed=1)
-        expected = whole.encode(wave, ENTRIES)[0]
+        expected = whole.extract(wave, ENTRIES)[0]
         close(
-            load("hubert", folder, weights=weights, seed=1, cut=2).encode(wave, [2])[0], expected[2:3], 1e-6
+            load("hubert", folder, weights=weights, seed=1, cut=2).extract(wave, [2])[0], expected[2:3], 1e-6
         )
         other = load("hubert", folder, weights=weights, seed=2)
-        assert not np.allclose(other.encode(wave, [1])[0][0], expected[1])
+        assert not np.allclose(other.extract(wave, [1])[0][0], expected[1])
         assert encoders.is_random(whole.settings)
         assert encoders.key(whole.settings) != encoders.key(other.settings)
         # Activations neither vanish nor grow without bound.
@@ -328,20 +328,20 @@ def test_random_needs_a_configuration_alone_or_nothing(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes((toy_encoder(tmp_path / "toy") / "config.json").read_bytes())
     encoder = load("hubert", tmp_path, weights="random")
     assert encoder.rate == 16000
-    assert len(encoder.names) == 4
+    assert len(encoder.layers) == 4
     base = encoders.load({"name": "wavlm", "weights": "random", "cut": 0})
-    assert base.widths == (768,)
+    assert tuple(layer.dims for layer in base.layers) == (768,)
 
 
 def test_settings_are_returned_in_full(tmp_path: Path) -> None:
     folder = toy_encoder(tmp_path / "one", "wavlm")
     encoder = load("wavlm", folder)
     assert len(encoder.settings["sha256"]) == 64
-    assert encoder.licence == "unknown"
+    assert encoder.source.licence == "unknown"
     again = encoders.load(encoder.settings)
     assert again.settings == encoder.settings
     (folder / "README.md").write_text("---\nlanguage: en\nlicense: apache-2.0\n---\n# A model\n")
-    assert load("wavlm", folder).licence == "apache-2.0"
+    assert load("wavlm", folder).source.licence == "apache-2.0"
     other = toy_encoder(tmp_path / "two", "wavlm", seed=1)
     with pytest.raises(DataError, match="another model"):
         load("wavlm", other, sha256=encoder.settings["sha256"])

@@ -64,21 +64,24 @@ def test_equals_transformers(tmp_path: Path, kind: type, changes: dict) -> None:
     settings = write(tmp_path / "m", kind, **changes)
     encoder = encoders.load(settings)
     for samples in (wave(1.37), wave(2.0, 1)):
-        found = encoder.encode([samples], range(4))[0]
+        found = encoder.extract([samples], range(4))[0]
         expected = theirs(settings["model"], samples)
         kept = -(-len(samples) // 320)
         assert encoder.frames(len(samples)) == (kept,) * 4
         for ours, state in zip(found, expected, strict=True):
             np.testing.assert_allclose(ours, state[:kept], atol=2e-5, rtol=1e-4)
-    assert (encoder.names, encoder.rate) == (("0", "1", "2", "3"), 16_000)
-    assert (encoder.widths, encoder.frame_rates) == ((24,) * 4, (50.0,) * 4)
+    assert (tuple(layer.name for layer in encoder.layers), encoder.rate) == (("0", "1", "2", "3"), 16_000)
+    assert (tuple(layer.dims for layer in encoder.layers), tuple(layer.rate for layer in encoder.layers)) == (
+        (24,) * 4,
+        (50.0,) * 4,
+    )
 
 
 @pytest.mark.parametrize("mode", ["30s", "trimmed"])
 def test_a_clip_alone_equals_a_clip_in_any_batch(tmp_path: Path, mode: str) -> None:
     encoder = encoders.load({**write(tmp_path / "m"), "mode": mode})
     clips = [wave(0.7, 1), wave(0.01, 2), wave(1.9, 3), wave(0.7, 4), wave(4.3, 5)]
-    together = encoder.encode(clips, [3, 1])
+    together = encoder.extract(clips, [3, 1])
     padded = np.zeros((len(clips), max(map(len, clips))), dtype=np.float32)
     for row, clip in zip(padded, clips, strict=True):
         row[: len(clip)] = clip
@@ -86,7 +89,7 @@ def test_a_clip_alone_equals_a_clip_in_any_batch(tmp_path: Path, mode: str) -> N
     entries, counts = encoder.network(torch.from_numpy(padded), lengths, [3, 1])  # type: ignore[attr-defined]
     assert counts.tolist() == [-(-len(clip) // 320) for clip in clips]
     for b, clip in enumerate(clips):
-        for k, alone in enumerate(encoder.encode([clip], [3, 1])[0]):
+        for k, alone in enumerate(encoder.extract([clip], [3, 1])[0]):
             np.testing.assert_allclose(together[b][k], alone, atol=1e-5, rtol=1e-4)
             np.testing.assert_allclose(entries[k][b, : len(alone)].numpy(), alone, atol=1e-5, rtol=1e-4)
             assert not entries[k][b, len(alone) :].any()
@@ -95,7 +98,7 @@ def test_a_clip_alone_equals_a_clip_in_any_batch(tmp_path: Path, mode: str) -> N
 def test_trimmed_hears_the_clip_alone_with_the_first_positions(tmp_path: Path) -> None:
     settings = write(tmp_path / "m")
     samples = wave(1.28)
-    found = encoders.load({**settings, "mode": "trimmed"}).encode([samples], range(4))[0]
+    found = encoders.load({**settings, "mode": "trimmed"}).extract([samples], range(4))[0]
     # A checkpoint whose window is the clip: the same weights, fewer positions.
     short = Path(write(tmp_path / "short", max_source_positions=64)["model"])
     state = load_file(Path(settings["model"]) / "model.safetensors")
@@ -117,7 +120,7 @@ def test_the_distance_between_the_modes_is_reported(tmp_path: Path) -> None:
     found = cosine_to_30s(own, clips)  # type: ignore[arg-type]
     np.testing.assert_array_equal(found, cosine_to_30s(whole, clips))  # type: ignore[arg-type]
     for entry in range(4):
-        a, b = (np.concatenate([clip[0] for clip in e.encode(clips, [entry])]) for e in (whole, own))
+        a, b = (np.concatenate([clip[0] for clip in e.extract(clips, [entry])]) for e in (whole, own))
         expected = ((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).mean()
         assert found[entry] == pytest.approx(expected, abs=1e-6)
     assert found[0] > 0.98
@@ -131,7 +134,7 @@ def test_frames_are_counted_up_or_down(tmp_path: Path) -> None:
     up, down = encoders.load(settings), encoders.load({**settings, "rounding": "floor"})
     for samples, expected in ((0, (1, 1)), (100, (1, 1)), (640, (2, 2)), (641, (3, 2)), (32_001, (101, 100))):
         found = [
-            e.encode([wave(1.0)[:0] if samples == 0 else wave(samples / 16_000)], [2])[0][0]
+            e.extract([wave(1.0)[:0] if samples == 0 else wave(samples / 16_000)], [2])[0][0]
             for e in (up, down)
         ]
         assert tuple(map(len, found)) == (up.frames(samples)[0], down.frames(samples)[0]) == expected
@@ -141,8 +144,8 @@ def test_frames_are_counted_up_or_down(tmp_path: Path) -> None:
 def test_long_clips_are_consecutive_windows(tmp_path: Path) -> None:
     encoder = encoders.load(write(tmp_path / "m"))
     samples = wave(5.1)
-    found = encoder.encode([samples], [3])[0][0]
-    parts = [encoder.encode([samples[start : start + 32_000]], [3])[0][0] for start in (0, 32_000, 64_000)]
+    found = encoder.extract([samples], [3])[0][0]
+    parts = [encoder.extract([samples[start : start + 32_000]], [3])[0][0] for start in (0, 32_000, 64_000)]
     np.testing.assert_allclose(found, np.concatenate(parts), atol=1e-5)
     assert len(found) == encoder.frames(len(samples))[0] == 255
 
@@ -152,7 +155,7 @@ def test_cut_gives_the_entries_below_and_reads_nothing_above(tmp_path: Path) -> 
     whole, cut = encoders.load(settings), encoders.load({**settings, "cut": 2})
     for entry in range(3):
         np.testing.assert_array_equal(
-            cut.encode([wave(1.0)], [entry])[0][0], whole.encode([wave(1.0)], [entry])[0][0]
+            cut.extract([wave(1.0)], [entry])[0][0], whole.extract([wave(1.0)], [entry])[0][0]
         )
     file = tmp_path / "m" / "model.safetensors"
     above = ("encoder.layers.2", "encoder.layer_norm", "decoder")
@@ -162,8 +165,8 @@ def test_cut_gives_the_entries_below_and_reads_nothing_above(tmp_path: Path) -> 
         encoders.load(settings)
     drawn = {"name": "whisper", "weights": "random"}
     np.testing.assert_array_equal(
-        encoders.load({**settings, **drawn, "cut": 1}).encode([wave(0.2)], [1])[0][0],
-        encoders.load({**settings, **drawn}).encode([wave(0.2)], [1])[0][0],
+        encoders.load({**settings, **drawn, "cut": 1}).extract([wave(0.2)], [1])[0][0],
+        encoders.load({**settings, **drawn}).extract([wave(0.2)], [1])[0][0],
     )
 
 
@@ -171,7 +174,9 @@ def test_a_toy_encoder_is_a_genuine_checkpoint(tmp_path: Path) -> None:
     folder = toy_encoder(tmp_path / "toy", "whisper", seed=1)
     encoder = encoders.load({"name": "whisper", "model": str(folder)})
     samples = wave(1.0)
-    for ours, state in zip(encoder.encode([samples], range(4))[0], theirs(str(folder), samples), strict=True):
+    for ours, state in zip(
+        encoder.extract([samples], range(4))[0], theirs(str(folder), samples), strict=True
+    ):
         np.testing.assert_allclose(ours, state[:50], atol=2e-5, rtol=1e-4)
     same = toy_encoder(tmp_path / "again", "whisper", seed=1) / "model.safetensors"
     other = toy_encoder(tmp_path / "other", "whisper", seed=2) / "model.safetensors"
@@ -191,7 +196,7 @@ def test_random_and_shuffled_weights_follow_their_seed(tmp_path: Path) -> None:
         np.testing.assert_array_equal(weights(weights=kind), weights(weights=kind))
         assert (weights(weights=kind) != weights(weights=kind, seed=1)).mean() > 0.9
     tiny = encoders.load({"name": "whisper", "weights": "random", "cut": 1})
-    assert tiny.widths == (384, 384)
+    assert tuple(layer.dims for layer in tiny.layers) == (384, 384)
     expected = WhisperModel(WhisperConfig()).encoder.embed_positions.weight.detach().numpy()
     np.testing.assert_allclose(tiny.network.positions.numpy(), expected, atol=1e-4)  # type: ignore[attr-defined]
 
@@ -199,7 +204,7 @@ def test_random_and_shuffled_weights_follow_their_seed(tmp_path: Path) -> None:
 def test_bfloat16_stays_close(tmp_path: Path) -> None:
     settings = write(tmp_path / "m")
     exact, short = (encoders.load({**settings, "precision": p}) for p in ("float32", "bfloat16"))
-    for a, b in zip(*(e.encode([wave(1.0)], range(4))[0] for e in (exact, short)), strict=True):
+    for a, b in zip(*(e.extract([wave(1.0)], range(4))[0] for e in (exact, short)), strict=True):
         cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
         assert cosine.mean() > 0.999
     assert encoders.key(exact.settings) != encoders.key(short.settings)

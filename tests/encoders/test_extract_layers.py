@@ -45,13 +45,13 @@ def test_stored_is_what_the_network_gives_for_a_clip_alone(
     tmp_path: Path, clips: list[ClipRef], given: dict[str, object]
 ) -> None:
     encoder = encoders.load(given)
-    every = list(range(len(encoder.names)))
+    every = list(range(len(encoder.layers)))
     pooled = extract(clips, given, Keep(), folder=tmp_path)
     frames = extract(clips, given, Keep("frames", None), folder=tmp_path)
-    assert pooled.names == frames.names == encoder.names
-    assert pooled.widths == encoder.widths
+    assert pooled.names == frames.names == tuple(layer.name for layer in encoder.layers)
+    assert pooled.widths == tuple(layer.dims for layer in encoder.layers)
     for clip in clips:
-        (alone,) = encoder.encode([load(clip.path).wave], every)
+        (alone,) = encoder.extract([load(clip.path).wave], every)
         scale = np.abs(np.stack(alone)).max()
         np.testing.assert_allclose(frames.features[clip.id], np.stack(alone), atol=1e-4 * scale)
         np.testing.assert_allclose(pooled.features[clip.id], statistics(alone), atol=1e-4 * scale)
@@ -102,10 +102,10 @@ def test_int8_loses_next_to_nothing_of_real_networks(data_folder: Path, network:
     files = sorted((data_folder / "ravdess").rglob("03-01-*.*"))[::300]
     waves = [load(path, rate=encoder.rate).wave for path in files]
     ours, others = [], []
-    for entry in range(len(encoder.names)):
+    for entry in range(len(encoder.layers)):
         keep = Keep("frames", (entry,), "int8")
         own, spread, scaled = [], [], []
-        for (frames,) in encoder.encode(waves, [entry]):
+        for (frames,) in encoder.extract(waves, [entry]):
             packed = pack([frames], keep)
             raw = np.frombuffer(b"".join(part.tobytes() for part in packed.parts), np.uint8)
             restored = unpack(raw, packed.shape, keep)

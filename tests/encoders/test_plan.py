@@ -56,7 +56,7 @@ def test_the_bytes_are_those_that_are_written(tmp_path: Path, keep: Keep) -> Non
     plan = planned(encoder, keep, entries, 5, lengths, tmp_path / "not" / "there")
     rng = np.random.default_rng(0)
     waves = [rng.uniform(-1, 1, round(seconds * RATE)).astype(np.float32) for seconds in lengths]
-    packed = [pack(layers, keep) for layers in encoder.encode(waves, entries)]
+    packed = [pack(layers, keep) for layers in encoder.extract(waves, entries)]
     assert plan.bytes == sum(part.nbytes for clip in packed for part in clip.parts)
     assert (plan.clips, plan.stored, plan.audio) == (5, 2, pytest.approx(2.08))
     assert 0 < plan.free <= shutil.disk_usage(tmp_path).total

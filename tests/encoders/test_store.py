@@ -64,9 +64,9 @@ def settings_of(**more: object) -> dict[str, object]:
 def directly(clip: ClipRef, keep: Keep, **more: object) -> np.ndarray:
     """What must be stored, by the shortest way."""
     encoder = encoders.load(settings_of(**more))
-    entries = range(len(encoder.names)) if keep.entries is None else keep.entries
+    entries = range(len(encoder.layers)) if keep.entries is None else keep.entries
     wave = load(clip.path, clip.start, clip.end, rate=encoder.rate).wave
-    (layers,) = encoder.encode([wave], list(entries))
+    (layers,) = encoder.extract([wave], list(entries))
     packed = pack(layers, keep)
     return unpack(
         np.frombuffer(b"".join(part.tobytes() for part in packed.parts), np.uint8), packed.shape, keep
@@ -608,7 +608,7 @@ def test_silence_is_cut_off_before_encoding_at_the_encoders_rate(tmp_path: Path)
     given = settings_of(trim=30.0, rate=32_000)
     stored = extract([ClipRef("a", str(path))], given, Keep("frames", (1,)), folder=tmp_path / "store")
     heard = trim(load(path, rate=32_000).wave, 30.0, 32_000)
-    ((expected,),) = encoders.load(given).encode([heard], [1])
+    ((expected,),) = encoders.load(given).extract([heard], [1])
     np.testing.assert_array_equal(stored.features["a"], expected)
 
 

@@ -55,7 +55,7 @@ def test_a_run_with_learned_weights_stands_beside_if_it_is_of_the_same_folds_and
 ) -> None:
     assert recipe.encoder is not None
     loaded = encoders.load(recipe.encoder)
-    sha256, count = loaded.settings["sha256"], len(loaded.names)
+    sha256, count = loaded.settings["sha256"], len(loaded.layers)
     weights = [k + 1.0 for k in range(count)]
     beside = a_run(tmp_path / "beside", protocol.hash, sha256, weights)
     found = inspect(recipe, toy, protocol, run=beside, out=tmp_path / "out")
@@ -87,7 +87,7 @@ def test_recordings_of_the_test_and_validation_sides_are_not_opened(
 def test_a_cut_saves_the_parameters_of_the_layers_above(recipe: Recipe, toy: pl.DataFrame) -> None:
     assert recipe.encoder is not None
     loaded: Any = encoders.load(recipe.encoder)
-    last = len(loaded.names) - 1
+    last = len(loaded.layers) - 1
     clips = [ClipRef(*row) for row in toy.select("id", "path", "start", "end").head(2).iter_rows()]
     options = {"channel": None, "allow_truncated": False}
     assert saving(loaded.settings, last, last, clips, options) is None

@@ -134,15 +134,23 @@ def tiny(tmp_path: Path) -> dict[str, Any]:
 def test_equals_the_definition_of_the_network(tiny: dict[str, Any]) -> None:
     encoder = encoders.load(tiny)
     samples = wave(0.5)
-    found = encoder.encode([samples], range(17))[0]
+    found = encoder.extract([samples], range(17))[0]
     for name, ours, expected in zip(tool.NAMES, found, restated(published(), samples), strict=True):
         np.testing.assert_allclose(
             ours, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max(), err_msg=name
         )
-    assert encoder.names == tool.NAMES
-    assert encoder.widths == tuple(layer.shape[1] for layer in found)
+    assert tuple(layer.name for layer in encoder.layers) == tool.NAMES
+    assert tuple(layer.dims for layer in encoder.layers) == tuple(layer.shape[1] for layer in found)
     assert encoder.frames(len(samples)) == tuple(len(layer) for layer in found)
-    assert encoder.frame_rates == (50, 50, 25, 25, *[12.5] * 3, *[6.25] * 6, *[3.125] * 4)
+    assert tuple(layer.rate for layer in encoder.layers) == (
+        50,
+        50,
+        25,
+        25,
+        *[12.5] * 3,
+        *[6.25] * 6,
+        *[3.125] * 4,
+    )
     assert encoder.rate == 32_000
 
 
@@ -174,7 +182,7 @@ def test_shuffled_weights_are_the_same_values_and_say_so(tiny: dict[str, Any], t
     assert encoders.is_random(encoder.settings)
     again = encoders.load({**control, "weights": "shuffled", "seed": 5})
     np.testing.assert_array_equal(
-        encoder.encode([wave()], [4])[0][0], again.encode([wave()], [4])[0][0]
+        encoder.extract([wave()], [4])[0][0], again.extract([wave()], [4])[0][0]
     )  # they were shuffled when they were written
 
 
@@ -208,7 +216,7 @@ def test_the_family_of_older_recipes_means_the_converted_network(tiny: dict[str,
     older = {**tiny, "name": "efficientat", "width": 1.0, "trim": 40}
     assert encoders.checked(older) == encoders.checked({**tiny, "trim": 40})
     np.testing.assert_array_equal(
-        encoders.load(older).encode([wave()], [4])[0][0], encoders.load(tiny).encode([wave()], [4])[0][0]
+        encoders.load(older).extract([wave()], [4])[0][0], encoders.load(tiny).extract([wave()], [4])[0][0]
     )
 
 
@@ -232,7 +240,7 @@ def test_the_owners_classifier_hears_speech(data_folder: Path, name: str, tmp_pa
     assert "width 0.4" in about
     encoder = encoders.load({"name": "onnx", "model": str(tmp_path)})
     samples, rate = soundfile.read(data_folder / name, dtype="float32")
-    last = encoder.encode([to_rate(samples, rate, encoder.rate)], [16])[0][0]
+    last = encoder.extract([to_rate(samples, rate, encoder.rate)], [16])[0][0]
     held = torch.load(file, weights_only=True)
     hidden = functional.hardswish(
         torch.from_numpy(last.mean(axis=0)) @ held["classifier.2.weight"].T + held["classifier.2.bias"]

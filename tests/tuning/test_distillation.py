@@ -236,9 +236,12 @@ def test_the_folder_is_an_encoder_and_is_not_made_twice(
         "student.onnx",
     ]
     encoder = encoders.load({"name": "onnx", "model": str(tmp_path / "out")})
-    assert (encoder.names, encoder.widths) == (("second", "all"), (4, 4))
+    assert (tuple(layer.name for layer in encoder.layers), tuple(layer.dims for layer in encoder.layers)) == (
+        ("second", "all"),
+        (4, 4),
+    )
     assert card["teacher"]["entries"] == ["second"]
-    assert card["licence"] == encoder.licence
+    assert card["licence"] == encoder.source.licence
     assert "a toy of ours" in card["attribution"]
     with pytest.raises(UsageError, match="holds a student"):
         make_student(*given, resume=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ pytest.importorskip("lightning")
 
 from training_toys import model, tones  # noqa: E402
 
-from unheard import tuning  # noqa: E402
+from unheard import encoders, tuning  # noqa: E402
+from unheard.encoders import Encoder  # noqa: E402
 from unheard.errors import DataError, MachineError, UsageError  # noqa: E402
 from unheard.heads import Examples  # noqa: E402
 from unheard.testing import toy_encoder  # noqa: E402
@@ -61,7 +62,9 @@ def test_any_network_head_goes_behind_an_encoder(
 
 def test_an_encoder_without_layers_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = model(tmp_path)
-    monkeypatch.setattr("unheard.encoders.load", lambda settings: SimpleNamespace(settings=settings, rate=1))
+    without = encoders.load(made.encoder)
+    monkeypatch.setattr(without, "module", partial(Encoder.module, without))
+    monkeypatch.setattr("unheard.encoders.load", lambda settings: without)
     with pytest.raises(UsageError, match="no layers that can be tuned"):
         made.fit(tones(0), tones(1))
 

@@ -52,18 +52,21 @@ def test_the_encoder_is_the_student(tmp_path: Path, shape: dict[str, Any]) -> No
     made = student(**shape)
     write(made, tmp_path, ["low", "high"], FRONT, CARD)
     encoder = encoders.load({"name": "onnx", "model": str(tmp_path)})
-    assert encoder.names == ("low", "high", "all")
-    assert encoder.widths == (5, 7, 12)
-    assert (encoder.licence, encoder.frame_rates) == ("CC0-1.0", (100.0 / made.shape.stride,) * 3)
+    assert tuple(layer.name for layer in encoder.layers) == ("low", "high", "all")
+    assert tuple(layer.dims for layer in encoder.layers) == (5, 7, 12)
+    assert (encoder.source.licence, tuple(layer.rate for layer in encoder.layers)) == (
+        "CC0-1.0",
+        (100.0 / made.shape.stride,) * 3,
+    )
     heard = wave(0)
-    low, high, every = encoder.encode([heard], [0, 1, 2])[0]
+    low, high, every = encoder.extract([heard], [0, 1, 2])[0]
     expected = layers(made, build_front(FRONT).compute(heard))
     assert max(layer.max() for layer in expected) > 0.1
     assert_allclose(low, expected[0], atol=2e-5)
     assert_allclose(high, expected[1], atol=2e-5)
     assert_array_equal(every, np.concatenate([low, high], axis=1))
     # However short a clip, it has one place.
-    assert len(encoder.encode([heard[:100]], [0])[0][0]) == 1
+    assert len(encoder.extract([heard[:100]], [0])[0][0]) == 1
     # The same student is the same file: nothing of the machine or the moment is in it.
     write(made, tmp_path / "again", ["low", "high"], FRONT, CARD)
     assert (tmp_path / "again" / "student.onnx").read_bytes() == (tmp_path / "student.onnx").read_bytes()
@@ -117,13 +120,19 @@ def test_students_are_joined_into_one_encoder(tmp_path: Path) -> None:
         write(student(seed), folder, ["low", "high"], FRONT, {**CARD, "seed": seed, "corpora": heard})
     joined(folders, tmp_path / "all")
     encoder = encoders.load({"name": "onnx", "model": str(tmp_path / "all")})
-    assert encoder.names == ("student0", "student1", "student2", "mean", "all")
-    assert encoder.widths == (12, 12, 12, 12, 36)
+    assert tuple(layer.name for layer in encoder.layers) == (
+        "student0",
+        "student1",
+        "student2",
+        "mean",
+        "all",
+    )
+    assert tuple(layer.dims for layer in encoder.layers) == (12, 12, 12, 12, 36)
     # Whose voices made it, so that a bundle can say so.
-    assert encoder.heard == {"a": ["0", "1", "2"], "b": ["1"]}
-    *each, mean, every = encoder.encode([wave(0)], range(5))[0]
+    assert encoder.source.trained_on == {"a": ["0", "1", "2"], "b": ["1"]}
+    *each, mean, every = encoder.extract([wave(0)], range(5))[0]
     for folder, found in zip(folders, each, strict=True):
-        alone = encoders.load({"name": "onnx", "model": str(folder)}).encode([wave(0)], [2])[0][0]
+        alone = encoders.load({"name": "onnx", "model": str(folder)}).extract([wave(0)], [2])[0][0]
         assert_allclose(found, alone, atol=1e-6)
     assert np.abs(each[0] - each[1]).max() > 0.1
     assert_allclose(mean, np.mean(each, axis=0), atol=1e-6)

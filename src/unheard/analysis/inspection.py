@@ -109,11 +109,11 @@ def saving(
     for _ in range(2):  # the first time warms up
         for name, encoder, top in (("whole", whole, last), ("cut", cut, entry)):
             started = time.perf_counter()
-            encoder.encode(heard, [top])
+            encoder.extract(heard, [top])
             seconds[name] = min(seconds[name], time.perf_counter() - started)
     found: dict[str, Any] = {"entry": entry, "clips": len(heard)}
     found["seconds"] = {name: round(value, 4) for name, value in seconds.items()}
-    network, smaller = (getattr(encoder, "network", None) for encoder in (whole, cut))
+    network, smaller = (_network(encoder) for encoder in (whole, cut))
     if network is not None:
         found["parameters"] = {"whole": _parameters(network), "cut": _parameters(smaller)}
     made = getattr(network, "made", None)
@@ -124,6 +124,14 @@ def saving(
         }
         found |= {"seconds_of_audio": round(samples / whole.rate, 2), "multiply_adds": costs}
     return found
+
+
+def _network(encoder: encoders.Encoder) -> Any:
+    """Return the torch module; None where the encoder has none."""
+    try:
+        return encoder.module()
+    except UsageError:
+        return None
 
 
 def _parameters(network: Any) -> int:

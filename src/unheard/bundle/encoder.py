@@ -16,8 +16,8 @@ from unheard.audio.resample import RATE
 from unheard.audio.trim import trim
 from unheard.bundle.encoder_schema import EncoderDescription
 from unheard.errors import BundleError, UsageError
+from unheard.features.contract import Spec
 from unheard.features.fronts import build_front
-from unheard.features.spec import Spec
 from unheard.features.spec import build as build_features
 from unheard.onnx_graphs.graph import PREFIX
 from unheard.onnx_graphs.session import Session
@@ -170,7 +170,7 @@ class _Moments:
 
 
 def _has_frames(spec: Spec) -> bool:
-    return getattr(spec, "frames_per_second", None) is not None
+    return spec.frames_per_second is not None
 
 
 def _standardised(wave: Wave) -> Wave:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import lcm
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +19,9 @@ from unheard.audio.trim import trim
 from unheard.bundle.encoder_schema import EncoderDescription
 from unheard.encoders.beside import Beside
 from unheard.encoders.contract import Encoder
-from unheard.encoders.windows import LONGEST, OVERLAP, WINDOW
 from unheard.errors import UsageError, need
 from unheard.extraction.storage import averaged, statistics
-from unheard.features.fronts import front_settings
 from unheard.onnx_graphs.surgery import parameters, strip
-from unheard.onnx_graphs.transformer import transformer_graph
-from unheard.onnx_graphs.whisper import whisper_graph
 
 #: The largest protobuf message, and so the largest graph in one file.
 MOST_BYTES = 2**31 - 1
@@ -56,31 +51,35 @@ def frozen(
     beside = None
     if isinstance(encoder, Beside):
         beside, encoder = features.settings(encoder.spec), encoder.encoder
-    model = _graph(encoder, sorted(needed))
+    made = encoder.export(sorted(needed))
+    model = made.graph
     strip(model)
     settings = encoder.settings
-    hops = tuple(round(encoder.rate / encoder.frame_rates[k]) for k in entries)
+    hops = tuple(encoder.hop(k) for k in entries)
     top = max(needed)
     described = EncoderDescription(
         name=str(settings["name"]),
         source=source_of(encoder),
         sha256=str(settings["sha256"]),
         weights=str(settings["weights"]),
-        licence=encoder.licence,
+        licence=encoder.source.licence,
         parameters=parameters(model),
-        cut=top if top < len(encoder.names) - 1 else settings["cut"],
+        cut=top if top < len(encoder.layers) - 1 else settings["cut"],
         rate=encoder.rate,
         trim=settings["trim"],
-        standardise=bool(getattr(getattr(encoder, "network", None), "normalize", False)),
-        front=_front(encoder),
-        entries=tuple(encoder.names[k] for k in entries),
-        widths=tuple(encoder.widths[k] for k in entries),
+        standardise=made.standardise,
+        front=made.frontend,
+        entries=tuple(encoder.layers[k].name for k in entries),
+        widths=tuple(encoder.layers[k].dims for k in entries),
         needed=tuple(list(entries).index(k) for k in needed),
         form=form,
         average=average,
         hops=hops,
         beside=beside,
-        **_lengths(encoder, hops),
+        least=made.shortest,
+        multiple=made.multiple,
+        own=made.own,
+        window={**made.window, "step": made.window["step"] // lcm(*hops) * lcm(*hops)},
     )
     onnx = need("onnx", "eval")
     onnx.checker.check_model(model)
@@ -104,7 +103,7 @@ def encoded(
     for wave in waves:
         own = to_rate(wave, RATE, encoder.rate)
         own = own if decibels is None else trim(own, decibels, encoder.rate)
-        (layers,) = encoder.encode([own], entries)
+        (layers,) = encoder.extract([own], entries)
         if form == "pooled":
             made.append(statistics(layers))
         else:
@@ -115,49 +114,10 @@ def encoded(
 
 def source_of(encoder: Encoder) -> str:
     """Name of the weights: what their owner wants to be named, a hub name, or that of a file or folder."""
-    named = getattr(encoder, "attribution", "")
+    named = encoder.source.attribution
     model = str(encoder.settings["model"])
     place = Path(model)
     local = place.is_absolute() or place.exists()
     return str(
         named or (place.name if local else model) or f"{encoder.settings['name']}, no published weights"
     )
-
-
-def _graph(encoder: Any, needed: Sequence[int]) -> Any:
-    """ModelProto that gives the entries that are needed."""
-    if hasattr(encoder, "graph"):
-        return need("onnx", "eval").load_from_string(encoder.graph(needed))
-    if encoder.settings["name"] in ("wav2vec2", "hubert", "wavlm"):
-        return transformer_graph(encoder.network, needed)
-    if encoder.settings["name"] == "whisper":
-        return whisper_graph(encoder.network, needed)
-    raise UsageError(f"the encoder {encoder.settings['name']!r} cannot be exported as a graph")
-
-
-def _front(encoder: Any) -> dict[str, Any] | None:
-    """Settings in full of the front end before the graph; None where that takes the waveform."""
-    if encoder.settings["name"] == "whisper":
-        network = encoder.network
-        seconds = network.made.window / encoder.rate if network.mode == "30s" else 0.0
-        return front_settings({"name": "whisper", "bands": network.made.num_mel_bins, "seconds": seconds})
-    front: dict[str, Any] | None = getattr(encoder, "front", None)
-    return front
-
-
-def _lengths(encoder: Any, hops: Sequence[int]) -> dict[str, Any]:
-    """How short and long waveforms are brought to a length that the network takes, and which frames are theirs."""
-    name, rate = encoder.settings["name"], encoder.rate
-    if name == "whisper":
-        whole = encoder.network.made.window
-        window = {"longest": whole, "length": whole, "step": whole}
-        multiple = hops[0] if encoder.network.mode == "trimmed" else 1
-        return {"least": 1, "multiple": multiple, "own": encoder.network.rounding, "window": window}
-    shared = lcm(*hops)
-    window = {
-        "longest": round(LONGEST * rate),
-        "length": round(WINDOW * rate),
-        "step": round((WINDOW - OVERLAP) * rate) // shared * shared,
-    }
-    least = encoder.description.least if name == "onnx" else encoder.network.made.shortest
-    return {"least": least, "multiple": 1, "own": None, "window": window}

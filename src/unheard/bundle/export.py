@@ -28,10 +28,6 @@ from unheard.onnx_graphs.heads import graph_of
 TOLERANCE = 1e-4
 #: Of ``results.json``, what is of no use without the run.
 LEFT_OUT = ("folds", "variance", "held_back")
-#: Licences of what computes the features, where it is not our own code.
-_OPENSMILE = "openSMILE by audEERING: non-commercial use only, unless they license more"
-OWN_CODE = "Apache-2.0 (own code)"
-FEATURE_LICENCES = {"egemaps": _OPENSMILE, "compare": _OPENSMILE}
 
 
 def export(
@@ -102,9 +98,9 @@ def export(
         spec, about = _of_features(features or {})
         inputs = tuple(np.asarray(spec.compute(wave), dtype=np.float32) for wave in waves)
         about["kind"] = "utterance" if inputs[0].ndim == 1 else "frames"
-        licences = {"features": FEATURE_LICENCES.get(about["features"]["name"], OWN_CODE), **licences}
+        licences = {"features": spec.source.licence, **licences}
     else:
-        kept = tuple(range(len(encoder.names))) if entries is None else tuple(entries)
+        kept = tuple(range(len(encoder.layers))) if entries is None else tuple(entries)
         inputs = encoded(encoder, waves, head.takes, kept, average)
         described, graphs["encoder.onnx"] = frozen(encoder, head.takes, kept, _needed(head, kept), average)
         spec = BundleEncoder(graphs["encoder.onnx"], described)

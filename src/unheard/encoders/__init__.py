@@ -11,7 +11,7 @@ from typing import Any
 
 from unheard import features
 from unheard.encoders.beside import Beside
-from unheard.encoders.contract import WEIGHTS, Encoder, Layers, Wave, beside_settings, is_random
+from unheard.encoders.contract import WEIGHTS, Encoder, Export, Layers, Wave, beside_settings, is_random
 from unheard.encoders.old_names import renamed
 from unheard.errors import UsageError
 from unheard.settings import construct, identity, named, plain, resolve
@@ -21,6 +21,7 @@ __all__ = [
     "TUNABLE",
     "WEIGHTS",
     "Encoder",
+    "Export",
     "Layers",
     "Wave",
     "checked",
@@ -78,7 +79,7 @@ def load(settings: Mapping[str, Any]) -> Encoder:
         )
     encoder: Encoder = module.load(options)
     # Said in full: the whole network and one cut at its last entry are the same, and so is what they store.
-    encoder.settings = {**encoder.settings, "cut": len(encoder.names) - 1}
+    encoder.settings = {**encoder.settings, "cut": len(encoder.layers) - 1}
     return encoder if options.beside is None else Beside(encoder, beside_settings(options.beside))
 
 

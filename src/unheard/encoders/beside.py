@@ -7,6 +7,7 @@ quality say it in one row a clip. Heads on frames see both, a committee (docs/he
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from unheard.encoders.contract import Encoder, Layers, Wave
 from unheard.errors import UsageError
 
 
-class Beside:
+class Beside(Encoder):
     """An encoder whose last entry has further dims, the same in every frame of a clip.
 
     Parameters
@@ -37,22 +38,21 @@ class Beside:
         self.encoder = encoder
         self.spec = features.build(settings)
         self.settings: dict[str, Any] = encoder.settings
-        self.rate, self.names, self.frame_rates = encoder.rate, encoder.names, encoder.frame_rates
-        self.licence = encoder.licence
-        self.attribution, self.heard = getattr(encoder, "attribution", ""), getattr(encoder, "heard", {})
-        self.widths = (*encoder.widths[:-1], encoder.widths[-1] + len(self.spec.names))
+        self.rate, self.source = encoder.rate, encoder.source
+        last = encoder.layers[-1]
+        self.layers = (*encoder.layers[:-1], replace(last, dims=last.dims + len(self.spec.names)))
 
     def frames(self, samples: int) -> tuple[int, ...]:
-        """Return the number of frames of each entry for a waveform of so many samples."""
+        """Return the number of frames of each layer for a waveform of so many samples."""
         return self.encoder.frames(samples)
 
-    def encode(self, waves: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
-        """Return, for each waveform, the asked entries, each (frames, dims) float32; features last."""
-        top = len(self.names) - 1
-        found = self.encoder.encode(waves, layers)
+    def _extract(self, items: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
+        """Return, for each waveform, the asked layers, each (frames, dims) float32; features last."""
+        top = len(self.layers) - 1
+        found = self.encoder.extract(items, layers)
         if top not in layers:
             return found
-        rows = [np.asarray(self.spec.compute(wave), dtype=np.float32) for wave in waves]
+        rows = [np.asarray(self.spec.compute(wave), dtype=np.float32) for wave in items]
         return [
             tuple(
                 np.hstack([frames, np.tile(row, (len(frames), 1))]) if entry == top else frames

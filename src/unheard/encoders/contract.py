@@ -1,17 +1,19 @@
-"""What every encoder promises, and the settings that all of them share."""
+"""What every encoder promises, as an extractor of several layers of audio, and the settings that all share."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unheard import features
 from unheard.audio.trim import limits
-from unheard.errors import UsageError, unknown
+from unheard.errors import DataError, UsageError, unknown
+from unheard.inputs import Layer, Source
 from unheard.settings import CONTENT, PLACE, OneOf, Within, check
 
 Wave = NDArray[np.float32]
@@ -77,35 +79,125 @@ class Settings:
             raise UsageError("encoder.revision belongs to a hub name in encoder.model, which is empty")
 
 
-class Encoder(Protocol):
-    """A loaded network.
+@dataclass(frozen=True)
+class Export:
+    """An encoder as a graph that runs without it, and how a waveform becomes what the graph takes.
 
-    Entry 0 is what enters the first layer, entry k what leaves layer k (docs/encoders.md).
+    Parameters
+    ----------
+    graph
+        An ONNX ``ModelProto``. It takes ``unheard.samples`` (samples,), or ``unheard.frames`` (frames, dims)
+        behind a frontend, and gives ``unheard.NAME`` (frames, dims) for each layer that was asked for.
+    window
+        ``longest`` samples are taken in one piece; what is longer in windows of ``length`` samples every ``step``,
+        which is rounded down to where the layers have a frame.
+    frontend
+        Settings in full of what makes the graph's frames (``unheard.features.fronts``); None where the graph takes
+        samples.
+    standardise
+        Whether the waveform is brought to mean 0 and variance 1 first.
+    shortest, multiple
+        A waveform is padded with zeros at its end to at least so many samples, and to a multiple of so many.
+    own
+        Which frames are the clip's own: ``ceil`` or ``floor`` of samples by hop; None for all.
     """
 
-    #: As ``load`` was given them, with defaults, ``sha256``, the last entry as ``cut`` and the precision that
-    #: ``auto`` came to: plain values.
+    graph: Any
+    window: Mapping[str, int]
+    frontend: dict[str, Any] | None = None
+    standardise: bool = False
+    shortest: int = 1
+    multiple: int = 1
+    own: str | None = None
+
+
+class Encoder(ABC):
+    """A loaded network: an extractor (``unheard.inputs.Extractor``) of waveforms.
+
+    Layer 0 is what enters the first layer, layer k what leaves it (docs/encoders.md).
+
+    Attributes
+    ----------
+    settings
+        As ``load`` was given them, with defaults, ``sha256``, the last layer as ``cut`` and the precision that
+        ``auto`` came to: plain values.
+    rate
+        Hz of the waveforms that :meth:`extract` takes.
+    layers
+        In order, those above the cut left out.
+    source
+        Whose the weights are, and whom they were trained on.
+    """
+
+    medium: str = "audio"
     settings: dict[str, Any]
-    #: Hz of the waveforms that :meth:`encode` takes.
     rate: int
-    #: Of the entries, in order, those above the cut left out: ``"0"`` … ``"12"``, or names of blocks.
-    names: tuple[str, ...]
-    #: Dims of each entry.
-    widths: tuple[int, ...]
-    #: Frames a second of each entry.
-    frame_rates: tuple[float, ...]
-    #: What its owners allow, as far as known; for the card of a bundle.
-    licence: str
+    layers: tuple[Layer, ...]
+    source: Source
 
+    @abstractmethod
     def frames(self, samples: int) -> tuple[int, ...]:
-        """Return the number of frames of each entry for a waveform of so many samples."""
+        """Return the number of frames of each layer for a waveform of so many samples."""
 
-    def encode(self, waves: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
-        """Return, for each waveform (n,) at :attr:`rate`, the asked entries, each (frames, dims) float32.
+    def extract(self, items: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
+        """Return, for each waveform (n,) at :attr:`rate`, the asked layers, each (frames, dims) float32.
 
         A clip's frames do not depend on the clips beside it (1e-4 relative in float32). Waveforms may be of any
         length: long ones are taken in windows (definitions of docs/encoders.md), short ones are padded.
+
+        Raises
+        ------
+        DataError
+            A waveform holds NaN or infinity.
+        UsageError
+            A layer that the encoder does not have.
         """
+        bad = [k for k in layers if not 0 <= k < len(self.layers)]
+        if bad:
+            raise UsageError(f"encoder layer {bad[0]} is asked for; there are 0 … {len(self.layers) - 1}")
+        for item in items:
+            if not np.isfinite(item).all():
+                raise DataError(
+                    f"a waveform holds {int((~np.isfinite(item)).sum())} values that are not finite"
+                )
+        return self._extract(items, layers) if len(layers) else [() for _ in items]
+
+    @abstractmethod
+    def _extract(self, items: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
+        """Return what :meth:`extract` does, of finite waveforms and at least one layer."""
+
+    def hop(self, layer: int) -> int:
+        """Return the samples from one frame of a layer to the next."""
+        rate = self.layers[layer].rate
+        assert rate is not None  # encoders give frames
+        return round(self.rate / rate)
+
+    def export(self, layers: Sequence[int]) -> Export:
+        """Return the graph that gives these layers (ascending), which onnxruntime runs without this encoder.
+
+        Raises
+        ------
+        UsageError
+            No graph is known for this family: an encoder that does not override this cannot be in a bundle.
+        """
+        raise UsageError(f"the encoder {self.settings['name']!r} cannot be exported as a graph")
+
+    def module(self) -> Any:
+        """Return the torch module, for tuning; what is done to it, :meth:`extract` follows.
+
+        Its call is ``module(waves, lengths, layers)``, padded waveforms (clips, samples), samples of each, and
+        numbers of layers; it gives each layer (clips, frames, dims), and frames of each clip. It has ``layers``,
+        ``checkpointing`` and ``time_mask``.
+
+        Raises
+        ------
+        UsageError
+            An encoder that does not override this has no layers that can be tuned.
+        """
+        raise UsageError(
+            f"the encoder {self.settings['name']!r} has no layers that can be tuned; leave training out, or take "
+            "one of wav2vec2, hubert, wavlm, whisper"
+        )
 
 
 def is_random(settings: Any) -> bool:

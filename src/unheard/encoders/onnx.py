@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.encoders.contract import Layers, Settings, Wave
+from unheard.encoders.contract import Encoder, Export, Layers, Settings, Wave
 from unheard.encoders.description import Description, described
 from unheard.encoders.kaldi import kaldi_norm
-from unheard.encoders.windowed import check_entries, in_windows
-from unheard.errors import DataError, MachineError, UsageError
+from unheard.encoders.windowed import in_windows
+from unheard.encoders.windows import window
+from unheard.errors import DataError, MachineError, UsageError, need
 from unheard.features.fronts import Front, build_front, front_settings
 from unheard.files import digest, file_digest
+from unheard.inputs import Layer, Source
 from unheard.onnx_graphs.graph import PREFIX
 from unheard.onnx_graphs.session import Session
 from unheard.onnx_graphs.surgery import Tensor, adapted, external_files, read_graph, shuffle
@@ -95,7 +97,7 @@ def load(options: Options) -> OnnxEncoder:
     return OnnxEncoder(replace(options, sha256=found, precision="float32"), description, model, norm)
 
 
-class OnnxEncoder:
+class OnnxEncoder(Encoder):
     """An ONNX graph behind the contract of encoders."""
 
     def __init__(
@@ -109,17 +111,16 @@ class OnnxEncoder:
         self.settings: dict[str, Any] = {"name": "onnx", **plain(options)}
         self.description = replace(description, entries=kept)
         self.rate = description.rate
-        self.names = tuple(entry.entry for entry in kept)
-        self.licence = description.licence
-        self.attribution = description.attribution
-        self.heard = description.heard or {}
+        self.source = Source(description.licence, description.attribution, description.heard or {})
         self._front: Front | None = None if description.front is None else build_front(description.front)
         self._model, self._norm = model, norm
         self._sessions: dict[int, Session] = {}
         base = float(self.rate) if self._front is None else self._front.frames_per_second
-        self.frame_rates = tuple(base / entry.stride for entry in kept)
         second = self._window(np.zeros(self.rate, dtype=np.float32), range(len(kept)))
-        self.widths = tuple(frames.shape[1] for frames in second)
+        self.layers = tuple(
+            Layer(entry.entry, frames.shape[1], base / entry.stride)
+            for entry, frames in zip(kept, second, strict=True)
+        )
 
     @property
     def front(self) -> dict[str, Any] | None:
@@ -128,21 +129,23 @@ class OnnxEncoder:
         return None if given is None else front_settings(given)
 
     def frames(self, samples: int) -> tuple[int, ...]:
-        """Return the number of frames of each entry for a waveform of so many samples."""
+        """Return the number of frames of each layer for a waveform of so many samples."""
         given = max(samples, self.description.least)
         given = given if self._front is None else self._front.count(given)
         return tuple(entry.count(given) for entry in self.description.entries)
 
-    def encode(self, waves: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
-        """Return, for each waveform (n,), the asked entries, each (frames, dims) float32."""
-        check_entries(layers, self.names)
-        if not len(layers):
-            return [() for _ in waves]
-        hops = [round(self.rate / self.frame_rates[k]) for k in layers]
-        return [in_windows(wave, self.rate, hops, lambda part: self._window(part, layers)) for wave in waves]
+    def _extract(self, items: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
+        """Return, for each waveform (n,), the asked layers, each (frames, dims) float32."""
+        hops = [self.hop(k) for k in layers]
+        return [in_windows(wave, self.rate, hops, lambda part: self._window(part, layers)) for wave in items]
+
+    def export(self, layers: Sequence[int]) -> Export:
+        """Return the graph that gives these layers, behind the front end of the description."""
+        model = need("onnx", "eval").load_from_string(self.graph(layers))
+        return Export(model, window(self.rate), self.front, shortest=self.description.least)
 
     def graph(self, layers: Sequence[int]) -> bytes:
-        """Return the graph that gives some entries, which onnxruntime runs without anything else of ours.
+        """Return the graph that gives some layers, which onnxruntime runs without anything else of ours.
 
         It takes what :attr:`front` makes of a clip, ``unheard.frames`` (frames, dims), or its samples,
         ``unheard.samples`` (samples,), and gives ``unheard.NAME`` (frames, dims) for each of them.
@@ -162,14 +165,15 @@ class OnnxEncoder:
         given = np.pad(wave, (0, short)) if short > 0 else np.asarray(wave, dtype=np.float32)
         name = PREFIX + ("samples" if self._front is None else "frames")
         value = given if self._front is None else self._front.compute(given)
-        asked = [PREFIX + self.names[k] for k in layers]
+        asked = [PREFIX + self.description.entries[k].entry for k in layers]
         found = self._session(max(layers)).run(asked, {name: value})
         expected = self.frames(len(wave))
         for k, frames in zip(layers, found, strict=True):
             if frames.ndim != 2 or len(frames) != expected[k]:
                 raise DataError(
-                    f"{self._where()}: entry {self.names[k]!r} has shape {frames.shape} for {len(value)} frames, "
-                    f"and its description gives {expected[k]} frames: correct its axes, stride or window"
+                    f"{self._where()}: layer {self.description.entries[k].entry!r} has shape {frames.shape} for "
+                    f"{len(value)} frames, and its description gives {expected[k]} frames: correct its axes, "
+                    "stride or window"
                 )
         return tuple(found)
 

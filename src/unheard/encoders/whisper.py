@@ -17,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.encoders import batches, checkpoint
-from unheard.encoders.contract import Layers, Settings, Wave
+from unheard.encoders.contract import Encoder, Export, Layers, Settings, Wave
 from unheard.encoders.precision import device_of, precision_of
-from unheard.encoders.windowed import check_entries
 from unheard.errors import DataError, UsageError, need
+from unheard.features.fronts import front_settings
 from unheard.files import digest
+from unheard.inputs import Layer, Source
+from unheard.onnx_graphs.whisper import whisper_graph
 from unheard.settings import OneOf, plain
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def load(options: Options) -> WhisperEncoder:
     return WhisperEncoder(replace(options, sha256=found, precision=precision), network, licence)
 
 
-class WhisperEncoder:
+class WhisperEncoder(Encoder):
     """Whisper behind the contract of encoders.
 
     Attributes
@@ -101,28 +103,22 @@ class WhisperEncoder:
     rate = 16_000
 
     def __init__(self, options: Options, network: WhisperNetwork, licence: str) -> None:
-        entries = len(network.layers) + 1
         self.settings: dict[str, Any] = {"name": "whisper", **plain(options)}
         self.network = network
-        self.licence = licence
-        self.names = tuple(map(str, range(entries)))
-        self.widths = (network.made.d_model,) * entries
-        self.frame_rates = (50.0,) * entries
+        self.source = Source(licence)
+        self.layers = tuple(Layer(str(k), network.made.d_model, 50.0) for k in range(len(network.layers) + 1))
 
     def frames(self, samples: int) -> tuple[int, ...]:
-        """Return the number of frames of each entry for a waveform of so many samples."""
-        return (sum(self.network.counts(samples)),) * len(self.names)
+        """Return the number of frames of each layer for a waveform of so many samples."""
+        return (sum(self.network.counts(samples)),) * len(self.layers)
 
-    def encode(self, waves: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
-        """Return, for each waveform (n,) at 16 kHz, the asked entries, each (frames, dims) float32."""
-        check_entries(layers, self.names)
-        if not len(layers):
-            return [() for _ in waves]
-        counts = [self.network.counts(len(wave)) for wave in waves]
+    def _extract(self, items: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
+        """Return, for each waveform (n,) at 16 kHz, the asked layers, each (frames, dims) float32."""
+        counts = [self.network.counts(len(wave)) for wave in items]
         whole = self.network.made.window
         parts = [
             wave[k * whole :][:whole]
-            for wave, own in zip(waves, counts, strict=True)
+            for wave, own in zip(items, counts, strict=True)
             for k in range(len(own))
         ]
         done = iter(self._parts(parts, layers))
@@ -131,6 +127,27 @@ class WhisperEncoder:
             windows = [next(done) for _ in own]
             results.append(tuple(np.concatenate(entry) for entry in zip(*windows, strict=True)))
         return results
+
+    def module(self) -> WhisperNetwork:
+        """Return the torch module."""
+        return self.network
+
+    def export(self, layers: Sequence[int]) -> Export:
+        """Return the graph that gives these layers, behind Whisper's log-mels."""
+        made = self.network.made
+        padded = self.network.mode == "30s"
+        front = {
+            "name": "whisper",
+            "bands": made.num_mel_bins,
+            "seconds": made.window / self.rate if padded else 0.0,
+        }
+        return Export(
+            whisper_graph(self.network, layers),
+            {"longest": made.window, "length": made.window, "step": made.window},
+            front_settings(front),
+            multiple=1 if padded else self.hop(0),
+            own=self.network.rounding,
+        )
 
     def _parts(self, parts: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
         """Entries of each part of a clip, batches by length."""
@@ -163,7 +180,7 @@ def cosine_to_30s(encoder: WhisperEncoder, waves: Sequence[Wave]) -> NDArray[np.
         other = copy.copy(encoder)
         other.network = copy.copy(encoder.network)
         other.network.mode = mode
-        both.append(other.encode(waves, range(len(encoder.names))))
+        both.append(other.extract(waves, range(len(encoder.layers))))
     cosines = [[_cosines(a, b) for a, b in zip(*clips, strict=True)] for clips in zip(*both, strict=True)]
     return np.array([np.concatenate(entry).mean() for entry in zip(*cosines, strict=True)])
 

@@ -7,7 +7,6 @@ from math import lcm
 
 from unheard.encoders.contract import Layers, Wave
 from unheard.encoders.windows import joined, spans
-from unheard.errors import UsageError
 
 
 def in_windows(wave: Wave, rate: int, hops: Sequence[int], compute: Callable[[Wave], Layers]) -> Layers:
@@ -25,10 +24,3 @@ def in_windows(wave: Wave, rate: int, hops: Sequence[int], compute: Callable[[Wa
         joined(windows, [start // hop for start, _ in cuts])
         for windows, hop in zip(zip(*parts, strict=True), hops, strict=True)
     )
-
-
-def check_entries(layers: Sequence[int], names: Sequence[str]) -> None:
-    """Refuse numbers of entries that an encoder does not have."""
-    bad = [k for k in layers if not 0 <= k < len(names)]
-    if bad:
-        raise UsageError(f"encoder entry {bad[0]} is asked for; there are 0 … {len(names) - 1}")

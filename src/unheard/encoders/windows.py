@@ -30,6 +30,15 @@ def spans(samples: int, rate: int, hop: int) -> list[tuple[int, int]]:
     return [(start, min(start + size, samples)) for start in starts]
 
 
+def window(rate: int) -> dict[str, int]:
+    """Return what :func:`spans` does, in samples, for a bundle: longest piece, length of a window and step."""
+    return {
+        "longest": round(LONGEST * rate),
+        "length": round(WINDOW * rate),
+        "step": round((WINDOW - OVERLAP) * rate),
+    }
+
+
 def joined(windows: Sequence[NDArray[np.float32]], starts: Sequence[int]) -> NDArray[np.float32]:
     """Return the frames (frames, dims) of a clip from those of its windows.
 

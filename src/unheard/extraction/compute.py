@@ -107,7 +107,7 @@ def _seconds(tasks: Mapping[str, Task], jobs: int) -> dict[str, float]:
 
 def _groups(seconds: Mapping[str, float], encoder: Encoder, entries: Sequence[int]) -> Iterator[list[str]]:
     """Deal the clips into groups of like length, the longest first: where memory is short, that shows at once."""
-    a_second = sum(4 * encoder.widths[entry] * encoder.frame_rates[entry] for entry in entries)
+    a_second = sum(4 * encoder.layers[entry].dims * (encoder.layers[entry].rate or 0.0) for entry in entries)
     most = min(GROUP[encoder.settings["device"]] / a_second, MOST_SECONDS)
     group: list[str] = []
     total = 0.0
@@ -243,7 +243,7 @@ def _encoded(encoder: Encoder, waves: Sequence[Wave], said: Described) -> list[P
     if not waves:
         return []
     try:
-        outputs = encoder.encode(waves, said.entries)
+        outputs = encoder.extract(waves, said.entries)
     except DataError as error:
         if len(waves) == 1:
             return [str(error)]
@@ -269,8 +269,8 @@ def _measured(
             waves.append(wave[: round(SAMPLE_SECONDS * encoder.rate)])
     if not waves:
         return 0.0, 0
-    encoder.encode([waves[0][: encoder.rate]], entries)
+    encoder.extract([waves[0][: encoder.rate]], entries)
     start = time.perf_counter()
-    encoder.encode(waves, entries)
+    encoder.extract(waves, entries)
     spent = time.perf_counter() - start
     return spent * encoder.rate / sum(map(len, waves)), len(waves)

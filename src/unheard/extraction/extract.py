@@ -119,15 +119,15 @@ def _opened(root: Path, settings: Mapping[str, Any], keep: Keep, keys: Iterable[
 
 
 def _described(encoder: Encoder, keep: Keep) -> Described:
-    entries = tuple(range(len(encoder.names))) if keep.entries is None else keep.entries
+    entries = tuple(range(len(encoder.layers))) if keep.entries is None else keep.entries
     refuse_unlike(encoder, keep, entries)
     return Described(
         encoder.settings,
         encoder.rate,
         keep,
         entries,
-        tuple(encoder.names[entry] for entry in entries),
-        tuple(encoder.widths[entry] for entry in entries),
+        tuple(encoder.layers[entry].name for entry in entries),
+        tuple(encoder.layers[entry].dims for entry in entries),
     )
 
 

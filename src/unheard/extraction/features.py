@@ -20,8 +20,9 @@ from unheard.audio.decode import VERSIONS, check_trainable, load, shown
 from unheard.errors import DataError, UsageError, first_five
 from unheard.extraction.cache import Cache
 from unheard.extraction.processes import Died, spread
+from unheard.features.contract import Spec
 from unheard.features.precomputed import Precomputed
-from unheard.features.spec import Spec, spec_hash
+from unheard.features.spec import spec_hash
 from unheard.files import digest, file_digest
 
 Array = NDArray[np.float32]

@@ -64,11 +64,11 @@ def planned(
     encoder: Encoder, keep: Keep, entries: Sequence[int], clips: int, missing: Sequence[float], folder: Path
 ) -> Plan:
     """Return the plan for an encoder and missing clips of so many seconds, before anything was measured."""
-    widths = [encoder.widths[entry] for entry in entries]
+    widths = [encoder.layers[entry].dims for entry in entries]
     return Plan(
         encoder=_called(encoder),
         keep=keep,
-        names=tuple(encoder.names[entry] for entry in entries),
+        names=tuple(encoder.layers[entry].name for entry in entries),
         clips=clips,
         stored=clips - len(missing),
         audio=sum(missing),
@@ -112,10 +112,10 @@ def refuse_unlike(encoder: Encoder, keep: Keep, entries: Sequence[int]) -> None:
     UsageError
         It is so.
     """
-    if entries[-1] >= len(encoder.names):
-        last = len(encoder.names) - 1
+    if entries[-1] >= len(encoder.layers):
+        last = len(encoder.layers) - 1
         raise UsageError(f"keep.entries: {_called(encoder)} has entries 0 to {last}, found {entries[-1]}")
-    shapes = {(encoder.widths[entry], encoder.frame_rates[entry]) for entry in entries}
+    shapes = {(encoder.layers[entry].dims, encoder.layers[entry].rate) for entry in entries}
     if keep.form == "frames" and len(shapes) > 1:
         found = ", ".join(f"{width} dims at {rate:g} Hz" for width, rate in sorted(shapes))
         raise UsageError(

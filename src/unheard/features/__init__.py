@@ -4,6 +4,7 @@
 has ``compute(wave) -> (frames, dims)`` or ``(dims,)``, the ``names`` of its dimensions, and a ``version``.
 """
 
-from unheard.features.spec import SPECS, Spec, build, settings, spec_hash
+from unheard.features.contract import Spec
+from unheard.features.spec import SPECS, build, settings, spec_hash
 
 __all__ = ["SPECS", "Spec", "build", "settings", "spec_hash"]

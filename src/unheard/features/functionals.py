@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE
 from unheard.errors import UsageError
+from unheard.features.contract import Spec
 from unheard.features.descriptors import BANDS, NAMES, Descriptors, describe
 
 HOPS = (0.01, 0.02)  # seconds
@@ -47,7 +48,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Functionals:
+class Functionals(Spec):
     """Statistics of level, spectrum, voice quality, pitch and rhythm, (590,) float32.
 
     For every descriptor D of ``descriptors.NAMES``:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE
 from unheard.errors import UsageError, unknown
+from unheard.features.contract import Spec
 from unheard.features.frames import BLOCK, EDGES, blocks, checked, count, frames
 from unheard.features.mel import NORMS, SCALES, TRIANGLES, mel_filters
 
@@ -33,7 +34,7 @@ CHOICES = {
 
 
 @dataclass(frozen=True)
-class LogMel:
+class LogMel(Spec):
     """Log energies in mel bands, (frames, bands) float32.
 
     Parameters
@@ -72,7 +73,6 @@ class LogMel:
     floor: float = float(np.finfo(np.float32).eps)
 
     version: ClassVar[int] = 1
-    rate: ClassVar[int] = RATE
 
     def __post_init__(self) -> None:
         for kind, choices in CHOICES.items():

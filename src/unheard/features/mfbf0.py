@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE
 from unheard.errors import UsageError, unknown
+from unheard.features.contract import Spec
 from unheard.features.frames import checked, frames
 from unheard.features.logmel import LogMel
 from unheard.features.pitch import HOP, track
@@ -23,7 +24,7 @@ UNVOICED = ("interpolate", "zero")
 
 
 @dataclass(frozen=True)
-class MFBF0:
+class MFBF0(Spec):
     """Log-mel energies, log F0, voicing and energy, (frames, bands + 4) float32.
 
     The dimensions are ``mel00`` … (Kaldi's log-mel, natural logarithm), ``log_f0`` (natural logarithm of Hz),

@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE
 from unheard.errors import need
+from unheard.features.contract import Spec
 from unheard.features.frames import checked
+from unheard.inputs import Source
 
 SETS = {"egemaps": "eGeMAPSv02", "compare": "ComParE_2016"}
 #: openSMILE's longest windows (60 ms, with deltas over several) give nothing for shorter clips.
 SHORTEST = RATE // 2
 
 
-class OpenSmile:
+class OpenSmile(Spec):
     """Functionals of one openSMILE feature set."""
 
     set: ClassVar[str]
@@ -31,6 +33,13 @@ class OpenSmile:
     def version(self) -> str:
         """Version of openSMILE: another one may give other numbers."""
         return str(need("opensmile", "lld").__version__)
+
+    @property
+    def source(self) -> Source:
+        """The licence of openSMILE."""
+        return Source(
+            "openSMILE by audEERING: non-commercial use only, unless they license more", "openSMILE"
+        )
 
     @property
     def names(self) -> tuple[str, ...]:

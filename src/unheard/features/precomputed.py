@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import DataError, UsageError, first_five, need
+from unheard.features.contract import Spec
 from unheard.files import digest, file_digest
+from unheard.inputs import Source
 from unheard.settings import CONTENT, PLACE
 
 Array = NDArray[np.float32]
@@ -31,7 +33,7 @@ _SAFE_TYPES = {"F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U1
 
 
 @dataclass(frozen=True)
-class Precomputed:
+class Precomputed(Spec):
     """Features looked up by utterance id; they cannot be computed from a waveform.
 
     Parameters
@@ -52,6 +54,8 @@ class Precomputed:
     sha256: Annotated[str, CONTENT] = ""
 
     version: ClassVar[int] = 1
+    medium: ClassVar[str] = "id"
+    source: ClassVar[Source] = Source()
 
     def __post_init__(self) -> None:
         if not self.path:
@@ -100,6 +104,16 @@ class Precomputed:
         if bad:
             raise DataError(f"{self.path}: the array {name!r} holds {bad} values that are not finite")
         return array
+
+    @property
+    def frames_per_second(self) -> float | None:
+        """None for rows; NaN for frames, whose rate nobody says."""
+        shapes, _ = _opened(self.path, self.sha256)
+        return None if len(next(iter(shapes.values()))[1]) == 1 else float("nan")
+
+    def extract(self, items: Sequence[str], layers: Sequence[int]) -> list[tuple[Array, ...]]:
+        """Return the arrays of utterances by their ids."""
+        return [(self.lookup(name),) * len(layers) for name in items]
 
     def compute(self, wave: Array) -> NoReturn:
         """Refuse: there is nothing to compute with.

@@ -1,20 +1,22 @@
 """Features by name: settings become a spec that computes them, and a spec becomes settings and a digest again.
 
-A spec is a frozen dataclass of plain values. Every spec that works on a waveform takes one key more, ``trim``: by
-which decibels silence is cut off both ends of a recording first (``unheard.audio.trim``).
+Every spec that works on a waveform takes one key more, ``trim``: by which decibels silence is cut off both ends of
+a recording first (``unheard.audio.trim``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unheard.audio.trim import Cut, limits, trim
 from unheard.errors import unknown
+from unheard.features.contract import Spec
+from unheard.inputs import Source
 from unheard.settings import construct, differing, identity, plain, resolve
 
 #: Module and class behind each name.
@@ -28,26 +30,8 @@ SPECS = {
 }
 
 
-class Spec(Protocol):
-    """What computes features."""
-
-    @property
-    def version(self) -> int | str:
-        """Version of the code that computes; another one makes other cache entries."""
-        ...
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the dimensions, in order."""
-        ...
-
-    def compute(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (frames, dims) or (dims,) of a waveform (n,) at 16 kHz."""
-        ...
-
-
 @dataclass(frozen=True)
-class Trimmed:
+class Trimmed(Spec):
     """A spec applied to what is left of a recording without the silence at its ends.
 
     Parameters
@@ -75,7 +59,12 @@ class Trimmed:
     @property
     def frames_per_second(self) -> float | None:
         """Frames a second, ``None`` where there is one row a recording."""
-        return getattr(self.spec, "frames_per_second", None)
+        return self.spec.frames_per_second
+
+    @property
+    def source(self) -> Source:
+        """Source of the spec."""
+        return self.spec.source
 
     def compute(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Trim, then compute."""

@@ -27,7 +27,7 @@ from unheard.extraction.features import ClipRef
 from unheard.extraction.processes import Died, spread
 from unheard.extraction.storage import Keep, pack, unpack
 from unheard.extraction.threads import all_cores
-from unheard.features.spec import Spec
+from unheard.features.contract import Spec
 from unheard.files import digest
 from unheard.run.preparing import keep_of
 from unheard.run.recipe import Recipe
@@ -141,7 +141,7 @@ def _through_encoder(
 ) -> Iterator[tuple[Listening, list[Heard]]]:
     """A clip's conditions go through the encoder together: without ``trim`` they are of one length."""
     decibels = encoder.settings["trim"]
-    entries = tuple(range(len(encoder.names))) if keep.entries is None else keep.entries
+    entries = tuple(range(len(encoder.layers))) if keep.entries is None else keep.entries
     with ThreadPoolExecutor(jobs) as pool:
         for task, mixed in _ahead(pool, partial(_waves, rate=encoder.rate, options=options), tasks):
             waves = [wave if decibels is None else trim(wave, decibels, encoder.rate) for wave, _, _ in mixed]
@@ -155,7 +155,7 @@ def _encoded(
 ) -> list[Array | None]:
     """Encode, and lose what storing loses; where the encoder refuses, each waveform alone."""
     try:
-        packed = [pack(layers, keep) for layers in encoder.encode(waves, entries)]
+        packed = [pack(layers, keep) for layers in encoder.extract(waves, entries)]
     except DataError:
         if len(waves) == 1:
             return [None]

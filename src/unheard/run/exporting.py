@@ -101,8 +101,7 @@ def _encoder(recipe: Recipe, head: Any) -> dict[str, Any]:
     if isinstance(layer, int):
         settings["cut"] = layer
     encoder = encoders.load(settings)
-    entries = (len(encoder.names) - 1,) if head.takes == "frames" else None
+    entries = (len(encoder.layers) - 1,) if head.takes == "frames" else None
     average = 1 if recipe.store is None or head.takes == "pooled" else recipe.store.average
-    # Of most networks nobody says by speaker whom they heard.
-    heard = getattr(encoder, "heard", {})
-    return {"encoder": encoder, "entries": entries, "average": average, "others": heard}
+    trained_on = encoder.source.trained_on
+    return {"encoder": encoder, "entries": entries, "average": average, "others": trained_on}

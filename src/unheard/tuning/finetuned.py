@@ -221,20 +221,16 @@ class FineTuned:
         from unheard.tuning.network import TunedNetwork
         from unheard.tuning.parameters import set_free
 
-        loaded: Any = encoders.load(self.encoder)
+        loaded = encoders.load(self.encoder)
+        module = loaded.module()
         self.encoder, self.rate_ = dict(loaded.settings), loaded.rate
-        if not hasattr(getattr(loaded, "network", None), "checkpointing"):
-            raise UsageError(
-                f"the encoder {self.encoder['name']!r} has no layers that can be tuned; leave training "
-                f"out, or take one of {', '.join(encoders.TUNABLE)}"
-            )
-        last = len(loaded.names) - 1
+        last = len(loaded.layers) - 1
         stacked = self.training.layer == "weighted"
         entries = tuple(range(last + 1)) if stacked else (last,)
-        head = head_network(self.head, loaded.widths[last], classes, len(entries))
-        set_free(loaded.network, self.training)
+        head = head_network(self.head, loaded.layers[last].dims, classes, len(entries))
+        set_free(module, self.training)
         network = TunedNetwork(
-            loaded.network,
+            module,
             head,
             entries,
             stacked=stacked,

@@ -48,22 +48,24 @@ class Teacher:
                 f"the teacher's log-mels are log={made.log}, power={made.power:g}; noise is added to natural "
                 "logarithms of power"
             )
-        wrong = [k for k in entries if not 0 <= k < len(encoder.names)]
+        wrong = [k for k in entries if not 0 <= k < len(encoder.layers)]
         if wrong or not entries or list(entries) != sorted(set(entries)):
             raise UsageError(
-                f"entries {list(entries)}: give some of 0 … {len(encoder.names) - 1} "
-                f"({', '.join(encoder.names)}), ascending"
+                f"entries {list(entries)}: give some of 0 … {len(encoder.layers) - 1} "
+                f"({', '.join(layer.name for layer in encoder.layers)}), ascending"
             )
-        if any(encoder.frame_rates[k] != made.frames_per_second for k in entries):
+        if any(encoder.layers[k].rate != made.frames_per_second for k in entries):
             raise UsageError("a student imitates entries that have as many frames as the teacher hears")
         assert front is not None
         self.front: dict[str, Any] = front
         self.bands = made.bands
         self.settings = encoder.settings
-        self.names = tuple(encoder.names[k] for k in entries)
-        self.widths = tuple(encoder.widths[k] for k in entries)
-        self.licence = encoder.licence
-        self.attribution = encoder.attribution or str(encoder.description.about or "an unnamed encoder")
+        self.names = tuple(encoder.layers[k].name for k in entries)
+        self.widths = tuple(encoder.layers[k].dims for k in entries)
+        self.licence = encoder.source.licence
+        self.attribution = encoder.source.attribution or str(
+            encoder.description.about or "an unnamed encoder"
+        )
         self._session = Session(encoder.graph(entries), "the teacher", error=DataError)
 
     def layers(self, frames: Frames) -> list[Frames]:

@@ -14,7 +14,7 @@ import torch
 
 from unheard.encoders import batches, checkpoint, windows
 from unheard.encoders import random_weights as chance
-from unheard.encoders.contract import Layers, Settings, Wave
+from unheard.encoders.contract import Encoder, Export, Layers, Settings, Wave
 from unheard.encoders.precision import device_of, precision_of
 from unheard.encoders.transformer import architecture, weights
 from unheard.encoders.transformer.architecture import Architecture
@@ -22,13 +22,15 @@ from unheard.encoders.transformer.network import Network
 from unheard.encoders.transformer.prepacked import pack, unpack
 from unheard.errors import DataError, UsageError
 from unheard.files import digest
+from unheard.inputs import Layer, Source
+from unheard.onnx_graphs.transformer import transformer_graph
 from unheard.settings import plain
 
 #: Frames of a batch: enough that weights are read rarely, few enough for the caches of a processor.
 BUDGET = {"cpu": 800, "cuda": 16_000}
 
 
-class WaveEncoder:
+class WaveEncoder(Encoder):
     """A loaded encoder of wav2vec 2.0, HuBERT or WavLM.
 
     Parameters
@@ -41,13 +43,12 @@ class WaveEncoder:
 
     def __init__(self, settings: dict[str, Any], network: Network, rate: int, licence: str) -> None:
         made = network.made
-        entries = len(network.layers) + 1
         self.settings = settings
         self.rate = rate
-        self.licence = licence
-        self.names = tuple(map(str, range(entries)))
-        self.widths = (made.hidden_size,) * entries
-        self.frame_rates = (rate / made.hop,) * entries
+        self.source = Source(licence)
+        self.layers = tuple(
+            Layer(str(k), made.hidden_size, rate / made.hop) for k in range(len(network.layers) + 1)
+        )
         self._network = network
         self._made = made
         self._taken = False
@@ -56,24 +57,24 @@ class WaveEncoder:
 
     @property
     def network(self) -> Network:
-        """The torch module, for training and export; what is done to it, :meth:`encode` follows."""
+        """The torch module, for training and export; what is done to it, :meth:`extract` follows."""
         if not self._taken:
             unpack(self._network)
             self._taken = True
         return self._network
 
     def frames(self, samples: int) -> tuple[int, ...]:
-        """Return the number of frames of each entry for a waveform of so many samples."""
-        return (self._made.frames(samples),) * len(self.names)
+        """Return the number of frames of each layer for a waveform of so many samples."""
+        return (self._made.frames(samples),) * len(self.layers)
 
-    def encode(self, waves: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
-        """Return, for each waveform (samples,), the entries ``layers``, each (frames, dims) float32.
+    def _extract(self, items: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
+        """Return, for each waveform (samples,), the asked layers, each (frames, dims) float32.
 
         Clips are computed in batches by length; those of more than 30 s in windows.
         """
         made = self._made
-        cuts = [windows.spans(len(wave), self.rate, made.hop) for wave in waves]
-        prepared = [_standardized(wave) if self._network.normalize else wave for wave in waves]
+        cuts = [windows.spans(len(wave), self.rate, made.hop) for wave in items]
+        prepared = [_standardized(wave) if self._network.normalize else wave for wave in items]
         parts = [
             wave[start:stop] for wave, spans in zip(prepared, cuts, strict=True) for start, stop in spans
         ]
@@ -85,6 +86,20 @@ class WaveEncoder:
             results.append(tuple(windows.joined(entry, starts) for entry in zip(*own, strict=True)))
             first += len(spans)
         return results
+
+    def module(self) -> Network:
+        """Return the torch module."""
+        return self.network
+
+    def export(self, layers: Sequence[int]) -> Export:
+        """Return the graph that gives these layers of samples."""
+        network = self.network
+        return Export(
+            transformer_graph(network, layers),
+            windows.window(self.rate),
+            standardise=network.normalize,
+            shortest=self._made.shortest,
+        )
 
     def _parts(self, parts: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
         """Entries of each part of a clip. Several batches are spread over the threads, one core each."""
