@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from bundle_parts import CLASSES, KINDS, Made, sound
 
+from one_input import examples
 from unheard import features, heads
 from unheard.bundle.export import export
-from unheard.heads import Examples
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
         if kind not in kept:
             settings, head_settings = KINDS[kind]
             spec = features.build(settings)
-            rows = Examples(
+            rows = examples(
                 [spec.compute(sound(i)) for i in range(24)],
                 np.arange(24) % 3,
                 np.array([f"s{i % 4}" for i in range(24)]),

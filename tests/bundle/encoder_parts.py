@@ -13,10 +13,10 @@ import onnx
 from bundle_parts import CLASSES, SCORES, sound
 from onnx import TensorProto, helper, numpy_helper
 
+from one_input import examples
 from unheard import encoders, heads
 from unheard.bundle.encoder_graph import encoded
 from unheard.bundle.export import export
-from unheard.heads import Examples
 from unheard.testing import toy_encoder
 
 #: Settings of an encoder from the folder that it may be written to.
@@ -52,7 +52,7 @@ class MadeWithEncoder:
 
     def inputs(self, waves: list[np.ndarray]) -> list[np.ndarray]:
         """What the head takes of waveforms at 16 kHz, by the encoder itself."""
-        return list(encoded(self.encoder, waves, self.head.takes, self.entries))
+        return list(encoded(self.encoder, waves, str(self.head.form), self.entries))
 
 
 def make(family: str, folder: Path, head: dict[str, Any], entries: tuple[int, ...] | None = None) -> Any:
@@ -62,8 +62,8 @@ def make(family: str, folder: Path, head: dict[str, Any], entries: tuple[int, ..
     kept = tuple(range(len(encoder.layers))) if entries is None else entries
     unfitted = heads.build(head)
     sounds = [sound(i) for i in range(24)]
-    rows = Examples(
-        list(encoded(encoder, sounds, unfitted.takes, kept)),
+    rows = examples(
+        list(encoded(encoder, sounds, str(unfitted.form), kept)),
         np.arange(24) % 3,
         np.array([f"s{i % 4}" for i in range(24)]),
         3,

@@ -23,7 +23,7 @@ Copy = Callable[[], Path]
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> MadeWithEncoder:
-    head = {"name": "probe", "grid": [0.01], "entries": "concat 0-1"}
+    head = {"name": "probe", "grid": [0.01], "layers": "concat 0-1"}
     return make("onnx", tmp_path_factory.mktemp("onnx"), head)
 
 

@@ -13,13 +13,13 @@ import pytest
 from bundle_parts import CLASSES, KINDS, Made, seal, sound
 from numpy.testing import assert_allclose
 
+from one_input import examples, outputs_of
 from unheard import heads
 from unheard.bundle import writing
 from unheard.bundle.export import export
 from unheard.bundle.runtime import load
 from unheard.bundle.session import HeadSession
 from unheard.errors import BundleError, UsageError
-from unheard.heads import Examples
 
 Make = Callable[[str], Made]
 
@@ -39,7 +39,7 @@ def test_graph_is_the_head(made: Make, kind: str) -> None:
     one = made(kind)
     bundle = load(one.folder)
     inputs = [one.spec.compute(sound(seed)) for seed in range(100, 110)]
-    expected = one.head.logits(inputs)
+    expected = outputs_of(one.head, inputs)
     assert expected.std() > 0.01
     assert_allclose(bundle.logits(inputs), expected, rtol=1e-4, atol=1e-4)
     # One at a time, and in another order: what stands beside a clip does not matter.
@@ -58,7 +58,7 @@ def test_what_lies_beyond_a_clip_does_not_matter(made: Make, kind: str) -> None:
             row[: len(clip)] = clip
         lengths = np.array([len(clip) for clip in clips])
         (found,) = session.run(["logits"], {"frames": frames, "lengths": lengths})
-        assert_allclose(found, one.head.logits(clips), rtol=1e-4, atol=1e-4)
+        assert_allclose(found, outputs_of(one.head, clips), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["probe", "tcgru"])
@@ -191,10 +191,10 @@ class Lying:
     name = "probe"
 
     def __init__(self, head: Any, by: float) -> None:
-        self.head, self.by, self.statistics = head, by, head.statistics
+        self.head, self.by, self.statistics, self.form = head, by, head.statistics, head.form
 
-    def logits(self, features: Any) -> Any:
-        return self.head.logits(features) + self.by * np.array([1, 0, 0])
+    def outputs(self, inputs: Any) -> Any:
+        return self.head.outputs(inputs) + self.by * np.array([1, 0, 0])
 
     def state(self) -> Any:
         return self.head.state()
@@ -237,7 +237,7 @@ def test_many_random_heads_agree_with_their_graphs(made: Make) -> None:
     description = load(made("tcgru").folder).description
     torch = pytest.importorskip("torch")
     for seed in range(3):
-        rows = Examples(
+        rows = examples(
             [
                 rng.normal(0, 1, (int(rng.integers(1, 20)), description.dims)).astype(np.float32)
                 for _ in range(9)
@@ -251,7 +251,9 @@ def test_many_random_heads_agree_with_their_graphs(made: Make) -> None:
             for parameter in head.network_.parameters():  # type: ignore[attr-defined]
                 parameter.mul_(3)
         session = HeadSession(graph_of(head, "frames", description.dims), description)
-        assert_allclose(session.logits(rows.features), head.logits(rows.features), rtol=1e-4, atol=1e-4)
+        assert_allclose(
+            session.logits(rows.inputs["voice"]), outputs_of(head, rows.inputs["voice"]), rtol=1e-4, atol=1e-4
+        )
 
 
 def test_sealing_a_sound_copy_changes_nothing(copied: Callable[..., Path]) -> None:

@@ -15,11 +15,11 @@ from bundle_parts import CLASSES, KINDS, Made, change, sound
 from numpy.testing import assert_allclose
 
 import unheard.bundle.runtime as runtime
+from one_input import examples, outputs_of
 from unheard import features, heads
 from unheard.bundle.export import export
 from unheard.bundle.runtime import load
 from unheard.errors import AudioError
-from unheard.heads import Examples
 
 Make = Callable[[str], Made]
 HEAVY = (
@@ -50,7 +50,7 @@ def test_probabilities_are_the_head_s_at_the_bundle_s_temperature(
     for seed in (200, 201, 202):
         wave = sound(seed)
         soundfile.write(tmp_path / "clip.wav", wave, 16_000, subtype="FLOAT")
-        expected = softmax(one.head.logits([one.spec.compute(wave)])[0] / 1.5)
+        expected = softmax(outputs_of(one.head, [one.spec.compute(wave)])[0] / 1.5)
         found = bundle.predict_file(tmp_path / "clip.wav")
         assert list(found.probabilities) == list(CLASSES)
         assert_allclose(list(found.probabilities.values()), expected, atol=1e-4)
@@ -250,7 +250,7 @@ def test_predicting_needs_the_core_packages_alone(made: Make, tmp_path: Path) ->
 def test_a_bundle_whose_features_need_another_package_says_which(tmp_path: Path) -> None:
     pytest.importorskip("opensmile")
     spec = features.build({"name": "egemaps"})
-    rows = Examples(
+    rows = examples(
         [spec.compute(sound(i)) for i in range(6)],
         np.arange(6) % 3,
         np.array([f"s{i // 3}" for i in range(6)]),

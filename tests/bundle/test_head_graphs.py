@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 from numpy.testing import assert_allclose
 
+from one_input import examples, outputs_of
 from unheard import heads
 from unheard.errors import UsageError
 from unheard.heads import Examples
@@ -22,14 +23,14 @@ HEADS: dict[str, tuple[str, dict[str, Any]]] = {
         "frames",
         {"name": "convolutional", "channels": 7, "attention": 5, "epochs": 4, "learning_rate": 0.05},
     ),
-    "committee": (
+    "ensemble": (
         "frames",
         {
-            "name": "committee",
-            "members": [
+            "name": "ensemble",
+            "of": [
                 {"name": "probe", "grid": [0.1]},
                 {"name": "convolutional", "channels": 7, "attention": 5, "epochs": 4},
-                {"name": "convolutional", "channels": 5, "attention": 3, "epochs": 4, "dims": [1, 4]},
+                {"name": "convolutional", "channels": 5, "attention": 3, "epochs": 4},
             ],
         },
     ),
@@ -48,10 +49,10 @@ HEADS: dict[str, tuple[str, dict[str, Any]]] = {
     "probe": ("pooled", {"name": "probe", "grid": [0.1]}),
     "probe, last, means": (
         "pooled",
-        {"name": "probe", "grid": [0.1], "entries": "last", "statistics": "mean"},
+        {"name": "probe", "grid": [0.1], "layers": "last", "statistics": "mean"},
     ),
-    "probe, average": ("pooled", {"name": "probe", "grid": [0.1], "entries": "average"}),
-    "svm, concat": ("pooled", {"name": "svm", "grid": [0.1], "entries": "concat 0,2-3"}),
+    "probe, average": ("pooled", {"name": "probe", "grid": [0.1], "layers": "average"}),
+    "svm, concat": ("pooled", {"name": "svm", "grid": [0.1], "layers": "concat 0,2-3"}),
 }
 
 
@@ -68,7 +69,7 @@ def clips(form: str, seed: int, n: int = 18) -> Examples:
         "pooled": lambda clip: np.stack([clip.mean(axis=1), clip.std(axis=1)], axis=1),
     }
     groups = np.array([f"s{i // 3}" for i in range(n)])
-    return Examples([features[form](clip) for clip in layers], labels.astype(np.int64), groups, 3)
+    return examples([features[form](clip) for clip in layers], labels.astype(np.int64), groups, 3)
 
 
 def answers(model: bytes, clips: list[np.ndarray], form: str, padding: float = 0.0) -> np.ndarray:
@@ -94,8 +95,8 @@ def test_a_graph_is_its_head(name: str) -> None:
     entries = {"pooled": ENTRIES, "layers": ENTRIES, "frames": 1}[form]
     model = graph_of(head, form, DIMS, entries)
     assert model == graph_of(head, form, DIMS, entries)
-    seen = list(clips(form, 2).features)
-    expected = head.logits(seen)
+    seen = list(clips(form, 2).inputs["voice"])
+    expected = outputs_of(head, seen)
     assert np.abs(expected - expected[:1]).max() > 0.1
     for found in (
         answers(model, seen, form),
@@ -115,15 +116,15 @@ def test_another_form_of_features_is_refused(name: str, kind: str) -> None:
         graph_of(head, kind, DIMS)
 
 
-def test_members_of_a_committee_share_what_is_equal() -> None:
+def test_heads_of_an_ensemble_share_what_is_equal() -> None:
     onnx = pytest.importorskip("onnx")
     network = {"name": "convolutional", "channels": 7, "attention": 5, "epochs": 1}
-    head = heads.build({"name": "committee", "members": [network, network]}).fit(
+    head = heads.build({"name": "ensemble", "of": [network, network]}).fit(
         clips("frames", 0), clips("frames", 1)
     )
     constants = onnx.load_from_string(graph_of(head, "frames", DIMS)).graph.initializer
     values = [onnx.numpy_helper.to_array(constant) for constant in constants]
     # Both standardise by the training frames; their weights differ.
-    mean = head.members_[0].network_.mean.numpy()
+    mean = head.heads_[0].network_.mean.numpy()
     assert sum(value.shape == mean.shape and np.array_equal(value, mean) for value in values) == 1
     assert sum(value.shape == (7, DIMS, 3) for value in values) == 2

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+from one_input import examples
 from unheard import features, heads
 from unheard.bundle import default
 from unheard.bundle.export import export
@@ -17,7 +18,6 @@ from unheard.bundle.runtime import load
 from unheard.cli import app
 from unheard.cli.notice import notice
 from unheard.errors import UsageError
-from unheard.heads import Examples
 
 SPEC = {"name": "mfbf0", "average": 8}
 
@@ -27,7 +27,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     spec = features.build(SPEC)
     frames = [spec.compute((0.1 * (1 + k % 2) * rng.normal(size=9000)).astype(np.float32)) for k in range(12)]
-    rows = Examples(frames, np.arange(12) % 2, np.array([f"s{k // 4}" for k in range(12)]), 2)
+    rows = examples(frames, np.arange(12) % 2, np.array([f"s{k // 4}" for k in range(12)]), 2)
     return export(
         heads.build({"name": "probe", "grid": [0.01]}).fit(rows),
         SPEC,

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from one_input import examples
 from unheard import features, heads
 from unheard.bundle.export import export
 from unheard.corpora import read
-from unheard.heads import Examples
 
 SPEC = {"name": "mfbf0", "average": 8}
 
@@ -23,7 +23,7 @@ def bundle(toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = features.build(SPEC)
     waves = [soundfile.read(path, dtype="float32")[0] for path in table["path"]]
     names = table["label"].dtype.categories.to_list()  # type: ignore[attr-defined]
-    rows = Examples(
+    rows = examples(
         [spec.compute(wave) for wave in waves],
         table["label"].to_physical().to_numpy().astype(np.int64),
         table["speaker"].to_numpy().astype(np.str_),

@@ -13,12 +13,12 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+from one_input import examples
 from unheard import features, heads
 from unheard.bundle.export import export
 from unheard.cli import app
 from unheard.cli.timeline import clock
 from unheard.errors import UsageError
-from unheard.heads import Examples
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "audio"))
 from signals import RATE, noise, voice
@@ -30,7 +30,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = features.build(settings)
     rows = [spec.compute(voice(1.0, 100 + 60 * (k % 2)) + 0.01 * noise(1.0, seed=k)) for k in range(8)]
     head = heads.build({"name": "probe", "grid": [0.01]}).fit(
-        Examples(rows, np.arange(8) % 2, np.array([f"s{k // 2}" for k in range(8)]), 2)
+        examples(rows, np.arange(8) % 2, np.array([f"s{k // 2}" for k in range(8)]), 2)
     )
     return export(
         head, settings, ("low", "high"), tmp_path_factory.mktemp("bundles") / "b", temperature=1.0,

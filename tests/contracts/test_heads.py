@@ -1,6 +1,6 @@
 """What every head must hold, asked of every head that a walk of the room finds.
 
-A head is a class of ``unheard.heads`` with ``fit`` and ``logits`` and a name; a new one is checked as soon as it
+A head is a class of ``unheard.heads`` with ``fit`` and ``outputs`` and a name; a new one is checked as soon as it
 exists, on every form of features that it takes.
 """
 
@@ -22,6 +22,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import unheard.heads
+from one_input import clips_of, examples, outputs_of
 from unheard import heads
 from unheard.errors import DataError, UsageError
 from unheard.heads import Examples
@@ -33,8 +34,8 @@ IDS = "abcdefghijklmnopqrstuvwx"
 SMALL: dict[str, dict[str, Any]] = {
     "tcgru": {"hidden": 16, "epochs": 20, "patience": 5, "batch": 8, "learning_rate": 1e-2},
     "convolutional": {"channels": 8, "attention": 4, "epochs": 12, "batch": 8, "learning_rate": 1e-2},
-    "committee": {
-        "members": [
+    "ensemble": {
+        "of": [
             {"name": "probe", "grid": [0.01, 1.0]},
             {
                 "name": "convolutional",
@@ -76,7 +77,7 @@ def classes_found() -> Iterator[type]:
         loaded = importlib.import_module(f"unheard.heads.{module.name}")
         for cls in vars(loaded).values():
             own = inspect.isclass(cls) and cls.__module__ == loaded.__name__ and not inspect.isabstract(cls)
-            if own and hasattr(cls, "fit") and hasattr(cls, "logits") and hasattr(cls, "name"):
+            if own and hasattr(cls, "fit") and hasattr(cls, "outputs") and hasattr(cls, "name"):
                 yield cls
 
 
@@ -84,7 +85,7 @@ def cases() -> list[Case]:
     found: list[Case] = []
     for cls in sorted(classes_found(), key=lambda cls: cls.name):
         # Linear heads take statistics of frames as well.
-        forms = ("frames", "pooled") if cls.takes == "pooled" else (cls.takes,)
+        forms = ("frames", "pooled") if cls.form == "pooled" else (str(cls.form),)
         found += [Case(cls.name, form) for form in forms]
     return found
 
@@ -102,7 +103,7 @@ def rows(case: Case, seed: int, per_class: int = 8, speakers: int = 4, prefix: s
         layers = np.stack([noise[1], clip]).astype(np.float32)
         pooled = np.stack([layers.mean(axis=1), layers.std(axis=1)], axis=1)
         features.append({"frames": layers[1], "layers": layers, "pooled": pooled}[case.form])
-    return Examples(features, labels.astype(np.int64), groups, CLASSES)
+    return examples(features, labels.astype(np.int64), groups, CLASSES)
 
 
 def small(case: Case, **settings: Any) -> heads.Head:
@@ -144,19 +145,19 @@ def check_features_are_read_one_by_one(case: Case) -> None:
     # As from a store that does not fit into the memory: looked up by number, each time anew.
     train, val = rows(case, 0), rows(case, 1, prefix="v")
     lazy = [
-        Examples(Rows(dict(zip(IDS, side.features, strict=True)), list(IDS)), *rest)
+        examples(Rows(dict(zip(IDS, clips_of(side), strict=True)), list(IDS)), *rest)
         for side in (train, val)
-        for rest in [(side.labels, side.groups, side.classes)]
+        for rest in [(side.labels, side.speakers, side.classes)]
     ]
     head = small(case).fit(*lazy)
     assert head.history_ == fitted(case).history_
-    assert_array_equal(head.logits(lazy[1].features), fitted(case).logits(val.features))
+    assert_array_equal(outputs_of(head, clips_of(lazy[1])), outputs_of(fitted(case), clips_of(val)))
 
 
 def check_logits_have_a_row_a_clip_and_tell_the_classes(case: Case) -> None:
     # Groups of other speakers and other clips: the classes are far apart, any head must tell most.
     other = rows(case, 2, prefix="t")
-    logits = fitted(case).logits(other.features)
+    logits = outputs_of(fitted(case), clips_of(other))
     assert logits.shape == (len(other), CLASSES)
     assert logits.dtype == np.float64
     assert np.isfinite(logits).all()
@@ -165,35 +166,35 @@ def check_logits_have_a_row_a_clip_and_tell_the_classes(case: Case) -> None:
 
 def check_fitting_again_gives_the_same(case: Case) -> None:
     again = small(case).fit(rows(case, 0), rows(case, 1, prefix="v"))
-    features = rows(case, 2).features
-    assert_array_equal(again.logits(features), fitted(case).logits(features))
+    features = clips_of(rows(case, 2))
+    assert_array_equal(outputs_of(again, features), outputs_of(fitted(case), features))
     assert again.chosen_ == fitted(case).chosen_
     assert again.history_ == fitted(case).history_
     # A head that was fitted before is not better off.
     again.fit(rows(case, 0), rows(case, 1, prefix="v"))
-    assert_array_equal(again.logits(features), fitted(case).logits(features))
+    assert_array_equal(outputs_of(again, features), outputs_of(fitted(case), features))
 
 
 def check_input_is_left_alone(case: Case) -> None:
     train, val = rows(case, 0), rows(case, 1)
-    before = [clip.copy() for clip in [*train.features, *val.features]], train.labels.copy()
+    before = [clip.copy() for clip in [*clips_of(train), *clips_of(val)]], train.labels.copy()
     head = small(case).fit(train, val)
-    head.logits(val.features)
-    assert_array_equal(flat(before[0]), flat([*train.features, *val.features]))
+    outputs_of(head, clips_of(val))
+    assert_array_equal(flat(before[0]), flat([*clips_of(train), *clips_of(val)]))
     assert_array_equal(before[1], train.labels)
 
 
 def check_a_clip_gives_the_same_alone_and_among_others(case: Case) -> None:
-    features = rows(case, 2).features
-    together = fitted(case).logits(features)
-    alone = np.concatenate([fitted(case).logits([clip]) for clip in features])
+    features = clips_of(rows(case, 2))
+    together = outputs_of(fitted(case), features)
+    alone = np.concatenate([outputs_of(fitted(case), [clip]) for clip in features])
     assert_allclose(together, alone, atol=1e-5)
     order = np.random.default_rng(3).permutation(len(features))
-    assert_allclose(fitted(case).logits([features[i] for i in order]), together[order], atol=1e-5)
+    assert_allclose(outputs_of(fitted(case), [features[i] for i in order]), together[order], atol=1e-5)
 
 
 def check_no_clips_give_no_logits(case: Case) -> None:
-    assert fitted(case).logits([]).shape == (0, CLASSES)
+    assert outputs_of(fitted(case), []).shape == (0, CLASSES)
 
 
 def check_settings_make_the_same_head(case: Case) -> None:
@@ -206,25 +207,27 @@ def check_settings_make_the_same_head(case: Case) -> None:
 
 def check_state_makes_the_same_head(case: Case) -> None:
     head = through_a_file(fitted(case))
-    features = rows(case, 2).features
-    assert_array_equal(head.logits(features), fitted(case).logits(features))
+    features = clips_of(rows(case, 2))
+    assert_array_equal(outputs_of(head, features), outputs_of(fitted(case), features))
     assert head.settings() == fitted(case).settings()
     assert head.chosen_ == fitted(case).chosen_
 
 
 def check_refit_takes_the_choice_and_chooses_nothing(case: Case) -> None:
     head = through_a_file(fitted(case))
-    before = head.logits(rows(case, 2).features)
+    before = outputs_of(head, clips_of(rows(case, 2)))
     new = head.refit(rows(case, 0) + rows(case, 1))
     assert new is not head
     assert new.chosen_ == head.chosen_
-    assert_array_equal(head.logits(rows(case, 2).features), before)
-    assert np.abs(new.logits(rows(case, 2).features) - before).max() > 1e-6
+    assert_array_equal(outputs_of(head, clips_of(rows(case, 2))), before)
+    assert np.abs(outputs_of(new, clips_of(rows(case, 2))) - before).max() > 1e-6
     # An unfitted head that is told the choice gives the same: retraining for a bundle does that.
     told = small(case)
     told.chosen_ = head.chosen_
-    features = rows(case, 2).features
-    assert_array_equal(told.refit(rows(case, 0) + rows(case, 1)).logits(features), new.logits(features))
+    features = clips_of(rows(case, 2))
+    assert_array_equal(
+        outputs_of(told.refit(rows(case, 0) + rows(case, 1)), features), outputs_of(new, features)
+    )
 
 
 def check_unknown_settings_are_refused(case: Case) -> None:
@@ -238,36 +241,36 @@ def check_unknown_settings_are_refused(case: Case) -> None:
 
 def check_other_dims_are_refused(case: Case) -> None:
     with pytest.raises(DataError, match="trained on"):
-        fitted(case).logits([clip[..., :-1] for clip in rows(case, 2).features])
+        outputs_of(fitted(case), [clip[..., :-1] for clip in clips_of(rows(case, 2))])
 
 
 def check_features_that_are_no_numbers_are_refused(case: Case) -> None:
     bad = rows(case, 0)
-    bad.features[5].flat[0] = np.nan
+    clips_of(bad)[5].flat[0] = np.nan
     with pytest.raises(DataError, match="NaN or infinite in row 5"):
         small(case).fit(bad, rows(case, 1))
     with pytest.raises(DataError, match="NaN or infinite in row 5"):
-        fitted(case).logits(bad.features)
+        outputs_of(fitted(case), clips_of(bad))
 
 
 def check_clips_that_do_not_fit_together_are_refused(case: Case) -> None:
-    features = list(rows(case, 2).features)
+    features = list(clips_of(rows(case, 2)))
     with pytest.raises(DataError, match="features of row 1 have shape"):
-        fitted(case).logits([features[0], features[1][..., :0, :]])
+        outputs_of(fitted(case), [features[0], features[1][..., :0, :]])
     with pytest.raises(DataError, match="features of row 1 have shape"):
-        fitted(case).logits([features[0], features[1].mean(axis=0)])
+        outputs_of(fitted(case), [features[0], features[1].mean(axis=0)])
 
 
 def check_a_class_without_rows_is_refused(case: Case) -> None:
     full = rows(case, 0)
-    few = Examples(full.features, full.labels, full.groups, CLASSES + 1)
-    with pytest.raises(DataError, match="no training row of class number 3"):
+    few = examples(clips_of(full), full.labels, full.speakers, CLASSES + 1)
+    with pytest.raises(DataError, match="no training row of the class 3"):
         small(case).fit(few, rows(case, 1))
 
 
 def check_an_unfitted_head_says_so(case: Case) -> None:
     with pytest.raises(UsageError, match="not fitted"):
-        small(case).logits(rows(case, 0).features)
+        outputs_of(small(case), clips_of(rows(case, 0)))
 
 
 def check_the_state_of_another_head_is_refused(case: Case) -> None:

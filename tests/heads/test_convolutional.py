@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from one_input import clips_of, examples, outputs_of
 from unheard.errors import UsageError
 from unheard.heads import Examples
 from unheard.heads.convolutional import Convolutional
@@ -29,7 +30,7 @@ def clips(seed: int, n: int = 24, dims: int = DIMS) -> Examples:
         clip = rng.normal(0, 1, (int(rng.integers(1, 12)), dims)) * 3 + 5
         clip[:, label] += 4
         features.append(clip.astype(np.float32))
-    return Examples(features, labels.astype(np.int64), np.array([f"s{i % 4}" for i in range(n)]), 3)
+    return examples(features, labels.astype(np.int64), np.array([f"s{i % 4}" for i in range(n)]), 3)
 
 
 def network(seed: int = 0) -> Any:
@@ -45,7 +46,7 @@ def network(seed: int = 0) -> Any:
 
 def one(made: Any, clip: np.ndarray) -> np.ndarray:
     with torch.no_grad():
-        return made(*padded([clip.astype(np.float32)]))[0].numpy()
+        return made.score(*padded([clip.astype(np.float32)]))[0].numpy()
 
 
 def convolved(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, dilation: int) -> np.ndarray:
@@ -75,22 +76,22 @@ def test_equals_the_equations_written_in_numpy() -> None:
 
 def test_padding_never_leaks_whatever_it_holds() -> None:
     made = network(1)
-    features = clips(0).features
+    features = clips_of(clips(0))
     frames, lengths = padded(features)
     beyond = torch.arange(frames.shape[1])[None, :, None] >= lengths[:, None, None]
     with torch.no_grad():
-        alone = torch.cat([made(*padded([clip])) for clip in features])
+        alone = torch.cat([made.score(*padded([clip])) for clip in features])
         for garbage in (0.0, 1e4, float("nan"), float("inf")):
             spoiled = torch.where(beyond, torch.full_like(frames, garbage), frames)
-            assert_allclose(made(spoiled, lengths).numpy(), alone.numpy(), rtol=1e-4, atol=1e-4)
+            assert_allclose(made.score(spoiled, lengths).numpy(), alone.numpy(), rtol=1e-4, atol=1e-4)
         longer = torch.nn.functional.pad(frames, (0, 0, 0, 9))
-        assert_allclose(made(longer, lengths).numpy(), alone.numpy(), rtol=1e-4, atol=1e-4)
+        assert_allclose(made.score(longer, lengths).numpy(), alone.numpy(), rtol=1e-4, atol=1e-4)
 
 
 def test_frames_are_standardised_by_the_training_frames() -> None:
     rows = clips(0)
     head = Convolutional(channels=4, epochs=1).fit(rows, clips(1))
-    frames = np.concatenate(rows.features)
+    frames = np.concatenate(clips_of(rows))
     assert_allclose(head.network_.mean.numpy(), frames.mean(axis=0), rtol=1e-5)
     assert_allclose(head.network_.scale.numpy(), frames.std(axis=0), rtol=1e-5)
 
@@ -98,21 +99,21 @@ def test_frames_are_standardised_by_the_training_frames() -> None:
 def test_a_batch_of_one_clip_can_be_learned_from() -> None:
     rows = clips(0, 13)
     head = Convolutional(channels=4, batch=4, epochs=2).fit(rows, clips(1))
-    assert np.isfinite(head.logits(rows.features)).all()
+    assert np.isfinite(outputs_of(head, clips_of(rows))).all()
 
 
 @pytest.mark.parametrize("balanced", [True, False])
 def test_the_loss_is_smoothed_and_weighs_classes_or_clips(balanced: bool) -> None:
     rows = clips(0, 12)
     labels = np.array([0] * 8 + [1] * 3 + [2])
-    uneven = Examples([np.repeat(clip, 5, axis=0) for clip in rows.features], labels, rows.groups, 3)
+    uneven = examples([np.repeat(clip, 5, axis=0) for clip in clips_of(rows)], labels, rows.speakers, 3)
     head = Convolutional(
         channels=4, batch=12, epochs=1, learning_rate=1e-8, dropout=0.0, crop=1.0, balanced=balanced
     ).fit(uneven, uneven)
     # As the only step saw it: batch norm by the batch's own statistics.
     head.network_.train()
     with torch.no_grad():
-        z = head.network_(*padded(uneven.features)).double().numpy()
+        z = head.network_.score(*padded(clips_of(uneven))).double().numpy()
     logs = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
     target = np.full((12, 3), 0.1 / 3)
     target[np.arange(12), labels] += 0.9
@@ -135,9 +136,12 @@ def test_clips_are_cropped_in_training_and_never_otherwise() -> None:
     assert min(starts) == 0
     assert max(starts) > 30
     assert len(cropped(clip[:1], 0.6, rng)) == 1
-    rows = Examples([clip] * 4, np.array([0, 1, 0, 1]), np.array(list("abcd")), 2)
+    rows = examples([clip] * 4, np.array([0, 1, 0, 1]), np.array(list("abcd")), 2)
     for generator, whole in ((None, True), (np.random.default_rng(0), False)):
-        found = [batch["lengths"].tolist() for batch in Batches(rows, [100] * 4, 2, generator, 0.5)]
+        found = [
+            batch["lengths"]["voice"].tolist()
+            for batch in Batches(rows, ["voice"], {"voice": [100] * 4}, 2, generator, 0.5)
+        ]
         assert (found == [[100, 100]] * 2) is whole
 
 
@@ -176,4 +180,4 @@ def test_augmentation_changes_the_training_and_no_answer() -> None:
     for change in ({"crop": 0.5}, {"mixup": 1.0}, {"time_mask": 0.5}, {"smoothing": 0.3}):
         head = Convolutional(**{**settings, "crop": 1.0, **change}).fit(clips(0), clips(1))
         assert head.history_ != plain.history_, change
-        assert_array_equal(head.logits(clips(2).features), head.logits(clips(2).features))
+        assert_array_equal(outputs_of(head, clips_of(clips(2))), outputs_of(head, clips_of(clips(2))))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from one_input import clips_of, examples, outputs_of
 from unheard import heads
 from unheard.errors import DataError, MachineError, UsageError
 from unheard.heads import Examples
@@ -41,17 +42,17 @@ def clips(seed: int, n: int = 24, dims: int = 4, classes: int = 3, longest: int 
         (rng.normal(0, 1, (int(rng.integers(1, longest + 1)), dims)) + 0.7 * label).astype(np.float32)
         for label in labels
     ]
-    return Examples(features, labels, np.array([f"s{i % 4}" for i in range(n)]), classes)
+    return examples(features, labels, np.array([f"s{i % 4}" for i in range(n)]), classes)
 
 
 def test_has_the_published_number_of_parameters() -> None:
-    network = TCGRUNetwork(dims=1024, classes=12)
+    network = TCGRUNetwork(dims=1024, width=12)
     assert sum(p.numel() for p in network.parameters()) == 1_645_068
 
 
 def test_equals_the_equations_written_in_numpy() -> None:
     torch.manual_seed(0)
-    network = TCGRUNetwork(dims=3, classes=2, hidden=5).eval()
+    network = TCGRUNetwork(dims=3, width=2, hidden=5).eval()
     network.mean.copy_(torch.tensor([1.0, -2.0, 0.5]))
     network.scale.copy_(torch.tensor([2.0, 0.5, 1.0]))
     frames = np.random.default_rng(0).normal(0, 1, (7, 3))
@@ -73,24 +74,24 @@ def test_equals_the_equations_written_in_numpy() -> None:
     embedded = np.tanh(w["embedding.weight"] @ steps[-1] + w["embedding.bias"])
     expected = w["output.weight"] @ embedded + w["output.bias"]
     with torch.no_grad():
-        found = network(torch.tensor(frames[None], dtype=torch.float32), torch.tensor([7]))[0]
+        found = network.score(torch.tensor(frames[None], dtype=torch.float32), torch.tensor([7]))[0]
     assert_allclose(found.numpy(), expected, atol=1e-6)
 
 
 def test_padding_never_leaks_whatever_it_holds() -> None:
     torch.manual_seed(1)
-    network = TCGRUNetwork(dims=4, classes=3, hidden=16).eval()
+    network = TCGRUNetwork(dims=4, width=3, hidden=16).eval()
     network.mean.fill_(5.0)
-    features = clips(0).features
+    features = clips_of(clips(0))
     frames, lengths = padded(features)
     beyond = torch.arange(frames.shape[1])[None, :, None] >= lengths[:, None, None]
     with torch.no_grad():
-        alone = torch.cat([network(*padded([clip])) for clip in features])
+        alone = torch.cat([network.score(*padded([clip])) for clip in features])
         for garbage in (0.0, 1e4, float("nan"), float("inf")):
             spoiled = torch.where(beyond, torch.full_like(frames, garbage), frames)
-            assert_allclose(network(spoiled, lengths).numpy(), alone.numpy(), atol=1e-5)
+            assert_allclose(network.score(spoiled, lengths).numpy(), alone.numpy(), atol=1e-5)
         longer = torch.nn.functional.pad(frames, (0, 0, 0, 9))
-        assert_allclose(network(longer, lengths).numpy(), alone.numpy(), atol=1e-5)
+        assert_allclose(network.score(longer, lengths).numpy(), alone.numpy(), atol=1e-5)
 
 
 def test_batches_hold_every_clip_once_and_similar_lengths_together() -> None:
@@ -118,7 +119,7 @@ def test_the_best_epoch_is_kept_and_training_stops_after_patience() -> None:
     others = [(r["val_uar"], -r["val_loss"]) for r in head.history_]
     assert others[best] == max(others)
     # The kept network gives that epoch's figures: neither dropout nor augmentation touches an answer.
-    logits = head.logits(val.features)
+    logits = outputs_of(head, clips_of(val))
     answers = logits.argmax(axis=1)
     assert record["val_uar"] == pytest.approx(
         np.mean([(answers[val.labels == c] == c).mean() for c in range(3)])
@@ -133,7 +134,7 @@ def test_the_best_epoch_is_kept_and_training_stops_after_patience() -> None:
 def test_among_epochs_of_equal_uar_the_lower_loss_wins() -> None:
     # A single validation class that is soon always right: UAR stays at 1 while the loss falls.
     train = clips(0)
-    val = Examples([train.features[0]], np.array([0]), np.array(["v"]), 3)
+    val = examples([clips_of(train)[0]], np.array([0]), np.array(["v"]), 3)
     head = TCGRU(hidden=8, epochs=12, patience=12, batch=8, learning_rate=0.01, **PLAIN).fit(train, val)
     perfect = [r for r in head.history_ if r["val_uar"] == 1.0]
     assert len(perfect) > 2
@@ -147,7 +148,7 @@ def test_a_seed_gives_what_it_always_gave() -> None:
     settings: dict[str, Any] = {"hidden": 8, "epochs": 3, "batch": 8, "learning_rate": 1e-2, "seed": 5}
     head = TCGRU(**settings).fit(rows, clips(1))
     assert [r["train_loss"] for r in head.history_] == pytest.approx(LOSSES, rel=1e-5)
-    assert_allclose(head.logits(clips(2).features)[:2], LOGITS, rtol=1e-4)
+    assert_allclose(outputs_of(head, clips_of(clips(2)))[:2], LOGITS, rtol=1e-4)
 
 
 def test_refit_runs_the_chosen_epochs_without_validation() -> None:
@@ -163,7 +164,7 @@ def test_seed_and_only_the_seed_changes_the_model() -> None:
     train, val = clips(0), clips(1)
 
     def logits(**settings: Any) -> np.ndarray:
-        return TCGRU(hidden=8, epochs=2, batch=8, **settings).fit(train, val).logits(val.features)
+        return outputs_of(TCGRU(hidden=8, epochs=2, batch=8, **settings).fit(train, val), clips_of(val))
 
     torch.manual_seed(123)
     one = logits(seed=1)
@@ -175,9 +176,9 @@ def test_seed_and_only_the_seed_changes_the_model() -> None:
 def test_training_loss_weighs_classes_evenly() -> None:
     rows = clips(0, n=12)
     labels = np.array([0] * 8 + [1] * 3 + [2])
-    train = Examples(rows.features, labels, rows.groups, 3)
+    train = examples(clips_of(rows), labels, rows.speakers, 3)
     head = TCGRU(hidden=8, epochs=1, batch=12, learning_rate=1e-8, **PLAIN).fit(train, rows)
-    z = head.logits(train.features)
+    z = outputs_of(head, clips_of(train))
     log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
     by_class = [-log_p[labels == c, c].mean() for c in range(3)]
     assert head.history_[0]["train_loss"] == pytest.approx(np.mean(by_class), abs=1e-4)
@@ -186,10 +187,10 @@ def test_training_loss_weighs_classes_evenly() -> None:
 def test_inputs_are_standardised_on_training_frames() -> None:
     train, val = clips(0), clips(1)
     head = TCGRU(hidden=8, epochs=1).fit(train, val)
-    frames = np.concatenate(train.features)
+    frames = np.concatenate(clips_of(train))
     assert_allclose(head.network_.mean.numpy(), frames.mean(axis=0), atol=1e-5)
     assert_allclose(head.network_.scale.numpy(), frames.std(axis=0), atol=1e-5)
-    flat = Examples([np.full_like(c, 0.1) for c in train.features], train.labels, train.groups, 3)
+    flat = examples([np.full_like(c, 0.1) for c in clips_of(train)], train.labels, train.speakers, 3)
     assert_array_equal(TCGRU(hidden=8, epochs=1).fit(flat, val).network_.scale.numpy(), 1.0)
 
 
@@ -228,7 +229,7 @@ def planted(monkeypatch: pytest.MonkeyPatch, fault: Any) -> None:
 
 def test_a_loss_that_is_not_finite_stops_the_fit_and_names_the_clips(monkeypatch: pytest.MonkeyPatch) -> None:
     train = clips(0)
-    train.features[9] = np.zeros((30, 4), np.float32)
+    clips_of(train)[9] = np.zeros((30, 4), np.float32)
     planted(monkeypatch, lambda x: x * float("nan") if x.shape[1] == 30 else x)
     with pytest.raises(
         DivergenceError, match="not finite in epoch 0, in the batch of training clips number"
@@ -260,7 +261,7 @@ def test_a_batch_that_the_memory_does_not_hold_is_done_in_parts(
     with pytest.warns(RuntimeWarning, match="out of memory: going on with") as said:
         parts = TCGRU(**settings).fit(train, val)
     assert [str(warning.message)[-17:] for warning in said] == ["6 clips at a time", "3 clips at a time"]
-    assert_allclose(parts.logits(val.features), whole.logits(val.features), atol=1e-4)
+    assert_allclose(outputs_of(parts, clips_of(val)), outputs_of(whole, clips_of(val)), atol=1e-4)
     planted(monkeypatch, lambda x: fault(x, 0))
     with (
         pytest.warns(RuntimeWarning, match="out of memory"),
@@ -294,7 +295,7 @@ def test_an_interrupt_reaches_the_caller_and_signals_stay_as_they_were(
 def test_faults_of_use_are_named() -> None:
     with pytest.raises(DataError, match="--val next-fold"):
         TCGRU().fit(clips(0), None)
-    flat = Examples([clip.mean(axis=0) for clip in clips(0).features], clips(0).labels, clips(0).groups, 3)
+    flat = examples([clip.mean(axis=0) for clip in clips_of(clips(0))], clips(0).labels, clips(0).speakers, 3)
     with pytest.raises(UsageError, match="needs frame features"):
         TCGRU().fit(flat, clips(1))
     with pytest.raises(UsageError, match=r"head\.dropout must be in 0 … 0\.95"):
@@ -327,4 +328,4 @@ def test_a_gpu_gives_a_model_that_answers_on_the_cpu() -> None:
     train, val = clips(0), clips(1)
     head = TCGRU(hidden=8, epochs=5, device="cuda").fit(train, val)
     assert next(head.network_.parameters()).device.type == "cpu"
-    assert np.isfinite(head.logits(val.features)).all()
+    assert np.isfinite(outputs_of(head, clips_of(val))).all()

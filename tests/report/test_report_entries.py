@@ -20,11 +20,11 @@ Make = Callable[..., System]
 def chose(fold: int, entry: int, C: float = 0.01) -> dict[str, Any]:
     """Record of a fold whose probe tried three entries at two values of C."""
     history = [
-        {"entry": k, "C": c, "uar": 0.3 + 0.1 * (k == entry) + 0.01 * (c == C)}
+        {"layer": k, "C": c, "uar": 0.3 + 0.1 * (k == entry) + 0.01 * (c == C)}
         for k in range(3)
         for c in (C, 1.0)
     ]
-    return {"fold": fold, "seed": 0, "chosen": {"entry": entry, "C": C}, "history": history}
+    return {"fold": fold, "seed": 0, "chosen": {"layer": entry, "C": C}, "history": history}
 
 
 def weighted(fold: int, weights: list[float]) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def test_histories_over_entries_are_no_curves_over_c() -> None:
     )
     assert choices_chart("e", []) is None
     # Chosen among one: nothing to draw.
-    assert choices_chart("e", choices([{"fold": 0, "chosen": {"entry": 3, "C": 0.1}, "history": []}])) is None
+    assert choices_chart("e", choices([{"fold": 0, "chosen": {"layer": 3, "C": 0.1}, "history": []}])) is None
 
 
 def test_the_page_of_a_run_shows_both(make: Make) -> None:
@@ -94,7 +94,7 @@ def known(entries: int = 5, **changes: Any) -> dict[str, Any]:
     """What ``layers.json`` may hold."""
     rows = [
         {
-            "entry": k, "name": str(k), "width": 8,
+            "layer": k, "name": str(k), "width": 8,
             "saliency": {"score": band(0.1 + 0.01 * (k == 3)), "correlation": band(0.08), "targets": [0.1]},
             "emotion": {"uar": 0.4 + 0.02 * k, "low": 0.35, "high": 0.6},
             "speaker": {"uar": 0.9 - 0.1 * k, "low": 0.2, "high": 0.95},
@@ -112,7 +112,7 @@ def known(entries: int = 5, **changes: Any) -> dict[str, Any]:
     return {
         "corpus": "ravdess", "protocol": "ravdess-balanced6", "fold": 0, "stamps": [], "n_clips": 960,
         "n_speakers": 16, "targets": "labels", "columns": ["a", "b"], "entries": rows,
-        "salient": {"entry": 3, "name": "3", "share": 0.9, "by_correlation": 3},
+        "salient": {"layer": 3, "name": "3", "share": 0.9, "by_correlation": 3},
         "emotion": {**asked, "held_out": "speakers", "classes": 8, "chance": 0.125}, "speaker": asked, **changes,
     }  # fmt: skip
 
@@ -160,7 +160,7 @@ def test_many_entries_keep_readable_ticks_and_names_are_escaped() -> None:
     for entry in evil["entries"]:
         entry["name"] = "<b>&\u202e"
     chart = layers_chart(
-        "l", {**evil, "salient": {"entry": 0, "name": "x", "share": None, "by_correlation": 0}}
+        "l", {**evil, "salient": {"layer": 0, "name": "x", "share": None, "by_correlation": 0}}
     )
     assert (
         "<b>" not in chart.svg and "&lt;b&gt;" in chart.svg and "\u202e" not in chart.svg + chart.rows[0][1]

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 import soundfile
 
+from one_input import examples
 from unheard import features, heads
 from unheard.bundle.export import export
 from unheard.bundle.manifest import write_manifest
@@ -18,7 +19,6 @@ from unheard.bundle.runtime import load
 from unheard.corpora.table import classes
 from unheard.errors import DataError, UsageError
 from unheard.external.score_bundle import score_bundle
-from unheard.heads import Examples
 from unheard.testing import toy_corpus
 
 SPEC = {"name": "mfbf0", "average": 4}
@@ -34,7 +34,7 @@ def bundle(table: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """Trained on speakers 01 and 02."""
     heard = table.filter(pl.col("speaker").is_in(["01", "02"]))
     spec = features.build(SPEC)
-    rows = Examples(
+    rows = examples(
         [spec.compute(soundfile.read(path, dtype="float32")[0]) for path in heard["path"]],
         heard["label"].to_physical().cast(pl.Int64).to_numpy(),
         heard["speaker"].to_numpy().astype(np.str_),

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 import unheard as ut
+from one_input import outputs_of
 from unheard.errors import UsageError
 from unheard.extraction.extract import Keep, extract
 from unheard.extraction.features import ClipRef
@@ -50,7 +51,7 @@ def test_a_probe_chooses_entry_and_c_in_each_fold(model: Path, toy: pl.DataFrame
     recipe = stated(model, {"name": "probe", "statistics": "mean", "grid": [0.01, 1.0], "folds": 2})
     run = done(recipe, toy, tmp_path / "run", jobs=2)
     for record in run.folds():
-        assert set(record["chosen"]) == {"entry", "C"}
+        assert set(record["chosen"]) == {"layer", "C"}
         assert record["chosen"]["entry"] in range(4)
         assert {row["entry"] for row in record["history"]} == {0, 1, 2, 3}
     assert run.predictions["logits"].null_count() == 0
@@ -61,7 +62,7 @@ def test_a_probe_chooses_entry_and_c_in_each_fold(model: Path, toy: pl.DataFrame
 def test_a_folds_score_does_not_change_with_jobs_or_where_the_weights_lie(
     model: Path, few: pl.DataFrame, tmp_path: Path
 ) -> None:
-    head = {"name": "probe", "statistics": "mean", "grid": [0.01], "entries": "last"}
+    head = {"name": "probe", "statistics": "mean", "grid": [0.01], "layers": "last"}
     first = done(stated(model, head), few, tmp_path / "a")
     moved = tmp_path / "elsewhere"
     moved.mkdir()
@@ -75,7 +76,7 @@ def test_a_folds_score_does_not_change_with_jobs_or_where_the_weights_lie(
 def test_random_weights_are_stamped_and_are_another_system(
     model: Path, few: pl.DataFrame, tmp_path: Path
 ) -> None:
-    head = {"name": "probe", "statistics": "mean", "grid": [0.01], "entries": "last"}
+    head = {"name": "probe", "statistics": "mean", "grid": [0.01], "layers": "last"}
     run = done(stated(model, head, encoder={"weights": "shuffled"}), few, tmp_path / "run")
     assert "RANDOM WEIGHTS" in run.scores["stamps"]
     plain = done(stated(model, head), few, tmp_path / "plain")
@@ -118,8 +119,8 @@ def test_heads_over_frames_may_hear_their_training_clips_at_other_speeds(
     assert losses[0] != losses[1]
     # All of it is stored: nothing is encoded again.
     heard = read_features(run.recipe, few, say=lambda text: pytest.fail(text) if "clips:" in text else None)
-    slow, fast = heard.variants
-    for clip, frames in heard.features.items():
+    slow, fast = heard.augmented["voice"]
+    for clip, frames in heard.inputs["voice"].items():
         assert len(slow[clip]) == pytest.approx(len(frames) / 0.8, abs=2)
         assert len(fast[clip]) == pytest.approx(len(frames) / 1.25, abs=2)
 
@@ -161,16 +162,18 @@ def test_heads_over_frames_may_hear_their_training_clips_in_noise(
     assert run.predictions["logits"].null_count() == 0
     # All of it is stored: nothing is encoded again.
     heard = read_features(run.recipe, few, say=lambda text: pytest.fail(text) if "clips:" in text else None)
-    assert len(heard.variants) == 4
-    for clip, frames in heard.features.items():
-        arrays = [frames, *(noise[clip] for noise in heard.variants[1:])]
+    assert len(heard.augmented["voice"]) == 4
+    for clip, frames in heard.inputs["voice"].items():
+        arrays = [frames, *(noise[clip] for noise in heard.augmented["voice"][1:])]
         assert len({len(array) for array in arrays}) == 1
         assert not any(np.allclose(one, other) for one, other in combinations(arrays, 2))
     # What is asked of the noisy run's heads is clean: their own answers to the clean features.
     fold = run.protocol.folds[0]
     for side in (fold.val, fold.test):
         answers = run.predictions.filter((pl.col("fold") == 0) & pl.col("id").is_in(list(side)))
-        logits = load_head(run.folder, run.recipe, 0, 0).logits([heard.features[i] for i in answers["id"]])
+        logits = outputs_of(
+            load_head(run.folder, run.recipe, 0, 0), [heard.inputs["voice"][i] for i in answers["id"]]
+        )
         np.testing.assert_allclose(logits, np.array(answers["logits"].to_list()), atol=1e-5)
 
 
@@ -197,9 +200,9 @@ def test_only_clips_that_are_trained_on_are_heard_in_noise(
     protocol = ut.protocol("group-3", few)
     sides = protocol.folds[0]
     forbidden = {*sides.test, *(sides.val if refit == "none" else ())}
-    variant = Untouched(dict(prepared.variants[0]), forbidden)
+    variant = Untouched(dict(prepared.augmented["voice"][0]), forbidden)
     fit_fold(
-        recipe, few, protocol, prepared.features, variants=(variant,), number=0, seed=0, data_hash="",
+        recipe, few, protocol, prepared.inputs, augmented={"voice": (variant,)}, number=0, seed=0, data_hash="",
     )  # fmt: skip
     assert variant.asked & set(sides.train)
 
@@ -286,7 +289,7 @@ def test_fine_tuning_runs_from_waveforms(model: Path, few: pl.DataFrame, tmp_pat
 def test_resumed_without_weights_where_everything_is_stored(
     model: Path, few: pl.DataFrame, tmp_path: Path
 ) -> None:
-    recipe = stated(model, {"name": "probe", "statistics": "mean", "grid": [0.01], "entries": "last"})
+    recipe = stated(model, {"name": "probe", "statistics": "mean", "grid": [0.01], "layers": "last"})
     run = done(recipe, few, tmp_path / "run")
     (tmp_path / "run" / "folds" / "fold01-seed0" / "fold.json").unlink()
     again = done(recipe, few, tmp_path / "run", resume=True)
@@ -331,7 +334,7 @@ def test_what_was_extracted_is_not_computed_again(model: Path, few: pl.DataFrame
     extract(clips, settings, Keep("pooled"), say=plans.append)
     assert plans
     plans.clear()
-    head = {"name": "probe", "statistics": "mean", "grid": [0.01], "entries": "last"}
+    head = {"name": "probe", "statistics": "mean", "grid": [0.01], "layers": "last"}
     done(stated(model, head, encoder={"trim": 35.0}), few, tmp_path / "run", only=[0], say=plans.append)
     assert plans == []
 
@@ -339,7 +342,7 @@ def test_what_was_extracted_is_not_computed_again(model: Path, few: pl.DataFrame
 def test_stored_results_do_not_say_where_weights_lay(model: Path, few: pl.DataFrame, tmp_path: Path) -> None:
     from unheard.analysis.stored_results import store
 
-    recipe = stated(model, {"name": "probe", "statistics": "mean", "grid": [0.01], "entries": "last"})
+    recipe = stated(model, {"name": "probe", "statistics": "mean", "grid": [0.01], "layers": "last"})
     kept = store(done(recipe, few, tmp_path / "run"), tmp_path / "results")
     said = (kept / "config.yaml").read_text()
     assert str(model.parent) not in said

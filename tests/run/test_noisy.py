@@ -89,12 +89,18 @@ def test_without_noise_a_run_on_features_answers_as_before(fast: Run) -> None:
     ("head", "more"),
     [
         (
-            {"name": "probe", "statistics": "mean+sd", "grid": [0.01], "entries": "average"},
+            {"name": "probe", "statistics": "mean+sd", "grid": [0.01], "layers": "average"},
             {"encoder": {"trim": 30}, "refit": "val"},
         ),
         ({"name": "emobox", "epochs": 1}, {"layer": "salient"}),
         (
-            {"name": "committee", "members": [dict(QUICK), {"name": "emobox", "epochs": 1}]},
+            {
+                "name": "ensemble",
+                "of": [
+                    {**QUICK, "input": "functionals"},
+                    {"name": "emobox", "input": "voice", "epochs": 1},
+                ],
+            },
             {
                 "layer": 2,
                 "encoder": {"beside": "functionals", "trim": 30},
@@ -103,7 +109,7 @@ def test_without_noise_a_run_on_features_answers_as_before(fast: Run) -> None:
         ),
         ({"name": "weighted", "epochs": 1}, {"store": {"average": 2}}),
     ],
-    ids=["pooled", "salient", "committee", "layers"],
+    ids=["pooled", "salient", "ensemble", "layers"],
 )
 def test_without_noise_a_run_on_an_encoder_answers_as_before(
     model: Path, few: pl.DataFrame, tmp_path: Path, head: dict[str, Any], more: dict[str, Any]

@@ -19,6 +19,7 @@ pytest.importorskip("lightning")
 
 from training_toys import STILL, model, tones  # noqa: E402
 
+from one_input import clips_of, outputs_of  # noqa: E402
 from unheard.errors import DataError, MachineError  # noqa: E402
 from unheard.metrics import categorical  # noqa: E402
 from unheard.training.divergence import DivergenceError  # noqa: E402
@@ -68,7 +69,7 @@ def test_the_gradient_is_that_of_the_balanced_loss(tmp_path: Path, monkeypatch: 
     from unheard.tuning.parameters import groups
 
     total = 0.0
-    for wave, label in zip(rows.features, rows.labels, strict=True):
+    for wave, label in zip(clips_of(rows), rows.labels, strict=True):
         # Classes are equally frequent: every clip weighs the same.
         logits = network(torch.from_numpy(wave)[None], torch.tensor([len(wave)]))
         total = total + torch.nn.functional.cross_entropy(logits, torch.tensor([label])) / len(rows)
@@ -109,7 +110,7 @@ def test_the_best_epoch_is_kept_and_training_stops_after_patience(tmp_path: Path
     assert order[best] == max(order)
     assert len(history) == best + 3 <= 30
     assert [record["epoch"] for record in history] == list(range(len(history)))
-    logits = tuned.logits(val.features)
+    logits = outputs_of(tuned, clips_of(val))
     counts = categorical.confusion(val.labels, logits.argmax(axis=1), 3)
     assert history[best][key] == pytest.approx(float(getattr(categorical, metric)(counts)))
     weights = torch.tensor(len(train) / (3 * np.bincount(train.labels)))
@@ -151,12 +152,12 @@ def test_a_training_that_broke_off_goes_on_to_the_same_end(
     assert set(left) == {".json", ".pt", ".safetensors"}
     resumed = model(tmp_path, state=tmp_path / "state", **settings).fit(tones(0), tones(1))
     assert resumed.history_ == whole.history_
-    assert_array_equal(resumed.logits(tones(2).features), whole.logits(tones(2).features))
+    assert_array_equal(outputs_of(resumed, clips_of(tones(2))), outputs_of(whole, clips_of(tones(2))))
     # What is finished is not trained again.
     monkeypatch.setattr("unheard.tuning.loop.training_batch", _late(calls_before=0))
     again = model(tmp_path, state=tmp_path / "state", **settings).fit(tones(0), tones(1))
     assert again.history_ == whole.history_
-    assert_array_equal(again.logits(tones(2).features), whole.logits(tones(2).features))
+    assert_array_equal(outputs_of(again, clips_of(tones(2))), outputs_of(whole, clips_of(tones(2))))
 
 
 def _late(calls_before: int) -> Any:
@@ -199,7 +200,7 @@ def test_a_killed_process_loses_the_epoch_in_hand_alone(tmp_path: Path) -> None:
     resumed = model(tmp_path, state=tmp_path / "state", epochs=4).fit(tones(0), tones(1))
     whole = model(tmp_path, epochs=4).fit(tones(0), tones(1))
     assert resumed.history_ == whole.history_
-    assert_array_equal(resumed.logits(tones(2).features), whole.logits(tones(2).features))
+    assert_array_equal(outputs_of(resumed, clips_of(tones(2))), outputs_of(whole, clips_of(tones(2))))
 
 
 def test_the_state_of_another_training_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
@@ -262,7 +263,7 @@ def test_a_batch_that_the_memory_does_not_hold_is_done_in_parts(
     with pytest.warns(RuntimeWarning, match="out of memory") as said:
         parts = model(tmp_path, **settings).fit(tones(0), tones(1))
     assert [str(warning.message)[-17:] for warning in said] == ["4 clips at a time", "2 clips at a time"]
-    assert_allclose(parts.logits(tones(1).features), whole.logits(tones(1).features), atol=1e-3)
+    assert_allclose(outputs_of(parts, clips_of(tones(1))), outputs_of(whole, clips_of(tones(1))), atol=1e-3)
     planted(monkeypatch, lambda waves, logits: fault(waves, logits, 0))
     with (
         pytest.warns(RuntimeWarning, match="out of memory"),
@@ -284,7 +285,7 @@ def test_a_loss_that_is_not_finite_stops_the_fit_and_names_the_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train = tones(0)
-    train.features[9] = np.zeros(8000, np.float32)
+    clips_of(train)[9] = np.zeros(8000, np.float32)
     planted(monkeypatch, lambda waves, z: z * float("nan") if waves.shape[1] == 8000 else z)
     with pytest.raises(DivergenceError, match="not finite in epoch 0") as found:
         model(tmp_path).fit(train, tones(1))
@@ -302,7 +303,7 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
     for a, b in zip(one.history_, two.history_, strict=True):
         assert b["train_loss"] == pytest.approx(a["train_loss"], abs=1e-4)
         assert b["val_loss"] == pytest.approx(a["val_loss"], abs=1e-4)
-    assert_allclose(two.logits(val.features), one.logits(val.features), atol=1e-3)
+    assert_allclose(outputs_of(two, clips_of(val)), outputs_of(one, clips_of(val)), atol=1e-3)
 
 
 @pytest.mark.slow

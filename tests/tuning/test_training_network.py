@@ -13,6 +13,7 @@ pytest.importorskip("lightning")
 
 from training_toys import model, tones  # noqa: E402
 
+from one_input import clips_of  # noqa: E402
 from unheard.errors import UsageError  # noqa: E402
 from unheard.tuning.finetuned import FineTuned  # noqa: E402
 from unheard.tuning.network import TunedNetwork  # noqa: E402
@@ -100,7 +101,7 @@ def test_frozen_parts_are_in_eval_mode_throughout_training(
 def test_below_the_tuned_layers_training_draws_nothing(tmp_path: Path) -> None:
     config = {"hidden_dropout": 0.5, "attention_dropout": 0.5, "activation_dropout": 0.5}
     network = made(tmp_path, config=config, tune="top 1").train()
-    waves, lengths = padded(tones(0).features)
+    waves, lengths = padded(clips_of(tones(0)))
 
     def entries() -> Any:
         return network.encoder(waves, lengths, (0, 1, 2, 3))[0]
@@ -116,7 +117,7 @@ def test_below_the_tuned_layers_training_draws_nothing(tmp_path: Path) -> None:
 def test_masks_are_drawn_in_training_alone(tmp_path: Path) -> None:
     config = {"hidden_dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0}
     network = made(tmp_path, config=config, time_mask=[0.9, 2])
-    waves, lengths = padded(tones(0).features)
+    waves, lengths = padded(clips_of(tones(0)))
     network.head.eval()
 
     def scores(mode: bool) -> Any:
@@ -152,7 +153,7 @@ def test_the_final_norm_has_the_rate_of_the_top_layer(tmp_path: Path) -> None:
 
 
 def test_low_rank_matrices_start_as_nothing_and_merge(tmp_path: Path) -> None:
-    waves, lengths = padded(tones(0).features)
+    waves, lengths = padded(clips_of(tones(0)))
     plain = made(tmp_path, tune="top 1")
     network = made(tmp_path, tune="lora", lora_rank=2)
     matrices = [name for name, value in network.named_parameters() if ".lora_" in name]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from one_input import examples
 from unheard import tuning
 from unheard.heads import Examples
 from unheard.testing import toy_encoder
@@ -27,7 +28,7 @@ def tones(seed: int, n: int = 12, classes: int = 2) -> Examples:
         noise = rng.standard_normal(len(time))
         sound = noise if label == 1 else tone + 0.05 * noise
         features.append((0.2 * rng.uniform(0.5, 1) * sound).astype(np.float32))
-    return Examples(features, labels, np.array([f"s{i % 3}" for i in range(n)]), classes)
+    return examples(features, labels, np.array([f"s{i % 3}" for i in range(n)]), classes)
 
 
 def model(

@@ -20,7 +20,7 @@ from unheard.extraction.saliency import sample
 from unheard.metrics.categorical import confusion, per_class, uar
 from unheard.metrics.intervals import DRAWS, FEWEST, draws_of_units, percentile
 from unheard.metrics.rows import units
-from unheard.training.examples import Examples
+from unheard.training.examples import labelled
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -107,9 +107,11 @@ def answers(question: Question, X: Floats, threads: int = 1) -> Labels:
             found[held] = present[0]
             continue
         groups = question.unit[~held].astype(np.str_)
-        rows = Examples(_listed(X[~held]), truth.reshape(-1).astype(np.int64), groups, len(present))
+        rows = labelled(
+            {"layer": _listed(X[~held])}, truth.reshape(-1), groups, [str(number) for number in present]
+        )
         head = heads.build({"name": "probe", "grid": [C], "threads": threads}).fit(rows)
-        found[held] = present[head.logits(_listed(X[held])).argmax(axis=1)]
+        found[held] = present[head.outputs({"layer": _listed(X[held])}).argmax(axis=1)]
     return found
 
 

@@ -101,14 +101,16 @@ def export(
         licences = {"features": spec.source.licence, **licences}
     else:
         kept = tuple(range(len(encoder.layers))) if entries is None else tuple(entries)
-        inputs = encoded(encoder, waves, head.takes, kept, average)
-        described, graphs["encoder.onnx"] = frozen(encoder, head.takes, kept, _needed(head, kept), average)
+        inputs = encoded(encoder, waves, str(head.form), kept, average)
+        described, graphs["encoder.onnx"] = frozen(
+            encoder, str(head.form), kept, _needed(head, kept), average
+        )
         spec = BundleEncoder(graphs["encoder.onnx"], described)
         about = {"features": None, "encoder": described, "kind": described.form, "entries": len(kept)}
         about["sample_rate"] = described.rate
         licences = {"encoder": f"{described.licence or 'unknown'} ({described.source})", **licences}
         recipe = _without_place(recipe, described.source)
-    stored = golden.Golden(waves, inputs, head.logits(inputs))
+    stored = golden.Golden(waves, inputs, head.outputs({"voice": inputs}))
     description = Description(
         name=str(recipe.get("recipe", corpus)),
         labels=tuple(map(str, classes)),
@@ -150,7 +152,7 @@ def _of_features(settings: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 def _needed(head: Any, entries: Sequence[int]) -> tuple[int, ...]:
     """Return those of the entries that a fitted head uses; heads on frames use all that they are given."""
-    used = getattr(head, "entries_", None)
+    used = getattr(head, "layers_", None)
     return tuple(entries) if used is None or not len(used) else tuple(entries[k] for k in used)
 
 

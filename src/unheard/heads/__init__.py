@@ -1,4 +1,4 @@
-"""Heads: what turns features into class scores. One file a head, one contract for all.
+"""Heads: what turns named inputs into class scores. One file a head, one contract for all.
 
 A head learns from :class:`~unheard.training.examples.Examples` of training speakers, and may choose with those of
 validation speakers; it never sees a test row, a fold or a protocol. Its constructor only stores; what it
@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, ClassVar, Protocol, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import UsageError, unknown
 from unheard.heads.settings import construct
-from unheard.training.examples import Examples, Features
+from unheard.inputs import Features, Form
+from unheard.targets import Floats
+from unheard.training.examples import Examples
 
 __all__ = ["HEADS", "Examples", "Features", "Head", "State", "build"]
 
@@ -24,7 +25,7 @@ State = dict[str, NDArray[Any]]
 
 #: Name to module and class; a head's module is imported when the head is built.
 HEADS = {
-    "committee": ("unheard.heads.ensemble", "Committee"),
+    "ensemble": ("unheard.heads.ensemble", "Ensemble"),
     "convolutional": ("unheard.heads.convolutional", "Convolutional"),
     "emobox": ("unheard.heads.emobox", "EmoBox"),
     "mean": ("unheard.heads.mean", "Mean"),
@@ -39,9 +40,8 @@ class Head(Protocol):
     """What every head promises (checked for each of them in ``tests/contracts``)."""
 
     name: ClassVar[str]
-    #: What it learns from of an encoder's output, a clip: ``pooled`` statistics (entries, 2, dims), the ``frames``
-    #: (frames, dims) of one entry, or all ``layers`` (entries, frames, dims).
-    takes: ClassVar[str]
+    #: The form in which it asks for the output of an encoder with several layers.
+    form: ClassVar[Form]
     seed: int
     threads: int
     #: What fitting chose (``{"C": 0.01}``, ``{"epochs": 17}``); plain values.
@@ -55,8 +55,8 @@ class Head(Protocol):
     def refit(self, rows: Examples) -> Self:
         """Return a new head that learned from ``rows`` with ``chosen_``, choosing nothing."""
 
-    def logits(self, features: Features) -> NDArray[np.float64]:
-        """Class scores, shape (n, classes): a clip's do not depend on the clips beside it."""
+    def outputs(self, inputs: Mapping[str, Features]) -> Floats:
+        """Return class scores before softmax, shape (n, classes); a clip's do not depend on the others."""
 
     def settings(self) -> dict[str, Any]:
         """Return plain values from which :func:`build` makes the same unfitted head."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from unheard.errors import unknown
-from unheard.heads.network_head import NetworkHead
+from unheard.heads.network_head import NetworkHead, Size
 from unheard.heads.rows import moments
-from unheard.training.examples import Features
+from unheard.inputs import Features, Form
 
 if TYPE_CHECKING:
     from unheard.heads.convolutional_network import ConvolutionalNetwork
@@ -48,7 +48,7 @@ class Convolutional(NetworkHead):
     """
 
     name: ClassVar[str] = "convolutional"
-    takes: ClassVar[str] = "frames"
+    form: ClassVar[Form] = Form.FRAMES
     metric: ClassVar[str | None] = "uar"
 
     channels: int = 192
@@ -75,12 +75,13 @@ class Convolutional(NetworkHead):
         if self.precision not in PRECISIONS:
             raise unknown("head.precision", self.precision, PRECISIONS)
 
-    def network(self, dims: int, classes: int, entries: int = 1) -> ConvolutionalNetwork:
+    def network(self, sizes: Mapping[str, Size], width: int) -> ConvolutionalNetwork:
         """See :class:`~unheard.heads.convolutional_network.ConvolutionalNetwork`."""
         from unheard.heads.convolutional_network import ConvolutionalNetwork
 
+        (size,) = sizes.values()
         return ConvolutionalNetwork(
-            dims, classes, channels=self.channels, attention=self.attention, dropout=self.dropout
+            size.dims, width, channels=self.channels, attention=self.attention, dropout=self.dropout
         )
 
     def plan(self) -> Plan:
@@ -105,15 +106,11 @@ class Convolutional(NetworkHead):
             device=self.device,
         )
 
-    def prepare(self, network: Any, features: Features) -> None:
+    def prepare(self, network: Any, inputs: Mapping[str, Features]) -> None:
         """Frames are standardised inside the network, by the training frames."""
         import torch
 
+        (features,) = inputs.values()
         mean, scale = moments(features)
         network.mean.copy_(torch.from_numpy(mean))
         network.scale.copy_(torch.from_numpy(scale))
-
-    @staticmethod
-    def sizes(arrays: Mapping[str, Any]) -> tuple[int, int, int]:
-        """Dims, classes and entries of the network with these arrays."""
-        return len(arrays["mean"]), len(arrays["output.bias"]), 1

@@ -5,27 +5,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from unheard.heads.one_input_network import StandardisingNetwork
 from unheard.heads.weighted_network import AttentiveStatistics
 from unheard.training.batches import valid
 
 
-class ConvolutionalNetwork(nn.Module):
+class ConvolutionalNetwork(StandardisingNetwork):
     """Frames to class scores.
 
     Parameters
     ----------
-    dims, classes
-        Of frames and of scores.
+    dims, width
+        Values of a frame, and number of outputs.
     channels, attention, dropout
         See :class:`~unheard.heads.convolutional.Convolutional`.
     """
 
-    mean: Tensor
-    scale: Tensor
-    entries = 1
-
     def __init__(
-        self, dims: int, classes: int, *, channels: int = 192, attention: int = 64, dropout: float = 0.4
+        self, dims: int, width: int, *, channels: int = 192, attention: int = 64, dropout: float = 0.4
     ) -> None:
         super().__init__()
         self.dims = dims
@@ -34,18 +31,10 @@ class ConvolutionalNetwork(nn.Module):
         self.pool = AttentiveStatistics(channels, attention)
         self.norm = nn.BatchNorm1d(2 * channels)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(2 * channels, classes)
+        self.output = nn.Linear(2 * channels, width)
         # Statistics of the training frames: part of the network, but nothing that training changes.
         self.register_buffer("mean", torch.zeros(dims))
         self.register_buffer("scale", torch.ones(dims))
-
-    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Class scores (B, classes) of frames (B, T, dims), of which the first ``lengths`` (B,) are valid."""
-        return self.classify(self.standardise(frames), lengths)
-
-    def standardise(self, frames: Tensor) -> Tensor:
-        """Frames with mean 0 and standard deviation 1 over the training frames."""
-        return (frames - self.mean) / self.scale
 
     def classify(self, standardised: Tensor, lengths: Tensor) -> Tensor:
         """Class scores of standardised frames."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from unheard.heads.network_head import NetworkHead
+from unheard.heads.network_head import NetworkHead, Size
+from unheard.inputs import Form
 
 if TYPE_CHECKING:
     from unheard.heads.mean_network import MeanNetwork
@@ -28,7 +29,7 @@ class EmoBox(NetworkHead):
     """
 
     name: ClassVar[str] = "emobox"
-    takes: ClassVar[str] = "frames"
+    form: ClassVar[Form] = Form.FRAMES
     metric: ClassVar[str | None] = None
 
     hidden: int = 128
@@ -36,11 +37,12 @@ class EmoBox(NetworkHead):
     batch: int = 32
     learning_rate: float = 1e-4
 
-    def network(self, dims: int, classes: int, entries: int = 1) -> MeanNetwork:
+    def network(self, sizes: Mapping[str, Size], width: int) -> MeanNetwork:
         """See :class:`~unheard.heads.mean_network.MeanNetwork`."""
         from unheard.heads.mean_network import MeanNetwork
 
-        return MeanNetwork(dims, classes, hidden=self.hidden)
+        (size,) = sizes.values()
+        return MeanNetwork(size.dims, width, hidden=self.hidden)
 
     def plan(self) -> Plan:
         """Adam on the plain cross-entropy, to the last epoch."""
@@ -53,8 +55,3 @@ class EmoBox(NetworkHead):
             metric=self.metric,
             device=self.device,
         )
-
-    @staticmethod
-    def sizes(arrays: Mapping[str, Any]) -> tuple[int, int, int]:
-        """Dims, classes and entries of the network with these arrays."""
-        return arrays["frame.weight"].shape[1], len(arrays["output.bias"]), 1

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from unheard.errors import DataError, need
 from unheard.heads.rows import scale_of
-from unheard.training.examples import Examples
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -24,30 +23,32 @@ Labels = NDArray[np.int64]
 Solver = Callable[[Floats, Labels, Sequence[float]], Iterator[tuple[Floats, Floats]]]
 
 
-def scores(solve: Solver, X: Floats, rows: Examples, grid: Sequence[float], folds: int) -> list[float]:
-    """UAR of each C over all rows, each row answered by the model that has not heard its group."""
-    groups = len(np.unique(rows.groups))
+def scores(
+    solve: Solver, X: Floats, labels: Labels, speakers: NDArray[np.str_], grid: Sequence[float], folds: int
+) -> list[float]:
+    """Return the UAR of each C over all rows, each answered by the model that was not trained on its speaker."""
+    groups = len(np.unique(speakers))
     if groups < 2:
         raise DataError(
-            f"C is chosen over groups of training speakers, and all {len(rows)} rows are of one "
-            f"({str(rows.groups[0])!r}); give one value, such as head.grid=[0.01]"
+            f"C is chosen over groups of training speakers, and all {len(labels)} rows are of one "
+            f"({str(speakers[0])!r}); give one value, such as head.grid=[0.01]"
         )
-    answers = np.zeros((len(grid), len(rows)), dtype=np.int64)
+    answers = np.zeros((len(grid), len(labels)), dtype=np.int64)
     splitter = need("sklearn.model_selection", "eval").GroupKFold(n_splits=min(folds, groups))
-    for inner, held in splitter.split(X, groups=rows.groups):
+    for inner, held in splitter.split(X, groups=speakers):
         mean, scale = moments(X[inner])
         Z, basis = row_space((X[inner] - mean) / scale)
         Z_held = (X[held] - mean) / scale
         if basis is not None:
             Z_held = Z_held @ basis
         # An inner training part may lack a class; that class is then never answered.
-        present, y = np.unique(rows.labels[inner], return_inverse=True)
+        present, y = np.unique(labels[inner], return_inverse=True)
         if len(present) == 1:
             answers[:, held] = present[0]
             continue
         for k, (coef, intercept) in enumerate(solve(Z, y, grid)):
             answers[k, held] = present[(Z_held @ coef.T + intercept).argmax(axis=1)]
-    return [_uar(rows.labels, answer) for answer in answers]
+    return [_uar(labels, answer) for answer in answers]
 
 
 def moments(X: Floats) -> tuple[Floats, Floats]:

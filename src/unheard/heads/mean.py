@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from unheard.heads.network_head import NetworkHead
+from unheard.heads.network_head import NetworkHead, Size
+from unheard.inputs import Form
 
 if TYPE_CHECKING:
     from unheard.heads.mean_network import MeanNetwork
@@ -28,7 +29,7 @@ class Mean(NetworkHead):
     """
 
     name: ClassVar[str] = "mean"
-    takes: ClassVar[str] = "frames"
+    form: ClassVar[Form] = Form.FRAMES
     metric: ClassVar[str | None] = "uar"
 
     dropout: float = 0.2
@@ -38,11 +39,12 @@ class Mean(NetworkHead):
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
 
-    def network(self, dims: int, classes: int, entries: int = 1) -> MeanNetwork:
+    def network(self, sizes: Mapping[str, Size], width: int) -> MeanNetwork:
         """See :class:`~unheard.heads.mean_network.MeanNetwork`."""
         from unheard.heads.mean_network import MeanNetwork
 
-        return MeanNetwork(dims, classes, dropout=self.dropout)
+        (size,) = sizes.values()
+        return MeanNetwork(size.dims, width, dropout=self.dropout)
 
     def plan(self) -> Plan:
         """AdamW; early stopping by UAR."""
@@ -56,8 +58,3 @@ class Mean(NetworkHead):
             patience=self.patience,
             device=self.device,
         )
-
-    @staticmethod
-    def sizes(arrays: Mapping[str, Any]) -> tuple[int, int, int]:
-        """Dims, classes and entries of the network with these arrays."""
-        return arrays["output.weight"].shape[1], len(arrays["output.bias"]), 1

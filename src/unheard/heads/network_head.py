@@ -5,20 +5,25 @@ torch is imported when a head fits or answers, so that its settings can be read 
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import DataError, MachineError, UsageError, need, unknown
+from unheard.files import canonical_json
+from unheard.heads.one_input import name_of
 from unheard.heads.rows import check_dims, check_examples, check_frames
 from unheard.heads.settings import between, pack, settings_of, unpack
-from unheard.training.examples import Examples, Features
+from unheard.inputs import Features, Form
+from unheard.targets import Floats
+from unheard.training.examples import Examples
 
 if TYPE_CHECKING:
     from unheard.training.loop import Plan
@@ -48,14 +53,23 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 
+class Size(NamedTuple):
+    """What a network must know of an input: values of a frame or row, and number of layers (1 for one layer)."""
+
+    dims: int
+    layers: int
+
+
 @dataclass(kw_only=True)
 class NetworkHead(ABC):
-    """A network over frames. It hands the training a plan, and is told how many epochs were best.
+    """A network over named inputs. It hands the training a plan, and is told how many epochs were best.
 
     Parameters
     ----------
     epochs, batch, learning_rate
         Of the training; ``epochs`` at most, where validation rows stop it sooner.
+    input
+        Name of the input that it takes; None takes the only one.
     device
         ``cpu`` or ``cuda``.
     seed
@@ -66,20 +80,24 @@ class NetworkHead(ABC):
     """
 
     name: ClassVar[str]
-    takes: ClassVar[str]
+    form: ClassVar[Form]
     #: Of validation rows, by which the epoch is chosen (``uar``, ``macro_f1``); None: the last epoch is.
     metric: ClassVar[str | None]
 
     epochs: int = 1
     batch: int = 32
     learning_rate: float = 1e-3
+    input: str | None = None
     device: str = "cpu"
     seed: int = 0
     threads: int = 1
     chosen_: dict[str, Any] = field(init=False, repr=False)
     history_: list[dict[str, Any]] = field(init=False, repr=False)
-    #: ``forward(frames, lengths) -> logits``; has ``dims`` and ``entries`` (1 for frames), and a layer ``output``.
+    #: ``forward({name: tensor}, {name: lengths}) -> (B, width)``.
     network_: Any = field(init=False, repr=False)
+    #: Sizes of the inputs that it was trained on, and the number of its outputs.
+    sizes_: dict[str, Size] = field(init=False, repr=False)
+    width_: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name, (low, high) in BOUNDS.items():
@@ -89,8 +107,8 @@ class NetworkHead(ABC):
             raise unknown("head.device", self.device, ("cpu", "cuda"))
 
     @abstractmethod
-    def network(self, dims: int, classes: int, entries: int = 1) -> Any:
-        """Make the untrained network; the caller has seeded torch."""
+    def network(self, sizes: Mapping[str, Size], width: int) -> Any:
+        """Make the untrained network for inputs of these sizes; the caller has seeded torch."""
 
     @abstractmethod
     def plan(self) -> Plan:
@@ -128,23 +146,28 @@ class NetworkHead(ABC):
         head.history_ = head._learn(rows, None, self.chosen_["epochs"])
         return head
 
-    def logits(self, features: Features) -> NDArray[np.float64]:
-        """Class scores, shape (n, classes)."""
+    def outputs(self, inputs: Mapping[str, Features]) -> Floats:
+        """Return class scores before softmax, shape (n, classes)."""
         if not hasattr(self, "network_"):
             raise UsageError(f"the head {self.name!r} is not fitted")
-        answers = np.zeros((len(features), self.network_.output.out_features))
-        if not len(features):
+        taken = self._taken(inputs)
+        count = len(next(iter(taken.values())))
+        answers = np.zeros((count, self.width_))
+        if not count:
             return answers
-        lengths = self._check(features)
-        check_dims(features[0].shape[-1], self.network_.dims)
-        self._check_entries(features)
+        lengths = {name: self._check(features) for name, features in taken.items()}
+        self._check_sizes(taken)
         import torch
 
         from unheard.training.batches import buckets, padded
 
+        total = np.sum(list(lengths.values()), axis=0)
         with seeded(self.threads, self.seed), torch.inference_mode():
-            for numbers in buckets(lengths, self.batch, None):
-                answers[numbers] = self.network_(*padded([features[i] for i in numbers])).numpy()
+            for numbers in buckets(total, self.batch, None):
+                batch = {name: padded([features[i] for i in numbers]) for name, features in taken.items()}
+                tensors = {name: tensor for name, (tensor, _) in batch.items()}
+                valid = {name: count for name, (_, count) in batch.items()}
+                answers[numbers] = self.network_(tensors, valid).numpy()
         return answers
 
     def settings(self) -> dict[str, Any]:
@@ -154,7 +177,8 @@ class NetworkHead(ABC):
     def state(self) -> dict[str, NDArray[Any]]:
         """All that was learned and set; the network's arrays under ``network.``."""
         arrays = {f"network.{name}": value.numpy() for name, value in self.network_.state_dict().items()}
-        return {**pack(self), **arrays}
+        sizes = canonical_json({"inputs": self.sizes_, "outputs": self.width_})
+        return {**pack(self), "sizes": np.array(sizes), **arrays}
 
     @classmethod
     def from_state(cls, state: Mapping[str, NDArray[Any]]) -> Self:
@@ -166,38 +190,54 @@ class NetworkHead(ABC):
             for name, value in state.items()
             if name.startswith("network.")
         }
-        head.network_ = head.network(*cls.sizes(arrays))
+        try:
+            sizes = json.loads(str(state["sizes"]))
+            head.sizes_ = {name: Size(*size) for name, size in sizes["inputs"].items()}
+            head.width_ = int(sizes["outputs"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise DataError(f"not the state of a head {cls.name!r} of this version: {error}") from error
+        head.network_ = head.network(head.sizes_, head.width_)
         head.network_.load_state_dict(arrays)
         head.network_.eval()
         return head
 
-    @staticmethod
-    @abstractmethod
-    def sizes(arrays: Mapping[str, Any]) -> tuple[int, int, int]:
-        """Dims, classes and entries of the network with these arrays."""
-
-    def prepare(self, network: Any, features: Features) -> None:  # noqa: B027
+    def prepare(self, network: Any, inputs: Mapping[str, Features]) -> None:  # noqa: B027
         """Give the network what it takes from the training features without learning."""
 
-    def _check(self, features: Features) -> list[int]:
-        return check_frames(features, layers=self.takes == "layers")
+    def _names(self, inputs: Mapping[str, Features]) -> tuple[str, ...]:
+        """Return the names of the inputs that the head takes."""
+        return (name_of(inputs, self.input, self.name),)
 
-    def _check_entries(self, features: Features) -> None:
-        found = len(features[0]) if self.takes == "layers" else 1
-        if found != self.network_.entries:
-            raise DataError(
-                f"the head was trained on {self.network_.entries} entries of an encoder, and these features have "
-                f"{found}"
-            )
+    def _taken(self, inputs: Mapping[str, Features]) -> dict[str, Features]:
+        return {name: inputs[name] for name in self._names(inputs)}
+
+    def _check(self, features: Features) -> list[int]:
+        return check_frames(features, layers=self.form is Form.LAYERS)
+
+    def _size(self, features: Features) -> Size:
+        first = features[0]
+        return Size(first.shape[-1], len(first) if first.ndim == Form.LAYERS.axes else 1)
+
+    def _check_sizes(self, taken: Mapping[str, Features]) -> None:
+        for name, features in taken.items():
+            found, own = self._size(features), self.sizes_[name]
+            check_dims(found.dims, own.dims)
+            if found.layers != own.layers:
+                raise DataError(
+                    f"the head was trained on {own.layers} layers of an encoder, and these features have "
+                    f"{found.layers}"
+                )
 
     def _learn(self, rows: Examples, val: Examples | None, epochs: int) -> list[dict[str, Any]]:
         check_examples(rows)
-        lengths = self._check(rows.features)
-        dims = rows.features[0].shape[-1]
-        entries = len(rows.features[0]) if self.takes == "layers" else 1
+        taken = self._taken(rows.inputs)
+        lengths = {name: self._check(features) for name, features in taken.items()}
+        self.sizes_ = {name: self._size(features) for name, features in taken.items()}
+        self.width_ = rows.target.width
         if val is not None:
-            val_lengths = self._check(val.features)
-            check_dims(val.features[0].shape[-1], dims)
+            held_out = self._taken(val.inputs)
+            val_lengths = {name: self._check(features) for name, features in held_out.items()}
+            self._check_sizes(held_out)
         torch = need("torch", "train")
         need("lightning.pytorch", "train")
         if self.device == "cuda" and not torch.cuda.is_available():
@@ -206,17 +246,13 @@ class NetworkHead(ABC):
         from unheard.training.loop import train
 
         with seeded(self.threads, self.seed):
-            self.network_ = self.network(dims, rows.classes, entries)
-            self.prepare(self.network_, rows.features)
+            self.network_ = self.network(self.sizes_, self.width_)
+            self.prepare(self.network_, taken)
             rng = np.random.default_rng([self.seed, 1])
-            held = None
-            if val is not None:
-                self._check_entries(val.features)
-                held = Batches(val, val_lengths, self.batch, None)
+            held = None if val is None else Batches(val, tuple(taken), val_lengths, self.batch, None)
             plan = self.plan()
-            return train(
-                self.network_, Batches(rows, lengths, self.batch, rng, plan.crop), held, plan, epochs
-            )
+            batches = Batches(rows, tuple(taken), lengths, self.batch, rng, plan.crop)
+            return train(self.network_, batches, held, plan, epochs)
 
 
 @contextmanager

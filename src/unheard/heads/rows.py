@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import DataError, UsageError, first_five, unknown
-from unheard.training.examples import Examples, Features
+from unheard.inputs import Features
+from unheard.training.examples import Examples
 
 STATISTICS = ("mean", "mean+sd")
 
@@ -35,14 +36,14 @@ def matrix(features: Features, statistics: str) -> NDArray[np.float64]:
 
 
 def check_frames(features: Features, *, layers: bool = False) -> list[int]:
-    """Refuse features that are not (frames, dims), or with ``layers`` (entries, frames, dims), and finite.
+    """Refuse features that are not (frames, dims), or with ``layers`` (layers, frames, dims), and finite.
 
-    Returns the number of frames of each clip; dims and entries must agree.
+    Returns the number of frames of each clip; dims and layers must agree.
     """
     if not len(features):
         raise DataError("there are no features")
     first = features[0].shape
-    expected = "(entries, frames, dims)" if layers else "(frames, dims)"
+    expected = "(layers, frames, dims)" if layers else "(frames, dims)"
     if len(first) != (3 if layers else 2):
         advice = "an encoder with all its layers" if layers else "features such as mfbf0 or logmel"
         raise UsageError(
@@ -64,16 +65,17 @@ def check_examples(rows: Examples) -> None:
     n = len(rows)
     if n == 0:
         raise DataError("there are no training rows")
-    if len(rows.features) != n or len(rows.groups) != n:
-        raise DataError(f"{len(rows.features)} features and {len(rows.groups)} groups for {n} labels")
+    for name, features in rows.inputs.items():
+        if len(features) != n or len(rows.speakers) != n:
+            raise DataError(
+                f"{len(features)} clips of the input {name!r} and {len(rows.speakers)} speakers for {n} targets"
+            )
     if rows.classes < 2:
         raise DataError(f"at least two classes are needed, found {rows.classes}")
-    outside = [int(y) for y in np.unique(rows.labels) if not 0 <= y < rows.classes]
-    if outside:
-        raise DataError(f"labels must be class numbers 0 … {rows.classes - 1}, found {first_five(outside)}")
     absent = sorted(set(range(rows.classes)) - set(rows.labels.tolist()))
     if absent:
-        raise DataError(f"no training row of class number {first_five(absent)}; every class needs some")
+        named = first_five(rows.target.classes[number] for number in absent)
+        raise DataError(f"no training row of the class {named}; every class needs some")
 
 
 def check_dims(found: int, expected: int) -> None:
@@ -100,14 +102,14 @@ def moments(features: Features) -> tuple[NDArray[np.float64], NDArray[np.float64
 
 
 def check_pooled(features: Features) -> None:
-    """Refuse features that are not (entries, 2, dims) arrays of the same shape with finite values."""
+    """Refuse features that are not (layers, 2, dims) arrays of the same shape with finite values."""
     shape = features[0].shape
     if len(shape) != 3 or shape[1] != 2 or 0 in shape:
         raise UsageError(
-            f"this head needs pooled entries (entries, 2, dims), and these are {shape} a clip; take an encoder"
+            f"this head needs pooled layers (layers, 2, dims), and these are {shape} a clip; take an encoder"
         )
     _check_each(
-        features, lambda clip: clip.shape == shape, "(entries, 2, dims) of the same shape for every clip"
+        features, lambda clip: clip.shape == shape, "(layers, 2, dims) of the same shape for every clip"
     )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from unheard.heads.network_head import NetworkHead
+from unheard.heads.network_head import NetworkHead, Size
 from unheard.heads.rows import moments
-from unheard.training.examples import Features
+from unheard.inputs import Features, Form
 
 if TYPE_CHECKING:
     from unheard.heads.tcgru_network import TCGRUNetwork
@@ -37,7 +37,7 @@ class TCGRU(NetworkHead):
     """
 
     name: ClassVar[str] = "tcgru"
-    takes: ClassVar[str] = "frames"
+    form: ClassVar[Form] = Form.FRAMES
     metric: ClassVar[str | None] = "uar"
 
     hidden: int = 256
@@ -51,11 +51,12 @@ class TCGRU(NetworkHead):
     time_mask: float = 0.1
     frequency_mask: float = 0.1
 
-    def network(self, dims: int, classes: int, entries: int = 1) -> TCGRUNetwork:
+    def network(self, sizes: Mapping[str, Size], width: int) -> TCGRUNetwork:
         """See :class:`~unheard.heads.tcgru_network.TCGRUNetwork`."""
         from unheard.heads.tcgru_network import TCGRUNetwork
 
-        return TCGRUNetwork(dims, classes, self.hidden, self.dropout)
+        (size,) = sizes.values()
+        return TCGRUNetwork(size.dims, width, self.hidden, self.dropout)
 
     def plan(self) -> Plan:
         """Adam; early stopping by UAR."""
@@ -71,15 +72,11 @@ class TCGRU(NetworkHead):
             device=self.device,
         )
 
-    def prepare(self, network: Any, features: Features) -> None:
+    def prepare(self, network: Any, inputs: Mapping[str, Features]) -> None:
         """Frames are standardised inside the network, by the training frames."""
         import torch
 
+        (features,) = inputs.values()
         mean, scale = moments(features)
         network.mean.copy_(torch.from_numpy(mean))
         network.scale.copy_(torch.from_numpy(scale))
-
-    @staticmethod
-    def sizes(arrays: Mapping[str, Any]) -> tuple[int, int, int]:
-        """Dims, classes and entries of the network with these arrays."""
-        return len(arrays["mean"]), len(arrays["output.bias"]), 1

@@ -5,45 +5,34 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from unheard.heads.one_input_network import StandardisingNetwork
 from unheard.training.batches import valid
 
 
-class TCGRUNetwork(nn.Module):
+class TCGRUNetwork(StandardisingNetwork):
     """Frames to class scores.
 
     Parameters
     ----------
-    dims, classes
-        Of frames and of scores.
+    dims, width
+        Values of a frame, and number of outputs.
     hidden
         Channels of the convolution, units of the GRU and of the embedding; 256 as published.
     dropout
         Before the embedding.
     """
 
-    mean: Tensor
-    scale: Tensor
-    entries = 1
-
-    def __init__(self, dims: int, classes: int, hidden: int = 256, dropout: float = 0.1) -> None:
+    def __init__(self, dims: int, width: int, hidden: int = 256, dropout: float = 0.1) -> None:
         super().__init__()
         self.dims = dims
         self.convolution = nn.Conv1d(dims, hidden, kernel_size=3, padding=1)
         self.gru = nn.GRU(hidden, hidden, num_layers=2, batch_first=True)
         self.dropout = nn.Dropout(dropout)
         self.embedding = nn.Linear(hidden, hidden)
-        self.output = nn.Linear(hidden, classes)
+        self.output = nn.Linear(hidden, width)
         # Statistics of the training frames: part of the network, but nothing that training changes.
         self.register_buffer("mean", torch.zeros(dims))
         self.register_buffer("scale", torch.ones(dims))
-
-    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Class scores (B, classes) of frames (B, T, dims), of which the first ``lengths`` (B,) are valid."""
-        return self.classify(self.standardise(frames), lengths)
-
-    def standardise(self, frames: Tensor) -> Tensor:
-        """Frames with mean 0 and standard deviation 1 over the training frames."""
-        return (frames - self.mean) / self.scale
 
     def classify(self, standardised: Tensor, lengths: Tensor) -> Tensor:
         """Class scores of standardised frames."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from unheard.errors import UsageError
-from unheard.heads.network_head import NetworkHead
+from unheard.heads.network_head import NetworkHead, Size
+from unheard.inputs import Form
 
 if TYPE_CHECKING:
     from unheard.heads.weighted_network import WeightedNetwork
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Weighted(NetworkHead):
-    """A network over all entries; see :class:`NetworkHead` for the settings that all such heads have.
+    """A network over all layers; see :class:`NetworkHead` for the settings that all such heads have.
 
     Parameters
     ----------
     normalise
-        Whether each entry is layer-normalised first, frame by frame: the entries of encoders that normalise before
+        Whether each layer is layer-normalised first, frame by frame: the layers of encoders that normalise before
         their layers grow from layer to layer, and weights over them as they are mix scales.
     attention, hidden
         Units of the attention and of the perceptron; 128 and 256 as published.
@@ -38,7 +39,7 @@ class Weighted(NetworkHead):
     """
 
     name: ClassVar[str] = "weighted"
-    takes: ClassVar[str] = "layers"
+    form: ClassVar[Form] = Form.LAYERS
     metric: ClassVar[str | None] = "macro_f1"
 
     normalise: bool = False
@@ -55,19 +56,20 @@ class Weighted(NetworkHead):
 
     @property
     def learned_(self) -> dict[str, list[float]]:
-        """Weight of each entry; they sum to 1."""
+        """Weight of each layer; they sum to 1."""
         if not hasattr(self, "network_"):
             raise UsageError(f"the head {self.name!r} is not fitted")
         return {"layer_weights": self.network_.shares().tolist()}
 
-    def network(self, dims: int, classes: int, entries: int = 1) -> WeightedNetwork:
+    def network(self, sizes: Mapping[str, Size], width: int) -> WeightedNetwork:
         """See :class:`~unheard.heads.weighted_network.WeightedNetwork`."""
         from unheard.heads.weighted_network import WeightedNetwork
 
+        (size,) = sizes.values()
         return WeightedNetwork(
-            dims,
-            classes,
-            entries,
+            size.dims,
+            width,
+            size.layers,
             normalise=self.normalise,
             attention=self.attention,
             hidden=self.hidden,
@@ -88,8 +90,3 @@ class Weighted(NetworkHead):
             patience=self.patience,
             device=self.device,
         )
-
-    @staticmethod
-    def sizes(arrays: Mapping[str, Any]) -> tuple[int, int, int]:
-        """Dims, classes and entries of the network with these arrays."""
-        return arrays["pool.projection.weight"].shape[1], len(arrays["output.bias"]), len(arrays["weights"])

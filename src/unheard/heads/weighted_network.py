@@ -5,18 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from unheard.heads.one_input_network import OneInputNetwork
 from unheard.training.batches import valid
 
 
-class WeightedNetwork(nn.Module):
-    """Frames of all entries to class scores.
+class WeightedNetwork(OneInputNetwork):
+    """Frames of all layers to class scores.
 
     Parameters
     ----------
-    dims, classes, entries
-        Of frames, of scores, and how many entries are weighted.
+    dims, width, layers
+        Values of a frame, number of outputs, and how many layers are weighted.
     normalise
-        Layer-normalise each entry first, without parameters.
+        Layer-normalise each layer first, without parameters.
     attention, hidden, dropout
         See :class:`~unheard.heads.weighted.Weighted`.
     """
@@ -24,8 +25,8 @@ class WeightedNetwork(nn.Module):
     def __init__(
         self,
         dims: int,
-        classes: int,
-        entries: int,
+        width: int,
+        layers: int,
         *,
         normalise: bool = False,
         attention: int = 128,
@@ -33,18 +34,18 @@ class WeightedNetwork(nn.Module):
         dropout: float = 0.3,
     ) -> None:
         super().__init__()
-        self.dims, self.entries, self.normalise = dims, entries, normalise
-        self.weights = nn.Parameter(torch.zeros(entries))
+        self.dims, self.layers, self.normalise = dims, layers, normalise
+        self.weights = nn.Parameter(torch.zeros(layers))
         self.dropout = nn.Dropout(dropout)
         self.pool = AttentiveStatistics(dims, attention)
         self.hidden = nn.Linear(2 * dims, hidden)
-        self.output = nn.Linear(hidden, classes)
+        self.output = nn.Linear(hidden, width)
 
-    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Class scores (B, classes) of frames (B, entries, T, dims), ``lengths`` (B,) of which are valid."""
+    def score(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Class scores (B, width) of frames (B, layers, T, dims), ``lengths`` (B,) of which are valid."""
         if self.normalise:
             frames = nn.functional.layer_norm(frames, (self.dims,))
-        # As a product of matrices that lie as the frames do: an einsum would copy all entries first.
+        # As a product of matrices that lie as the frames do: an einsum would copy all layers first.
         shares = self.shares().expand(len(frames), 1, -1)
         mixed = (shares @ frames.flatten(2)).view(len(frames), *frames.shape[2:])
         pooled = self.pool(self.dropout(mixed), lengths)
@@ -52,7 +53,7 @@ class WeightedNetwork(nn.Module):
         return scores
 
     def shares(self) -> Tensor:
-        """Weights of the entries, which sum to 1."""
+        """Weights of the layers, which sum to 1."""
         return torch.softmax(self.weights, dim=0)
 
 

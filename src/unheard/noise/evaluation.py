@@ -24,7 +24,7 @@ from unheard.predictions.table import classes, predictions, write_predictions
 from unheard.report.noise import noise_page
 from unheard.run.fitting import load_head
 from unheard.run.folder import Run, locked
-from unheard.run.preparing import Progress, Say, data_digest, of_layer
+from unheard.run.preparing import Progress, Say, data_digest, named_inputs, of_layer
 from unheard.run.recipe import Recipe
 
 #: What is written into the run folder.
@@ -127,7 +127,7 @@ def _heard(
                 load_head(run.folder, recipe, task.fold, record["seed"]) for record in fold.records
             ]
         for head, record in zip(heads[task.fold], fold.records, strict=True):
-            rows = _answers(head, record, task, heard)
+            rows = _answers(head, recipe, record, task, heard)
             if task.heard[0][0] == CLEAN:
                 agreement = max(agreement, _apart(run, task, [row for row in rows if row[3] == CLEAN.name]))
             answers += rows
@@ -158,7 +158,7 @@ def _listened(
 
 
 def _answers(
-    head: Any, record: dict[str, Any], task: Listening, heard: Sequence[Heard]
+    head: Any, recipe: Recipe, record: dict[str, Any], task: Listening, heard: Sequence[Heard]
 ) -> list[tuple[Any, ...]]:
     """Let one head answer for a clip under all conditions in which something could be computed."""
     able = [
@@ -168,7 +168,7 @@ def _answers(
     ]
     if not able:
         return []
-    logits = head.logits([features for _, features in able])
+    logits = head.outputs(named_inputs(recipe, [features for _, features in able]))
     probabilities = apply_temperature(logits, record["temperature"])
     return [
         (task.fold, record["seed"], task.clip.id, name, z, p)

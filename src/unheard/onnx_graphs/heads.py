@@ -33,7 +33,7 @@ def graph_of(head: Any, kind: str, dims: int, entries: int = 1) -> bytes:
         "probe": _linear,
         "svm": _linear,
         "tcgru": networks.tcgru,
-        "committee": _committee,
+        "ensemble": _ensemble,
         "convolutional": networks.convolutional,
         "emobox": networks.mean,
         "mean": networks.mean,
@@ -44,20 +44,18 @@ def graph_of(head: Any, kind: str, dims: int, entries: int = 1) -> bytes:
     return writers[head.name](head, kind, dims, entries)
 
 
-def _committee(head: Any, kind: str, dims: int, entries: int) -> bytes:
-    """The members' graphs beside each other, and the mean of their log probabilities."""
+def _ensemble(head: Any, kind: str, dims: int, entries: int) -> bytes:
+    """The heads' graphs on the same input, and the mean of their log probabilities."""
     onnx = need("onnx", "eval")
     g = Graph()
     frames, lengths = taken_frames(g, dims)
     answers = []
-    for number, (member, settings) in enumerate(zip(head.members_, head.members, strict=True), 1):
-        first, end = settings.get("dims", (0, dims))
-        model = onnx.load_from_string(graph_of(member, kind, end - first, entries))
-        part = g.add("Slice", frames, *(g.constant([place], np.int64) for place in (first, end, 2)))
-        (own,) = g.include(model, f"{number}.", {"frames": part, "lengths": lengths})
+    for number, each in enumerate(head.heads_, 1):
+        model = onnx.load_from_string(graph_of(each, kind, dims, entries))
+        (own,) = g.include(model, f"{number}.", {"frames": frames, "lengths": lengths})
         answers.append(g.add("LogSoftmax", own, axis=1))
     classes = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    # Members of the same dims standardise alike.
+    # Heads of the same input standardise alike.
     g.share_constants()
     return answered(g, g.add("Mean", *answers), classes)
 
@@ -81,10 +79,10 @@ def _linear(head: Any, kind: str, dims: int, entries: int) -> bytes:
 def _pooled(g: Graph, head: Any, dims: int, entries: int) -> str:
     """Columns of the entries that a linear head uses: their means, or means and deviations, beside each other."""
     taken = g.take("features", g.types.FLOAT, ["batch", entries, 2, dims])
-    used = g.add("Gather", g.add("Cast", taken, to=g.types.DOUBLE), g.constant(head.entries_), axis=1)
+    used = g.add("Gather", g.add("Cast", taken, to=g.types.DOUBLE), g.constant(head.layers_), axis=1)
     kept = [0, 1] if head.statistics == "mean+sd" else [0]
     x = g.add("Gather", used, g.constant(np.array(kept, dtype=np.int64)), axis=2)
-    if head.entries == "average":
+    if head.layers == "average":
         x = g.add("ReduceMean", x, g.constant([1]), keepdims=0)
     return g.add("Flatten", x, axis=1)
 

@@ -15,6 +15,7 @@ from unheard.corpora.table import classes, corpus_of
 from unheard.decide.abstain import threshold_for
 from unheard.decide.calibration import apply_temperature
 from unheard.errors import UsageError
+from unheard.inputs import Form
 from unheard.predictions.table import logits
 from unheard.run.folder import Run
 from unheard.run.recipe import Recipe
@@ -101,7 +102,7 @@ def _encoder(recipe: Recipe, head: Any) -> dict[str, Any]:
     if isinstance(layer, int):
         settings["cut"] = layer
     encoder = encoders.load(settings)
-    entries = (len(encoder.layers) - 1,) if head.takes == "frames" else None
-    average = 1 if recipe.store is None or head.takes == "pooled" else recipe.store.average
+    entries = (len(encoder.layers) - 1,) if head.form is Form.FRAMES else None
+    average = 1 if recipe.store is None or head.form is Form.POOLED else recipe.store.average
     trained_on = encoder.source.trained_on
     return {"encoder": encoder, "entries": entries, "average": average, "others": trained_on}

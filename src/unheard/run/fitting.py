@@ -31,9 +31,10 @@ from unheard.protocols.fold import Protocol
 from unheard.run.folder import fold_folder
 from unheard.run.recipe import Recipe
 from unheard.training.divergence import DivergenceError
-from unheard.training.examples import Examples, Rows
+from unheard.training.examples import Examples, Rows, labelled
 
-Features = Mapping[str, NDArray[np.float32]]
+#: Features of one input by the id of the clip.
+Found = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ def fit_fold(
     recipe: Recipe,
     table: pl.DataFrame,
     protocol: Protocol,
-    features: Features,
+    inputs: Mapping[str, Found],
     *,
-    variants: Sequence[Features] = (),
+    augmented: Mapping[str, Sequence[Found]] | None = None,
     number: int,
     seed: int,
     data_hash: str,
@@ -60,23 +61,24 @@ def fit_fold(
 ) -> Fitted:
     """Fit one fold.
 
-    ``features`` maps ids to arrays; a clip without features (an unreadable recording) is left out of training
-    and validation, and counts as unanswered where it is tested. ``variants`` are the same clips heard in other
-    ways, from which a head may learn too. ``chosen`` is what was chosen for this fold before the head (a salient
-    layer). ``checkpoints`` is a folder from which a long training goes on after a kill.
+    ``inputs`` maps the name of each input to its features by clip id; a clip that lacks one (an unreadable
+    recording) is left out of training and validation, and counts as unanswered where it is tested. ``augmented``
+    holds the same clips under each augmentation, from which a head may learn too. ``chosen`` is what was chosen
+    for this fold before the head (a salient layer). ``checkpoints`` is a folder from which a long training goes on
+    after a kill.
     """
     started = time.monotonic()
     sides = protocol.folds[number]
-    train = examples(table, sides.train, features, variants)
-    val = examples(table, sides.val, features, variants)
+    train = examples(table, sides.train, inputs, augmented)
+    val = examples(table, sides.val, inputs, augmented)
     if len(train) == 0:
         raise DataError(f"fold {number}: no training clip could be read")
     head = unfitted(recipe, seed, checkpoints)
-    heard = _readable(sides.train, features)
-    with named(heard):
+    learned = _readable(sides.train, inputs)
+    with named(learned):
         head = head.fit(train, val if len(val) else None)
-    answered_val = _readable(sides.val, features)
-    val_logits = head.logits(Rows(features, answered_val)) if answered_val else np.zeros((0, train.classes))
+    answered_val = _readable(sides.val, inputs)
+    val_logits = outputs(head, inputs, answered_val, train.target.width)
     temperature = temperature_of(recipe, val_logits, val.labels)
     record: dict[str, Any] = {
         "fold": number,
@@ -89,17 +91,15 @@ def fit_fold(
         "history": head.history_,
     }
     if recipe.refit == "val":
-        with named([*heard, *answered_val]):
+        with named([*learned, *answered_val]):
             head = head.refit(train + val)
     if getattr(head, "learned_", None):
         record["learned"] = head.learned_
     taught = (*sides.train, *sides.val) if recipe.refit == "val" else sides.train
     record["n_train_speakers"] = speakers_in(table, taught)
     record["n_train_clips"] = len(train) + (len(val) if recipe.refit == "val" else 0)
-    answered_test = _readable(sides.test, features)
-    test_logits = (
-        head.logits(Rows(features, answered_test)) if answered_test else np.zeros((0, train.classes))
-    )
+    answered_test = _readable(sides.test, inputs)
+    test_logits = outputs(head, inputs, answered_test, train.target.width)
     rows = [
         _rows(table, sides.val, answered_val, val_logits, temperature, "val"),
         _rows(table, sides.test, answered_test, test_logits, temperature, "test"),
@@ -146,11 +146,22 @@ def named(ids: Sequence[str]) -> Iterator[None]:
         raise DataError(f"the loss is not finite in epoch {error.epoch}; its batch held {batch}") from error
 
 
+def outputs(head: Any, inputs: Mapping[str, Found], ids: Sequence[str], width: int) -> NDArray[np.float64]:
+    """Return what a head answers to some clips, shape (clips, width)."""
+    if not ids:
+        return np.zeros((0, width))
+    found: NDArray[np.float64] = head.outputs({name: Rows(clips, ids) for name, clips in inputs.items()})
+    return found
+
+
 def examples(
-    table: pl.DataFrame, ids: Sequence[str], features: Features, variants: Sequence[Features] = ()
+    table: pl.DataFrame,
+    ids: Sequence[str],
+    inputs: Mapping[str, Found],
+    augmented: Mapping[str, Sequence[Found]] | None = None,
 ) -> Examples:
-    """Rows that a head learns from: those of ``ids`` that have features, in their order."""
-    listed = _readable(ids, features)
+    """Return the clips that a head learns from: those of ``ids`` that have every input, in their order."""
+    listed = _readable(ids, inputs)
     rows = pl.DataFrame({"id": listed}, schema={"id": pl.String}).join(
         table.select(
             "id", pl.col("label").to_physical().cast(pl.Int64), pl.col("speaker").fill_null(pl.col("id"))
@@ -159,12 +170,15 @@ def examples(
         how="left",
         maintain_order="left",
     )
-    return Examples(
-        Rows(features, listed),
-        rows["label"].to_numpy(),
+    return labelled(
+        {name: Rows(clips, listed) for name, clips in inputs.items()},
+        rows["label"].fill_null(-1).to_numpy(),
         rows["speaker"].to_numpy().astype(np.str_),
-        len(classes(table)),
-        tuple(Rows(variant, listed) for variant in variants),
+        classes(table),
+        {
+            name: tuple(Rows(clips, listed) for clips in several)
+            for name, several in (augmented or {}).items()
+        },
     )
 
 
@@ -213,8 +227,8 @@ def arrays_to_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def _readable(ids: Sequence[str], features: Features) -> list[str]:
-    return [i for i in ids if i in features]
+def _readable(ids: Sequence[str], inputs: Mapping[str, Found]) -> list[str]:
+    return [i for i in ids if all(i in clips for clips in inputs.values())]
 
 
 def _rows(

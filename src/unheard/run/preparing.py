@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,16 @@ from unheard.extraction.extract import extract as encode
 from unheard.extraction.features import BadClip, ClipRef, extract
 from unheard.extraction.storage import Keep
 from unheard.files import digest, file_digest
+from unheard.inputs import Form
 from unheard.run.recipe import Recipe
 from unheard.run.waves import read_waves
 
+Found = Mapping[str, NDArray[np.float32]]
 Progress = Callable[[str, int, int], None]
 Say = Callable[[str], None]
 
+#: Name of the input that speech encoders and audio features give.
+VOICE = "voice"
 CROWD = Voices(crowd.NAME, crowd.PEOPLE, crowd.TAKES, crowd.voice)
 
 
@@ -35,21 +39,59 @@ class Prepared:
 
     Parameters
     ----------
-    features
-        An array for each clip by id, looked up when it is asked for where it lies in a store.
+    inputs
+        For each input an array for each clip by id, looked up when it is asked for where it lies in a store.
     errors
         Clips that give nothing, and why.
     widths
-        Dims of each entry of an encoder; none for features and waveforms.
-    variants
-        For each speed and each noise of the recipe: the same clips heard so; one that gives nothing then is as in
-        ``features``.
+        Dims of each layer of an encoder; none for features and waveforms.
+    augmented
+        For each input, and each speed and noise of the recipe: the same clips under it; one that gives nothing
+        then is as in ``inputs``.
     """
 
-    features: Mapping[str, NDArray[np.float32]]
+    inputs: Mapping[str, Found]
     errors: Sequence[BadClip]
     widths: tuple[int, ...] = ()
-    variants: tuple[Mapping[str, NDArray[np.float32]], ...] = ()
+    augmented: Mapping[str, tuple[Found, ...]] = field(default_factory=dict)
+
+
+class _Derived(Mapping[str, NDArray[np.float32]]):
+    """Features of which each clip is turned into something else when it is asked for."""
+
+    def __init__(self, found: Found, turn: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> None:
+        self._found, self._turn = found, turn
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        return self._turn(self._found[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._found
+
+
+def named_inputs(
+    recipe: Recipe, clips: Sequence[NDArray[np.float32]]
+) -> dict[str, list[NDArray[np.float32]]]:
+    """Return computed clips by the name of the input."""
+    if recipe.encoder is None or recipe.encoder["beside"] is None:
+        return {VOICE: list(clips)}
+    width = clips[0].shape[-1] - len(features.build(recipe.encoder["beside"]).names)
+    found = _two_inputs({str(number): clip for number, clip in enumerate(clips)}, width)
+    return {name: list(each.values()) for name, each in found.items()}
+
+
+def _two_inputs(found: Found, width: int) -> dict[str, Found]:
+    """Return the frames of an encoder, and the row of features that stands behind the dims of each."""
+    return {
+        VOICE: _Derived(found, lambda clip: clip[:, :width]),
+        "functionals": _Derived(found, lambda clip: clip[0, width:]),
+    }
 
 
 def with_weights(recipe: Recipe) -> Recipe:
@@ -85,9 +127,10 @@ def read_features(
     report = None if progress is None else lambda done, total: progress("features", done, total)
     options: Any = {"channel": recipe.channel, "allow_truncated": recipe.allow_truncated}
     if recipe.training is not None:
-        return Prepared(
-            *read_waves(clips, (recipe.encoder or {}).get("trim"), jobs=jobs, progress=report, **options)
+        waves, errors = read_waves(
+            clips, (recipe.encoder or {}).get("trim"), jobs=jobs, progress=report, **options
         )
+        return Prepared({VOICE: waves}, errors)
     if recipe.encoder is not None:
         found = encode(clips, recipe.encoder, keep_of(recipe), progress=report, say=say, **options)
         variants: list[Mapping[str, NDArray[np.float32]]] = []
@@ -98,12 +141,19 @@ def read_features(
                 clips, recipe.encoder, keep_of(recipe), progress=report, say=say, **options, **heard
             )
             variants.append(ChainMap(other.features, found.features))  # type: ignore[arg-type]
-        return Prepared(found.features, found.errors, found.widths, tuple(variants))
+        inputs: dict[str, Found] = {VOICE: found.features}
+        augmented = {VOICE: tuple(variants)}
+        if recipe.encoder["beside"] is not None:
+            width = found.widths[-1] - len(features.build(recipe.encoder["beside"]).names)
+            inputs = _two_inputs(found.features, width)
+            both = [_two_inputs(clips, width) for clips in variants]
+            augmented = {name: tuple(each[name] for each in both) for name in inputs}
+        return Prepared(inputs, found.errors, found.widths, augmented if variants else {})
     assert recipe.features is not None
     computed = extract(
         clips, features.build(recipe.features), cache=default_cache(), jobs=jobs, progress=report, **options
     )
-    return Prepared(computed.features, computed.errors)
+    return Prepared({VOICE: computed.features}, computed.errors)
 
 
 def of_layer(recipe: Recipe, layer: int) -> Recipe:
@@ -115,12 +165,12 @@ def of_layer(recipe: Recipe, layer: int) -> Recipe:
 def keep_of(recipe: Recipe) -> Keep:
     """Return what of the encoder's output is kept for the recipe's head."""
     assert recipe.encoder is not None
-    if recipe.takes == "pooled" or recipe.layer == "salient":
+    if recipe.form is Form.POOLED or recipe.layer == "salient":
         return Keep("pooled")
     store = recipe.store
     average = 1 if store is None else store.average
     kind = None if store is None else store.type
-    if recipe.takes == "layers":
+    if recipe.form is Form.LAYERS:
         return Keep("frames", None, kind or "int8", average)
     last: int = recipe.layer if isinstance(recipe.layer, int) else recipe.encoder["cut"]
     return Keep("frames", (last,), kind or "float16", average)

@@ -19,6 +19,7 @@ from unheard.audio.conditions import RATIOS
 from unheard.audio.noise import Kind
 from unheard.errors import UnheardError, UsageError, unknown
 from unheard.files import digest
+from unheard.inputs import Form
 
 
 class Published(BaseModel):
@@ -134,14 +135,14 @@ class Recipe(BaseModel):
     def _parts_fit(self) -> Recipe:
         if (self.features is None) == (self.encoder is None):
             raise ValueError("a recipe has either features or an encoder")
-        frames = self.takes == "frames" and self.training is None
+        frames = self.form is Form.FRAMES and self.training is None
         if self.encoder is None:
             given = [
                 name for name in ("layer", "store", "speeds", "noises", "training") if getattr(self, name)
             ]
             if given:
                 raise ValueError(f"{given[0]} belongs to a recipe with an encoder")
-            if self.takes == "layers":
+            if self.form is Form.LAYERS:
                 raise ValueError(f"the head {self.head['name']!r} learns from all layers of an encoder")
         elif self.layer is not None and not frames:
             raise ValueError(f"layer is for heads on the frames of one entry, not {self.head['name']!r}")
@@ -165,9 +166,9 @@ class Recipe(BaseModel):
         return self
 
     @property
-    def takes(self) -> str:
-        """What the head learns from: ``pooled``, ``frames`` or ``layers``."""
-        return heads.build(self.head).takes
+    def form(self) -> Form:
+        """Form in which the head asks for the output of an encoder."""
+        return heads.build(self.head).form
 
     @property
     def random_weights(self) -> bool:

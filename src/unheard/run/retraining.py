@@ -61,8 +61,8 @@ def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
     head.chosen_ = consensus([record["chosen"] for record in run.folds()])
     seen = recipe if "layer" not in head.chosen_ else of_layer(recipe, head.chosen_["layer"])
     prepared = read_features(seen, heard)
-    used = [i for i in heard["id"] if i in folds and i in prepared.features]
-    rows = examples(table, used, prepared.features, prepared.variants)
+    used = [i for i in heard["id"] if i in folds and all(i in clips for clips in prepared.inputs.values())]
+    rows = examples(table, used, prepared.inputs, prepared.augmented)
     val = run.predictions.filter((pl.col("part") == "val") & pl.col("logits").is_not_null())
     temperature = temperature_of(recipe, logits(val), truth(val))
     speakers = table.filter(pl.col("id").is_in(used))["speaker"].drop_nulls().unique().sort()

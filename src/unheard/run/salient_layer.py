@@ -48,7 +48,8 @@ def prepare(
 
 def salient_layer(table: pl.DataFrame, sides: Fold, pooled: Prepared) -> int:
     """Return the most salient entry for the labels of the fold's training clips (one against the rest)."""
-    rows = examples(table, sides.train, pooled.features)
-    means = np.stack([clip[:, 0] for clip in rows.features], axis=1)
+    rows = examples(table, sides.train, pooled.inputs)
+    (features,) = rows.inputs.values()
+    means = np.stack([clip[:, 0] for clip in features], axis=1)
     entries = [entry[:, :width] for entry, width in zip(means, pooled.widths, strict=True)]
     return salient(entries, np.eye(rows.classes)[rows.labels])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,67 +10,109 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unheard.errors import DataError
 from unheard.training.examples import Examples
 
 
 class Batches:
     """An iterable over batches; iterating again gives other batches where there is an ``rng``.
 
-    ``lengths`` are the frames of each clip. The features may lie in files: each is read when its turn comes. With
-    an ``rng`` a clip is heard as it is or in one of its variants, each as often, and cut to a random piece, whose
-    share of it is uniform from ``crop`` to 1. Those of a batch are of similar length as they are heard.
+    A batch is a mapping: ``inputs`` and ``lengths`` by name (see :func:`padded`), ``labels`` (B,) and ``rows``,
+    the numbers of its clips. The features may lie in files: each is read when its turn comes.
+
+    Parameters
+    ----------
+    rows
+        The clips.
+    names
+        The inputs that are read.
+    lengths
+        Frames of each clip as it is, by input.
+    size
+        Clips in a batch.
+    rng
+        With one, a clip is taken as it is or under one of its augmentations, each as often, and its frames are cut
+        to a random piece; the clips of a batch are then of similar length. None: every clip as it is.
+    crop
+        Smallest share of a clip's frames that a piece has.
     """
 
     def __init__(
         self,
         rows: Examples,
-        lengths: Sequence[int],
+        names: Sequence[str],
+        lengths: Mapping[str, Sequence[int]],
         size: int,
         rng: np.random.Generator | None,
         crop: float = 1.0,
     ) -> None:
         self.rows, self.size, self.rng, self.crop = rows, size, rng, crop
-        self._heard = (rows.features, *(rows.variants if rng is not None else ()))
-        more = [[clip.shape[-2] for clip in variant] for variant in self._heard[1:]]
-        self._lengths = np.array([lengths, *more])  # (ways, clips)
+        self._versions = {
+            name: (rows.inputs[name], *(() if rng is None else rows.augmented.get(name, ())))
+            for name in names
+        }
+        counts = {len(versions) for versions in self._versions.values()}
+        if len(counts) > 1:
+            raise DataError(
+                "the inputs of a head have different numbers of augmentations; give them the same"
+            )
+        total = np.zeros((counts.pop(), len(rows)), dtype=np.int64)
+        for name, versions in self._versions.items():
+            more = [[frames(clip) for clip in version] for version in versions[1:]]
+            total += np.array([lengths[name], *more])
+        self._lengths = total  # (versions, clips)
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.size)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        ways = self._drawn()
-        heard = self._lengths[ways, np.arange(len(self.rows))]
-        for numbers in buckets(heard, self.size, self.rng):
-            clips = [self._heard[ways[i]][i] for i in numbers]
-            if self.rng is not None and self.crop < 1:
-                clips = [cropped(clip, self.crop, self.rng) for clip in clips]
-            frames, lengths = padded(clips)
-            labels = torch.as_tensor(self.rows.labels[numbers])
-            yield {"frames": frames, "lengths": lengths, "labels": labels, "rows": numbers}
+        drawn = self._drawn()
+        taken = self._lengths[drawn, np.arange(len(self.rows))]
+        for numbers in buckets(taken, self.size, self.rng):
+            batch: dict[str, Any] = {"inputs": {}, "lengths": {}, "rows": numbers}
+            for name, versions in self._versions.items():
+                clips = [versions[drawn[i]][i] for i in numbers]
+                if self.rng is not None and self.crop < 1:
+                    clips = [cropped(clip, self.crop, self.rng) if clip.ndim > 1 else clip for clip in clips]
+                batch["inputs"][name], batch["lengths"][name] = padded(clips)
+            batch["labels"] = torch.as_tensor(self.rows.labels[numbers])
+            yield batch
 
     def _drawn(self) -> NDArray[np.int64]:
-        """How each clip is heard this time: 0 as it is, k in its k-th variant."""
-        if self.rng is None or len(self._heard) == 1:
+        """Draw how each clip is taken this time: 0 as it is, k under its k-th augmentation."""
+        count = len(self._lengths)
+        if self.rng is None or count == 1:
             return np.zeros(len(self.rows), dtype=np.int64)
-        return self.rng.integers(len(self._heard), size=len(self.rows))
+        return self.rng.integers(count, size=len(self.rows))
+
+
+def frames(clip: NDArray[np.float32]) -> int:
+    """Return the number of frames of a clip; a row counts as one."""
+    return clip.shape[-2] if clip.ndim > 1 else 1
 
 
 def cropped(clip: NDArray[np.float32], least: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Return a random piece of (..., frames, dims), of at least one frame and ``least`` of all frames."""
-    frames = clip.shape[-2]
-    length = max(1, round(frames * rng.uniform(least, 1)))
-    start = int(rng.integers(frames - length + 1))
+    count = clip.shape[-2]
+    length = max(1, round(count * rng.uniform(least, 1)))
+    start = int(rng.integers(count - length + 1))
     return clip[..., start : start + length, :]
 
 
 def padded(features: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
-    """Frames (B, T, dims) or (B, entries, T, dims) with zeros after each clip's end, and lengths (B,)."""
-    lengths = [clip.shape[-2] for clip in features]
+    """Return a batch of clips and their lengths (B,).
+
+    Rows (dims,) become (B, dims) of length 1; frames become (B, T, dims) or (B, layers, T, dims), with zeros after
+    each clip's end.
+    """
+    lengths = [frames(clip) for clip in features]
     first = features[0].shape
-    frames = np.zeros((len(features), *first[:-2], max(lengths), first[-1]), dtype=np.float32)
-    for row, clip in zip(frames, features, strict=True):
+    if len(first) == 1:
+        return torch.from_numpy(np.stack(features).astype(np.float32)), torch.tensor(lengths)
+    batch = np.zeros((len(features), *first[:-2], max(lengths), first[-1]), dtype=np.float32)
+    for row, clip in zip(batch, features, strict=True):
         row[..., : clip.shape[-2], :] = clip
-    return torch.from_numpy(frames), torch.tensor(lengths)
+    return torch.from_numpy(batch), torch.tensor(lengths)
 
 
 def buckets(

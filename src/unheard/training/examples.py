@@ -1,17 +1,16 @@
-"""What a head learns from: features, class numbers and groups of one side of a fold, and nothing else."""
+"""What a head learns from: named inputs, targets and speakers of one part of a fold, and nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.errors import DataError
-
-Features = Sequence[NDArray[np.float32]]
+from unheard.inputs import Array, Features
+from unheard.targets import Floats, Target, class_numbers, one_hot
 
 
 class Rows(Features):
@@ -22,110 +21,94 @@ class Rows(Features):
     found
         Features by id.
     ids
-        The clips, in order; all in ``found``.
+        The clips in order; all are in ``found``.
     """
 
-    def __init__(self, found: Mapping[str, NDArray[np.float32]], ids: Sequence[str]) -> None:
+    def __init__(self, found: Mapping[str, Array], ids: Sequence[str]) -> None:
         self.found, self.ids = found, list(ids)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @overload
-    def __getitem__(self, index: int) -> NDArray[np.float32]: ...
+    def __getitem__(self, index: int) -> Array: ...
     @overload
     def __getitem__(self, index: slice) -> Rows: ...
-    def __getitem__(self, index: int | slice) -> NDArray[np.float32] | Rows:
+    def __getitem__(self, index: int | slice) -> Array | Rows:
         if isinstance(index, slice):
             return Rows(self.found, self.ids[index])
         return self.found[self.ids[index]]
 
     def __add__(self, other: Rows) -> Rows:
-        """Both, of the same features."""
+        """Return both, of the same features."""
         if other.found is not self.found:
             raise ValueError("rows of two different sets of features cannot be put together")
         return Rows(self.found, [*self.ids, *other.ids])
 
 
-class Part(Features):
-    """Some of the dims of every clip, from ``first`` to one before ``end``.
-
-    Parameters
-    ----------
-    whole
-        Features (..., dims).
-    first, end
-        Numbers of dims.
-    """
-
-    def __init__(self, whole: Features, first: int, end: int) -> None:
-        self.whole, self.first, self.end = whole, first, end
-
-    def __len__(self) -> int:
-        return len(self.whole)
-
-    @overload
-    def __getitem__(self, index: int) -> NDArray[np.float32]: ...
-    @overload
-    def __getitem__(self, index: slice) -> Part: ...
-    def __getitem__(self, index: int | slice) -> NDArray[np.float32] | Part:
-        if isinstance(index, slice):
-            return Part(self.whole[index], self.first, self.end)
-        clip = self.whole[index]
-        if self.end > clip.shape[-1]:
-            raise DataError(
-                f"dims {self.first}-{self.end - 1} are asked for, and a clip has {clip.shape[-1]}"
-            )
-        return clip[..., self.first : self.end]
-
-
 @dataclass(frozen=True)
 class Examples:
-    """Rows of one side.
+    """Clips of one part of a fold.
 
     Parameters
     ----------
-    features
-        One array a clip: (dims,) for utterance features, (frames, dims) for frame features.
-    labels
-        Class numbers, shape (n,), in 0 … classes - 1.
-    groups
-        Speaker of each clip (its own id where unknown), shape (n,); inner folds keep groups together.
-    classes
-        Number of classes.
-    variants
-        The same clips heard in other ways (at other speeds, in noise), in the same order, each with its own
-        frames. A head may learn from them beside the features.
+    inputs
+        Features by the name of the input, one array a clip in the form of that input.
+    targets
+        Shape (n, classes + dimensions): class columns are one-hot or shares that sum to 1, dimensions lie on
+        [0, 1]; NaN where a value is not known.
+    target
+        What the columns of ``targets`` mean.
+    speakers
+        Speaker of each clip (its own id where unknown), shape (n,); inner folds keep a speaker's clips together.
+    augmented
+        By the name of the input: the same clips in the same order under each augmentation (another speed, noise).
+        Augmentation k is the same for all inputs.
     """
 
-    features: Features
-    labels: NDArray[np.int64]
-    groups: NDArray[np.str_]
-    classes: int
-    variants: tuple[Features, ...] = ()
+    inputs: Mapping[str, Features]
+    targets: Floats
+    target: Target
+    speakers: NDArray[np.str_]
+    augmented: Mapping[str, tuple[Features, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.targets)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.target.classes)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Class with the largest share, shape (n,); -1 where no class is known."""
+        return class_numbers(self.targets[:, : self.classes])
 
     def __add__(self, other: Examples) -> Examples:
-        """Both sides together, for refitting."""
+        """Return the clips of both, for refitting."""
         return Examples(
-            _joined(self.features, other.features),
-            np.concatenate([self.labels, other.labels]),
-            np.concatenate([self.groups, other.groups]),
-            self.classes,
-            tuple(_joined(*both) for both in zip(self.variants, other.variants, strict=True)),
+            {name: _joined(rows, other.inputs[name]) for name, rows in self.inputs.items()},
+            np.concatenate([self.targets, other.targets]),
+            self.target,
+            np.concatenate([self.speakers, other.speakers]),
+            {
+                name: tuple(_joined(*both) for both in zip(several, other.augmented[name], strict=True))
+                for name, several in self.augmented.items()
+            },
         )
 
 
-def with_variants(rows: Examples) -> Examples:
-    """Return rows of which each variant of a clip is one more, behind the clips themselves, of the same group."""
-    count = 1 + len(rows.variants)
+def labelled(
+    inputs: Mapping[str, Features],
+    labels: Sequence[int] | NDArray[np.int64],
+    speakers: NDArray[np.str_],
+    classes: Sequence[str],
+    augmented: Mapping[str, tuple[Features, ...]] | None = None,
+) -> Examples:
+    """Return examples whose target is one class each, of class numbers (n,)."""
     return Examples(
-        [clip for heard in (rows.features, *rows.variants) for clip in heard],
-        np.tile(rows.labels, count),
-        np.tile(rows.groups, count),
-        rows.classes,
+        inputs, one_hot(labels, len(classes)), Target(tuple(classes)), speakers, dict(augmented or {})
     )
 
 

@@ -7,7 +7,7 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -161,7 +161,7 @@ class _Course(lightning.LightningModule):
 
     def validation_step(self, batch: dict[str, Any], _: int) -> None:
         """Keep the scores; they are judged together at the end of the epoch."""
-        self._seen.append((self.network(batch["frames"], batch["lengths"]), batch["labels"]))
+        self._seen.append((self.network(batch["inputs"], batch["lengths"]), batch["labels"]))
 
     def on_train_epoch_end(self) -> None:
         """Note the losses and, with validation rows, their score."""
@@ -191,25 +191,31 @@ class _Course(lightning.LightningModule):
 
     def _backward(self, batch: dict[str, Any]) -> float:
         """Gradients of the batch's weighted mean loss, and its value."""
-        frames, lengths, labels, score = batch["frames"], batch["lengths"], batch["labels"], self.network
+        inputs, lengths, labels, score = batch["inputs"], batch["lengths"], batch["labels"], self.network
         how, rng = self.plan.augmentation, self.batches.rng
         targets = [(1.0, labels)]
         if how is not None:
             assert rng is not None
-            score = self.network.classify
-            frames = augmented(self.network.standardise(frames), lengths, how, rng)
+            ((name, frames),) = inputs.items()
+            own = lengths[name]
+            frames = augmented(self.network.standardise(frames), own, how, rng)
             if how.mixup and rng.uniform() < how.mixup:
                 share = rng.uniform()
                 partners = torch.from_numpy(rng.permutation(len(labels))).to(labels.device)
-                frames, lengths = mixed(frames, lengths, share, partners)
+                frames, own = mixed(frames, own, share, partners)
                 targets = [(share, labels), (1 - share, labels[partners])]
+            inputs, lengths = {name: frames}, {name: own}
+
+            def score(inputs: Mapping[str, Tensor], lengths: Mapping[str, Tensor]) -> Any:
+                return self.network.classify(inputs[name], lengths[name])
+
         total = 0.0
         for start in range(0, len(labels), self.part):
             some = slice(start, start + self.part)
             with torch.autocast(
-                frames.device.type, torch.bfloat16, enabled=self.plan.precision == "bfloat16"
+                labels.device.type, torch.bfloat16, enabled=self.plan.precision == "bfloat16"
             ):
-                logits = score(frames[some], lengths[some]).float()
+                logits = score(_part(inputs, some), _part(lengths, some)).float()
             loss = sum((share * self._loss(logits, goal, some) for share, goal in targets), torch.zeros(()))
             self.manual_backward(loss)
             total += float(loss.detach())
@@ -226,7 +232,7 @@ class _Course(lightning.LightningModule):
     def _halve(self, error: RuntimeError, batch: dict[str, Any]) -> None:
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise error
-        frames = batch["frames"]
+        frames = max(batch["inputs"].values(), key=torch.Tensor.numel)
         if self.part == 1:
             raise MachineError(
                 f"out of memory with one clip at a time, the batch's longest being {frames.shape[-2]} frames of "
@@ -236,6 +242,10 @@ class _Course(lightning.LightningModule):
         warnings.warn(
             f"out of memory: going on with {self.part} clips at a time", RuntimeWarning, stacklevel=2
         )
+
+
+def _part(tensors: Mapping[str, Tensor], some: slice) -> dict[str, Tensor]:
+    return {name: tensor[some] for name, tensor in tensors.items()}
 
 
 class Interrupt(lightning.Callback):

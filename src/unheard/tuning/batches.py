@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from unheard.errors import DataError
-from unheard.training.examples import Features
+from unheard.inputs import Features
+from unheard.training.examples import Examples
 from unheard.tuning.settings import Settings
 from unheard.tuning.waves import Wave, augmented, cropped, drawn
 
@@ -69,6 +70,12 @@ def plain_batches(
         for first in range(0, len(some), size):
             part = slice(first, first + size)
             yield Batch(whole.rows[part], whole.waves[part])
+
+
+def waves_of(rows: Examples) -> Features:
+    """Return the waveforms of some clips: what fine-tuning learns from is one input."""
+    (waves,) = rows.inputs.values()
+    return waves
 
 
 def _sorted(rows: Sequence[int], waves: Sequence[Wave]) -> Batch:

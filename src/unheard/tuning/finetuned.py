@@ -19,9 +19,11 @@ from unheard import encoders
 from unheard.errors import DataError, MachineError, UsageError, need
 from unheard.files import canonical_json, digest
 from unheard.heads.network_head import seeded
+from unheard.heads.one_input import input_of
 from unheard.heads.rows import check_examples
+from unheard.inputs import Features
 from unheard.settings import construct, plain
-from unheard.training.examples import Examples, Features
+from unheard.training.examples import Examples
 from unheard.tuning.heads import check_head
 from unheard.tuning.settings import Settings
 
@@ -44,7 +46,6 @@ class FineTuned:
     """
 
     name: ClassVar[str] = "finetuned"
-    takes: ClassVar[str] = "waves"
 
     training: Settings
     encoder: dict[str, Any]
@@ -100,10 +101,11 @@ class FineTuned:
         model._learn(rows, None, self.chosen_["epochs"], "refit")
         return model
 
-    def logits(self, features: Features) -> NDArray[np.float64]:
+    def outputs(self, inputs: Mapping[str, Features]) -> NDArray[np.float64]:
         """Class scores, shape (n, classes), of waveforms; of long ones, as much as training heard of any."""
         if not hasattr(self, "network_"):
             raise UsageError("the fine-tuned model is not fitted")
+        features = input_of(inputs, None, self.name)
         if not len(features):
             return np.zeros((0, self._classes))
         from unheard.tuning.inference import answers
@@ -243,4 +245,4 @@ class FineTuned:
 
 def _plain(rows: Examples | None) -> Any:
     """Return what tells one set of rows from another without reading their waveforms."""
-    return None if rows is None else [rows.labels.tolist(), rows.groups.tolist(), rows.classes]
+    return None if rows is None else [rows.labels.tolist(), rows.speakers.tolist(), rows.classes]

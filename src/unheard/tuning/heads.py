@@ -7,7 +7,8 @@ from typing import Any
 
 from unheard import heads
 from unheard.errors import UsageError, unknown
-from unheard.heads.network_head import NetworkHead
+from unheard.heads.network_head import NetworkHead, Size
+from unheard.inputs import Form
 from unheard.tuning.settings import Settings
 
 
@@ -17,7 +18,7 @@ def check_head(settings: Mapping[str, Any], training: Settings) -> None:
     if not isinstance(head, NetworkHead):
         networks = [name for name in heads.HEADS if isinstance(heads.build({"name": name}), NetworkHead)]
         raise unknown("head that can be tuned with an encoder", settings["name"], networks)
-    every = head.takes == "layers"
+    every = head.form is Form.LAYERS
     if every != (training.layer == "weighted"):
         raise UsageError(
             f"head {head.name!r} hears {'all entries' if every else 'one entry'}, and training.layer is "
@@ -29,4 +30,4 @@ def head_network(settings: Mapping[str, Any], dims: int, classes: int, entries: 
     """Make the unfitted network of a head for frames of ``dims``; the caller has seeded torch."""
     head = heads.build(settings)
     assert isinstance(head, NetworkHead)
-    return head.network(dims, classes, entries)
+    return head.network({"voice": Size(dims, entries)}, classes)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from unheard.training.examples import Features
+from unheard.inputs import Features
 from unheard.tuning.batches import ahead, plain_batches
 from unheard.tuning.network import TunedNetwork
 from unheard.tuning.settings import Settings

@@ -22,7 +22,7 @@ from unheard.training.divergence import DivergenceError
 from unheard.training.examples import Examples
 from unheard.training.schedule import share
 from unheard.tuning import processes
-from unheard.tuning.batches import Batch, ahead, steps, steps_an_epoch, training_batch
+from unheard.tuning.batches import Batch, ahead, steps, steps_an_epoch, training_batch, waves_of
 from unheard.tuning.inference import answers
 from unheard.tuning.network import TunedNetwork
 from unheard.tuning.parameters import groups
@@ -164,7 +164,7 @@ class Course(lightning.LightningModule):
         self.network.eval()
         if mine:
             part = self.progress.part
-            seen[mine] = answers(self.network, self.val.features, mine, self.settings, self.plan.rate, part)
+            seen[mine] = answers(self.network, waves_of(self.val), mine, self.settings, self.plan.rate, part)
         processes.summed(self.trainer, seen)
         labels = torch.tensor(self.val.labels, device=self.device)
         loss = float(torch.nn.functional.cross_entropy(seen, labels, self.class_weights))
@@ -235,7 +235,7 @@ class _Batches:
         own, count = course.global_rank, course.trainer.world_size
         return ahead(
             training_batch(
-                course.rows.features, rows[own::count], course.settings, plan.rate, plan.seed, epoch
+                waves_of(course.rows), rows[own::count], course.settings, plan.rate, plan.seed, epoch
             )
             for rows in steps(len(course.rows), course.settings, plan.seed, epoch)
         )

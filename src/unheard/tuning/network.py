@@ -8,6 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from unheard.heads.one_input_network import OneInputNetwork
+
 
 class TunedNetwork(nn.Module):
     """An encoder's network and a head's network behind it.
@@ -17,7 +19,7 @@ class TunedNetwork(nn.Module):
     encoder
         ``forward(waves (B, N), lengths (B,), entries) -> (list of (B, T, D), frame lengths (B,))``.
     head
-        ``forward(frames (B, T, D) or (B, E, T, D), lengths (B,)) -> logits (B, classes)``.
+        ``score(frames (B, T, D) or (B, L, T, D), lengths (B,)) -> (B, classes)``.
     entries
         What the head hears: one entry, or with ``stacked`` all of them along E.
     whole
@@ -29,7 +31,7 @@ class TunedNetwork(nn.Module):
     def __init__(
         self,
         encoder: nn.Module,
-        head: nn.Module,
+        head: OneInputNetwork,
         entries: Sequence[int],
         *,
         stacked: bool = False,
@@ -46,7 +48,7 @@ class TunedNetwork(nn.Module):
         with torch.autocast(waves.device.type, torch.bfloat16, enabled=mixed):
             heard, frames = self.encoder(waves, lengths, self.entries)
         layers = [entry.float() for entry in heard]
-        scores: Tensor = self.head(torch.stack(layers, dim=1) if self.stacked else layers[0], frames)
+        scores: Tensor = self.head.score(torch.stack(layers, dim=1) if self.stacked else layers[0], frames)
         return scores
 
     def train(self, mode: bool = True) -> Self:

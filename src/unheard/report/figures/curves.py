@@ -40,7 +40,7 @@ def curves(fits: Sequence[Mapping[str, Any]]) -> tuple[str, list[Curve]]:
     for fit in fits:
         rows = [row for row in fit.get("history") or () if isinstance(row, Mapping)]
         step = next((s for s in _STEPS if rows and all(_plain(row.get(s)) for row in rows)), None)
-        if step is None or any("entry" in row for row in rows) or (name and _STEPS[step] != name):
+        if step is None or any("layer" in row for row in rows) or (name and _STEPS[step] != name):
             continue
         name = _STEPS[step]
         ahead = 1 if step == "epoch" else 0

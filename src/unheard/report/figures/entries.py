@@ -64,24 +64,24 @@ def weights_chart(name: str, fits: Fits) -> Chart | None:
 
 
 def choices(fits: Fits) -> list[Choice]:
-    """Read which entry each fold and seed chose (``chosen: {entry, C}``), and its history over entries."""
+    """Read which entry each fold and seed chose (``chosen: {layer, C}``), and its history over entries."""
     found = []
     for fit in fits:
         chosen = fit.get("chosen") or {}
-        if not isinstance(chosen, Mapping) or not _whole(chosen.get("entry")):
+        if not isinstance(chosen, Mapping) or not _whole(chosen.get("layer")):
             continue
         scores: dict[int, float] = {}
         for row in fit.get("history") or ():
             if (
                 isinstance(row, Mapping)
-                and _whole(row.get("entry"))
+                and _whole(row.get("layer"))
                 and isinstance(row.get("uar"), int | float)
             ):
-                scores[row["entry"]] = max(scores.get(row["entry"], 0.0), float(row["uar"]))
+                scores[row["layer"]] = max(scores.get(row["layer"], 0.0), float(row["uar"]))
         C = chosen.get("C")
         found.append(
             Choice(
-                int(fit.get("fold", 0)), int(fit.get("seed", 0)), chosen["entry"],
+                int(fit.get("fold", 0)), int(fit.get("seed", 0)), chosen["layer"],
                 float(C) if isinstance(C, int | float) else None, scores,
             )
         )  # fmt: skip
@@ -119,7 +119,7 @@ def choices_chart(name: str, found: Sequence[Choice]) -> Chart | None:
         "Which entry was chosen",
         svg(name, alt, 170, paint),
         alt,
-        ("fold", "seed", "entry", "C", "UAR % on inner folds"),
+        ("fold", "seed", "layer", "C", "UAR % on inner folds"),
         tuple(
             (
                 str(c.fold), str(c.seed), str(c.entry), NONE if c.C is None else f"{c.C:g}",
