@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose
 
-from unheard.metrics.dimensional import Dimensions, ccc, mae
+from unheard.metrics.dimensional import METRICS, Dimensions, ccc, mae
 from unheard.metrics.estimators import estimates
 from unheard.metrics.rows import rows_with_truth
 
@@ -82,7 +82,7 @@ def test_every_dimension_has_spread_and_interval(table: Make) -> None:
     found = estimates(two_dimensions(table), draws=300)
     assert list(found) == ["dimensions"]
     assert list(found["dimensions"]) == [
-        f"{d}.{m}" for d in ("activation", "valence", "mean") for m in ("ccc", "mae")
+        f"{d}.{m}" for d in ("activation", "valence", "mean") for m in (metric.name for metric in METRICS)
     ]
     for value in found["dimensions"].values():
         assert value["low"] < value["pooled"] < value["high"]

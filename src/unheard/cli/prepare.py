@@ -13,9 +13,7 @@ from unheard.cli.terminal import say
 def prepare(
     corpus: Annotated[
         str,
-        typer.Argument(
-            help="Reader: ravdess, emodb, nemo, ased, emotale, urdu, baved, synthetic or generic."
-        ),
+        typer.Argument(help="Reader of the corpus, such as ravdess; generic: a table or folder of your own."),
     ],
     source: Annotated[Path, typer.Argument(help="Folder of the corpus, or a table of your own (generic).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Table to write (.parquet).")],

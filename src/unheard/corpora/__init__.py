@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
 import polars as pl
 
-from unheard.corpora import ased, baved, emodb, emotale, generic, nemo, ravdess, synthetic, urdu
+from unheard.corpora import generic, synthetic
 from unheard.corpora.folder import LeftOut
 from unheard.corpora.table import one_gender, utterances
 from unheard.errors import DataError, first_five, unknown
 
 __all__ = ["READERS", "LeftOut", "names", "read", "survey"]
 
-#: Modules with NAME, DESCRIPTION, CITATION, LICENCE, LABELS, LANGUAGES and ``scan(root)``, and SCALE (least and
-#: most of its dimensions) where that is not 0 to 1.
-READERS: dict[str, ModuleType] = {
-    reader.NAME: reader for reader in (ravdess, emodb, nemo, ased, emotale, urdu, baved, synthetic, generic)
-}
+
+def _readers() -> dict[str, ModuleType]:
+    """Return the modules of this package that read a corpus, by its name: those that have ``scan``."""
+    found = (import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__))
+    return {module.NAME: module for module in found if hasattr(module, "scan")}
+
+
+#: Modules with NAME, DESCRIPTION, CITATION, LICENCE, LABELS, LANGUAGES and ``scan(root)``, and SCALE (minimum and
+#: maximum of its dimensions) where that is not 0 to 1. A module that is put beside them is found.
+READERS: dict[str, ModuleType] = _readers()
 
 
 def names() -> list[str]:
