@@ -94,7 +94,7 @@ def known(entries: int = 5, **changes: Any) -> dict[str, Any]:
     """What ``layers.json`` may hold."""
     rows = [
         {
-            "layer": k, "name": str(k), "width": 8,
+            "entry": k, "name": str(k), "width": 8,
             "saliency": {"score": band(0.1 + 0.01 * (k == 3)), "correlation": band(0.08), "targets": [0.1]},
             "emotion": {"uar": 0.4 + 0.02 * k, "low": 0.35, "high": 0.6},
             "speaker": {"uar": 0.9 - 0.1 * k, "low": 0.2, "high": 0.95},
@@ -112,7 +112,7 @@ def known(entries: int = 5, **changes: Any) -> dict[str, Any]:
     return {
         "corpus": "ravdess", "protocol": "ravdess-balanced6", "fold": 0, "stamps": [], "n_clips": 960,
         "n_speakers": 16, "targets": "labels", "columns": ["a", "b"], "entries": rows,
-        "salient": {"layer": 3, "name": "3", "share": 0.9, "by_correlation": 3},
+        "salient": {"entry": 3, "name": "3", "share": 0.9, "by_correlation": 3},
         "emotion": {**asked, "held_out": "speakers", "classes": 8, "chance": 0.125}, "speaker": asked, **changes,
     }  # fmt: skip
 
@@ -160,7 +160,7 @@ def test_many_entries_keep_readable_ticks_and_names_are_escaped() -> None:
     for entry in evil["entries"]:
         entry["name"] = "<b>&\u202e"
     chart = layers_chart(
-        "l", {**evil, "salient": {"layer": 0, "name": "x", "share": None, "by_correlation": 0}}
+        "l", {**evil, "salient": {"entry": 0, "name": "x", "share": None, "by_correlation": 0}}
     )
     assert (
         "<b>" not in chart.svg and "&lt;b&gt;" in chart.svg and "\u202e" not in chart.svg + chart.rows[0][1]

@@ -72,7 +72,7 @@ def without_noise(run: Run) -> float:
         for record in plan.records:
             head = room.load_head(run.folder, run.recipe, plan.number, record["seed"])
             for task, heard in listen(recipe, tasks):
-                found += room._answers(head, record, task, heard)
+                found += room._answers(head, recipe, record, task, heard)
     again = pl.DataFrame(found, schema=[*KEYS, "condition", "logits", "again"], orient="row")
     test = run.predictions.filter(pl.col("part") == "test")
     both = test.join(again.select(*KEYS, "again"), on=KEYS)

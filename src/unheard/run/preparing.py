@@ -15,6 +15,7 @@ from unheard import encoders, features
 from unheard.audio.noise import Noise, Voices
 from unheard.corpora.synthetic import crowd
 from unheard.corpora.table import table_digest
+from unheard.encoders.contract import beside_settings
 from unheard.extraction.cache import default_cache
 from unheard.extraction.extract import extract as encode
 from unheard.extraction.features import BadClip, ClipRef, extract
@@ -81,7 +82,7 @@ def named_inputs(
     """Return computed clips by the name of the input."""
     if recipe.encoder is None or recipe.encoder["beside"] is None:
         return {VOICE: list(clips)}
-    width = clips[0].shape[-1] - len(features.build(recipe.encoder["beside"]).names)
+    width = clips[0].shape[-1] - len(features.build(beside_settings(recipe.encoder["beside"])).names)
     found = _two_inputs({str(number): clip for number, clip in enumerate(clips)}, width)
     return {name: list(each.values()) for name, each in found.items()}
 
@@ -144,7 +145,7 @@ def read_features(
         inputs: dict[str, Found] = {VOICE: found.features}
         augmented = {VOICE: tuple(variants)}
         if recipe.encoder["beside"] is not None:
-            width = found.widths[-1] - len(features.build(recipe.encoder["beside"]).names)
+            width = found.widths[-1] - len(features.build(beside_settings(recipe.encoder["beside"])).names)
             inputs = _two_inputs(found.features, width)
             both = [_two_inputs(clips, width) for clips in variants]
             augmented = {name: tuple(each[name] for each in both) for name in inputs}
