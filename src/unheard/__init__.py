@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from unheard.bundle.runtime import Bundle, Prediction
     from unheard.metrics.compare import Comparison
     from unheard.protocols.fold import Protocol
-    from unheard.run.folder import Run
+    from unheard.runs.folder import Run
 
 __all__ = [
     "__version__",
@@ -95,12 +95,12 @@ def run(
     """Run a recipe over folds (its own protocol where None) into a folder, and score it.
 
     ``changes`` sets recipe fields (``{"head.dropout": 0.3}``); further options are those of
-    :func:`unheard.run.run.run`: ``only`` (fold numbers), ``jobs``, ``resume``, ``force``, ``progress`` …
+    :func:`unheard.runs.run.run`: ``only`` (fold numbers), ``jobs``, ``resume``, ``force``, ``progress`` …
     """
     from unheard import protocols
     from unheard.corpora.table import accept
-    from unheard.run.recipe import load as load_recipe
-    from unheard.run.run import run as run_folds
+    from unheard.runs.recipe import load as load_recipe
+    from unheard.runs.run import run as run_folds
 
     utterances = accept(table)
     stated = load_recipe(recipe, changes)
@@ -109,7 +109,7 @@ def run(
 
 def open_run(path: _Path) -> Run:
     """Open a run folder: ``.scores``, ``.predictions``, ``.table``, ``.protocol``."""
-    from unheard.run.folder import open_run as open_folder
+    from unheard.runs.folder import open_run as open_folder
 
     return open_folder(path)
 
@@ -123,7 +123,7 @@ def compare(a: Run, b: Run, *, across: bool = False) -> Comparison:
 
 def premium(a: Run, b: Run) -> Comparison:
     """Leakage premium between a leaky and a speaker-independent run of the same recipe, in either order."""
-    from unheard.run.leakage_gap import premium as premium_of
+    from unheard.runs.leakage_gap import premium as premium_of
 
     return premium_of(a, b)
 
@@ -143,7 +143,7 @@ def score(predictions: Any, table: Any, folds: Protocol, *, system: str = "forei
     """Score anybody's predictions (``id``, ``p_CLASS…`` or ``logit_CLASS…``) as ours are; nothing is fitted."""
     from unheard.corpora.table import accept, to_polars
     from unheard.external.predictions import joined
-    from unheard.run.scoring import results
+    from unheard.runs.scoring import results
 
     utterances = accept(table)
     predicted = joined(to_polars(predictions), utterances, folds, system=system)
@@ -154,7 +154,7 @@ def score(predictions: Any, table: Any, folds: Protocol, *, system: str = "forei
 
 def write_report(runs: Sequence[Run], out: _Path) -> Path:
     """Write one self-contained HTML page over one run or several."""
-    from unheard.run.reporting import report
+    from unheard.runs.reporting import report
 
     return report(runs, out)
 
@@ -172,7 +172,7 @@ def export(
 
     It answers this share of the clips that it was validated on, and withholds less sure answers; 1 withholds none.
     """
-    from unheard.run.exporting import export as export_run
+    from unheard.runs.exporting import export as export_run
 
     return export_run(run, out, fold=fold, speakers=speakers, coverage=coverage, force=force)
 

@@ -17,13 +17,13 @@ from unheard.bundle.runtime import Prediction, load
 from unheard.corpora.synthetic import MARKER, write
 from unheard.errors import UsageError
 from unheard.metrics.compare import Comparison
-from unheard.run.exporting import export
-from unheard.run.folder import Run
-from unheard.run.leakage_gap import premium
-from unheard.run.preparing import Progress
-from unheard.run.recipe import load as load_recipe
-from unheard.run.reporting import report
-from unheard.run.run import run
+from unheard.runs.exporting import export
+from unheard.runs.folder import Run
+from unheard.runs.leakage_gap import premium
+from unheard.runs.preparing import Progress
+from unheard.runs.recipe import load as load_recipe
+from unheard.runs.reporting import report
+from unheard.runs.run import run
 
 SPEAKERS = 12
 

@@ -22,7 +22,7 @@ from unheard.extraction.extract import Keep, Noise, extract
 from unheard.extraction.features import ClipRef
 from unheard.extraction.store import Store
 from unheard.files import digest, file_digest
-from unheard.run.preparing import CROWD
+from unheard.runs.preparing import CROWD
 
 RATE = 16_000
 FRAMES = Keep("frames", (1,))

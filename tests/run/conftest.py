@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import unheard as ut
-from unheard.run.folder import Run
+from unheard.runs.folder import Run
 from unheard.testing import toy_corpus
 
 

@@ -16,11 +16,11 @@ from one_input import outputs_of
 from unheard.errors import UsageError
 from unheard.extraction.extract import Keep, extract
 from unheard.extraction.features import ClipRef
-from unheard.run import recipe as recipes
-from unheard.run.fitting import fit_fold, load_head
-from unheard.run.folder import Run
-from unheard.run.preparing import read_features, with_weights
-from unheard.run.run import run as run_recipe
+from unheard.runs import recipe as recipes
+from unheard.runs.fitting import fit_fold, load_head
+from unheard.runs.folder import Run
+from unheard.runs.preparing import read_features, with_weights
+from unheard.runs.run import run as run_recipe
 from unheard.testing import toy_encoder
 
 pytest.importorskip("torch")

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from unheard.errors import MachineError, UsageError
-from unheard.run.folder import clear, locked, open_run
+from unheard.runs.folder import clear, locked, open_run
 
 
 def test_a_second_owner_is_refused_while_the_first_lives(tmp_path: Path) -> None:
-    hold = "import sys, time\nfrom pathlib import Path\nfrom unheard.run.folder import locked\n"
+    hold = "import sys, time\nfrom pathlib import Path\nfrom unheard.runs.folder import locked\n"
     hold += "with locked(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", hold, tmp_path], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None

@@ -192,7 +192,7 @@ def test_ids_may_be_mapped_and_a_run_folder_left(
     assert found["metrics"]["accuracy"]["pooled"] == pytest.approx((truth == answer).mean())
     assert found["stamps"] == ["FEW SPEAKERS"]
 
-    from unheard.run.folder import open_run
+    from unheard.runs.folder import open_run
 
     run = open_run(tmp_path / "run")
     assert run.scores == found

@@ -24,9 +24,9 @@ from unheard.files import write_json, write_text
 from unheard.fusion.fuse import fuse
 from unheard.predictions.table import classes, predictions, probabilities, write_predictions
 from unheard.protocols.fold import Protocol
-from unheard.run.folder import Run
-from unheard.run.reporting import report
-from unheard.run.scoring import results
+from unheard.runs.folder import Run
+from unheard.runs.reporting import report
+from unheard.runs.scoring import results
 
 LABELS = ("sad", "angry", "calm")
 

@@ -22,10 +22,10 @@ from unheard.noise.evaluation import noisy
 from unheard.noise.inference import CLEAN, Condition, Listening, generator, listen
 from unheard.noise.plan import planned
 from unheard.predictions.table import read_predictions
-from unheard.run import recipe as recipes
-from unheard.run.folder import Run, locked
-from unheard.run.preparing import of_layer
-from unheard.run.run import run as run_recipe
+from unheard.runs import recipe as recipes
+from unheard.runs.folder import Run, locked
+from unheard.runs.preparing import of_layer
+from unheard.runs.run import run as run_recipe
 from unheard.testing import toy_corpus, toy_encoder
 
 KEYS = ["fold", "seed", "id"]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import unheard as ut
-from unheard.run import recipe as recipes
-from unheard.run.reporting import report
-from unheard.run.run import run
+from unheard.runs import recipe as recipes
+from unheard.runs.reporting import report
+from unheard.runs.run import run
 from unheard.testing import toy_encoder
 
 pytest.importorskip("torch")

@@ -9,7 +9,7 @@ import yaml
 
 from unheard import protocols
 from unheard.errors import UsageError
-from unheard.run import recipe
+from unheard.runs import recipe
 
 
 @pytest.mark.parametrize("name", recipe.names())

@@ -23,7 +23,7 @@ from unheard.corpora.table import write_table
 from unheard.decide.calibration import fit_temperature
 from unheard.errors import DataError, ProtocolError, UsageError
 from unheard.predictions.table import logits, probabilities, truth
-from unheard.run.folder import FILES, Run, open_run
+from unheard.runs.folder import FILES, Run, open_run
 
 
 def test_the_run_folder_holds_what_is_documented(toy_run: Run, toy: pl.DataFrame) -> None:
@@ -273,7 +273,7 @@ def test_a_worker_that_dies_is_tried_again(toy: pl.DataFrame, toy_run: Run, tmp_
         deadline = time.monotonic() + 60
         while not killed and time.monotonic() < deadline:
             for child in _children(run.pid):
-                if b"unheard.run.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                if b"unheard.runs.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
                     os.kill(child, signal.SIGKILL)
                     killed = True
             time.sleep(0.02)
@@ -414,7 +414,7 @@ def test_a_bundle_withholds_what_a_share_of_its_validation_clips_is_less_sure_of
 def test_looks_made_at_the_same_time_are_all_in_the_ledger(toy_run: Run, tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from unheard.run.ledger import append
+    from unheard.runs.ledger import append
 
     target = tmp_path / "ledger.csv"
     target.write_text(

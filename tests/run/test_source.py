@@ -9,7 +9,7 @@ import pytest
 
 from unheard.corpora.table import classes, utterances, write_table
 from unheard.errors import DataError, UsageError
-from unheard.run.source import utterances as read
+from unheard.runs.source import utterances as read
 
 LABELS = ("sad", "calm", "angry")
 

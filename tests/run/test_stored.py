@@ -12,7 +12,7 @@ import unheard as ut
 from unheard.analysis.stored_results import COLUMNS, check, recomputed, store
 from unheard.errors import DataError, UsageError
 from unheard.predictions.table import read_predictions, write_predictions
-from unheard.run.folder import Run
+from unheard.runs.folder import Run
 
 
 @pytest.fixture

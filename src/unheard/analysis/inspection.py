@@ -22,9 +22,9 @@ from unheard.extraction.features import ClipRef
 from unheard.files import write_json
 from unheard.protocols.fold import Protocol
 from unheard.report.layers import layers_page
-from unheard.run.folder import Run
-from unheard.run.preparing import Progress
-from unheard.run.recipe import Recipe
+from unheard.runs.folder import Run
+from unheard.runs.preparing import Progress
+from unheard.runs.recipe import Recipe
 
 #: Clips whose time is taken, with the whole encoder and with the cut one.
 TIMED = 4

@@ -32,7 +32,7 @@ from unheard.metrics.figures import interval, percent, points, spread
 from unheard.metrics.rows import labelled_rows
 from unheard.noise.evaluation import SCORES as NOISE
 from unheard.predictions.table import read_predictions, write_predictions
-from unheard.run.folder import Run
+from unheard.runs.folder import Run
 
 #: Corpora on which our own outputs may be stored.
 KEPT = ("ravdess", "emodb", "nemo")

@@ -32,7 +32,7 @@ def audit(
     from unheard import protocols
     from unheard.audit import audit as audit_table
     from unheard.files import new_output, write_json
-    from unheard.run.source import utterances
+    from unheard.runs.source import utterances
 
     if out is not None:
         new_output(out, force)

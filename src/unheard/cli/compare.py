@@ -21,8 +21,8 @@ def compare(
     from unheard.errors import UsageError
     from unheard.metrics.compare import compare_all
     from unheard.metrics.wording import describe
-    from unheard.run.folder import open_run
-    from unheard.run.reporting import names
+    from unheard.runs.folder import open_run
+    from unheard.runs.reporting import names
 
     if len(runs) < 2:
         raise UsageError("compare takes two or more run folders")
@@ -52,8 +52,8 @@ def premium(
     """Say how much a leaky split flatters: the same recipe, once with and once without test speakers heard."""
     from unheard.cli.summary import premium_line
     from unheard.metrics.wording import describe
-    from unheard.run.folder import open_run
-    from unheard.run.leakage_gap import premium as premium_of
+    from unheard.runs.folder import open_run
+    from unheard.runs.leakage_gap import premium as premium_of
 
     opened = sorted((open_run(first), open_run(second)), key=lambda run: "LEAKY" not in run.scores["stamps"])
     found = premium_of(*opened)

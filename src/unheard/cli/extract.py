@@ -55,9 +55,9 @@ def extract(
     from unheard.extraction.extract import Keep
     from unheard.extraction.extract import extract as encode
     from unheard.extraction.features import ClipRef
-    from unheard.run import recipe as recipes
-    from unheard.run.preparing import keep_of, ways_of, with_weights
-    from unheard.run.source import utterances
+    from unheard.runs import recipe as recipes
+    from unheard.runs.preparing import keep_of, ways_of, with_weights
+    from unheard.runs.source import utterances
 
     if (encoder is None) == (recipe is None):
         raise UsageError("name an encoder (--encoder wavlm) or a recipe that has one (--recipe probe)")

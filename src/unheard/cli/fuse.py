@@ -33,8 +33,8 @@ def fuse(
     """Fuse runs: a weighted mean of calibrated probabilities, scored and compared with its best member."""
     from unheard.cli.summary import fusion_lines, score_lines
     from unheard.fusion.fuse import fuse as fuse_runs
-    from unheard.run.folder import open_run
-    from unheard.run.reporting import report
+    from unheard.runs.folder import open_run
+    from unheard.runs.reporting import report
 
     made = fuse_runs(
         [open_run(path) for path in runs],

@@ -44,9 +44,9 @@ def layers(
     from unheard import protocols
     from unheard.analysis.inspection import inspect
     from unheard.files import new_output
-    from unheard.run import recipe as recipes
-    from unheard.run.folder import open_run
-    from unheard.run.source import utterances
+    from unheard.runs import recipe as recipes
+    from unheard.runs.folder import open_run
+    from unheard.runs.source import utterances
 
     for name in ("layers.json", "layers.html"):
         new_output(out / name, force)

@@ -35,8 +35,8 @@ def noise(
     """Let a run answer for its test clips in noise, and say what it loses; nothing is trained."""
     from unheard.files import new_output
     from unheard.noise.evaluation import PAGE, SCORES, noisy
-    from unheard.run.folder import open_run
-    from unheard.run.source import utterances
+    from unheard.runs.folder import open_run
+    from unheard.runs.source import utterances
 
     opened = open_run(run)
     new_output(run / SCORES, force)

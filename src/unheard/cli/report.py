@@ -19,8 +19,8 @@ def report(
 ) -> None:
     """Write one self-contained offline page over one run or several."""
     from unheard.files import new_output
-    from unheard.run.folder import open_run
-    from unheard.run.reporting import report as write_report
+    from unheard.runs.folder import open_run
+    from unheard.runs.reporting import report as write_report
 
     if out is None and len(runs) == 1:
         target = runs[0] / "report.html"  # made from the run, and made again as often as one likes

@@ -23,7 +23,7 @@ def results(
     from unheard.analysis.stored_results import check as check_text
     from unheard.analysis.stored_results import store as store_run
     from unheard.errors import UsageError
-    from unheard.run.folder import open_run
+    from unheard.runs.folder import open_run
 
     if not check and not store:
         raise UsageError("give --check README.md or --store RUN")

@@ -60,10 +60,10 @@ def run(
     """Train and score a recipe on speakers it has never heard, and leave a run folder with a report."""
     from unheard import protocols
     from unheard.cli.summary import score_lines
-    from unheard.run import recipe as recipes
-    from unheard.run.reporting import report
-    from unheard.run.run import run as run_recipe
-    from unheard.run.source import utterances
+    from unheard.runs import recipe as recipes
+    from unheard.runs.reporting import report
+    from unheard.runs.run import run as run_recipe
+    from unheard.runs.source import utterances
 
     changed = recipes.parse_changes(changes or []) | ({} if weights is None else {"encoder.model": weights})
     changed |= {} if protocol is None else {"protocol": protocol}

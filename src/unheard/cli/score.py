@@ -66,7 +66,7 @@ def score(
     from unheard import protocols
     from unheard.cli.summary import score_lines
     from unheard.external.predictions import score as score_foreign
-    from unheard.run.source import utterances
+    from unheard.runs.source import utterances
 
     rows = utterances(table, corpus)
     made = score_foreign(
@@ -96,7 +96,7 @@ def score(
 def _score_bundle(bundle: Path, table: Path, corpus: str | None, labels: str | None, as_json: bool) -> None:
     from unheard.cli.summary import estimate
     from unheard.external.score_bundle import score_bundle
-    from unheard.run.source import utterances
+    from unheard.runs.source import utterances
 
     with bars() as advance:
         made = score_bundle(

@@ -15,8 +15,8 @@ from unheard.errors import DataError, UsageError, first_five
 from unheard.files import file_digest, write_json, write_text
 from unheard.predictions.table import predictions, write_predictions
 from unheard.protocols.fold import Protocol
-from unheard.run.folder import begin, locked
-from unheard.run.scoring import results
+from unheard.runs.folder import begin, locked
+from unheard.runs.scoring import results
 
 
 def read_foreign(path: str | os.PathLike[str]) -> pl.DataFrame:

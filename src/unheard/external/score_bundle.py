@@ -16,7 +16,7 @@ from unheard.errors import AudioError, DataError, UsageError, first_five, unknow
 from unheard.metrics import estimators
 from unheard.metrics.rows import marks
 from unheard.predictions.table import predictions
-from unheard.run.scoring import by_class
+from unheard.runs.scoring import by_class
 
 
 def score_bundle(

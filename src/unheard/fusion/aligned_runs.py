@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from unheard.errors import DataError, UsageError, first_five
 from unheard.predictions.table import classes, logits, probabilities, truth
-from unheard.run.folder import Run
+from unheard.runs.folder import Run
 
 Floats = NDArray[np.float64]
 

@@ -23,10 +23,10 @@ from unheard.fusion.aligned_runs import FACTS, KEYS, Members, aligned
 from unheard.fusion.fold import Fused, fuse_fold
 from unheard.fusion.results import fusion_results
 from unheard.predictions.table import classes, predictions, write_predictions
-from unheard.run import ledger as ledger_file
-from unheard.run.folder import Run, begin, fold_folder, locked
-from unheard.run.provenance import code_digest
-from unheard.run.scoring import results
+from unheard.runs import ledger as ledger_file
+from unheard.runs.folder import Run, begin, fold_folder, locked
+from unheard.runs.provenance import code_digest
+from unheard.runs.scoring import results
 
 #: How weights come about, and what a system so made is called.
 WEIGHTS = {"fitted": "fusion", "equal": "mean", "cross-fitted": "cross-fusion"}

@@ -22,10 +22,10 @@ from unheard.noise.plan import FoldPlan, crossed, heard_at_once, planned, text
 from unheard.noise.scores import scores
 from unheard.predictions.table import classes, predictions, write_predictions
 from unheard.report.noise import noise_page
-from unheard.run.fitting import load_head
-from unheard.run.folder import Run, locked
-from unheard.run.preparing import Progress, Say, data_digest, named_inputs, of_layer
-from unheard.run.recipe import Recipe
+from unheard.runs.fitting import load_head
+from unheard.runs.folder import Run, locked
+from unheard.runs.preparing import Progress, Say, data_digest, named_inputs, of_layer
+from unheard.runs.recipe import Recipe
 
 #: What is written into the run folder.
 PREDICTIONS, SCORES, PAGE = "noise.parquet", "noise.json", "noise.html"

@@ -29,8 +29,8 @@ from unheard.extraction.storage import Keep, pack, unpack
 from unheard.extraction.threads import all_cores
 from unheard.features.contract import Spec
 from unheard.files import digest
-from unheard.run.preparing import keep_of
-from unheard.run.recipe import Recipe
+from unheard.runs.preparing import keep_of
+from unheard.runs.recipe import Recipe
 
 Array = NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from unheard.corpora.table import corpus_of
 from unheard.errors import UsageError, first_five, unknown
 from unheard.extraction.features import ClipRef
 from unheard.noise.inference import CLEAN, KINDS, Condition, Listening, generator
-from unheard.run.folder import Run
+from unheard.runs.folder import Run
 
 #: Clips of those who may babble, by speaker.
 Pool = Mapping[str, Sequence[ClipRef]]

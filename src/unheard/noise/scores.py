@@ -10,7 +10,7 @@ import polars as pl
 from unheard.metrics import estimators
 from unheard.metrics.compare import compare
 from unheard.noise.inference import CLEAN, Condition
-from unheard.run.folder import Run
+from unheard.runs.folder import Run
 
 METRICS = ("accuracy", "uar")
 

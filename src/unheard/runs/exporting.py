@@ -17,10 +17,10 @@ from unheard.decide.calibration import apply_temperature
 from unheard.errors import UsageError
 from unheard.inputs import Form
 from unheard.predictions.table import logits
-from unheard.run.folder import Run
-from unheard.run.recipe import Recipe
-from unheard.run.retraining import of_fold, on_speakers
-from unheard.run.training_range import domain_of
+from unheard.runs.folder import Run
+from unheard.runs.recipe import Recipe
+from unheard.runs.retraining import of_fold, on_speakers
+from unheard.runs.training_range import domain_of
 
 #: Share of validation clips that a bundle gives an answer to.
 COVERAGE = 0.9

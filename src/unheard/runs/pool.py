@@ -112,7 +112,7 @@ class _Worker(threading.Thread):
     def _start(self) -> subprocess.Popen[str]:
         environment = {**os.environ, **dict.fromkeys(_THREADS, str(self.threads))}
         return subprocess.Popen(
-            [sys.executable, "-m", "unheard.run.worker", str(self.folder)],
+            [sys.executable, "-m", "unheard.runs.worker", str(self.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -22,8 +22,8 @@ from unheard.extraction.features import BadClip, ClipRef, extract
 from unheard.extraction.storage import Keep
 from unheard.files import digest, file_digest
 from unheard.inputs import Form
-from unheard.run.recipe import Recipe
-from unheard.run.waves import read_waves
+from unheard.runs.recipe import Recipe
+from unheard.runs.waves import read_waves
 
 Found = Mapping[str, NDArray[np.float32]]
 Progress = Callable[[str, int, int], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from unheard.errors import UsageError
 from unheard.metrics.compare import Comparison
 from unheard.metrics.compare import premium as premium_of_tables
-from unheard.run.folder import Run
+from unheard.runs.folder import Run
 
 
 def premium(a: Run, b: Run) -> Comparison:

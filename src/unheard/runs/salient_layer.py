@@ -10,9 +10,9 @@ import polars as pl
 
 from unheard.extraction.saliency import salient
 from unheard.protocols.fold import Fold, Protocol
-from unheard.run.fitting import examples
-from unheard.run.preparing import Prepared, Progress, Say, of_layer, read_features
-from unheard.run.recipe import Recipe
+from unheard.runs.fitting import examples
+from unheard.runs.preparing import Prepared, Progress, Say, of_layer, read_features
+from unheard.runs.recipe import Recipe
 
 
 def of_fold(

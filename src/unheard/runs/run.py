@@ -23,14 +23,14 @@ from unheard.extraction.features import BadClip
 from unheard.files import cache_folder, digest, write_json, write_text
 from unheard.predictions.table import read_predictions, write_predictions
 from unheard.protocols.fold import Protocol
-from unheard.run import ledger as ledger_file
-from unheard.run import salient_layer as salience
-from unheard.run.folder import FOLDS, MARK, Run, begin, fold_folder, is_run, locked
-from unheard.run.pool import Task, fit_all
-from unheard.run.preparing import Progress, Say, data_digest, read_features, with_weights
-from unheard.run.provenance import provenance
-from unheard.run.recipe import Recipe
-from unheard.run.scoring import results
+from unheard.runs import ledger as ledger_file
+from unheard.runs import salient_layer as salience
+from unheard.runs.folder import FOLDS, MARK, Run, begin, fold_folder, is_run, locked
+from unheard.runs.pool import Task, fit_all
+from unheard.runs.preparing import Progress, Say, data_digest, read_features, with_weights
+from unheard.runs.provenance import provenance
+from unheard.runs.recipe import Recipe
+from unheard.runs.scoring import results
 
 
 class Interrupted(UnheardError):  # noqa: N818 - it is a request, not an error

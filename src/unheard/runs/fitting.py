@@ -28,8 +28,8 @@ from unheard.errors import DataError, first_five
 from unheard.files import write_bytes, write_json
 from unheard.predictions.table import predictions, write_predictions
 from unheard.protocols.fold import Protocol
-from unheard.run.folder import fold_folder
-from unheard.run.recipe import Recipe
+from unheard.runs.folder import fold_folder
+from unheard.runs.recipe import Recipe
 from unheard.training.divergence import DivergenceError
 from unheard.training.examples import Examples, Rows, labelled
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from unheard.errors import UnheardError
-from unheard.run.fitting import fit_fold, save
-from unheard.run.folder import Run, fold_folder
-from unheard.run.preparing import Prepared, read_features
-from unheard.run.salient_layer import of_fold
+from unheard.runs.fitting import fit_fold, save
+from unheard.runs.folder import Run, fold_folder
+from unheard.runs.preparing import Prepared, read_features
+from unheard.runs.salient_layer import of_fold
 
 
 def main(folder: str) -> None:

@@ -11,9 +11,9 @@ import polars as pl
 
 from unheard.errors import UsageError, first_five
 from unheard.predictions.table import logits, truth
-from unheard.run.fitting import examples, load_head, named, temperature_of, unfitted
-from unheard.run.folder import Run
-from unheard.run.preparing import of_layer, read_features
+from unheard.runs.fitting import examples, load_head, named, temperature_of, unfitted
+from unheard.runs.folder import Run
+from unheard.runs.preparing import of_layer, read_features
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from unheard.report.page import page
 from unheard.report.system import System
-from unheard.run.folder import Run
+from unheard.runs.folder import Run
 
 
 def systems(runs: Sequence[Run]) -> list[System]:
