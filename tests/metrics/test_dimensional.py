@@ -7,11 +7,15 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose
 
+from unheard.metrics import estimators
 from unheard.metrics.dimensional import METRICS, Dimensions, ccc, mae
-from unheard.metrics.estimators import estimates
 from unheard.metrics.rows import rows_with_truth
 
 Make = Callable[..., pl.DataFrame]
+
+
+def estimates(table: pl.DataFrame, draws: int) -> dict[str, estimators.Estimates]:
+    return {block.name: found for block, found in estimators.estimates(table, draws)}
 
 
 def test_ccc_by_hand() -> None:

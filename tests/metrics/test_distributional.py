@@ -10,10 +10,15 @@ from scipy.spatial.distance import cosine as scipy_cosine
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 
+from unheard.metrics import estimators
 from unheard.metrics.distributional import cosine, jensen_shannon, kl, metrics_for, top_k
-from unheard.metrics.estimators import estimates, folds
+from unheard.metrics.estimators import folds
 
 Make = Callable[..., pl.DataFrame]
+
+
+def estimates(table: pl.DataFrame, draws: int) -> dict[str, estimators.Estimates]:
+    return {block.name: found for block, found in estimators.estimates(table, draws)}
 
 
 def drawn(n: int = 40, c: int = 5) -> tuple[np.ndarray, np.ndarray]:

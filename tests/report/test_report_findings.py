@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 
 from unheard.metrics.compare import compare
+from unheard.metrics.formatting import percent
 from unheard.report.comparisons import compared, premiums
 from unheard.report.findings import Finding, baseline, certificate_of, findings
 from unheard.report.system import System
-from unheard.report.wording import STAMPS, meaning, percent, points, printable
+from unheard.report.wording import STAMPS, meaning, points, printable
 from unheard.report.worst import most_confidently_wrong
 
 Make = Callable[..., System]

@@ -15,7 +15,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,14 @@ import yaml
 from unheard.errors import DataError, UsageError
 from unheard.files import write_json, write_text
 from unheard.metrics import estimators
+from unheard.metrics.blocks import stored_metrics
 from unheard.metrics.compare import Comparison, compare, premium
-from unheard.metrics.figures import interval, percent, points, spread
+from unheard.metrics.formatting import and_interval, difference, mean_and_interval, percent
 from unheard.metrics.rows import labelled_rows
 from unheard.noise.evaluation import SCORES as NOISE
 from unheard.predictions.table import read_predictions, write_predictions
 from unheard.runs.folder import Run
+from unheard.runs.scoring import scores
 
 #: Corpora on which our own outputs may be stored.
 KEPT = ("ravdess", "emodb", "nemo")
@@ -41,7 +43,7 @@ Cell = Callable[[Mapping[str, Any]], str]
 
 
 def _pooled(value: Mapping[str, Any]) -> str:
-    return percent(value["pooled"]) + interval(value["low"], value["high"])
+    return percent(value["pooled"]) + and_interval(value["low"], value["high"])
 
 
 def _gender(found: Mapping[str, Any]) -> str:
@@ -68,8 +70,8 @@ def _share(rows: pl.DataFrame) -> str:
 #: Heading of a column → what its cells must say, from the recomputed ``results.json``.
 COLUMNS: dict[str, Cell] = {
     "training speakers": lambda r: "–" if r["n_train_speakers"] is None else str(r["n_train_speakers"]),
-    "accuracy": lambda r: spread(r["metrics"]["accuracy"]),
-    "UAR": lambda r: spread(r["metrics"]["uar"]),
+    "accuracy": lambda r: mean_and_interval(r["metrics"]["accuracy"]),
+    "UAR": lambda r: mean_and_interval(r["metrics"]["uar"]),
     "mean accuracy": lambda r: percent(r["metrics"]["accuracy"]["mean"]),
     "mean UAR": lambda r: percent(r["metrics"]["uar"]["mean"]),
     "macro-F1": lambda r: percent(r["metrics"]["macro_f1"]["mean"]),
@@ -79,7 +81,9 @@ COLUMNS: dict[str, Cell] = {
     "NLL": lambda r: f"{r['metrics']['nll']['pooled']:.3f}",
     "Brier": lambda r: f"{r['metrics']['brier']['pooled']:.3f}",
     "women / men": _gender,
-    "actors 17-24": lambda r: spread(r["held_back"]["metrics"]["accuracy"]) if "held_back" in r else "–",
+    "actors 17-24": lambda r: (
+        mean_and_interval(r["held_back"]["metrics"]["accuracy"]) if "held_back" in r else "–"
+    ),
     "normal / strong": _intensity,
     "worst / best actor": _speakers,
     "stamps": lambda r: ", ".join(r["stamps"]) or "–",
@@ -96,7 +100,7 @@ def _of_noise(heading: str) -> Cell | None:
     def cell(found: Mapping[str, Any]) -> str:
         for condition in found.get("noise", {}).get("conditions", ()):
             if condition["condition"] == name:
-                return spread(condition["accuracy"])
+                return mean_and_interval(condition["accuracy"])
         raise DataError(f"no stored noise.json has the condition {name!r}")
 
     return cell
@@ -144,12 +148,13 @@ def recomputed(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     if (folder / "predictions.parquet").is_file():
         test = _test_rows(folder)
-        found["metrics"] = estimators.estimate(test)
-        found["groups"] = {"gender": estimators.per_gender(test)}
+        found |= scores(test)
+        if found["metrics"]:
+            found["groups"] = {"gender": estimators.per_gender(test)}
         found["rows"] = test
         if "held_back" in found:
             part = test.filter(pl.col("speaker").is_in(found["held_back"]["speakers"]))
-            found["held_back"]["metrics"] = estimators.estimate(part)
+            found["held_back"] |= scores(part)
     if (folder / NOISE).is_file():
         found["noise"] = json.loads((folder / NOISE).read_text(encoding="utf-8"))
     return found
@@ -220,7 +225,7 @@ def _sides(recipe: str) -> tuple[tuple[str, str], tuple[str, str]]:
 
 
 def _difference(pair: Comparison) -> str:
-    return points(pair.difference, pair.low, pair.high)
+    return difference(pair.difference, pair.low, pair.high)
 
 
 def _column(heading: str) -> Cell:
@@ -229,26 +234,42 @@ def _column(heading: str) -> Cell:
     noise = _of_noise(heading)
     if noise is not None:
         return noise
-    if heading not in COLUMNS:
-        raise DataError(f"no figure is called {heading!r}; known are: {', '.join(COLUMNS)}")
-    return COLUMNS[heading]
+    return COLUMNS.get(heading) or _of_metric(heading)
+
+
+def _of_metric(heading: str) -> Cell:
+    """``CCC of valence``: any other metric by its label, mean over folds with its interval."""
+
+    def cell(found: Mapping[str, Any]) -> str:
+        by_label = {metric.label: (metric, estimate) for metric, estimate in stored_metrics(found)}
+        if heading not in by_label:
+            raise DataError(
+                f"no figure is called {heading!r}; known are: {', '.join(dict.fromkeys((*COLUMNS, *by_label)))}"
+            )
+        metric, estimate = by_label[heading]
+        return mean_and_interval(estimate, metric.percent)
+
+    return cell
 
 
 def _drift(folder: Path) -> list[str]:
     """Return where stored results are not what their own predictions give."""
     problems = []
     for path in sorted(folder.rglob("results.json")):
-        stored = json.loads(path.read_text(encoding="utf-8"))["metrics"]
-        again = recomputed(path.parent)["metrics"]
-        for metric, values in stored.items():
-            for part, value in values.items():
-                now = again[metric][part]
-                same = value == now or (None not in (value, now) and abs(value - now) <= 1e-9)
-                if not same:
-                    problems.append(
-                        f"{path}: {metric}.{part} is stored as {value}, its predictions give {now}"
-                    )
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        again = dict(_parts(recomputed(path.parent)))
+        for place, value in _parts(stored):
+            now = again.get(place)
+            if value != now and (value is None or now is None or abs(value - now) > 1e-9):
+                problems.append(f"{path}: {place} is stored as {value}, its predictions give {now}")
     return problems
+
+
+def _parts(results: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
+    """Each number of each metric's estimate, as ``accuracy.mean``."""
+    for metric, estimate in stored_metrics(results):
+        for part, value in estimate.items():
+            yield f"{metric.name}.{part}", value
 
 
 @cache

@@ -68,7 +68,7 @@ def layers(
 
 def lines(found: Mapping[str, Any]) -> list[str]:
     """Return the result as text: sentences, a table an entry, and apart from it the scores for heard speakers."""
-    from unheard.metrics.figures import interval, percent
+    from unheard.metrics.formatting import and_interval, percent
     from unheard.report.layers import sentences
 
     entries = found["entries"]
@@ -85,7 +85,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         ]
         if found["emotion"]:
             score = entry["emotion"]
-            cells.append(percent(score["uar"]) + interval(score["low"], score["high"]))
+            cells.append(percent(score["uar"]) + and_interval(score["low"], score["high"]))
         rows.append(cells + ([f"{entry['weight']:.3f}"] if weighted else []))
     said += _columns(rows) + rest
     if weighted:
@@ -100,7 +100,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         said += _columns(
             [["entry", "name", "speaker UAR %"]]
             + [
-                [str(e["entry"]), e["name"], percent(s["uar"]) + interval(s["low"], s["high"])]
+                [str(e["entry"]), e["name"], percent(s["uar"]) + and_interval(s["low"], s["high"])]
                 for e, s in scores
             ]
         )

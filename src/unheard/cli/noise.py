@@ -54,7 +54,7 @@ def noise(
 
 def lines(found: Mapping[str, Any]) -> list[str]:
     """Return the result as text: whose it is, and a table with a line a condition."""
-    from unheard.metrics.figures import interval, percent, points
+    from unheard.metrics.formatting import and_interval, difference, percent
 
     name = found["recipe"] + ("+val" if found["refit"] == "val" else "")
     who = f"{found['n_speakers']} speakers" if found["n_speakers"] else "unknown speakers"
@@ -66,11 +66,12 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     for row in found["conditions"]:
         cells = [row["condition"]]
         cells += [
-            percent(row[m]["pooled"]) + interval(row[m]["low"], row[m]["high"]) for m in ("accuracy", "uar")
+            percent(row[m]["pooled"]) + and_interval(row[m]["low"], row[m]["high"])
+            for m in ("accuracy", "uar")
         ]
         cells += [percent(row["gender"][g]["accuracy"]["pooled"]) for g in genders]
         lost = row.get("difference", {}).get("accuracy")
-        rows.append([*cells, "" if lost is None else points(lost["value"], lost["low"], lost["high"])])
+        rows.append([*cells, "" if lost is None else difference(lost["value"], lost["low"], lost["high"])])
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     said += [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

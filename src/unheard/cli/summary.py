@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from unheard.metrics.figures import interval, percent, points
+from unheard.metrics.formatting import and_interval, difference, mean_and_interval, percent
 
 if TYPE_CHECKING:
     from unheard.metrics.compare import Comparison
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 def score_lines(results: Mapping[str, Any]) -> list[str]:
     """Return headline, baselines and marks of ``results.json`` as lines."""
+    from unheard.metrics.blocks import stored_metrics
+
     name = results["recipe"] + ("+val" if results["refit"] == "val" else "")
     trained, tested = results["n_train_speakers"], results["n_speakers"]
     heard = f"{trained} training speakers, " if trained else ""
@@ -20,12 +22,14 @@ def score_lines(results: Mapping[str, Any]) -> list[str]:
     if results["stamps"]:
         lines.append(f"  {' · '.join(results['stamps'])}")
     for metric, label in (("accuracy", "accuracy"), ("uar", "UAR"), ("macro_f1", "macro-F1")):
-        lines.append(f"  {label:10} {estimate(results['metrics'][metric])}")
-    baselines = results["baselines"]
-    majority = baselines["majority"]["accuracy"]["mean"]
-    lines.append(
-        f"  {'chance':10} {percent(baselines['chance']['accuracy'])} %, majority {percent(majority)} %"
-    )
+        if metric in results["metrics"]:
+            lines.append(f"  {label:10} {estimate(results['metrics'][metric])}")
+    if "baselines" in results:
+        chance, majority = (results["baselines"][name]["accuracy"] for name in ("chance", "majority"))
+        lines.append(f"  {'chance':10} {percent(chance)} %, majority {percent(majority['mean'])} %")
+    for other, value in stored_metrics({**results, "metrics": {}}):
+        unit = " %" if other.percent else ""
+        lines.append(f"  {other.label:21} {mean_and_interval(value, other.percent)}{unit}")
     lines.extend(f"  incomplete: {reason}" for reason in results.get("incomplete", ()))
     return lines
 
@@ -45,12 +49,13 @@ def fusion_lines(fusion: Mapping[str, Any]) -> list[str]:
 def estimate(value: Mapping[str, float | None]) -> str:
     """``50.7 ± 5.1 % [47.8, 53.4]``: mean and spread over folds, interval over speakers."""
     sd = "" if value["sd"] is None else f" ± {percent(value['sd'])}"
-    return f"{percent(value['mean'])}{sd} %{interval(value['low'], value['high'])}"
+    return f"{percent(value['mean'])}{sd} %{and_interval(value['low'], value['high'])}"
 
 
 def premium_line(leaky: Mapping[str, Any], independent: Mapping[str, Any], found: Comparison) -> str:
     """Say in one line what a leak is worth."""
+    gain = difference(found.difference, found.low, found.high)
     return (
-        f"leakage premium of {independent['recipe']}: {points(found.difference, found.low, found.high)} points on "
+        f"leakage premium of {independent['recipe']}: {gain} points on "
         f"{leaky['protocol']} over {independent['protocol']}, {found.n_clips} clips of {found.n_speakers} speakers"
     )

@@ -1,10 +1,16 @@
-"""The blocks of metrics that apply to a table, by what truth it holds. A new block is listed here."""
+"""The blocks of metrics that apply to a table, by what truth it holds. A new block is listed here.
+
+A results file holds the estimates of each block under the block's key, so the same list says how to read one.
+"""
 
 from __future__ import annotations
 
-from unheard.metrics.block import Block
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from unheard.metrics.block import Block, Metric
 from unheard.metrics.classes import Classes
-from unheard.metrics.dimensional import Dimensions
+from unheard.metrics.dimensional import MEAN, Dimensions
 from unheard.metrics.distributional import Distribution
 from unheard.metrics.rows import Rows
 
@@ -15,3 +21,25 @@ def blocks(rows: Rows) -> list[Block]:
     of_classes: tuple[Block, ...] = (Classes(c), Distribution(c)) if c else ()
     of_dimensions: tuple[Block, ...] = (Dimensions(rows.dimensions),) if rows.dimensions else ()
     return [block for block in (*of_classes, *of_dimensions) if block.known(rows).any()]
+
+
+def key(block: Block) -> str:
+    """Return the key of a block's estimates in a results file; those of classes stand under ``metrics``."""
+    return "metrics" if isinstance(block, Classes) else block.name
+
+
+def stored_metrics(results: Mapping[str, Any]) -> Iterator[tuple[Metric, Mapping[str, Any]]]:
+    """Yield each metric of a results file with its estimate, in the order of reports."""
+    c = len(results.get("labels") or ())
+    listed = (Classes(c), Distribution(c), Dimensions(stored_dimensions(results)))
+    for block in listed:
+        estimates = results.get(key(block)) or {}
+        for metric in block.metrics:
+            if metric.name in estimates:
+                yield metric, estimates[metric.name]
+
+
+def stored_dimensions(results: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the dimensions that a results file has scores of."""
+    names = (name.split(".")[0] for name in results.get(Dimensions.name) or {})
+    return tuple(dict.fromkeys(name for name in names if name != MEAN))

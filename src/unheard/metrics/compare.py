@@ -1,7 +1,9 @@
-"""Is one system better than another? One primary test, fixed in advance, and three that decide nothing.
+"""Is one system better than another? One primary test, fixed in advance, and others that decide nothing.
 
-The unit is the speaker: d_s is the difference of the accuracies on the clips of speaker s, T its mean over
-speakers. All differences and intervals are fractions, A minus B.
+The unit is the speaker. Where clips have labels, d_s is the difference of the accuracies on the clips of speaker s
+and T its mean over speakers. Without labels, T is the same mean of differences in KL where there are shares of
+votes, else the difference of the pooled mean CCC over dimensions (:mod:`unheard.metrics.compare_targets`). All
+differences and intervals are fractions, or on the scale of the metric, A minus B.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ from typing import Any
 import polars as pl
 
 from unheard.errors import UsageError
+from unheard.metrics.compare_targets import compare_targets, exchanged, shared_blocks
+from unheard.metrics.exchange import common
 from unheard.metrics.intervals import DRAWS
 from unheard.metrics.paired import LEAST, LEVEL, bootstrap, holm, sign_flip, smallest_shown
 from unheard.metrics.pairs import pair
-from unheard.metrics.rows import marks
+from unheard.metrics.rows import marks, rows_with_truth
 from unheard.metrics.secondary import over_clips, over_folds, uar_difference
 
 
@@ -47,11 +51,14 @@ class Comparison:
     speakers
         d_s of each known speaker.
     secondary
-        ``uar`` (difference, low, high, p as above, of each speaker's UAR), ``corrected_t`` (difference,
-        folds, t, p; None across protocols or with one fold) and ``mcnemar`` (only_a, only_b, p). Never
-        decisive.
+        Never decisive. Of classes: ``uar`` (difference, low, high, p as above, of each speaker's UAR),
+        ``corrected_t`` (difference, folds, t, p; None across protocols or with one fold) and ``mcnemar`` (only_a,
+        only_b, p). Of other targets: ``exchange``, for each metric by its name what
+        :func:`unheard.metrics.compare_targets.exchanged` returns.
     marks
         ``UNVERIFIED`` or ``FEW SPEAKERS`` where due.
+    metric
+        What T is the difference of: ``accuracy``, ``kl`` (smaller is better) or ``mean.ccc``.
     """
 
     a: str
@@ -77,6 +84,12 @@ class Comparison:
     speakers: dict[str, float]
     secondary: dict[str, Any]
     marks: tuple[str, ...]
+    metric: str = "accuracy"
+
+    @property
+    def a_is_better(self) -> bool:
+        """Whether the difference speaks for A."""
+        return (self.difference > 0) != (self.metric == "kl")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -182,6 +195,19 @@ def _compare(
             f"{names[0]} and {names[1]} are not of one protocol ({_protocol(a)} {_short(a)} against "
             f"{_protocol(b)} {_short(b)}); compare runs of one, or ask for it with --across"
         )
+    if not (_labelled(a) and _labelled(b)):
+        found = compare_targets(a, b, answered_only=answered_only, pairs=pairs, draws=draws, seed=seed)
+        return Comparison(
+            a=names[0],
+            b=names[1],
+            protocol_a=_protocol(a),
+            protocol_b=_protocol(b),
+            across=not same,
+            p_holm=found.p,
+            pairs=pairs,
+            supported=False,
+            **vars(found),
+        )
     both = pair(a, b, answered_only)
     clips = both.clips.with_columns((pl.col("a") - pl.col("b")).alias("d"))
     by_unit = (
@@ -223,9 +249,21 @@ def _compare(
             "uar": uar_difference(both, draws, seed),
             "corrected_t": over_folds(both, a, b) if same else None,
             "mcnemar": over_clips(both),
+            **_other_targets(a, b, draws, seed),
         },
         marks=marks(by_unit["speaker"]),
     )
+
+
+def _labelled(table: pl.DataFrame) -> bool:
+    return bool((table["label"].is_not_null() & (table["part"] == "test")).any())
+
+
+def _other_targets(a: pl.DataFrame, b: pl.DataFrame, draws: int, seed: int) -> dict[str, Any]:
+    """Compare the shares and dimensions that two systems of labels have besides; empty without any."""
+    rows_a, rows_b = common(rows_with_truth(a), rows_with_truth(b))
+    shared = shared_blocks(rows_a, rows_b)
+    return {"exchange": exchanged(shared, rows_a, rows_b, draws, seed)} if shared else {}
 
 
 def _supported(c: Comparison, p_holm: float) -> bool:

@@ -100,7 +100,7 @@ class Dimensions:
     def metrics(self) -> tuple[Metric, ...]:
         """Metrics in the order of reports."""
         return tuple(
-            Metric(f"{dimension}.{m.name}", f"{m.label} of {dimension}", m.percent)
+            Metric(f"{dimension}.{m.name}", _label(m, dimension), m.percent)
             for dimension in (*self.dimensions, MEAN)
             for m in METRICS
         )
@@ -134,3 +134,7 @@ class Dimensions:
             each = [found[f"{dimension}.{metric.name}"] for dimension in self.dimensions]
             found[f"{MEAN}.{metric.name}"] = np.mean(each, axis=0)
         return found
+
+
+def _label(metric: Metric, dimension: str) -> str:
+    return f"mean {metric.label}" if dimension == MEAN else f"{metric.label} of {dimension}"

@@ -43,10 +43,10 @@ def estimate(predictions: pl.DataFrame, draws: int = DRAWS, seed: int = 0) -> Es
     return estimate_block(Classes(len(rows.classes)), rows, draws, seed)
 
 
-def estimates(predictions: pl.DataFrame, draws: int = DRAWS, seed: int = 0) -> dict[str, Estimates]:
-    """Estimate every metric that the truth of the table allows, by the name of its block."""
+def estimates(predictions: pl.DataFrame, draws: int = DRAWS, seed: int = 0) -> list[tuple[Block, Estimates]]:
+    """Estimate every block of metrics that the truth of the table allows."""
     rows = rows_with_truth(predictions)
-    return {block.name: estimate_block(block, rows, draws, seed) for block in blocks(rows)}
+    return [(block, estimate_block(block, rows, draws, seed)) for block in blocks(rows)]
 
 
 def estimate_block(block: Block, rows: Rows, draws: int = DRAWS, seed: int = 0) -> Estimates:

@@ -61,7 +61,7 @@ def sign_flip(differences: Floats, seed: int = 0) -> float:
         return 1.0
     seen = abs(d.sum()) - TIE
     hits = total = 0
-    for signs in _signs(len(d), seed):
+    for signs in sign_patterns(len(d), seed):
         hits += int((np.abs(signs @ d) >= seen).sum())
         total += len(signs)
     return hits / total if len(d) <= EXACT else (1 + hits) / (1 + total)
@@ -102,7 +102,7 @@ def smallest_shown(
     sides = [side for side in (1.0, -1.0) if side * t >= 0]
     found = []
     for side in sides:
-        steps = np.concatenate([_steps(signs, side * (d - t)) for signs in _signs(len(d), seed)])
+        steps = np.concatenate([_steps(signs, side * (d - t)) for signs in sign_patterns(len(d), seed)])
         # p < level allows fewer than level * patterns hits; a drawn p counts the observed pattern once more.
         allowed = level * len(steps) if len(d) <= EXACT else level * (1 + len(steps)) - 1
         most = int(np.ceil(allowed - 1e-9)) - 1  # hits that still give p < level
@@ -160,9 +160,12 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return float(min(1.0, 2 * need("scipy.stats", "eval").binom.cdf(min(only_a, only_b), n, 0.5)))
 
 
-def _signs(units: int, seed: int) -> Iterator[Floats]:
-    """Patterns of +1 and -1 in blocks, shape (block, units): all of them, or draws."""
-    block = max(1, _ROOM // units)
+def sign_patterns(units: int, seed: int, width: int = 1) -> Iterator[Floats]:
+    """Patterns of +1 and -1 in blocks, shape (block, units): all of them, or draws.
+
+    ``width`` is how many numbers the caller makes from each pattern, so that blocks stay small.
+    """
+    block = max(1, _ROOM // max(units, width))
     if units <= EXACT:
         for start in range(0, 2**units, block):
             numbers = np.arange(start, min(2**units, start + block))

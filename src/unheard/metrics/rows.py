@@ -27,6 +27,12 @@ from unheard.predictions.table import (
 
 Floats = NDArray[np.float64]
 
+#: The column ``unit`` of a table: the speaker, or the clip where the speaker is unknown.
+UNIT = pl.concat_str(
+    pl.when(pl.col("speaker").is_null()).then(pl.lit("clip ")).otherwise(pl.lit("speaker ")),
+    pl.coalesce("speaker", "id"),
+).alias("unit")
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -103,13 +109,9 @@ def rows_with_truth(table: pl.DataFrame) -> Rows:
     # One order of rows gives one order of sums, to the last digit.
     frame = frame.sort("fold", "seed", "id")
     label, answer = truth(frame), answers(frame)
-    unit = pl.concat_str(
-        pl.when(pl.col("speaker").is_null()).then(pl.lit("clip ")).otherwise(pl.lit("speaker ")),
-        pl.coalesce("speaker", "id"),
-    )
     right = pl.when(pl.col("label").is_not_null()).then(pl.Series(label == answer))
     return Rows(
-        frame=frame.with_columns(unit.alias("unit"), right.alias("right")),
+        frame=frame.with_columns(UNIT, right.alias("right")),
         classes=classes(frame),
         label=label,
         answer=answer,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from unheard.metrics.compare import Comparison
+from unheard.metrics.dimensional import MEAN
+from unheard.metrics.formatting import number, p_scientific, percent, signed
 from unheard.metrics.paired import LEAST
 
 
 def describe(comparison: Comparison) -> str:
     """Say what a comparison found, one statement a line, the verdict before the details.
 
-    A comparison across protocols says so in its first line. Differences are in percentage points.
+    A comparison across protocols says so in its first line. Differences of shares are in percentage points.
     """
     c = comparison
     lines = []
@@ -24,28 +29,45 @@ def describe(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
+#: What the metrics that decide are called.
+_CALLED = {"accuracy": "accuracy", "kl": "KL", f"{MEAN}.ccc": "mean CCC"}
+
+
 def _verdict(c: Comparison) -> str:
+    called = _CALLED[c.metric]
     if c.supported:
-        better, worse = (c.a, c.b) if c.difference > 0 else (c.b, c.a)
-        return f"Supported: {better} is more accurate than {worse} by {abs(c.difference) * 100:.1f} points."
-    line = f"Not shown: {c.a} and {c.b} differ by {abs(c.difference) * 100:.1f} points of accuracy."
+        better, worse = (c.a, c.b) if c.a_is_better else (c.b, c.a)
+        how = "is more accurate than" if c.metric == "accuracy" else f"has the better {called} than"
+        return f"Supported: {better} {how} {worse} by {_size(c, abs(c.difference))}."
+    of = " of accuracy" if c.metric == "accuracy" else f" in {called}"
+    line = f"Not shown: {c.a} and {c.b} differ by {_size(c, abs(c.difference))}{of}."
     if "UNVERIFIED" in c.marks:
         return f"{line} Speakers are unknown, so no difference could have been shown."
-    if c.smallest is None:
+    if c.n_speakers < LEAST or (c.smallest is None and c.metric != f"{MEAN}.ccc"):
         need = f" (at least {LEAST} are needed)" if c.n_speakers < LEAST else ""
         return f"{line} With {_count(c.n_speakers, 'speaker')} no difference could have been shown{need}."
+    if c.smallest is None:
+        return line
     return (
         f"{line} The smallest difference that these {c.n_speakers} speakers could have shown is "
-        f"{c.smallest * 100:.1f} points."
+        f"{_size(c, c.smallest)}."
     )
+
+
+def _size(c: Comparison, value: float) -> str:
+    return f"{percent(value)} points" if c.metric == "accuracy" else number(value)
 
 
 def _evidence(c: Comparison) -> str:
     units = "speakers" if "UNVERIFIED" not in c.marks else "clips"
-    adjusted = f" (Holm over {c.pairs} pairs: {_p(c.p_holm)})" if c.pairs > 1 else ""
+    adjusted = f" (Holm over {c.pairs} pairs: p = {p_scientific(c.p_holm)})" if c.pairs > 1 else ""
+    if c.metric == f"{MEAN}.ccc":
+        what, test = "Pooled mean CCC", "exchange within speakers"
+    else:
+        what, test = f"Mean over {units}", "sign flips"
     return (
-        f"Mean over {units} of {c.a} - {c.b}: {_points(c.difference)}{_interval(c.low, c.high)}, "
-        f"sign flips {_p(c.p)}{adjusted}."
+        f"{what} of {c.a} - {c.b}: {_gain(vars(c), c.metric == 'accuracy')}, "
+        f"{test} p = {p_scientific(c.p)}{adjusted}."
     )
 
 
@@ -70,30 +92,34 @@ def _mark(c: Comparison) -> str:
 
 
 def _secondary(c: Comparison) -> list[str]:
+    lines = _of_classes(c) if "uar" in c.secondary else []
+    for name, found in c.secondary.get("exchange", {}).items():
+        if name != c.metric:
+            gain, p = _gain(found, found["percent"]), p_scientific(found["p"])
+            lines.append(f"{found['label']}: {gain}, exchange within speakers p = {p}.")
+    return lines
+
+
+def _of_classes(c: Comparison) -> list[str]:
     uar, t, clips = (c.secondary[name] for name in ("uar", "corrected_t", "mcnemar"))
-    lines = [
-        f"UAR: {_points(uar['difference'])}{_interval(uar['low'], uar['high'])}, sign flips {_p(uar['p'])}."
-    ]
+    lines = [f"UAR: {_gain(uar, True)}, sign flips p = {p_scientific(uar['p'])}."]
     if t is not None:
         value = "without spread" if t["t"] is None else f"t = {t['t']:.2f}"
-        lines.append(f"Corrected resampled t test over {t['folds']} folds: {value}, {_p(t['p'])}.")
+        lines.append(
+            f"Corrected resampled t test over {t['folds']} folds: {value}, p = {p_scientific(t['p'])}."
+        )
     lines.append(
-        f"McNemar over clips: {clips['only_a']} for {c.a}, {clips['only_b']} for {c.b}, {_p(clips['p'])}; "
-        f"clips of a speaker are not independent, so this p is too small."
+        f"McNemar over clips: {clips['only_a']} for {c.a}, {clips['only_b']} for {c.b}, "
+        f"p = {p_scientific(clips['p'])}; clips of a speaker are not independent, so this p is too small."
     )
     return lines
 
 
-def _points(fraction: float) -> str:
-    return f"{fraction * 100:+.1f}"
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return " (no interval)" if low is None or high is None else f" [{_points(low)}, {_points(high)}]"
-
-
-def _p(value: float) -> str:
-    return f"p = {value:.3f}" if value >= 0.001 else f"p = {value:.1e}"
+def _gain(found: Mapping[str, Any], in_points: bool) -> str:
+    """A difference with its sign and its interval."""
+    parts = [found[part] for part in ("difference", "low", "high")]
+    value, low, high = (None if part is None else signed(part, in_points) for part in parts)
+    return f"{value} (no interval)" if low is None or high is None else f"{value} [{low}, {high}]"
 
 
 def _count(n: int, what: str) -> str:

@@ -1,4 +1,4 @@
-"""Published figures to set beside ours, as data: ``anchors.yaml``, and what a recipe itself quotes."""
+"""Published figures to compare ours with, as data: ``anchors.yaml``, and what a recipe itself quotes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Anchor:
 
 
 def anchors(systems: Iterable[System]) -> list[Anchor]:
-    """Return the figures that belong beside these systems: same corpus, same number of classes.
+    """Return the figures that belong on one page with these systems: same corpus, same number of classes.
 
     To those of the package come the ones that a system's own recipe quotes and the package does not hold.
     """
@@ -52,8 +52,10 @@ def anchors(systems: Iterable[System]) -> list[Anchor]:
     figures = {(a.training_speakers, a.accuracy, a.uar) for a in found.values()}
     for system in systems:
         for row in system.results.get("published") or system.config.get("published") or ():
-            anchor = _anchor({**{k: v for k, v in row.items() if k != "train_speakers"},
-                              "training_speakers": row.get("train_speakers")})  # fmt: skip
+            if row.get("accuracy") is None and row.get("uar") is None:
+                continue
+            known = {name: row[name] for name in Anchor.__dataclass_fields__ if name in row}
+            anchor = _anchor({**known, "training_speakers": row.get("train_speakers")})
             if (anchor.training_speakers, anchor.accuracy, anchor.uar) not in figures:
                 found.setdefault(
                     (anchor.training_speakers, anchor.accuracy, anchor.uar, anchor.system), anchor

@@ -8,12 +8,15 @@ from typing import Any
 
 import polars as pl
 
+from unheard.metrics.blocks import stored_dimensions
 from unheard.metrics.compare import Comparison
+from unheard.metrics.dimensional import MEAN
+from unheard.metrics.formatting import interval, number, percent
 from unheard.metrics.wording import describe
 from unheard.report.comparisons import Compared
-from unheard.report.published import beside
+from unheard.report.published import references
 from unheard.report.system import System
-from unheard.report.wording import interval, listed, meaning, number, percent, points, printable
+from unheard.report.wording import listed, meaning, points, printable
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ def findings(
         found += [Finding("warning", name + text, grave=True) for text in _doubts(system)]
         found += [Finding("stamp", f"{name}{s}: {meaning(s) or 'see the documentation'}.", grave=True)
                   for s in system.stamps]  # fmt: skip
-        found += [Finding("score", name + text) for text in (_score(system), _held_back(system)) if text]
+        said = (_score(system), _dimensions(system), _distribution(system), _held_back(system))
+        found += [Finding("score", name + text) for text in said if text]
         passed = certificate_of(system) == "passed"
         if not passed or len(systems) == 1:
             found.append(Finding("audit", name + _split(system), grave=not passed))
@@ -52,7 +56,7 @@ def findings(
 
 
 def _published(system: System) -> list[Finding]:
-    return [Finding("published", other.words) for other in beside(system)]
+    return [Finding("published", other.words) for other in references(system)]
 
 
 def remarks(system: System) -> list[Finding]:
@@ -82,18 +86,17 @@ def baseline(system: System, which: str, metric: str) -> float | None:
         value = None
     if isinstance(value, Mapping):
         value = value.get("pooled")
-    if value is None and which == "chance":
+    if value is None and which == "chance" and system.rows.classes:
         value = 1 / len(system.rows.classes)
     return None if value is None else float(value)
 
 
-def _score(system: System) -> str:
-    clips = system.rows.frame["id"].n_unique()
+def _score(system: System) -> str | None:
+    if system.metric("accuracy") is None:
+        return None
+    clips = system.labelled.frame["id"].n_unique()
     ends = interval(system.metric("accuracy", "low"), system.metric("accuracy", "high"))
-    speakers = system.results.get("n_speakers")
-    over = "" if speakers else " over clips"
-    sure = f"95 % interval{over} {ends}" if ends.startswith("[") else "no interval, for want of speakers"
-    who = f"{speakers} speakers" if speakers else "speakers who are unknown"
+    sure, who = _sure(system, ends), _who(system)
     majority = baseline(system, "majority", "accuracy")
     against = f"chance is {percent(baseline(system, 'chance', 'accuracy'))} %"
     against += f", always giving the commonest answer {percent(majority)} %" if majority is not None else ""
@@ -102,6 +105,46 @@ def _score(system: System) -> str:
         f"{against}. UAR is {percent(system.metric('uar'))} % "
         f"{interval(system.metric('uar', 'low'), system.metric('uar', 'high'))}."
     )
+
+
+def _dimensions(system: System) -> str | None:
+    """How well dimensions are answered: the mean CCC with its interval, and each."""
+    names = stored_dimensions(system.results)
+    if not names:
+        return None
+    mean = f"{MEAN}.ccc"
+    ends = interval(system.metric(mean, "low"), system.metric(mean, "high"), in_percent=False)
+    each = listed(f"{name} {number(system.metric(f'{name}.ccc'))}" for name in names)
+    absolute = listed(f"{name} {number(system.metric(f'{name}.mae'))}" for name in names)
+    of = "The mean CCC of dimensions" if len(names) > 1 else f"CCC of {names[0]}"
+    return (
+        f"{of} over {system.rows.frame['id'].n_unique():,} clips by {_who(system)} is "
+        f"{number(system.metric(mean))} ({_sure(system, ends)})"
+        + (f": {each}" if len(names) > 1 else "")
+        + f". The mean absolute error on a scale from 0 to 1 is {absolute}."
+    )
+
+
+def _distribution(system: System) -> str | None:
+    """How far the probabilities are from the shares of the graders' votes."""
+    if system.metric("kl") is None:
+        return None
+    ends = interval(system.metric("kl", "low"), system.metric("kl", "high"), in_percent=False)
+    return (
+        f"Against the shares of the graders' votes, the KL divergence of the probabilities is "
+        f"{number(system.metric('kl'))} ({_sure(system, ends)}; smaller is better) and their cosine "
+        f"{number(system.metric('cosine'))}."
+    )
+
+
+def _sure(system: System, ends: str) -> str:
+    over = "" if system.results.get("n_speakers") else " over clips"
+    return f"95 % interval{over} {ends}" if ends.startswith("[") else "no interval, for want of speakers"
+
+
+def _who(system: System) -> str:
+    speakers = system.results.get("n_speakers")
+    return f"{speakers} speakers" if speakers else "speakers who are unknown"
 
 
 def _split(system: System) -> str:
@@ -125,7 +168,7 @@ def _split(system: System) -> str:
 def _doubts(system: System) -> list[str]:
     """What would make a careful reader stop."""
     found = []
-    answered = system.rows.answer >= 0
+    answered = system.rows.answered
     if not answered.all():
         silent = system.rows.frame["id"].filter(~answered).n_unique()
         found.append(f"{silent:,} clips got no answer (unreadable recordings) and count as errors.")
@@ -133,7 +176,7 @@ def _doubts(system: System) -> list[str]:
     if missing:
         said = listed(printable(m, 80) for m in list(missing)[:3])
         found.append(f"This run is incomplete: {said}{' and more' if len(missing) > 3 else ''}.")
-    right = system.rows.frame.group_by("seed").agg(pl.col("right").mean())["right"].mean()
+    right = system.labelled.frame.group_by("seed").agg(pl.col("right").mean())["right"].mean()
     stored = system.metric("accuracy")
     if stored is not None and isinstance(right, float) and abs(right - stored) > 1e-6:
         found.append(
@@ -150,9 +193,9 @@ def _doubts(system: System) -> list[str]:
 
 def _held_back(system: System) -> str | None:
     held = system.results.get("held_back")
-    if not held:
+    score = ((held or {}).get("metrics") or {}).get("accuracy")
+    if not held or not score:
         return None
-    score = held["metrics"]["accuracy"]
     return (
         f"On the {len(held['speakers'])} speakers whom development looked at least, accuracy is "
         f"{percent(score.get('pooled'))} % {interval(score.get('low'), score.get('high'))}."
@@ -208,7 +251,9 @@ def _variance(system: System) -> str | None:
     return f"Standard deviation of accuracy, in points: {listed(said)}." if said else None
 
 
-def _calibration(system: System) -> str:
+def _calibration(system: System) -> str | None:
+    if system.metric("ece") is None:
+        return None
     return (
         f"ECE {number(system.metric('ece'))}, NLL {number(system.metric('nll'))}, "
         f"Brier {number(system.metric('brier'))} (smaller is better)."

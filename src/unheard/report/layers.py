@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from unheard.files import write_text
+from unheard.metrics.formatting import percent
 from unheard.report.figures.layers import layers_chart
 from unheard.report.template import render
-from unheard.report.wording import meaning, percent, printable
+from unheard.report.wording import meaning, printable
 
 
 def layers_page(found: Mapping[str, Any], out: str | os.PathLike[str]) -> None:

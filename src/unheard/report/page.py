@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from unheard.files import write_text
+from unheard.metrics import formatting
+from unheard.metrics.block import Metric
 from unheard.metrics.compare import Comparison
 from unheard.metrics.wording import describe
 from unheard.report import wording
@@ -92,27 +94,31 @@ def _scores(systems: list[System], stamped: bool) -> dict[str, Any]:
     """Rows of one table of scores, grouped by protocol, with the baselines of each protocol below its systems."""
     rows: list[dict[str, Any]] = []
     those = [s for s in systems if bool(s.stamps) == stamped]
+    columns = _columns(those)
     for protocol_hash in dict.fromkeys(s.protocol_hash for s in those):
         group = [s for s in those if s.protocol_hash == protocol_hash]
-        rows += [_score_row(f"s{systems.index(s)}", s) for s in group]
+        rows += [_score_row(f"s{systems.index(s)}", s, columns) for s in group]
         for which, label in (("majority", "commonest answer"), ("chance", "chance")):
-            scores = {
-                m: wording.percent(baseline(group[0], which, m)) for m in ("accuracy", "uar", "macro_f1")
-            }
-            if set(scores.values()) != {wording.NONE}:
-                rows.append({"name": label, "protocol": group[0].protocol, "baseline": True, **scores})
-    return {"stamped": stamped, "rows": rows}
+            cells = [
+                formatting.percent(baseline(group[0], which, m.name) if m.name in _BASELINED else None)
+                for m in columns
+            ]
+            if set(cells) != {formatting.NONE} and len(group[0].labelled.label):
+                rows.append({"name": label, "protocol": group[0].protocol, "baseline": True, "cells": cells})
+    return {"stamped": stamped, "columns": [m.label for m in columns], "rows": rows}
 
 
-def _score_row(anchor: str, system: System) -> dict[str, Any]:
-    metrics = {
-        name: {
-            "fold": wording.spread(system.metric(name, "mean"), system.metric(name, "sd")),
-            "pooled": wording.percent(system.metric(name)),
-            "interval": wording.interval(system.metric(name, "low"), system.metric(name, "high")),
-        }
-        for name in ("accuracy", "uar", "macro_f1")
-    }
+#: Scores of the table, where some system of it has them; the first three have baselines.
+_BASELINED = ("accuracy", "uar", "macro_f1")
+_TABLED = (*_BASELINED, "ece", "kl", "mean.ccc")
+
+
+def _columns(systems: list[System]) -> list[Metric]:
+    found = {metric.name: metric for system in systems for metric, _ in system.metrics}
+    return [found[name] for name in _TABLED if name in found]
+
+
+def _score_row(anchor: str, system: System, columns: list[Metric]) -> dict[str, Any]:
     return {
         "name": system.name,
         "anchor": anchor,
@@ -123,6 +129,25 @@ def _score_row(anchor: str, system: System) -> dict[str, Any]:
         "certificate": certificate_of(system),
         "stamps": system.stamps,
         "baseline": False,
-        "ece": wording.number(system.metric("ece")),
-        **metrics,
+        "headline": [_cell(system, metric) for metric in system.headline()],
+        # The calibration error stands alone: its interval lies too high (docs/metrics.md).
+        "cells": [
+            {"pooled": formatting.number(system.metric("ece")), "interval": formatting.NONE, "fold": ""}
+            if metric.name == "ece"
+            else _cell(system, metric)
+            for metric in columns
+        ],
+    }
+
+
+def _cell(system: System, metric: Metric) -> dict[str, str]:
+    def part(name: str) -> float | None:
+        return system.metric(metric.name, name)
+
+    return {
+        "label": metric.label,
+        "unit": " %" if metric.percent else "",
+        "fold": formatting.spread(part("mean"), part("sd"), metric.percent),
+        "pooled": formatting.score(part("pooled"), metric.percent),
+        "interval": formatting.interval(part("low"), part("high"), metric.percent),
     }

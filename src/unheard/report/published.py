@@ -1,4 +1,4 @@
-"""Ours beside the published figures that a recipe quotes: they agree, they differ, or they cannot be compared."""
+"""Published figures that a recipe quotes, against ours: they agree, they differ, or cannot be compared."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from unheard.metrics.block import Metric
+from unheard.metrics.dimensional import MEAN
+from unheard.metrics.formatting import NONE, interval, score
 from unheard.report.system import System
-from unheard.report.wording import NONE, interval, listed, percent, printable
-
-_METRICS = {"accuracy": "accuracy", "uar": "UAR"}
+from unheard.report.wording import listed, printable
 
 
 @dataclass(frozen=True)
-class Beside:
-    """One published score and ours of the same kind; scores are fractions.
+class Reference:
+    """One published score and ours of the same metric; scores are fractions, or on the scale of the metric.
 
     ``obstacles`` says in words why the two cannot be compared; empty where they can. Ours is the pooled score,
     with its 95 % interval over speakers and its stamps.
@@ -23,7 +24,7 @@ class Beside:
     system: str
     protocol: str
     training_speakers: int | None
-    metric: str
+    metric: Metric
     published: float
     source: str
     ours: float
@@ -42,10 +43,17 @@ class Beside:
         return "agree" if self.low <= self.published <= self.high else "differ"
 
     @property
+    def interval(self) -> str:
+        """Our 95 % interval as text."""
+        return interval(self.low, self.high, self.metric.percent)
+
+    @property
     def words(self) -> str:
         """The verdict as a sentence or two."""
-        ours = f"{percent(self.ours)} % {interval(self.low, self.high)}"
-        said = f"{printable(self.system)}, {self.metric}: published {percent(self.published)} %, ours {ours}"
+        unit = " %" if self.metric.percent else ""
+        published = f"{score(self.published, self.metric.percent)}{unit}"
+        ours = f"{score(self.ours, self.metric.percent)}{unit} {self.interval}"
+        said = f"{printable(self.system)}, {self.metric.label}: published {published}, ours {ours}"
         if self.verdict == "cannot be compared":
             return f"{said}. They cannot be compared: {listed(self.obstacles)}."
         if self.stamps:
@@ -53,54 +61,62 @@ class Beside:
         if self.verdict == "agree":
             return f"{said}. They agree: the published figure lies inside our 95 % interval."
         side = "below" if self.ours < self.published else "above"
-        by = percent(abs(self.ours - self.published))
+        by = score(abs(self.ours - self.published), self.metric.percent)
+        by += " points" if self.metric.percent else ""
         return (
-            f"{said}. They differ: ours is {by} points {side} the published figure, which lies outside our 95 % "
+            f"{said}. They differ: ours is {by} {side} the published figure, which lies outside our 95 % "
             "interval."
         )
 
 
-def beside(system: System) -> list[Beside]:
-    """Set each figure under ``published`` of the system's recipe beside ours; accuracy and UAR apart."""
+def references(system: System) -> list[Reference]:
+    """Set each figure under ``published`` of the system's recipe against ours, each metric apart."""
     quoted = system.results.get("published") or system.config.get("published") or ()
-    found = []
-    for figure in quoted:
-        for key, name in _METRICS.items():
-            ours = system.metric(key)
-            if figure.get(key) is None or ours is None:
-                continue
-            found.append(
-                Beside(
-                    system=str(figure.get("system", "")),
-                    protocol=str(figure.get("protocol", "")),
-                    training_speakers=figure.get("train_speakers"),
-                    metric=name,
-                    published=figure[key] / 100,
-                    source=str(figure.get("source", "")),
-                    ours=ours,
-                    low=system.metric(key, "low"),
-                    high=system.metric(key, "high"),
-                    our_protocol=system.protocol,
-                    our_training_speakers=system.results.get("n_train_speakers"),
-                    stamps=tuple(printable(stamp) for stamp in system.stamps),
-                    obstacles=tuple(_obstacles(system, figure, key)),
-                )
-            )
-    return found
+    return [
+        _reference(system, figure, metric, value)
+        for figure in quoted
+        for metric, _ in system.metrics
+        if (value := figure.get(published_name(metric))) is not None
+        and system.metric(metric.name) is not None
+    ]
+
+
+def published_name(metric: Metric) -> str:
+    """Return what a recipe calls a metric: ``uar``, ``valence_ccc``, and ``ccc`` for the mean over dimensions."""
+    return metric.name.removeprefix(f"{MEAN}.").replace(".", "_")
+
+
+def _reference(system: System, figure: Mapping[str, Any], metric: Metric, value: float) -> Reference:
+    return Reference(
+        system=str(figure.get("system", "")),
+        protocol=str(figure.get("protocol", "")),
+        training_speakers=figure.get("train_speakers"),
+        metric=metric,
+        published=value / 100 if metric.percent else value,
+        source=str(figure.get("source", "")),
+        ours=system.metric(metric.name) or 0.0,
+        low=system.metric(metric.name, "low"),
+        high=system.metric(metric.name, "high"),
+        our_protocol=system.protocol,
+        our_training_speakers=system.results.get("n_train_speakers"),
+        stamps=tuple(printable(stamp) for stamp in system.stamps),
+        obstacles=tuple(_obstacles(system, figure, metric.name)),
+    )
 
 
 #: Columns of :func:`row`; ours and the published one never share one, since ours may be stamped.
 COLUMNS = (
-    "published system", "score", "published %", "training speakers", "protocol", "ours %", "our 95 % interval",
+    "published system", "score", "published", "training speakers", "protocol", "ours", "our 95 % interval",
     "our stamps", "our training speakers", "our protocol", "verdict", "source",
 )  # fmt: skip
 
 
-def row(b: Beside) -> tuple[str, ...]:
+def row(b: Reference) -> tuple[str, ...]:
     """Return a line of the table under :data:`COLUMNS`."""
     return (
-        printable(b.system), b.metric, percent(b.published), _count(b.training_speakers), printable(b.protocol),
-        percent(b.ours), interval(b.low, b.high), ", ".join(b.stamps) or NONE,
+        printable(b.system), b.metric.label + (" %" if b.metric.percent else ""),
+        score(b.published, b.metric.percent), _count(b.training_speakers), printable(b.protocol),
+        score(b.ours, b.metric.percent), b.interval, ", ".join(b.stamps) or NONE,
         _count(b.our_training_speakers), printable(b.our_protocol), b.verdict, printable(b.source),
     )  # fmt: skip
 

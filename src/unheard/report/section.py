@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from unheard.metrics.blocks import stored_dimensions
 from unheard.metrics.categorical import confusion, per_class
+from unheard.metrics.dimensional import MEAN, METRICS
+from unheard.metrics.formatting import NONE, interval, percent, score, spread
 from unheard.metrics.probabilistic import reliability
 from unheard.metrics.speakers import per_speaker
 from unheard.report import published
@@ -14,6 +17,7 @@ from unheard.report.figures.chart import Chart
 from unheard.report.figures.classes import classes_chart
 from unheard.report.figures.confusion import confusion_charts
 from unheard.report.figures.curves import curves, curves_chart
+from unheard.report.figures.dimensions import dimensions_chart
 from unheard.report.figures.entries import choices, choices_chart, weights_chart
 from unheard.report.figures.folds import fold_scores, folds_chart
 from unheard.report.figures.fusion import fusion_chart, fusion_fits
@@ -21,15 +25,8 @@ from unheard.report.figures.reliability import reliability_chart
 from unheard.report.figures.speakers import speaker_scores, speakers_chart
 from unheard.report.findings import baseline, certificate_of, remarks
 from unheard.report.system import System
-from unheard.report.wording import NONE, interval, number, percent, printable, spread
+from unheard.report.wording import printable
 from unheard.report.worst import most_confidently_wrong
-
-_SCORES = {
-    "accuracy": "accuracy", "uar": "UAR", "macro_f1": "macro F1", "weighted_f1": "weighted F1",
-    "ece": "ECE", "nll": "NLL", "brier": "Brier",
-}  # fmt: skip
-#: Scores that are no share of anything, and are not written in percent.
-_PLAIN = ("ece", "nll", "brier")
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,8 @@ class Section:
     certificate: str
     certificate_rows: list[tuple[str, str, str, str, str]]
     scores: list[tuple[str, str, str, str]]
+    dimension_columns: tuple[str, ...]
+    dimensions: list[tuple[str, ...]]
     remarks: list[str]
     published_columns: tuple[str, ...]
     published: list[tuple[str, ...]]
@@ -58,7 +57,8 @@ class Section:
 def section(anchor: str, system: System) -> Section:
     """Collect everything about one system."""
     worst_columns, worst = _worst(system)
-    others = published.beside(system)
+    dimension_columns, dimensions = _dimensions(system)
+    others = published.references(system)
     return Section(
         anchor=anchor,
         name=system.name,
@@ -67,6 +67,8 @@ def section(anchor: str, system: System) -> Section:
         certificate=certificate_of(system),
         certificate_rows=_certificate(system),
         scores=_scores(system),
+        dimension_columns=dimension_columns,
+        dimensions=dimensions,
         remarks=[remark.text for remark in remarks(system) if remark.kind != "probabilities"],
         published_columns=published.COLUMNS,
         published=[published.row(other) for other in others],
@@ -82,7 +84,21 @@ def section(anchor: str, system: System) -> Section:
 
 
 def _charts(anchor: str, system: System) -> list[Chart]:
-    rows = system.rows
+    found = _class_charts(anchor, system) if len(system.labelled.label) else []
+    step, histories = curves(system.fits)
+    also = (
+        dimensions_chart(f"{anchor}-dimensions", system.metrics),
+        curves_chart(f"{anchor}-curves", step, histories),
+        choices_chart(f"{anchor}-entries", choices(system.fits)),
+        weights_chart(f"{anchor}-weights", system.fits),
+        fusion_chart(f"{anchor}-fusion", fusion_fits(system.fits)),
+    )
+    return [*found, *(chart for chart in also if chart is not None)]
+
+
+def _class_charts(anchor: str, system: System) -> list[Chart]:
+    """Charts of the clips that have a label."""
+    rows = system.labelled
     seeds = system.seeds
     chance, majority = (baseline(system, which, "accuracy") for which in ("chance", "majority"))
     found: list[Chart] = []
@@ -98,34 +114,46 @@ def _charts(anchor: str, system: System) -> list[Chart]:
     found.append(classes_chart(f"{anchor}-classes", per_class(counts), rows.classes, seeds))
     bins = reliability(rows.probabilities, rows.label)
     found.append(reliability_chart(f"{anchor}-reliability", bins, system.metric("ece")))
-    step, histories = curves(system.fits)
-    also = (
-        curves_chart(f"{anchor}-curves", step, histories),
-        choices_chart(f"{anchor}-entries", choices(system.fits)),
-        weights_chart(f"{anchor}-weights", system.fits),
-        fusion_chart(f"{anchor}-fusion", fusion_fits(system.fits)),
-    )
-    found += [chart for chart in also if chart is not None]
     # After an even number of figures the two matrices stand side by side.
     return [*found[:2], *confusion_charts(f"{anchor}-confusion", counts, rows.classes, seeds), *found[2:]]
 
 
 def _scores(system: System) -> list[tuple[str, str, str, str]]:
     """Every score of the results: name, mean over folds with its spread, pooled, interval."""
-    rows = []
-    for key, name in _SCORES.items():
-        if system.metric(key) is None:
-            continue
-        mean, sd, pooled, low, high = (
-            system.metric(key, part) for part in ("mean", "sd", "pooled", "low", "high")
+    return [
+        (
+            f"{metric.label} %" if metric.percent else metric.label,
+            spread(estimate["mean"], estimate["sd"], metric.percent),
+            score(estimate["pooled"], metric.percent),
+            interval(estimate["low"], estimate["high"], metric.percent),
         )
-        if key in _PLAIN:
-            fold = number(mean) + ("" if sd is None else f" ± {number(sd)}")
-            ends = NONE if low is None or high is None else f"[{number(low)}, {number(high)}]"
-            rows.append((name, fold, number(pooled), ends))
-        else:
-            rows.append((f"{name} %", spread(mean, sd), percent(pooled), interval(low, high)))
-    return rows
+        for metric, estimate in system.metrics
+        if "." not in metric.name
+    ]
+
+
+def _dimensions(system: System) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns and rows of the scores of dimensions: each metric pooled with its interval, and over folds."""
+    found = {metric.name: estimate for metric, estimate in system.metrics}
+    names = stored_dimensions(system.results)
+    columns = ["dimension"]
+    for metric in METRICS:
+        columns += [metric.label, "95 % interval", "mean ± sd over folds"]
+    rows = []
+    for name in (*names, MEAN) if names else ():
+        row = [name]
+        for metric in METRICS:
+            value = found.get(f"{name}.{metric.name}")
+            if value is None:
+                row += [NONE] * 3
+                continue
+            row += [
+                score(value["pooled"], metric.percent),
+                interval(value["low"], value["high"], metric.percent),
+                spread(value["mean"], value["sd"], metric.percent),
+            ]
+        rows.append(tuple(row))
+    return tuple(columns), rows
 
 
 def _certificate(system: System) -> list[tuple[str, str, str, str, str]]:

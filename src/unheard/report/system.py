@@ -10,7 +10,9 @@ from typing import Any
 import polars as pl
 
 from unheard.errors import DataError
-from unheard.metrics.rows import Rows, labelled_rows
+from unheard.metrics.block import Metric
+from unheard.metrics.blocks import stored_metrics
+from unheard.metrics.rows import Rows, rows_with_truth
 from unheard.predictions.table import clean
 
 
@@ -77,8 +79,18 @@ class System:
 
     @cached_property
     def rows(self) -> Rows:
-        """Labelled test rows of :attr:`clean`, as arrays."""
-        return labelled_rows(self.clean)
+        """Test rows of :attr:`clean` that have some part of the truth, as arrays."""
+        return rows_with_truth(self.clean)
+
+    @cached_property
+    def labelled(self) -> Rows:
+        """Those of :attr:`rows` that have a label; none where the system answers dimensions alone."""
+        return self.rows.where(self.rows.label >= 0)
+
+    @cached_property
+    def metrics(self) -> list[tuple[Metric, Mapping[str, Any]]]:
+        """Every metric of the results with its estimate, in the order of reports."""
+        return list(stored_metrics(self.results))
 
     @property
     def seeds(self) -> int:
@@ -86,9 +98,18 @@ class System:
         return self.rows.frame["seed"].n_unique()
 
     def metric(self, name: str, part: str = "pooled") -> float | None:
-        """One number of ``results["metrics"]``, or None where it is absent."""
-        value = (self.results.get("metrics") or {}).get(name, {}).get(part)
+        """One number of the estimate of a metric, or None where it is absent."""
+        estimates = {metric.name: estimate for metric, estimate in self.metrics}
+        value = estimates.get(name, {}).get(part)
         return None if value is None else float(value)
+
+    def headline(self) -> list[Metric]:
+        """Return the metrics that speak first: of classes, else of dimensions, else of distributions."""
+        found = {metric.name: metric for metric, _ in self.metrics}
+        for names in (("accuracy", "uar"), ("mean.ccc", "mean.mae"), ("kl", "jensen_shannon")):
+            if all(name in found for name in names):
+                return [found[name] for name in names]
+        return []
 
 
 def checked(systems: Sequence[System]) -> list[System]:
@@ -97,17 +118,17 @@ def checked(systems: Sequence[System]) -> list[System]:
     Raises
     ------
     DataError
-        No system, a name twice, no labelled test row, or results without accuracy.
+        No system, a name twice, no test row with a truth, or results that lack the scores of it.
     """
     if not systems:
         raise DataError("a report needs at least one system")
     for system in systems:
         if [other.name for other in systems].count(system.name) > 1:
             raise DataError(f"two systems are called {system.name!r}; give each its own name")
-        if not len(system.rows.label):
-            raise DataError(f"{system.name}: the predictions hold no labelled test row")
-        if system.metric("accuracy") is None:
+        if len(system.labelled.label) and system.metric("accuracy") is None:
             raise DataError(
                 f"{system.name}: the results hold no metrics.accuracy.pooled; score the run again"
             )
+        if not system.headline():
+            raise DataError(f"{system.name}: the results hold no score of any target; score the run again")
     return list(systems)

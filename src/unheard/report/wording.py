@@ -1,11 +1,11 @@
-"""How the report writes numbers, scores and stamps; everything that is text and no figure."""
+"""How the report writes stamps and names; numbers are written by :mod:`unheard.metrics.formatting`."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
 
-NONE = "–"
+from unheard.metrics import formatting
 
 #: What each stamp means to a reader who knows none of them.
 STAMPS = {
@@ -39,34 +39,9 @@ def _unprintable(character: str) -> bool:
     return turns_text or unicodedata.category(character) in ("Cc", "Cs") or character in "\ufffe\uffff"
 
 
-def percent(value: float | None, digits: int = 1) -> str:
-    """Fraction as a percentage without its sign: ``0.5069 -> "50.7"``."""
-    return NONE if value is None or value != value else f"{100 * value:.{digits}f}"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """Plain number with fixed digits."""
-    return NONE if value is None or value != value else f"{value:.{digits}f}"
-
-
-def p_value(value: float) -> str:
-    """Probability of a test, never rounded to 0."""
-    return "< 0.001" if value < 0.001 else number(value)
-
-
 def points(value: float | None) -> str:
-    """Difference of two fractions in percentage points, with its sign."""
-    return NONE if value is None or value != value else f"{100 * value:+.1f}".replace("-", "−")
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """95 % interval in percent, or a dash where there is none."""
-    return NONE if low is None or high is None else f"[{percent(low)}, {percent(high)}]"
-
-
-def spread(mean: float | None, sd: float | None) -> str:
-    """Mean over folds and its standard deviation, in percent."""
-    return percent(mean) if sd is None else f"{percent(mean)} ± {percent(sd)}"
+    """Difference of two fractions in percentage points, with its sign, a typographic minus."""
+    return formatting.points(value, minus="−")
 
 
 def listed(items: Iterable[object]) -> str:

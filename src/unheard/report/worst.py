@@ -28,7 +28,7 @@ def most_confidently_wrong(system: System, most: int = 20) -> list[WrongClip]:
 
     Paths come from the utterance table; without one they are empty.
     """
-    rows = system.rows
+    rows = system.labelled
     wrong = np.flatnonzero((rows.answer >= 0) & (rows.answer != rows.label))
     sure = rows.probabilities[wrong, rows.answer[wrong]]
     table = system.table

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from unheard.corpora.table import classes, corpus_of
+from unheard.corpora.table import corpus_of
 from unheard.metrics import estimators
+from unheard.metrics.blocks import key
 from unheard.metrics.categorical import confusion, per_class
-from unheard.metrics.rows import marks
+from unheard.metrics.rows import labelled_rows, marks
 from unheard.metrics.speakers import variance_split
-from unheard.predictions.table import answers, predictions, truth
+from unheard.predictions.table import classes, predictions
 from unheard.protocols.fold import Protocol
 
 
@@ -31,7 +32,10 @@ def results(
     incomplete: Sequence[str] = (),
     also: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return the content of ``results.json`` (scores are fractions).
+    """Return the content of ``results.json`` (scores are fractions, or on the scale of their metric).
+
+    ``metrics`` holds the scores of classes; it is empty, and what else is about classes is absent, where no test
+    clip has a label. ``distribution`` and ``dimensions`` are there where the predictions have such targets.
 
     Parameters
     ----------
@@ -62,7 +66,7 @@ def results(
         "protocol": protocol.name,
         "protocol_hash": protocol.hash,
         "settings_hash": settings_hash,
-        "labels": list(classes(table)),
+        "labels": list(classes(predicted)),
         "stamps": [*stamps(test, protocol), *also],
         "refit": refit,
         "seeds": sorted(test["seed"].unique()),
@@ -70,33 +74,41 @@ def results(
         "n_speakers": tested,
         "n_clips": test["id"].n_unique(),
         "n_folds": len(protocol.folds),
-        "metrics": estimators.estimate(test),
+        **scores(test),
         "folds": by_fold,
-        "per_class": by_class(test),
-        "groups": {"gender": estimators.per_gender(test)},
-        "variance": variance_split(test),
-        "baselines": baselines(table, protocol, test),
     }
+    if found["metrics"]:
+        found |= {
+            "per_class": by_class(test),
+            "groups": {"gender": estimators.per_gender(test)},
+            "variance": variance_split(test),
+            "baselines": baselines(table, protocol, test),
+        }
     part = test.filter(pl.col("speaker").is_in(list(held_back)))
     if held_back and len(part):
-        found["held_back"] = {"speakers": list(held_back), "metrics": estimators.estimate(part)}
+        found["held_back"] = {"speakers": list(held_back), **scores(part)}
     if incomplete:
         found["incomplete"] = list(incomplete)
     return found
 
 
+def scores(test: pl.DataFrame) -> dict[str, estimators.Estimates]:
+    """Return the estimates of every block of metrics under its key; ``metrics``, of classes, may be empty."""
+    return {"metrics": {}, **{key(block): found for block, found in estimators.estimates(test)}}
+
+
 def by_class(test: pl.DataFrame) -> dict[str, dict[str, float | int | None]]:
     """Return support, recall, precision and F1 of each class over all test clips, mean over seeds."""
-    names = classes(test)
-    counts = confusion(truth(test), answers(test), len(names)).astype(np.float64)
-    scores = per_class(counts)
-    seeds = test["seed"].n_unique()
+    rows = labelled_rows(test)
+    names = rows.classes
+    each = per_class(confusion(rows.label, rows.answer, len(names)).astype(np.float64))
+    seeds = rows.frame["seed"].n_unique()
     return {
         name: {
-            "n_clips": int(scores.support[c] / seeds),
-            "recall": float(scores.recall[c]) if scores.support[c] else None,
-            "precision": float(scores.precision[c]),
-            "f1": float(scores.f1[c]),
+            "n_clips": int(each.support[c] / seeds),
+            "recall": float(each.recall[c]) if each.support[c] else None,
+            "precision": float(each.precision[c]),
+            "f1": float(each.f1[c]),
         }
         for c, name in enumerate(names)
     }
@@ -112,7 +124,8 @@ def stamps(test: pl.DataFrame, protocol: Protocol) -> list[str]:
 
 def baselines(table: pl.DataFrame, protocol: Protocol, test: pl.DataFrame) -> dict[str, Any]:
     """Return chance, and the scores of always answering the training side's commonest class."""
-    k = len(classes(table))
+    names = classes(test)
+    k = len(names)
     label = dict(zip(table["id"], table["label"].to_physical().to_list(), strict=True))
     commonest = {}
     for number, sides in enumerate(protocol.folds):
@@ -123,7 +136,7 @@ def baselines(table: pl.DataFrame, protocol: Protocol, test: pl.DataFrame) -> di
     constant = one_seed.drop("logits", "probabilities").with_columns(
         system=pl.lit("majority"), probabilities=pl.Series(answers, dtype=pl.List(pl.Float64))
     )
-    majority = estimators.estimate(predictions(constant, classes(table)))
+    majority = estimators.estimate(predictions(constant, names))
     kept = ("accuracy", "uar", "macro_f1", "weighted_f1")
     return {
         "chance": {"accuracy": 1 / k, "uar": 1 / k},

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from unheard.metrics.formatting import NONE, interval, percent
 from unheard.report.anchors import Anchor
 from unheard.report.figures.chart import BLUE, GREY, INK, VERMILLION, Chart, score_axis, svg
 from unheard.report.system import System
-from unheard.report.wording import NONE, interval, percent, printable
+from unheard.report.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.metrics.formatting import NONE, percent
 from unheard.report.figures.chart import GREY, Chart, shade, svg
-from unheard.report.wording import NONE, percent, printable
+from unheard.report.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

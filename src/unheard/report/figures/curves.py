@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from unheard.metrics.formatting import NONE, number
 from unheard.report.figures.chart import BLUE, GREY, VERMILLION, Chart, svg
-from unheard.report.wording import NONE, number, printable
+from unheard.report.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

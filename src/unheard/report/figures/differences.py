@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from unheard.metrics.compare import Comparison
+from unheard.metrics.formatting import NONE, p_value
 from unheard.report.figures.chart import BLUE, GREY, INK, Chart, svg
-from unheard.report.wording import NONE, p_value, points, printable
+from unheard.report.wording import points, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

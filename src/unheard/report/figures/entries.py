@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from unheard.metrics.formatting import NONE, number, percent
 from unheard.report.figures.chart import BLUE, VERMILLION, Chart, svg
 from unheard.report.figures.layers import entry_axis, weights_panel
-from unheard.report.wording import NONE, listed, number, percent
+from unheard.report.wording import listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from unheard.errors import first_five
+from unheard.metrics.formatting import NONE, percent
 from unheard.report.figures.chart import BLUE, GREY, INK, VERMILLION, Chart, score_axis, svg
 from unheard.report.system import System
-from unheard.report.wording import NONE, percent, printable
+from unheard.report.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +31,7 @@ class FoldScore:
 
 def fold_scores(system: System) -> list[FoldScore]:
     """Join the folds of the results with what the predictions say: speakers, and the accuracy of each seed."""
-    frame = system.rows.frame
+    frame = system.labelled.frame
     named = frame.group_by("fold").agg(pl.col("speaker").drop_nulls().unique().sort())
     speakers = {row["fold"]: tuple(row["speaker"]) for row in named.to_dicts()}
     each = frame.group_by("fold", "seed").agg(pl.col("right").mean()).sort("fold", "seed")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from unheard.metrics.formatting import number
 from unheard.report.figures.chart import BLUE, GREY, INK, VERMILLION, Chart, svg
-from unheard.report.wording import number, printable
+from unheard.report.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from unheard.metrics.formatting import NONE, interval, percent
 from unheard.report.figures.chart import BLUE, GREY, INK, VERMILLION, Chart, score_axis, svg
-from unheard.report.wording import NONE, interval, percent, points
+from unheard.report.wording import points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from unheard.metrics.formatting import number, percent
 from unheard.metrics.probabilistic import Reliability
 from unheard.report.figures.chart import BLUE, GREY, INK, Chart, score_axis, svg
-from unheard.report.wording import number, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
