@@ -1,7 +1,8 @@
 """What every metric must hold, asked of every metric that a walk of the room finds.
 
-A metric is a public function whose first parameter is ``counts`` or ``probabilities`` (with ``labels``) and that
-returns one number, or whose first parameter is ``predictions``. A new one is checked as soon as it exists.
+A metric belongs to a block, or it is a public function whose first parameter is ``counts`` or ``probabilities``
+(with ``labels``) and that returns one number, or whose first parameter is ``predictions``. A new one is checked as
+soon as it exists.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,7 +20,12 @@ import pytest
 from numpy.testing import assert_allclose
 
 import unheard.metrics
+from unheard.metrics.block import Block, Metric
+from unheard.metrics.blocks import blocks
 from unheard.metrics.categorical import confusion
+from unheard.metrics.estimators import estimate_block
+from unheard.metrics.exchange import differences
+from unheard.metrics.rows import Rows, rows_with_truth
 from unheard.predictions.table import predictions
 
 CLASSES = 4
@@ -163,3 +170,129 @@ def test_validation_rows_of_a_table_count_nowhere(metric: Callable[..., Any]) ->
     t = table()
     val = t.with_columns(part=pl.lit("val", t.schema["part"]), fold=1 - pl.col("fold"))
     assert plain(metric(pl.concat([t, val]))) == plain(metric(t))
+
+
+def targets(skill: float, seed: int = 0, answered: float = 1.0) -> pl.DataFrame:
+    """Twelve speakers with labels, votes and two dimensions; with a skill of 1 every answer is the truth."""
+    fixed, rng = np.random.default_rng(8), np.random.default_rng([9, seed])
+    rows = []
+    for s in range(12):
+        for i in range(8):
+            shares = fixed.multinomial(5, fixed.dirichlet(np.full(CLASSES, 0.5))) / 5
+            # The winner has all votes where the label is known, so that certainty can be right.
+            label = int(shares.argmax())
+            shares = np.eye(CLASSES)[label] if i % 2 else shares
+            dimensions = fixed.random(2)
+            p = skill * shares + (1 - skill) * rng.dirichlet(np.full(CLASSES, 0.4))
+            guesses = skill * dimensions + (1 - skill) * rng.random(2)
+            silent = rng.random() >= answered
+            rows.append(
+                {
+                    "system": "toy",
+                    "fold": s % 3,
+                    "id": f"{s:02d}-{i}",
+                    "speaker": f"s{s}",
+                    "label": "abcd"[label] if i % 2 else None,
+                    "target": shares.tolist(),
+                    "probabilities": None if silent else p.tolist(),
+                    "activation_true": dimensions[0],
+                    "valence_true": dimensions[1] if i else None,
+                    "activation": None if silent else guesses[0],
+                    "valence": None if silent else guesses[1],
+                }
+            )
+    return predictions(pl.DataFrame(rows, infer_schema_length=None), tuple("abcd"))
+
+
+ROWS = rows_with_truth(targets(0.3))
+EVERY_BLOCK = [pytest.param(block, id=block.name) for block in blocks(ROWS)]
+EVERY_METRIC = [pytest.param(block, m, id=m.name) for block in blocks(ROWS) for m in block.metrics]
+
+
+def scored(block: Block, rows: Rows) -> dict[str, float]:
+    return {name: float(value) for name, value in block.scores(block.columns(rows).sum(axis=0)).items()}
+
+
+def test_every_block_of_the_room_is_listed() -> None:
+    there = {
+        thing
+        for module in pkgutil.iter_modules(unheard.metrics.__path__)
+        for thing in vars(importlib.import_module(f"unheard.metrics.{module.name}")).values()
+        if inspect.isclass(thing)
+        and {"known", "columns", "scores"} <= set(vars(thing))
+        and thing is not Block
+    }
+    assert {type(param.values[0]) for param in EVERY_BLOCK} == there
+    names = [metric.name for param in EVERY_BLOCK for metric in param.values[0].metrics]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("block", EVERY_BLOCK)
+def test_a_block_scores_what_it_names(block: Block) -> None:
+    assert list(scored(block, ROWS)) == [metric.name for metric in block.metrics]
+
+
+@pytest.mark.parametrize("block", EVERY_BLOCK)
+def test_rows_of_a_block_have_no_order_and_stay_as_they_are(block: Block) -> None:
+    t = targets(0.5, answered=0.9)
+    before = t.clone()
+    found = scored(block, rows_with_truth(t))
+    assert t.equals(before)
+    assert scored(block, rows_with_truth(t.sample(fraction=1, shuffle=True, seed=1))) == found
+    values = block.columns(ROWS)
+    order = np.random.default_rng(0).permutation(len(values))
+    assert_allclose(block.columns(ROWS.where(order >= 0))[order].sum(axis=0), values.sum(axis=0), atol=1e-12)
+
+
+@pytest.mark.parametrize("block", EVERY_BLOCK)
+def test_sums_of_speakers_add_up_to_the_score_of_all(block: Block) -> None:
+    speakers = ROWS.frame["speaker"].to_numpy()
+    each = np.stack([block.columns(ROWS.where(speakers == s)).sum(axis=0) for s in np.unique(speakers)])
+    whole = scored(block, ROWS)
+    for times in (1, 10):
+        added = block.scores(times * each.sum(axis=0))
+        assert {name: pytest.approx(float(value)) for name, value in added.items()} == whole
+    # Draws and seeds are leading axes.
+    stack = block.scores(np.stack([[each[0], each.sum(axis=0)], [each[1], each[2]]]))
+    assert {name: pytest.approx(float(value[0, 1])) for name, value in stack.items()} == whole
+
+
+@pytest.mark.parametrize("block", EVERY_BLOCK)
+def test_without_clips_there_is_no_score_and_no_warning(block: Block) -> None:
+    width = block.columns(ROWS).shape[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = block.scores(np.zeros((2, width)))
+    assert all(np.isnan(value).all() and value.shape == (2,) for value in found.values())
+
+
+@pytest.mark.parametrize("block", EVERY_BLOCK)
+def test_rows_without_the_truth_of_a_block_count_nowhere(block: Block) -> None:
+    known = block.known(ROWS)
+    assert scored(block, ROWS.where(known)) == scored(block, ROWS)
+    if not known.all():
+        assert not block.columns(ROWS)[~known].any()
+
+
+@pytest.mark.parametrize(("block", "metric"), EVERY_METRIC)
+def test_the_truth_is_the_best_answer_and_no_answer_is_none(block: Block, metric: Metric) -> None:
+    best = scored(block, rows_with_truth(targets(1.0)))[metric.name]
+    others = [scored(block, rows_with_truth(targets(0.3, seed=n)))[metric.name] for n in range(10)]
+    silent = scored(block, rows_with_truth(targets(1.0, answered=0.5)))[metric.name]
+    assert len({np.sign(best - other) for other in (*others, silent)}) == 1
+    assert best != silent
+
+
+@pytest.mark.parametrize("block", EVERY_BLOCK)
+def test_every_metric_has_spread_an_interval_and_a_paired_comparison(block: Block) -> None:
+    found = estimate_block(block, ROWS, draws=200)
+    other = differences(
+        block, *(r.where(block.known(r)) for r in (ROWS, rows_with_truth(targets(0.2)))), draws=200
+    )
+    for metric in block.metrics:
+        assert all(np.isfinite(found[metric.name][part]) for part in ("mean", "sd", "pooled", "low", "high"))
+        assert found[metric.name]["low"] < found[metric.name]["high"]
+        gap = other[metric.name]
+        assert gap.low <= gap.difference <= gap.high and 2 / 2**12 <= gap.p <= 1
+    alike = differences(block, ROWS.where(block.known(ROWS)), ROWS.where(block.known(ROWS)), draws=50)
+    assert {(gap.difference, gap.p) for gap in alike.values()} == {(0.0, 1.0)}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from reading import figure, read, table
-from test_report_entries import known
+from test_report_layer_choices import known
 
 from unheard.report.layers import layers_html, savings, sentences
 
@@ -21,7 +21,7 @@ def test_the_page_holds_figure_numbers_and_encoder() -> None:
         "960 training clips of 16 speakers of fold 0 of ravdess-balanced6; nobody else was looked at."
         in root.words
     )
-    assert "Salient: entry 3, highest in 90 % of the draws of speakers." in root.words
+    assert "Salient: layer 3, highest in 90 % of the draws of speakers." in root.words
     assert "Cutting there saves 25 % of the time on 4 clips (2.00 s → 1.50 s)." in root.words
     assert "None of them is a result" in root.words
 
@@ -35,11 +35,11 @@ def test_stamps_stand_on_the_page_with_their_meaning() -> None:
     assert "a model with random weights" in root.words
 
 
-def test_an_entry_that_only_repetition_makes_salient_is_named() -> None:
+def test_a_layer_that_only_repetition_makes_salient_is_named() -> None:
     salient = {"entry": 3, "name": "3", "share": None, "by_correlation": 1}
     said = sentences(known(salient=salient))
-    assert "Salient: entry 3." in said
-    assert "By r alone it would be entry 1: dims that repeat each other decide." in said
+    assert "Salient: layer 3." in said
+    assert "By r alone it would be layer 1: dims that repeat each other decide." in said
     assert not any("By r alone" in text for text in sentences(known()))
 
 
@@ -47,7 +47,7 @@ def test_an_entry_that_only_repetition_makes_salient_is_named() -> None:
     ("changes", "said"),
     [
         ({"salient": {"entry": 4, "name": "4", "share": 1.0, "by_correlation": 4}},
-         ["It is the last entry: cutting there saves nothing."]),
+         ["It is the last layer: cutting there saves nothing."]),
         ({"saving": None}, []),
         ({"saving": {"parameters": {"whole": 315_400_000, "cut": 265_000_000},
                      "multiply_adds": {"whole": 20_000_000_000, "cut": 17_000_000_000}}},
@@ -62,8 +62,8 @@ def test_savings_are_said_as_far_as_they_are_known(changes: dict[str, Any], said
 def test_no_string_becomes_html() -> None:
     evil = "<script>alert(1)</script>\u202e"
     found = known(3, recipe=evil, protocol=evil, stamps=[evil], encoder={"model": evil, evil: 1})
-    for entry in found["entries"]:
-        entry["name"] = evil
+    for layer in found["entries"]:
+        layer["name"] = evil
     text = layers_html({**found, "salient": {"entry": 1, "name": evil, "share": 0.5, "by_correlation": 0}})
     root = read(text)
     assert not root.all("script") and "\u202e" not in text

@@ -1,4 +1,4 @@
-"""The page of ``unheard layers``: what the entries of an encoder know, and what cutting it would save."""
+"""The page of ``unheard layers``: what the layers of an encoder know, and what cutting it would save."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ def layers_html(found: Mapping[str, Any]) -> str:
 
 
 def sentences(found: Mapping[str, Any]) -> list[str]:
-    """Say what was looked at, which entry is salient and what cutting there saves."""
+    """Say what was looked at, which layer is salient and what cutting there saves."""
     who = f"{found['n_speakers']} speakers" if found["n_speakers"] else "unknown speakers"
     where = f"fold {found['fold']} of {printable(found['protocol'])}"
     said = [f"{found['n_clips']:,} training clips of {who} of {where}; nobody else was looked at."]
-    entries, salient = found["entries"], found["salient"]
+    layers, salient = found["entries"], found["salient"]
     share = salient["share"]
     sure = "" if share is None else f", highest in {percent(share, 0)} % of the draws of speakers"
-    said.append(f"Salient: {_called(entries[salient['entry']])}{sure}.")
+    said.append(f"Salient: {_called(layers[salient['entry']])}{sure}.")
     other = salient["by_correlation"]
     if other != salient["entry"]:
-        said.append(f"By r alone it would be {_called(entries[other])}: dims that repeat each other decide.")
+        said.append(f"By r alone it would be {_called(layers[other])}: dims that repeat each other decide.")
     if found.get("emotion"):
-        best = max(entries, key=lambda entry: entry["emotion"]["uar"])
+        best = max(layers, key=lambda layer: layer["emotion"]["uar"])
         said.append(
             f"The probe's UAR for emotion is highest at {_called(best)}: {percent(best['emotion']['uar'])} %."
         )
@@ -62,10 +62,10 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
 
 
 def savings(found: Mapping[str, Any]) -> list[str]:
-    """Say what cutting at the salient entry saves; nothing where it is the last or nothing was measured."""
+    """Say what cutting at the salient layer saves; nothing where it is the last or nothing was measured."""
     saving = found.get("saving")
     if salient_is_last(found):
-        return ["It is the last entry: cutting there saves nothing."]
+        return ["It is the last layer: cutting there saves nothing."]
     if not saving:
         return []
     said = []
@@ -81,13 +81,13 @@ def savings(found: Mapping[str, Any]) -> list[str]:
 
 
 def salient_is_last(found: Mapping[str, Any]) -> bool:
-    """Whether there is nothing above the salient entry."""
+    """Whether there is nothing above the salient layer."""
     return bool(found["salient"]["entry"] == len(found["entries"]) - 1)
 
 
-def _called(entry: Mapping[str, Any]) -> str:
-    number, name = entry["entry"], str(entry["name"])
-    return f"entry {number}" if name == str(number) else f"entry {number} ({printable(name)})"
+def _called(layer: Mapping[str, Any]) -> str:
+    number, name = layer["entry"], str(layer["name"])
+    return f"layer {number}" if name == str(number) else f"layer {number} ({printable(name)})"
 
 
 def _large(count: float) -> str:

@@ -18,9 +18,9 @@ from unheard.report.figures.classes import classes_chart
 from unheard.report.figures.confusion import confusion_charts
 from unheard.report.figures.curves import curves, curves_chart
 from unheard.report.figures.dimensions import dimensions_chart
-from unheard.report.figures.entries import choices, choices_chart, weights_chart
 from unheard.report.figures.folds import fold_scores, folds_chart
 from unheard.report.figures.fusion import fusion_chart, fusion_fits
+from unheard.report.figures.layer_choices import choices, choices_chart, weights_chart
 from unheard.report.figures.reliability import reliability_chart
 from unheard.report.figures.speakers import speaker_scores, speakers_chart
 from unheard.report.findings import baseline, certificate_of, remarks
@@ -89,7 +89,7 @@ def _charts(anchor: str, system: System) -> list[Chart]:
     also = (
         dimensions_chart(f"{anchor}-dimensions", system.metrics),
         curves_chart(f"{anchor}-curves", step, histories),
-        choices_chart(f"{anchor}-entries", choices(system.fits)),
+        choices_chart(f"{anchor}-choices", choices(system.fits)),
         weights_chart(f"{anchor}-weights", system.fits),
         fusion_chart(f"{anchor}-fusion", fusion_fits(system.fits)),
     )

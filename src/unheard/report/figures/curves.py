@@ -34,7 +34,7 @@ def curves(fits: Sequence[Mapping[str, Any]]) -> tuple[str, list[Curve]]:
     """Read the records of the folds: the name of the steps, and one curve a fold and seed with a history.
 
     Folds whose history runs over something else than the first one's are left out; so are histories over the
-    entries of an encoder, which ``figures/entries.py`` shows.
+    layers of an encoder, which ``figures/layer_choices.py`` shows.
     """
     found = []
     name = ""

@@ -1,4 +1,4 @@
-"""What the entries of an encoder know, one panel a question, over the entries from the lowest to the highest.
+"""What the layers of an encoder know, one panel a question, over the layers from the lowest to the highest.
 
 The probe for the speaker has heard its speakers and the probe for emotion has not: they have panels of their own.
 """
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 def layers_chart(name: str, found: Mapping[str, Any]) -> Chart:
     """Draw saliency, the probes' scores and, where given, learned weights; ``found`` is as in ``layers.json``."""
-    entries = found["entries"]
+    layers = found["entries"]
     salient = found["salient"]["entry"]
-    weighted = all("weight" in entry for entry in entries)
+    weighted = all("weight" in layer for layer in layers)
     asked = [about for about in ("emotion", "speaker") if found.get(about)]
     alt = _alt(found, asked, weighted)
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots(1 + len(asked) + weighted, 1, sharex=True, squeeze=False)[:, 0]
-        _saliency(axes[0], entries)
+        _saliency(axes[0], layers)
         for axis, about in zip(axes[1:], asked, strict=False):
-            _probe(axis, entries, about, found[about]["chance"])
+            _probe(axis, layers, about, found[about]["chance"])
         if weighted:
-            weights_panel(axes[-1], [[entry["weight"] for entry in entries]])
+            weights_panel(axes[-1], [[layer["weight"] for layer in layers]])
         for axis in axes:
             axis.axvline(salient, color=VERMILLION, linewidth=0.9, linestyle=(0, (1, 2)), zorder=0)
             axis.grid(axis="y")
@@ -39,15 +39,15 @@ def layers_chart(name: str, found: Mapping[str, Any]) -> Chart:
             "salient", (salient, 1), xycoords=("data", "axes fraction"), xytext=(0, 1.5),
             textcoords="offset points", ha="center", va="bottom", fontsize=7.5, color=VERMILLION,
         )  # fmt: skip
-        entry_axis(axes[-1], [str(entry["name"]) for entry in entries])
+        layer_axis(axes[-1], [str(layer["name"]) for layer in layers])
 
     return Chart(
         name,
-        "What the entries know",
+        "What the layers know",
         svg(name, alt, 40 + 95 * (1 + len(asked) + weighted), paint),
         alt,
         (
-            "entry",
+            "layer",
             "name",
             "saliency",
             "95 % band",
@@ -56,13 +56,13 @@ def layers_chart(name: str, found: Mapping[str, Any]) -> Chart:
             *(column for about in asked for column in (_HEADINGS[about], "95 % interval")),
             *(("learned weight",) if weighted else ()),
         ),
-        tuple(_row(entry, asked, weighted) for entry in entries),
+        tuple(_row(layer, asked, weighted) for layer in layers),
         _note(found, asked),
     )
 
 
-def entry_axis(axis: Axes, names: Sequence[str]) -> None:
-    """Ticks at the entries: their names where these are few and short, else their numbers."""
+def layer_axis(axis: Axes, names: Sequence[str]) -> None:
+    """Ticks at the layers: their names where these are few and short, else their numbers."""
     count = len(names)
     step = 1 if count <= 14 else 2 if count <= 27 else 4
     words = count <= 8 and all(len(name) <= 10 for name in names)
@@ -70,12 +70,12 @@ def entry_axis(axis: Axes, names: Sequence[str]) -> None:
     axis.set_xticks(ticks, [printable(names[k]) if words else str(k) for k in ticks])
     axis.set_xlim(-0.6, count - 0.4)
     axis.set_xlabel(
-        "entry (0 enters the first layer)" if all(n == str(k) for k, n in enumerate(names)) else "entry"
+        "layer (0 enters the first layer)" if all(n == str(k) for k, n in enumerate(names)) else "layer"
     )
 
 
 def weights_panel(axis: Axes, weights: Sequence[Sequence[float]]) -> None:
-    """Learned weights, a line a fold, against the uniform line 1 / entries."""
+    """Learned weights, a line a fold, against the uniform line 1 / layers."""
     count = len(weights[0])
     axis.axhline(
         1 / count, color=INK, linewidth=0.9, linestyle=(0, (5, 3)), label=f"uniform {number(1 / count)}"
@@ -95,13 +95,13 @@ _LABELS = {"emotion": "emotion,\nUAR percent", "speaker": "heard speaker,\nUAR p
 _HELD = {"speakers": "speakers", "sentences": "sentences", "clips": "recordings"}
 
 
-def _saliency(axis: Axes, entries: Sequence[Mapping[str, Any]]) -> None:
-    where = range(len(entries))
+def _saliency(axis: Axes, layers: Sequence[Mapping[str, Any]]) -> None:
+    where = range(len(layers))
     for part, colour, mark, label in (
         ("score", BLUE, "o-", "saliency"),
         ("correlation", GREY, "s--", "r alone"),
     ):
-        bands = [entry["saliency"][part] for entry in entries]
+        bands = [layer["saliency"][part] for layer in layers]
         if all(band["low"] is not None for band in bands):
             low, high = ([band[end] for band in bands] for end in ("low", "high"))
             axis.fill_between(where, low, high, color=colour, alpha=0.18, linewidth=0)
@@ -111,9 +111,9 @@ def _saliency(axis: Axes, entries: Sequence[Mapping[str, Any]]) -> None:
     _legend(axis)
 
 
-def _probe(axis: Axes, entries: Sequence[Mapping[str, Any]], about: str, chance: float) -> None:
-    where = range(len(entries))
-    scores = [entry[about] for entry in entries]
+def _probe(axis: Axes, layers: Sequence[Mapping[str, Any]], about: str, chance: float) -> None:
+    where = range(len(layers))
+    scores = [layer[about] for layer in layers]
     if all(score["low"] is not None for score in scores):
         low, high = ([score[end] for score in scores] for end in ("low", "high"))
         axis.fill_between(where, low, high, color=BLUE, alpha=0.18, linewidth=0)
@@ -128,19 +128,19 @@ def _legend(axis: Axes) -> None:
     axis.legend(frameon=False, fontsize=7.5, loc="best", ncols=2, handlelength=1.8, columnspacing=1.0)
 
 
-def _row(entry: Mapping[str, Any], asked: Sequence[str], weighted: bool) -> tuple[str, ...]:
-    score, r = (entry["saliency"][part] for part in ("score", "correlation"))
+def _row(layer: Mapping[str, Any], asked: Sequence[str], weighted: bool) -> tuple[str, ...]:
+    score, r = (layer["saliency"][part] for part in ("score", "correlation"))
     cells = [
-        str(entry["entry"]),
-        printable(entry["name"]),
+        str(layer["entry"]),
+        printable(layer["name"]),
         number(score["value"]),
         _band(score),
         number(r["value"]),
         _band(r),
     ]
     for about in asked:
-        cells += [percent(entry[about]["uar"]), interval(entry[about]["low"], entry[about]["high"])]
-    return (*cells, *((number(entry["weight"]),) if weighted else ()))
+        cells += [percent(layer[about]["uar"]), interval(layer[about]["low"], layer[about]["high"])]
+    return (*cells, *((number(layer["weight"]),) if weighted else ()))
 
 
 def _band(value: Mapping[str, float | None]) -> str:
@@ -149,16 +149,16 @@ def _band(value: Mapping[str, float | None]) -> str:
 
 
 def _alt(found: Mapping[str, Any], asked: Sequence[str], weighted: bool) -> str:
-    entries = found["entries"]
-    said = [f"Saliency of {len(entries)} entries, highest at entry {found['salient']['entry']}."]
+    layers = found["entries"]
+    said = [f"Saliency of {len(layers)} layers, highest at layer {found['salient']['entry']}."]
     for about in asked:
-        best = max(entries, key=lambda entry: entry[about]["uar"])
+        best = max(layers, key=lambda layer: layer[about]["uar"])
         what = "emotion" if about == "emotion" else "the speaker, whom it has heard,"
         top = percent(best[about]["uar"])
-        said.append(f"A probe's UAR for {what} is highest at entry {best['entry']} ({top} %).")
+        said.append(f"A probe's UAR for {what} is highest at layer {best['entry']} ({top} %).")
     if weighted:
-        heaviest = max(entries, key=lambda entry: entry["weight"])
-        said.append(f"The head's largest learned weight is that of entry {heaviest['entry']}.")
+        heaviest = max(layers, key=lambda layer: layer["weight"])
+        said.append(f"The head's largest learned weight is that of layer {heaviest['entry']}.")
     return " ".join(said)
 
 

@@ -9,7 +9,7 @@ import pytest
 from reading import figure, read
 
 from unheard.report.figures.curves import curves
-from unheard.report.figures.entries import choices, choices_chart, weights_chart
+from unheard.report.figures.layer_choices import choices, choices_chart, weights_chart
 from unheard.report.figures.layers import layers_chart
 from unheard.report.page import html
 from unheard.report.system import System
@@ -17,14 +17,14 @@ from unheard.report.system import System
 Make = Callable[..., System]
 
 
-def chose(fold: int, entry: int, C: float = 0.01) -> dict[str, Any]:
-    """Record of a fold whose probe tried three entries at two values of C."""
+def chose(fold: int, layer: int, C: float = 0.01) -> dict[str, Any]:
+    """Record of a fold whose probe tried three layers at two values of C."""
     history = [
-        {"layer": k, "C": c, "uar": 0.3 + 0.1 * (k == entry) + 0.01 * (c == C)}
+        {"layer": k, "C": c, "uar": 0.3 + 0.1 * (k == layer) + 0.01 * (c == C)}
         for k in range(3)
         for c in (C, 1.0)
     ]
-    return {"fold": fold, "seed": 0, "chosen": {"layer": entry, "C": C}, "history": history}
+    return {"fold": fold, "seed": 0, "chosen": {"layer": layer, "C": C}, "history": history}
 
 
 def weighted(fold: int, weights: list[float]) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def test_weights_stand_beside_the_uniform_line() -> None:
         ("1", "0", "1", "0.100", "0.600", "0.200", "0.100"),
     )
     # Means of the folds: .30, .45, .20, .05.
-    assert "Uniform would be 0.250" in chart.alt and "0.450, of entry 1" in chart.alt
+    assert "Uniform would be 0.250" in chart.alt and "0.450, of layer 1" in chart.alt
     assert "uniform 0.250" in re.findall(r">([^<]+)</text>", chart.svg)
 
 
@@ -50,13 +50,13 @@ def test_folds_without_weights_or_of_different_encoders_have_no_figure() -> None
     assert weights_chart("w", [weighted(0, [0.5, 0.5]), weighted(1, [0.2, 0.3, 0.5])]) is None
 
 
-def test_the_entry_that_each_fold_chose_is_said_and_drawn() -> None:
+def test_the_layer_that_each_fold_chose_is_said_and_drawn() -> None:
     fits = [chose(0, 2), chose(1, 2), chose(2, 1, C=0.1)]
     found = choices(fits)
-    assert [(c.fold, c.entry, c.C) for c in found] == [(0, 2, 0.01), (1, 2, 0.01), (2, 1, 0.1)]
+    assert [(c.fold, c.layer, c.C) for c in found] == [(0, 2, 0.01), (1, 2, 0.01), (2, 1, 0.1)]
     assert found[0].scores == {0: pytest.approx(0.31), 1: pytest.approx(0.31), 2: pytest.approx(0.41)}
     chart = choices_chart("e", found)
-    assert chart is not None and chart.alt.endswith("Chosen: entry 1 once and entry 2 2 times.")
+    assert chart is not None and chart.alt.endswith("Chosen: layer 1 once and layer 2 2 times.")
     assert [row[2:] for row in chart.rows] == [
         ("2", "0.01", "41.0"),
         ("2", "0.01", "41.0"),
@@ -64,7 +64,7 @@ def test_the_entry_that_each_fold_chose_is_said_and_drawn() -> None:
     ]
 
 
-def test_histories_over_entries_are_no_curves_over_c() -> None:
+def test_histories_over_layers_are_no_curves_over_c() -> None:
     assert curves([chose(0, 1)]) == ("", [])
     assert (
         choices([{"fold": 0, "chosen": {"C": 0.1}, "history": [{"C": 0.1, "uar": 0.5}]}, {"chosen": None}])
@@ -79,7 +79,7 @@ def test_the_page_of_a_run_shows_both(make: Make) -> None:
     system = make(clips=8)
     probe = replace(system, fits=[chose(fold, fold % 3) for fold in range(6)])
     root = read(html([probe]))
-    assert len(figure(root, "s0-entries").all("table")[0].rows) == 7
+    assert len(figure(root, "s0-choices").all("table")[0].rows) == 7
     names = {f.attributes["id"] for f in root.all("figure")}
     assert "s0-weights" not in names and "s0-curves" not in names
     frozen = replace(system, fits=[weighted(fold, [0.2] * 5) for fold in range(6)])
@@ -90,7 +90,7 @@ def band(value: float) -> dict[str, float]:
     return {"value": value, "low": value - 0.01, "high": value + 0.01}
 
 
-def known(entries: int = 5, **changes: Any) -> dict[str, Any]:
+def known(layers: int = 5, **changes: Any) -> dict[str, Any]:
     """What ``layers.json`` may hold."""
     rows = [
         {
@@ -99,7 +99,7 @@ def known(entries: int = 5, **changes: Any) -> dict[str, Any]:
             "emotion": {"uar": 0.4 + 0.02 * k, "low": 0.35, "high": 0.6},
             "speaker": {"uar": 0.9 - 0.1 * k, "low": 0.2, "high": 0.95},
         }
-        for k in range(entries)
+        for k in range(layers)
     ]  # fmt: skip
     asked = {
         "held_out": "sentences",
@@ -134,17 +134,17 @@ def test_what_layers_know_has_a_panel_a_question_and_says_who_was_heard() -> Non
     )
     assert chart.rows[3][:6] == ("3", "3", "0.110", "[0.100, 0.120]", "0.080", "[0.070, 0.090]")
     assert chart.rows[3][6:] == ("46.0", "[35.0, 60.0]", "60.0", "[20.0, 95.0]")
-    assert "highest at entry 3" in chart.alt and "highest at entry 4 (48.0 %)" in chart.alt
+    assert "highest at layer 3" in chart.alt and "highest at layer 4 (48.0 %)" in chart.alt
 
 
 def test_learned_weights_and_missing_answers() -> None:
     plain = known()
-    for entry in plain["entries"]:
-        entry["weight"] = 0.2
-        del entry["speaker"]
+    for layer in plain["entries"]:
+        layer["weight"] = 0.2
+        del layer["speaker"]
         for part in ("score", "correlation"):
-            entry["saliency"][part] |= {"low": None, "high": None}
-        entry["emotion"] |= {"low": None, "high": None}
+            layer["saliency"][part] |= {"low": None, "high": None}
+        layer["emotion"] |= {"low": None, "high": None}
     chart = layers_chart("l", {**plain, "speaker": None})
     said = drawn(chart.svg)
     assert "uniform 0.200" in said and "chance 6.2" not in said
@@ -152,13 +152,13 @@ def test_learned_weights_and_missing_answers() -> None:
     assert "speaker" not in chart.note.replace("speakers", "")
 
 
-def test_many_entries_keep_readable_ticks_and_names_are_escaped() -> None:
+def test_many_layers_keep_readable_ticks_and_names_are_escaped() -> None:
     many = layers_chart("l", known(25))
     ticks = [text for text in drawn(many.svg) if text.isdecimal()]
     assert {"0", "12", "24"} <= set(ticks) and "1" not in ticks
     evil = known(3)
-    for entry in evil["entries"]:
-        entry["name"] = "<b>&\u202e"
+    for layer in evil["entries"]:
+        layer["name"] = "<b>&\u202e"
     chart = layers_chart(
         "l", {**evil, "salient": {"entry": 0, "name": "x", "share": None, "by_correlation": 0}}
     )
