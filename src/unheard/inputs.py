@@ -77,7 +77,7 @@ class Layer:
     dims
         Number of values in a frame, or in the row.
     rate
-        Frames a second; None where there is one row a clip.
+        Frames a second; frames a token where the medium is text, which is 1; None where there is one row a clip.
     """
 
     name: str

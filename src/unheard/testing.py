@@ -17,7 +17,8 @@ _TOYS = {
     "wav2vec2": "unheard.encoders.transformer.toy",
     "hubert": "unheard.encoders.transformer.toy",
     "wavlm": "unheard.encoders.transformer.toy",
-    "whisper": "unheard.encoders.whisper_toy",
+    "whisper": "unheard.encoders.toys",
+    "bert": "unheard.encoders.toys",
 }
 
 
@@ -75,7 +76,7 @@ def toy_encoder(
     folder
         Where; made if it is not there.
     family
-        ``wav2vec2``, ``hubert``, ``wavlm`` or ``whisper``.
+        ``wav2vec2``, ``hubert``, ``wavlm`` or ``whisper``; or ``bert``, a text encoder for the family ``transformers``.
     seed
         Of the weights.
     config

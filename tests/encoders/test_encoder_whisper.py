@@ -261,7 +261,7 @@ def test_settings_that_do_not_fit_are_refused(
     [
         ("config.json", {"model_type": "wavlm"}, "model_type is 'wavlm'"),
         ("config.json", {"d_model": 25}, "make no network"),
-        ("config.json", {"encoder_ffn_dim": 41}, r"fc1\.weight is \(40, 24\), expected \(41, 24\)"),
+        ("config.json", {"encoder_ffn_dim": 41}, r"fc1\.weight is 40 × 24, expected 41 × 24"),
         ("config.json", {"activation_function": "relu"}, "expected 'gelu'"),
         ("preprocessor_config.json", {"sampling_rate": None}, "no declared rate"),
         ("preprocessor_config.json", {"feature_size": 128}, "feature_size is 128, expected 80"),

@@ -7,8 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from unheard.encoders.batches import by_length
-from unheard.encoders.windows import joined, spans
+from unheard.encoders.windows import by_length, joined, spans
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 29.99, 30])

@@ -39,6 +39,7 @@ ENCODERS = {
     "wavlm": "unheard.encoders.wavlm",
     "whisper": "unheard.encoders.whisper",
     "onnx": "unheard.encoders.onnx",
+    "transformers": "unheard.encoders.automodel",
 }
 #: Families whose networks can be trained together with a head.
 TUNABLE = ("wav2vec2", "hubert", "wavlm", "whisper")

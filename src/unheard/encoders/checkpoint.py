@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +136,40 @@ def tensors(folder: Path, wanted: Iterable[str]) -> dict[str, Tensor]:
     return found
 
 
+def prefix(folder: Path, anchor: str) -> str:
+    """Return what the tensors' names begin with, as those of a model with a head do, by the name of one of them."""
+    return next((name.removesuffix(anchor) for name in where(folder) if name.endswith(anchor)), "")
+
+
+def check_shapes(
+    found: Mapping[str, Tensor], expected: Mapping[str, Sequence[int]], folder: Path, prefix: str = ""
+) -> None:
+    """Refuse tensors that are missing or of another shape than a network's.
+
+    Parameters
+    ----------
+    found
+        What was read, by name.
+    expected
+        Shapes by name.
+    folder, prefix
+        How errors call the place and the tensors.
+
+    Raises
+    ------
+    DataError
+        The first five that do not fit.
+    """
+    faults = [f"{prefix}{name} is missing" for name in expected if name not in found]
+    faults += [
+        f"{prefix}{name} is {_by(found[name].shape)}, expected {_by(shape)}"
+        for name, shape in expected.items()
+        if name in found and tuple(found[name].shape) != tuple(shape)
+    ]
+    if faults:
+        raise DataError(f"{folder}: the weights do not fit config.json: {first_five(faults)}")
+
+
 def sha256(folder: Path, weights: bool = True) -> str:
     """Digest of what decides about the output: weights, configuration and preprocessor file.
 
@@ -161,6 +195,10 @@ def licence(folder: Path) -> str:
     head = card.read_text("utf-8", errors="replace").partition("\n---")[0]
     named = re.search(r"^license:\s*['\"]?([^'\"\s]+)", head, re.MULTILINE)
     return named[1] if named else "unknown"
+
+
+def _by(shape: Sequence[int]) -> str:
+    return " × ".join(map(str, shape))
 
 
 def _json(path: Path, what: str) -> dict[str, Any]:

@@ -112,7 +112,7 @@ class Export:
 
 
 class Encoder(ABC):
-    """A loaded network: an extractor (``unheard.inputs.Extractor``) of waveforms.
+    """A loaded network: an extractor (``unheard.inputs.Extractor``) of waveforms, or of the turns of a text.
 
     Layer 0 is what enters the first layer, layer k what leaves it (docs/encoders.md).
 
@@ -122,7 +122,7 @@ class Encoder(ABC):
         As ``load`` was given them, with defaults, ``sha256``, the last layer as ``cut`` and the precision that
         ``auto`` came to: plain values.
     rate
-        Hz of the waveforms that :meth:`extract` takes.
+        Hz of the waveforms that :meth:`extract` takes; 1 where it takes text, whose samples are tokens.
     layers
         In order, those above the cut left out.
     source
@@ -139,32 +139,37 @@ class Encoder(ABC):
     def frames(self, samples: int) -> tuple[int, ...]:
         """Return the number of frames of each layer for a waveform of so many samples."""
 
-    def extract(self, items: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
-        """Return, for each waveform (n,) at :attr:`rate`, the asked layers, each (frames, dims) float32.
+    def extract(self, items: Sequence[Any], layers: Sequence[int]) -> list[Layers]:
+        """Return, for each waveform (n,) at :attr:`rate` or text, the asked layers, each (frames, dims) float32.
 
-        A clip's frames do not depend on the clips beside it (1e-4 relative in float32). Waveforms may be of any
-        length: long ones are taken in windows (definitions of docs/encoders.md), short ones are padded.
+        A clip's frames do not depend on the clips beside it (1e-4 relative in float32). Clips may be of any
+        length: long waveforms are taken in windows (definitions of docs/encoders.md), short ones are padded; a text
+        is a sequence of turns (``unheard.inputs.Turn``), oldest first, and a long one loses its oldest tokens.
 
         Raises
         ------
         DataError
-            A waveform holds NaN or infinity.
+            A waveform holds NaN or infinity, or a text is empty.
         UsageError
             A layer that the encoder does not have.
         """
         bad = [k for k in layers if not 0 <= k < len(self.layers)]
         if bad:
             raise UsageError(f"encoder layer {bad[0]} is asked for; there are 0 … {len(self.layers) - 1}")
+        self._check(items)
+        return self._extract(items, layers) if len(layers) else [() for _ in items]
+
+    def _check(self, items: Sequence[Any]) -> None:
+        """Refuse clips that cannot be computed."""
         for item in items:
             if not np.isfinite(item).all():
                 raise DataError(
                     f"a waveform holds {int((~np.isfinite(item)).sum())} values that are not finite"
                 )
-        return self._extract(items, layers) if len(layers) else [() for _ in items]
 
     @abstractmethod
-    def _extract(self, items: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
-        """Return what :meth:`extract` does, of finite waveforms and at least one layer."""
+    def _extract(self, items: Sequence[Any], layers: Sequence[int]) -> list[Layers]:
+        """Return what :meth:`extract` does, of clips that were checked and at least one layer."""
 
     def hop(self, layer: int) -> int:
         """Return the samples from one frame of a layer to the next."""

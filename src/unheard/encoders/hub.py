@@ -33,7 +33,17 @@ KNOWN = (
     "openai/whisper-large-v2",
     "openai/whisper-large-v3",
 )
-_ABOUT = ("config.json", "preprocessor_config.json", "README.md")
+#: Files that a tokenizer is made of, as patterns.
+TOKENIZER = (
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "bpe.codes",
+    "*.model",
+)
+_ABOUT = ("config.json", "preprocessor_config.json", "README.md", *TOKENIZER)
 _SAFETENSORS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
 _PICKLED = ("pytorch_model.bin", "pytorch_model-*-of-*.bin", "pytorch_model.bin.index.json")
 

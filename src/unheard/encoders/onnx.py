@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from unheard.encoders.contract import Encoder, Export, Layers, Settings, Wave
 from unheard.encoders.description import Description, described
 from unheard.encoders.kaldi import kaldi_norm
-from unheard.encoders.windowed import in_windows
-from unheard.encoders.windows import window
+from unheard.encoders.windows import in_windows, window
 from unheard.errors import DataError, MachineError, UsageError, need
 from unheard.features.fronts import Front, build_front, front_settings
 from unheard.files import digest, file_digest

@@ -19,6 +19,28 @@ def shuffle(network: nn.Module, seed: int) -> None:
             value.copy_(value.flatten()[order].view_as(value))
 
 
+def draw(network: nn.Module, scale: float, seed: int) -> None:
+    """Draw the parameters anew, in place: weights normal, biases 0, norms 1; what is not to be trained stays.
+
+    Parameters
+    ----------
+    network
+        On the CPU.
+    scale
+        Standard deviation of the weights.
+    seed
+        Of all draws.
+    """
+    with torch.no_grad():
+        for name, value in network.named_parameters():
+            if not value.requires_grad:
+                continue
+            if value.ndim > 1:
+                value.normal_(0.0, scale, generator=generator(seed, name))
+            else:
+                value.fill_(0.0 if name.endswith("bias") else 1.0)
+
+
 def generator(seed: int, name: str) -> torch.Generator:
     """Return the generator for a tensor of this name."""
     number = int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:7])

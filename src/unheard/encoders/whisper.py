@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.encoders import batches, checkpoint
+from unheard.encoders import checkpoint
 from unheard.encoders.contract import Encoder, Export, Layers, Settings, Wave
 from unheard.encoders.precision import device_of, precision_of
+from unheard.encoders.windows import by_length
 from unheard.errors import DataError, UsageError, need
 from unheard.features.fronts import front_settings
 from unheard.files import digest
@@ -27,7 +28,9 @@ from unheard.onnx_graphs.whisper import whisper_graph
 from unheard.settings import OneOf, plain
 
 if TYPE_CHECKING:
-    from unheard.encoders.whisper_network import Sizes, WhisperNetwork
+    from transformers import WhisperConfig
+
+    from unheard.encoders.whisper_network import WhisperNetwork
 
 VERSION = 1
 MODES = ("30s", "trimmed")
@@ -57,16 +60,16 @@ class Options(Settings):
 def load(options: Options) -> WhisperEncoder:
     """Read configuration and weights up to the cut; see ``unheard.encoders.load`` for the errors."""
     torch = need("torch", "train")
-    from unheard.encoders import random_weights as chance
-    from unheard.encoders import whisper_weights as weights
-    from unheard.encoders.whisper_network import sizes
+    need("transformers", "train")
+    from unheard.encoders import random_weights
+    from unheard.encoders.whisper_network import configured, drawn, relevant, trained
 
     device, precision = device_of(options.device), precision_of(options.precision, options.device)
     folder, config, source = None, {"model_type": "whisper"}, "whisper-tiny"
     if options.model:
         folder = checkpoint.find(options.model, options.revision, weights=options.weights != "random")
         config, source = checkpoint.config(folder), str(folder / "config.json")
-    made = sizes(config, source)
+    made = configured(config, source)
     layers = made.encoder_layers if options.cut is None else options.cut
     if layers > made.encoder_layers:
         raise UsageError(
@@ -75,13 +78,13 @@ def load(options: Options) -> WhisperEncoder:
         )
     if folder is not None and options.weights != "random":
         _check_front(folder, made)
-        network = weights.trained(made, layers, options.mode, options.rounding, folder)
+        network = trained(made, layers, options.mode, options.rounding, folder)
         found = checkpoint.sha256(folder)
         if options.weights == "shuffled":
-            chance.shuffle(network, options.seed)
+            random_weights.shuffle(network, options.seed)
     else:
-        network = weights.drawn(made, layers, options.mode, options.rounding, options.seed)
-        found = digest({"config": plain(made), "seed": options.seed})
+        network = drawn(made, layers, options.mode, options.rounding, options.seed)
+        found = digest({"config": relevant(made), "seed": options.seed})
     if options.sha256 not in ("", found):
         raise DataError(
             f"{source}: sha256 of weights and configuration is {found}, expected {options.sha256}; this is "
@@ -115,7 +118,7 @@ class WhisperEncoder(Encoder):
     def _extract(self, items: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
         """Return, for each waveform (n,) at 16 kHz, the asked layers, each (frames, dims) float32."""
         counts = [self.network.counts(len(wave)) for wave in items]
-        whole = self.network.made.window
+        whole = self.network.longest
         parts = [
             wave[k * whole :][:whole]
             for wave, own in zip(items, counts, strict=True)
@@ -139,11 +142,11 @@ class WhisperEncoder(Encoder):
         front = {
             "name": "whisper",
             "bands": made.num_mel_bins,
-            "seconds": made.window / self.rate if padded else 0.0,
+            "seconds": self.network.longest / self.rate if padded else 0.0,
         }
         return Export(
             whisper_graph(self.network, layers),
-            {"longest": made.window, "length": made.window, "step": made.window},
+            {"longest": self.network.longest, "length": self.network.longest, "step": self.network.longest},
             front_settings(front),
             multiple=1 if padded else self.hop(0),
             own=self.network.rounding,
@@ -157,7 +160,7 @@ class WhisperEncoder(Encoder):
         heard = [self.network.made.max_source_positions if padded else -(-len(part) // 320) for part in parts]
         done: list[Layers] = [()] * len(parts)
         with torch.inference_mode():
-            for batch in batches.by_length(heard, BUDGET[self.settings["device"]]):
+            for batch in by_length(heard, BUDGET[self.settings["device"]]):
                 windows = [self.network.windows(np.asarray(parts[at], np.float32))[0] for at in batch]
                 entries = self.network.packed(windows, layers)
                 ends = np.cumsum([window.kept for window in windows])[:-1]
@@ -191,7 +194,7 @@ def _cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float
     return found
 
 
-def _check_front(folder: Path, made: Sizes) -> None:
+def _check_front(folder: Path, made: WhisperConfig) -> None:
     """Refuse a preprocessor file that describes another spectrogram than ours."""
     content = checkpoint.preprocessor(folder)
     expected = {**_FRONT, "feature_size": made.num_mel_bins}

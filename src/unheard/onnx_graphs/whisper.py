@@ -1,7 +1,7 @@
 """The network of Whisper's encoder as an ONNX graph, written node by node from its weights.
 
 Takes the spectrogram of one window, ``unheard.frames`` (2 · frames, bands) float32; gives ``unheard.K``
-(frames, dims) for the entries that are asked for. The computation is that of ``encoders/whisper_network.py``,
+(frames, dims) for the layers that are asked for. The computation is that of ``encoders/whisper_network.py``,
 which it is compared with when a bundle is made.
 """
 
@@ -37,7 +37,7 @@ def whisper_graph(network: Any, entries: Sequence[int]) -> Any:
 
 
 def _layer(g: Graph, made: Any, layer: Any, x: str) -> str:
-    query, key, value, out = (layer.self_attn[f"{name}_proj"] for name in ("q", "k", "v", "out"))
+    query, key, value, out = (getattr(layer.self_attn, f"{name}_proj") for name in ("q", "k", "v", "out"))
     heard = norm(g, layer.self_attn_layer_norm, x)
     x = g.add("Add", x, attention(g, query, key, value, out, heard, made.encoder_attention_heads))
     inner = activation(g, "gelu", linear(g, layer.fc1, norm(g, layer.final_layer_norm, x)))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from unheard.encoders import batches, checkpoint, windows
+from unheard.encoders import checkpoint, windows
 from unheard.encoders import random_weights as chance
 from unheard.encoders.contract import Encoder, Export, Layers, Settings, Wave
 from unheard.encoders.precision import device_of, precision_of
@@ -108,7 +108,7 @@ class WaveEncoder(Encoder):
         threads = torch.get_num_threads() if device == "cpu" else 1
         frames = [self._made.frames(len(part)) for part in parts]
         rounds = math.ceil(sum(frames) / (BUDGET[device] * threads))
-        made = batches.by_length(frames, math.ceil(sum(frames) / max(1, rounds * threads)))
+        made = windows.by_length(frames, math.ceil(sum(frames) / max(1, rounds * threads)))
         done: list[Layers] = [()] * len(parts)
 
         def work(batch: list[int]) -> None:

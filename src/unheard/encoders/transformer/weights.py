@@ -16,7 +16,7 @@ from unheard.encoders import checkpoint
 from unheard.encoders.random_weights import generator
 from unheard.encoders.transformer.architecture import Architecture
 from unheard.encoders.transformer.network import Network
-from unheard.errors import DataError, first_five, need
+from unheard.errors import need
 from unheard.files import write_bytes
 
 #: Our names of modules, and those in the files.
@@ -45,9 +45,7 @@ def trained(made: Architecture, normalize: bool, layers: int, folder: Path) -> N
     with torch.device("meta"):
         network = Network(made, normalize, layers)
     expected = {theirs(name): tensor.shape for name, tensor in network.state_dict().items()}
-    there = checkpoint.where(folder)
-    anchor = theirs("projection.projection.weight")
-    prefix = next((name.removesuffix(anchor) for name in there if name.endswith(anchor)), "")
+    prefix = checkpoint.prefix(folder, theirs("projection.projection.weight"))
     parts = [_KERNEL.replace("weight", f"weight{end}") for end in _NORMED[0]]
     parts += [_KERNEL.replace("weight", f"parametrizations.weight.{end}") for end in _NORMED[1]]
     read = checkpoint.tensors(folder, (prefix + name for name in (*expected, *parts)))
@@ -56,7 +54,7 @@ def trained(made: Architecture, normalize: bool, layers: int, folder: Path) -> N
         if length in found and direction in found:
             found[_KERNEL] = _normed(found.pop(length), found.pop(direction))
     found.setdefault(_OPTIONAL, torch.zeros(made.hidden_size))
-    _check(found, expected, folder)
+    checkpoint.check_shapes(found, expected, folder)
     network.load_state_dict({name: found[theirs(name)] for name in network.state_dict()}, assign=True)
     return network
 
@@ -97,21 +95,6 @@ def theirs(name: str) -> str:
 def _normed(length: Tensor, direction: Tensor) -> Tensor:
     """Kernel (out, in, taps) of a length for each tap and a direction."""
     return length * direction / direction.square().sum((0, 1), keepdim=True).sqrt()
-
-
-def _check(found: dict[str, Tensor], expected: dict[str, torch.Size], folder: Path) -> None:
-    faults = [f"{name} is missing" for name in expected if name not in found]
-    faults += [
-        f"{name} is {_by(found[name].shape)}, expected {_by(shape)}"
-        for name, shape in expected.items()
-        if name in found and found[name].shape != shape
-    ]
-    if faults:
-        raise DataError(f"{folder}: the weights do not fit config.json: {first_five(faults)}")
-
-
-def _by(shape: torch.Size) -> str:
-    return " × ".join(map(str, shape))
 
 
 def _draw(module: nn.Module, key: str, value: Tensor, scale: float, drawn: torch.Generator) -> None:

@@ -1,0 +1,102 @@
+"""Hidden states of a frozen network of Transformers by number, computed no further than the highest that is asked.
+
+They are taken at the doors of the layers, so that they mean the same in every model and every version: state k is
+what enters layer k, counted from 0, and the last is what the network itself calls its last hidden state, a final
+norm included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from unheard.errors import UsageError
+
+
+class HiddenStates:
+    """A network whose hidden states can be asked for.
+
+    Parameters
+    ----------
+    network
+        In evaluation mode; layers above the cut are taken out of it.
+    count
+        How many layers it has.
+    cut
+        Highest state that will be asked for; None for the last.
+
+    Raises
+    ------
+    UsageError
+        The cut is above the last state, or the network has no list of so many layers.
+    """
+
+    def __init__(self, network: nn.Module, count: int, cut: int | None = None) -> None:
+        if cut is not None and not 0 <= cut <= count:
+            raise UsageError(f"encoder.cut is {cut}, but the model has {count} layers: choose 0 … {count}")
+        self.network = network
+        self.top = count if cut is None else cut
+        self._last = count
+        self._layers = _layers(network, count)
+        if self.top < count:
+            del self._layers[self.top + 1 :]
+            self._layers[self.top] = nn.Identity()  # it is entered, and no more
+
+    def __call__(self, inputs: Mapping[str, Tensor], wanted: Sequence[int]) -> list[Tensor]:
+        """Return the states ``wanted``, in that order, each (batch, frames, dims).
+
+        Parameters
+        ----------
+        inputs
+            What the network is called with, by name.
+        wanted
+            Numbers up to the cut.
+        """
+        found: dict[int, Tensor] = {}
+        highest = max(wanted)
+
+        def tap(number: int) -> Any:
+            def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+                state = cast(Tensor, args[0] if args else kwargs["hidden_states"])
+                if number in wanted:
+                    found[number] = state.clone()  # a layer may write into what it was given
+                if number == highest:
+                    raise _Reached
+
+            return hook
+
+        doors = list(self._layers)[: highest + 1]
+        handles = [
+            door.register_forward_pre_hook(tap(number), with_kwargs=True) for number, door in enumerate(doors)
+        ]
+        try:
+            with torch.inference_mode():
+                found[self._last] = self.network(**inputs).last_hidden_state
+        except _Reached:
+            pass
+        finally:
+            for handle in handles:
+                handle.remove()
+        return [found[number] for number in wanted]
+
+
+class _Reached(Exception):
+    """The highest state that was asked for is there."""
+
+
+def _layers(network: nn.Module, count: int) -> nn.ModuleList:
+    """Return the list of the network's layers: of its lists of that length, the last that lies in no other one."""
+    lists = [
+        (name, module)
+        for name, module in network.named_modules()
+        if isinstance(module, nn.ModuleList) and len(module) == count
+    ]
+    outer = [module for name, module in lists if not any(name.startswith(f"{other}.") for other, _ in lists)]
+    if not outer:
+        raise UsageError(
+            f"{type(network).__name__} has no list of its {count} layers, whose hidden states could be taken"
+        )
+    return outer[-1]
