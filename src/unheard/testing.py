@@ -76,7 +76,8 @@ def toy_encoder(
     folder
         Where; made if it is not there.
     family
-        ``wav2vec2``, ``hubert``, ``wavlm`` or ``whisper``; or ``bert``, a text encoder for the family ``transformers``.
+        ``wav2vec2``, ``hubert``, ``wavlm`` or ``whisper``; or ``bert``, a text encoder for the family
+        ``transformers``.
     seed
         Of the weights.
     config

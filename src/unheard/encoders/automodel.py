@@ -75,8 +75,8 @@ def load(options: Options) -> AudioEncoder | TextEncoder:
     found = _sha256(folder, text, options.seed if drawn else None)
     if options.sha256 not in ("", found):
         raise DataError(
-            f"{folder}: sha256 of weights and configuration is {found}, expected {options.sha256}; this is another "
-            "model, or another version of it"
+            f"{folder}: sha256 of weights and configuration is {found}, expected {options.sha256}; this is "
+            "another model, or another version of it"
         )
     states = HiddenStates(model, config.num_hidden_layers, options.cut)
     model.requires_grad_(False).eval().to(device, getattr(torch, precision))
@@ -217,7 +217,7 @@ class TextEncoder(Encoder):
 
 
 def _model(folder: Path, drawn: bool) -> tuple[Any, Any]:
-    """Return the configuration, and the network with the weights of the folder, or with some where they are drawn."""
+    """Return the configuration, and the network with the folder's weights, or with any where they are drawn."""
     torch = need("torch", "train")
     transformers = need("transformers", "train")
     checkpoint.config(folder)

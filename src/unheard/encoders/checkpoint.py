@@ -137,7 +137,7 @@ def tensors(folder: Path, wanted: Iterable[str]) -> dict[str, Tensor]:
 
 
 def prefix(folder: Path, anchor: str) -> str:
-    """Return what the tensors' names begin with, as those of a model with a head do, by the name of one of them."""
+    """Return what the tensors' names begin with in a model with a head, by the name of one of them."""
     return next((name.removesuffix(anchor) for name in where(folder) if name.endswith(anchor)), "")
 
 

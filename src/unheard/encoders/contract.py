@@ -143,8 +143,8 @@ class Encoder(ABC):
         """Return, for each waveform (n,) at :attr:`rate` or text, the asked layers, each (frames, dims) float32.
 
         A clip's frames do not depend on the clips beside it (1e-4 relative in float32). Clips may be of any
-        length: long waveforms are taken in windows (definitions of docs/encoders.md), short ones are padded; a text
-        is a sequence of turns (``unheard.inputs.Turn``), oldest first, and a long one loses its oldest tokens.
+        length: long waveforms are taken in windows (docs/encoders.md says which), short ones are padded. A text is
+        a sequence of turns (``unheard.inputs.Turn``), oldest first; a long one loses its oldest tokens.
 
         Raises
         ------

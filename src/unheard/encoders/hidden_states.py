@@ -64,7 +64,7 @@ class HiddenStates:
                 if number in wanted:
                     found[number] = state.clone()  # a layer may write into what it was given
                 if number == highest:
-                    raise _Reached
+                    raise _ReachedError
 
             return hook
 
@@ -75,7 +75,7 @@ class HiddenStates:
         try:
             with torch.inference_mode():
                 found[self._last] = self.network(**inputs).last_hidden_state
-        except _Reached:
+        except _ReachedError:
             pass
         finally:
             for handle in handles:
@@ -83,8 +83,8 @@ class HiddenStates:
         return [found[number] for number in wanted]
 
 
-class _Reached(Exception):
-    """The highest state that was asked for is there."""
+class _ReachedError(Exception):
+    """No error: the highest state that was asked for is there."""
 
 
 def _layers(network: nn.Module, count: int) -> nn.ModuleList:

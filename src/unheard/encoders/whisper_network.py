@@ -1,9 +1,9 @@
 """Whisper's encoder on Transformers' layers: two convolutions over a log-mel spectrogram, fixed positions, layers.
 
 Radford et al. (2022), section 2.2. Layer 0 is what enters the first layer (with positions), layer k what the k-th
-gives; the final norm belongs to the last alone. In mode ``30s`` the network takes a window padded with silence to the
-length that it was trained on, and its own frames are kept; in mode ``trimmed`` it takes the window by itself, with
-the first positions, which is faster and another function.
+gives; the final norm belongs to the last alone. In mode ``30s`` the network takes a window padded with silence to
+the length that it was trained on, and its own frames are kept; in mode ``trimmed`` it takes the window by itself,
+with the first positions, which is faster and another function.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How clips are cut and put together for a network: long ones in windows, those of similar length in batches.
 
-A recording of more than 30 s is taken in windows of 20 s every 18 s, and frames that lie in two windows are averaged,
-so that memory is bounded.
+A recording of more than 30 s is taken in windows of 20 s every 18 s, and frames that lie in two windows are
+averaged, so that memory is bounded.
 """
 
 from __future__ import annotations
