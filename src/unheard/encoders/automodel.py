@@ -63,7 +63,7 @@ def load(options: Options) -> AudioEncoder | TextEncoder:
         )
     device, precision = device_of(options.device), precision_of(options.precision, options.device)
     drawn = options.weights == "random"
-    folder = checkpoint.find(options.model, options.revision, weights=not drawn)
+    folder = checkpoint.find(options.model, options.revision, weights=not drawn, tokenizer=True)
     config, model = _model(folder, drawn)
     if getattr(config, "is_encoder_decoder", False):
         model = model.get_encoder()

@@ -28,14 +28,19 @@ _FORMS = (
 )
 
 
-def find(model: str, revision: str | None = None, *, weights: bool = True) -> Path:
+def find(model: str, revision: str | None = None, *, weights: bool = True, tokenizer: bool = False) -> Path:
     """Return the folder of a model: a local one as it is (or that of a file in it), else from the hub.
 
     Parameters
     ----------
-    model : folder, file or hub name.
-    revision : of a hub name.
-    weights : False where the configuration is enough.
+    model
+        Folder, file or hub name.
+    revision
+        Of a hub name.
+    weights
+        False where the configuration is enough.
+    tokenizer
+        Whether a hub model's tokenizer is wanted too.
 
     Raises
     ------
@@ -55,7 +60,7 @@ def find(model: str, revision: str | None = None, *, weights: bool = True) -> Pa
         raise UsageError(
             f"unknown model {model!r}: no such folder, and no hub name (owner/model); {hub.near(model)}"
         )
-    return hub.fetch(model, revision, weights)
+    return hub.fetch(model, revision, weights, tokenizer)
 
 
 def config(folder: Path) -> dict[str, Any]:

@@ -43,19 +43,24 @@ TOKENIZER = (
     "bpe.codes",
     "*.model",
 )
-_ABOUT = ("config.json", "preprocessor_config.json", "README.md", *TOKENIZER)
+_ABOUT = ("config.json", "preprocessor_config.json", "README.md")
 _SAFETENSORS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
 _PICKLED = ("pytorch_model.bin", "pytorch_model-*-of-*.bin", "pytorch_model.bin.index.json")
 
 
-def fetch(name: str, revision: str | None, weights: bool) -> Path:
+def fetch(name: str, revision: str | None, weights: bool, tokenizer: bool = False) -> Path:
     """Return the folder of a model's files, downloaded where they are not in the cache.
 
     Parameters
     ----------
-    name : ``owner/model``.
-    revision : branch, tag or commit; None for the main branch.
-    weights : False for the configuration alone. Of weights, safetensors are preferred.
+    name
+        ``owner/model``.
+    revision
+        Branch, tag or commit; None for the main branch.
+    weights
+        False for the configuration alone. Of weights, safetensors are preferred.
+    tokenizer
+        Whether the files that a tokenizer is made of are wanted too.
 
     Raises
     ------
@@ -64,9 +69,10 @@ def fetch(name: str, revision: str | None, weights: bool) -> Path:
     MachineError
         A gated model without a token that may read it, no network, no client installed.
     """
-    folder = _snapshot(name, revision, (*_ABOUT, *_SAFETENSORS) if weights else _ABOUT)
+    about = (*_ABOUT, *TOKENIZER) if tokenizer else _ABOUT
+    folder = _snapshot(name, revision, (*about, *_SAFETENSORS) if weights else about)
     if weights and not any(folder.glob("model*.safetensors")):
-        folder = _snapshot(name, revision, (*_ABOUT, *_PICKLED))
+        folder = _snapshot(name, revision, (*about, *_PICKLED))
     return folder
 
 

@@ -18,7 +18,7 @@ def pack(network: nn.Module) -> None:
         return
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
-            if type(child) is nn.Linear and child.weight.device.type == "cpu":
+            if type(child) is nn.Linear and _can_be_packed(child.weight):
                 setattr(module, name, _Prepacked(child))
 
 
@@ -46,6 +46,12 @@ class _Prepacked(nn.Module):
             made = nn.Linear(weight.shape[1], weight.shape[0])
         made.weight, made.bias = nn.Parameter(weight), nn.Parameter(self.bias)
         return made.train(self.training)
+
+
+def _can_be_packed(weight: Tensor) -> bool:
+    """Whether it lies on a processor that has a kernel for its number format."""
+    short = weight.dtype == torch.bfloat16
+    return weight.device.type == "cpu" and not (short and not torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _there() -> bool:
