@@ -41,7 +41,7 @@ def test_a_corpus_is_stored_once_and_the_cache_knows(  # type: ignore[no-untyped
     assert "clips:   4, 0 of them stored" in done.stderr
     assert "frames as int8, averaged by 2 of 2 entries, 1 … 2" in done.stderr
     assert "4 clips in " in done.stdout
-    assert "int8: mean cosine to what was computed 0.99" in done.stdout
+    assert "mean cosine to what was computed 0.99" in done.stdout
     (store,) = (own_cache / "layers").iterdir()
     assert f"4 clips in {store}" in done.stdout
     again = call(*common, *options)

@@ -36,8 +36,8 @@ def spoken(person: int, number: int, rate: int) -> np.ndarray:
 
 
 PEOPLE = Voices("hums", 6, 3, spoken)
-BABBLE = Noise("voices", 0, 20, voices=PEOPLE)
-CROWDED = Noise("voices", 0, 20, voices=CROWD)
+BABBLE = Noise("babble", 0, 20, voices=PEOPLE)
+CROWDED = Noise("babble", 0, 20, voices=CROWD)
 
 
 @pytest.fixture(autouse=True)
@@ -182,7 +182,7 @@ def test_one_to_four_different_people_babble_and_each_number_is_as_likely() -> N
         drawn.append((person, number))
         return spoken(person, number, rate)
 
-    noise = Noise("voices", 0, 20, voices=Voices("hums", 6, 3, take))
+    noise = Noise("babble", 0, 20, voices=Voices("hums", 6, 3, take))
     wave = (0.05 * np.sin(np.arange(8_000) * 0.1)).astype(np.float32)
     heard = []
     for n in range(200):
@@ -203,7 +203,7 @@ def test_other_kinds_and_other_voices_are_other_clips() -> None:
     assert [key[1] for key in keys] == ["coloured", "voices", "voices", "voices"]
 
 
-@pytest.mark.parametrize(("kind", "voices"), [("voices", None), ("coloured", PEOPLE)])
+@pytest.mark.parametrize(("kind", "voices"), [("babble", None), ("coloured", PEOPLE)])
 def test_a_babble_needs_voices_and_nothing_else_takes_them(kind: str, voices: Voices | None) -> None:
     with pytest.raises(UsageError, match="voices belong to"):
         Noise(kind, 0, 20, voices=voices)  # type: ignore[arg-type]

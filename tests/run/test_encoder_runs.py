@@ -19,7 +19,7 @@ from unheard.extraction.features import ClipRef
 from unheard.runs import recipe as recipes
 from unheard.runs.fitting import fit_fold, load_head
 from unheard.runs.folder import Run
-from unheard.runs.preparing import read_features, with_weights
+from unheard.runs.preparing import read_inputs, with_weights
 from unheard.runs.run import run as run_recipe
 from unheard.testing import toy_encoder
 
@@ -38,8 +38,16 @@ def few(toy: pl.DataFrame) -> pl.DataFrame:
 
 def stated(model: Path, head: dict[str, Any], **more: Any) -> recipes.Recipe:
     encoder = {"name": "hubert", "model": str(model), **more.pop("encoder", {})}
+    own = {key: more.pop(key) for key in ("layer", "storage", "augment") if key in more}
     return recipes.validate(
-        {"recipe": "toy", "about": "toy", "protocol": "group-3", "encoder": encoder, "head": head, **more}
+        {
+            "recipe": "toy",
+            "about": "toy",
+            "protocol": "group-3",
+            "inputs": {"voice": {"encoder": encoder, **own}},
+            "head": head,
+            **more,
+        }
     )
 
 
@@ -52,11 +60,12 @@ def test_a_probe_chooses_entry_and_c_in_each_fold(model: Path, toy: pl.DataFrame
     run = done(recipe, toy, tmp_path / "run", jobs=2)
     for record in run.folds():
         assert set(record["chosen"]) == {"layer", "C"}
-        assert record["chosen"]["entry"] in range(4)
-        assert {row["entry"] for row in record["history"]} == {0, 1, 2, 3}
+        assert record["chosen"]["layer"] in range(4)
+        assert {row["layer"] for row in record["history"]} == {0, 1, 2, 3}
     assert run.predictions["logits"].null_count() == 0
-    assert run.recipe.encoder is not None
-    assert len(run.recipe.encoder["sha256"]) == 64
+    encoder = run.recipe.inputs["voice"].encoder
+    assert encoder is not None
+    assert len(encoder["sha256"]) == 64
 
 
 def test_a_folds_score_does_not_change_with_jobs_or_where_the_weights_lie(
@@ -111,14 +120,19 @@ def test_heads_over_frames_may_hear_their_training_clips_at_other_speeds(
     head = {"name": "mean", "epochs": 2, "patience": 2}
     said: list[str] = []
     plain = done(stated(model, head, layer="last"), few, tmp_path / "plain")
-    run = done(stated(model, head, layer="last", speeds=[0.8, 1.25]), few, tmp_path / "run", say=said.append)
+    run = done(
+        stated(model, head, layer="last", augment=[{"speed": 0.8}, {"speed": 1.25}]),
+        few,
+        tmp_path / "run",
+        say=said.append,
+    )
     assert "at 0.8 times the speed:" in said
     assert run.recipe.settings_hash != plain.recipe.settings_hash
     assert run.predictions["logits"].null_count() == 0
     losses = [[r["train_loss"] for r in each.folds()[0]["history"]] for each in (plain, run)]
     assert losses[0] != losses[1]
     # All of it is stored: nothing is encoded again.
-    heard = read_features(run.recipe, few, say=lambda text: pytest.fail(text) if "clips:" in text else None)
+    heard = read_inputs(run.recipe, few, say=lambda text: pytest.fail(text) if "clips:" in text else None)
     slow, fast = heard.augmented["voice"]
     for clip, frames in heard.inputs["voice"].items():
         assert len(slow[clip]) == pytest.approx(len(frames) / 0.8, abs=2)
@@ -128,9 +142,9 @@ def test_heads_over_frames_may_hear_their_training_clips_at_other_speeds(
 @pytest.mark.parametrize(
     ("head", "speeds", "said"),
     [
-        ({"name": "probe"}, [0.9], "frames of one entry"),
+        ({"name": "probe"}, [0.9], "frames of one layer"),
         ({"name": "mean"}, [1.0], "without 1"),
-        ({"name": "mean"}, [0.9, 0.9], "different"),
+        ({"name": "mean"}, [0.9, 0.9], "the same speed stands twice"),
         ({"name": "mean"}, [3], "0.5 to 2"),
     ],
 )
@@ -138,10 +152,10 @@ def test_speeds_that_cannot_be_heard_are_refused(
     model: Path, head: dict[str, Any], speeds: list[float], said: str
 ) -> None:
     with pytest.raises(UsageError, match=said):
-        stated(model, head, speeds=speeds)
+        stated(model, head, augment=[{"speed": speed} for speed in speeds])
 
 
-COLOURED, VOICES = {"kind": "coloured", "snr": [0, 20]}, {"kind": "voices", "snr": [-5, 0]}
+COLOURED, BABBLE = {"noise": "coloured", "snr": [0, 20]}, {"noise": "babble", "snr": [-5, 0]}
 
 
 def test_heads_over_frames_may_hear_their_training_clips_in_noise(
@@ -150,18 +164,18 @@ def test_heads_over_frames_may_hear_their_training_clips_in_noise(
     head = {"name": "mean", "epochs": 2, "patience": 2}
     said: list[str] = []
     plain = done(stated(model, head, layer="last"), few, tmp_path / "plain")
-    noisy = stated(model, head, layer="last", speeds=[0.8], noises=[COLOURED, COLOURED, VOICES])
+    noisy = stated(model, head, layer="last", augment=[{"speed": 0.8}, COLOURED, COLOURED, BABBLE])
     run = done(noisy, few, tmp_path / "run", say=said.append)
     told = [text for text in said if text.endswith(":") and "\n" not in text]
     assert told == [
         "at 0.8 times the speed:",
         *["in coloured noise, 0 to 20 dB:"] * 2,
-        "in synthetic voices, -5 to 0 dB:",
+        "in a babble of synthetic voices, -5 to 0 dB:",
     ]
     assert run.recipe.settings_hash != plain.recipe.settings_hash
     assert run.predictions["logits"].null_count() == 0
     # All of it is stored: nothing is encoded again.
-    heard = read_features(run.recipe, few, say=lambda text: pytest.fail(text) if "clips:" in text else None)
+    heard = read_inputs(run.recipe, few, say=lambda text: pytest.fail(text) if "clips:" in text else None)
     assert len(heard.augmented["voice"]) == 4
     for clip, frames in heard.inputs["voice"].items():
         arrays = [frames, *(noise[clip] for noise in heard.augmented["voice"][1:])]
@@ -172,9 +186,34 @@ def test_heads_over_frames_may_hear_their_training_clips_in_noise(
     for side in (fold.val, fold.test):
         answers = run.predictions.filter((pl.col("fold") == 0) & pl.col("id").is_in(list(side)))
         logits = outputs_of(
-            load_head(run.folder, run.recipe, 0, 0), [heard.inputs["voice"][i] for i in answers["id"]]
+            load_head(run.folder, run.recipe, run.folds()[0]),
+            [heard.inputs["voice"][i] for i in answers["id"]],
         )
         np.testing.assert_allclose(logits, np.array(answers["logits"].to_list()), atol=1e-5)
+
+
+def test_an_ensemble_learns_from_two_inputs_and_their_augmentations(
+    model: Path, few: pl.DataFrame, tmp_path: Path
+) -> None:
+    plain = stated(model, {"name": "mean"}, layer="last", augment=[{"speed": 0.8}, COLOURED]).plain()
+    plain["inputs"]["functionals"] = {
+        "features": {"name": "functionals", "trim": 30},
+        "augment": plain["inputs"]["voice"]["augment"],
+    }
+    plain["head"] = {
+        "name": "ensemble",
+        "of": [
+            {"name": "probe", "input": "functionals", "augmented": True, "grid": [0.01]},
+            {"name": "mean", "input": "voice", "epochs": 1, "patience": 1},
+        ],
+    }
+    run = done(recipes.validate(plain), few, tmp_path / "run", only=[0])
+    assert run.predictions["logits"].null_count() == 0
+    found = read_inputs(run.recipe, few)
+    assert {name: len(several) for name, several in found.augmented.items()} == {"voice": 2, "functionals": 2}
+    clip = few["id"][0]
+    rows = [found.inputs["functionals"][clip], *(each[clip] for each in found.augmented["functionals"])]
+    assert not any(np.allclose(one, other) for one, other in combinations(rows, 2))
 
 
 class Untouched(dict[str, np.ndarray]):
@@ -194,9 +233,9 @@ class Untouched(dict[str, np.ndarray]):
 def test_only_clips_that_are_trained_on_are_heard_in_noise(
     model: Path, few: pl.DataFrame, refit: str
 ) -> None:
-    recipe = stated(model, {"name": "mean", "epochs": 6}, layer="last", noises=[COLOURED], refit=refit)
+    recipe = stated(model, {"name": "mean", "epochs": 6}, layer="last", augment=[COLOURED], refit=refit)
     recipe = with_weights(recipe)
-    prepared = read_features(recipe, few)
+    prepared = read_inputs(recipe, few)
     protocol = ut.protocol("group-3", few)
     sides = protocol.folds[0]
     forbidden = {*sides.test, *(sides.val if refit == "none" else ())}
@@ -210,71 +249,62 @@ def test_only_clips_that_are_trained_on_are_heard_in_noise(
 @pytest.mark.parametrize(
     ("head", "noises", "said"),
     [
-        ({"name": "probe"}, [COLOURED], "noises are for heads on the frames of one entry"),
+        ({"name": "probe"}, [COLOURED], "augment is for heads on the frames of one layer"),
         (
             {"name": "mean"},
             [[0, 20]],
-            r"a kind \(coloured, voices\).*\[{kind: coloured, snr: \[0, 20\]}\] \(found",
+            r"a noise \(coloured, babble\).*{noise: coloured, snr: \[0, 20\]} \(found",
         ),
-        ({"name": "mean"}, COLOURED, "noises have a kind"),
-        ({"name": "mean"}, 10, "noises have a kind"),
-        ({"name": "mean"}, [{"kind": "pink", "snr": [0, 20]}], "coloured, voices"),
-        ({"name": "mean"}, [{"kind": ["voices"], "snr": [0, 20]}], "coloured, voices"),
-        ({"name": "mean"}, [{"kind": "voices"}], "noises have a kind"),
-        ({"name": "mean"}, [{**VOICES, "people": 3}], "noises have a kind"),
-        ({"name": "mean"}, [{"kind": "voices", "snr": 10}], "noises have a kind"),
-        ({"name": "mean"}, [{"kind": "voices", "snr": [0, 10, 20]}], "noises have a kind"),
-        ({"name": "mean"}, [{"kind": "voices", "snr": ["0", "20"]}], "noises have a kind"),
-        ({"name": "mean"}, [{"kind": "voices", "snr": [20, 0]}], "the least first"),
-        ({"name": "mean"}, [{"kind": "coloured", "snr": [-21, 0]}], "within -20 to 60"),
-        ({"name": "mean"}, [{"kind": "coloured", "snr": [0, 61]}], "within -20 to 60"),
-        ({"name": "mean"}, [{"kind": "voices", "snr": [0, float("nan")]}], "within -20 to 60"),
+        ({"name": "mean"}, COLOURED, "an augmentation is"),
+        ({"name": "mean"}, 10, "an augmentation is"),
+        ({"name": "mean"}, [{"noise": "pink", "snr": [0, 20]}], "coloured, babble"),
+        ({"name": "mean"}, [{"noise": ["babble"], "snr": [0, 20]}], "coloured, babble"),
+        ({"name": "mean"}, [{"noise": "babble"}], "an augmentation is"),
+        ({"name": "mean"}, [{**BABBLE, "people": 3}], "an augmentation is"),
+        ({"name": "mean"}, [{"noise": "babble", "snr": 10}], "an augmentation is"),
+        ({"name": "mean"}, [{"noise": "babble", "snr": [20, 0]}], "the smallest first"),
+        ({"name": "mean"}, [{"noise": "coloured", "snr": [-21, 0]}], "within -20 to 60"),
+        ({"name": "mean"}, [{"noise": "coloured", "snr": [0, 61]}], "within -20 to 60"),
+        ({"name": "mean"}, [{"noise": "babble", "snr": [0, float("nan")]}], "within -20 to 60"),
     ],
 )
-def test_noises_that_cannot_be_heard_are_refused(
+def test_noises_that_cannot_be_added_are_refused(
     model: Path, head: dict[str, Any], noises: Any, said: str
 ) -> None:
     with pytest.raises(UsageError, match=said):
-        stated(model, head, noises=noises)
+        stated(model, head, augment=noises)
 
 
-def test_noises_need_a_frozen_encoder() -> None:
-    plain = recipes.load("functionals").plain()
-    with pytest.raises(UsageError, match="noises belongs to a recipe with an encoder"):
-        recipes.validate({**plain, "noises": [COLOURED]})
+def test_precomputed_features_cannot_be_augmented() -> None:
+    plain = recipes.load("ravdess-face").plain()
+    plain["inputs"]["face"]["augment"] = [COLOURED]
+    with pytest.raises(UsageError, match="precomputed features have none"):
+        recipes.validate(plain)
 
 
-def test_a_recipe_without_noises_is_the_system_that_it_was(
-    model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_augmentation_makes_another_system(model: Path) -> None:
     head = {"name": "mean", "epochs": 2}
-    plain = stated(model, head, layer="last", speeds=[0.9])
-    assert stated(model, head, layer="last", speeds=[0.9], noises=[]).settings_hash == plain.settings_hash
-    others = [
-        stated(model, head, layer="last", speeds=[0.9], noises=noises).settings_hash
-        for noises in (
-            [COLOURED],
-            [COLOURED] * 2,
-            [{**COLOURED, "snr": [0.0, 10]}],
-            [{**COLOURED, "snr": [0, 10]}],
-            [{**VOICES, "snr": [0, 10]}],
+    slow = {"speed": 0.9}
+    hashes = [
+        stated(model, head, layer="last", augment=augment).settings_hash
+        for augment in (
+            [slow],
+            [slow, COLOURED],
+            [slow, COLOURED, COLOURED],
+            [slow, {**COLOURED, "snr": [0, 10]}],
+            [slow, {**BABBLE, "snr": [0, 10]}],
         )
     ]
-    assert len({plain.settings_hash, *others}) == 5
-    decided: list[dict[str, Any]] = []
-    monkeypatch.setattr(recipes, "digest", lambda value: decided.append(value) or "")
-    for name in recipes.names():
-        recipe = recipes.load(name)
-        assert recipe.settings_hash == ""
-        assert ("noises" in decided[-1]) == bool(recipe.noises)
-    assert not all("noises" in value for value in decided)
+    assert len(set(hashes)) == 5
+    again = stated(model, head, layer="last", augment=[slow, {**COLOURED, "snr": [0.0, 20.0]}])
+    assert again.settings_hash == hashes[1]
 
 
 def test_the_salient_layer_is_chosen_in_each_fold_and_the_encoder_cut_there(
     model: Path, few: pl.DataFrame, tmp_path: Path
 ) -> None:
     run = done(stated(model, {"name": "emobox", "epochs": 1}, layer="salient"), few, tmp_path / "run")
-    assert all(record["chosen"]["layer"] in range(4) for record in run.folds())
+    assert all(record["chosen"]["voice.layer"] in range(4) for record in run.folds())
 
 
 def test_fine_tuning_runs_from_waveforms(model: Path, few: pl.DataFrame, tmp_path: Path) -> None:
@@ -302,22 +332,49 @@ def test_resumed_without_weights_where_everything_is_stored(
         ({"features": {"name": "functionals"}}, "either features or an encoder"),
         ({"encoder": {"name": "hubbert"}}, "did you mean 'hubert'"),
         ({"encoder": {"name": "hubert", "mdel": "x"}}, "did you mean 'model'"),
-        ({"layer": 3}, "heads on the frames of one entry"),
-        ({"training": {"tunes": "all"}}, "did you mean 'tune'"),
-        ({"store": {"type": "int4"}}, "store.type"),
+        ({"layer": 3}, "heads on the frames of one layer"),
+        ({"storage": {"type": "int4"}}, "inputs.voice.storage.type"),
     ],
 )
-def test_a_recipe_is_checked_whole(wrong: dict[str, Any], message: str) -> None:
+def test_an_input_is_checked_whole(wrong: dict[str, Any], message: str) -> None:
     good = {
         "recipe": "toy",
         "about": "",
         "protocol": "loso",
-        "encoder": {"name": "hubert"},
+        "inputs": {"voice": {"encoder": {"name": "hubert"}}},
         "head": {"name": "probe"},
     }
     recipes.validate(good)
     with pytest.raises(UsageError, match=message):
+        recipes.validate({**good, "inputs": {"voice": {"encoder": {"name": "hubert"}, **wrong}}})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"inputs": {}}, "inputs"),
+        ({"training": {"tunes": "all"}}, "did you mean 'tune'"),
+        ({"head": {"name": "probe", "input": "voise"}}, "did you mean 'voice'"),
+        ({"target": {"classes": "none"}}, "classes, dimensions or both"),
+        ({"target": {"classes": "lable"}}, "target.classes"),
+    ],
+)
+def test_a_recipe_is_checked_whole(wrong: dict[str, Any], message: str) -> None:
+    good = stated(Path("weights"), {"name": "probe"}).plain()
+    with pytest.raises(UsageError, match=message):
         recipes.validate({**good, **wrong})
+
+
+def test_several_inputs_are_told_apart() -> None:
+    box = recipes.load("ravdess-box").plain()
+    assert recipes.validate(box).form("voice") == "frames"
+    with pytest.raises(UsageError, match=r"name one with head\.input"):
+        recipes.validate({**box, "head": {"name": "probe"}})
+    with pytest.raises(UsageError, match="functionals: no head takes it"):
+        recipes.validate({**box, "head": {"name": "mean", "input": "voice"}})
+    own = {key: value for key, value in box["inputs"]["voice"].items() if key != "augment"}
+    with pytest.raises(UsageError, match="augmented alike"):
+        recipes.validate({**box, "inputs": {**box["inputs"], "voice": own}})
 
 
 def test_weights_must_be_named_before_any_work(few: pl.DataFrame, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     weights = toy_encoder(tmp_path_factory.mktemp("weights") / "tiny", "wavlm")
     plain = {
         "recipe": "tiny", "about": "tiny", "protocol": "loso", "head": {"name": "probe"},
-        "encoder": {"name": "wavlm", "model": str(weights)},
+        "inputs": {"voice": {"encoder": {"name": "wavlm", "model": str(weights)}}},
     }  # fmt: skip
     return validate(plain)
 
@@ -43,7 +43,9 @@ def a_run(folder: Path, protocol_hash: str, sha256: str, weights: list[float]) -
     """Return what ``inspect`` reads of a run whose head learned layer weights."""
     fold = folder / "folds" / "fold00-seed0"
     fold.mkdir(parents=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump({"encoder": {"sha256": sha256}}), encoding="utf-8")
+    (folder / "config.yaml").write_text(
+        yaml.safe_dump({"inputs": {"voice": {"encoder": {"sha256": sha256}}}}), encoding="utf-8"
+    )
     (folder / "results.json").write_text(json.dumps({"protocol_hash": protocol_hash}), encoding="utf-8")
     record = {"fold": 0, "seed": 0, "learned": {"layer_weights": weights}}
     (fold / "fold.json").write_text(json.dumps(record), encoding="utf-8")
@@ -53,8 +55,7 @@ def a_run(folder: Path, protocol_hash: str, sha256: str, weights: list[float]) -
 def test_a_run_with_learned_weights_stands_beside_if_it_is_of_the_same_folds_and_weights(
     recipe: Recipe, toy: pl.DataFrame, protocol: Protocol, tmp_path: Path
 ) -> None:
-    assert recipe.encoder is not None
-    loaded = encoders.load(recipe.encoder)
+    loaded = encoders.load(recipe.inputs["voice"].encoder or {})
     sha256, count = loaded.settings["sha256"], len(loaded.layers)
     weights = [k + 1.0 for k in range(count)]
     beside = a_run(tmp_path / "beside", protocol.hash, sha256, weights)
@@ -85,8 +86,7 @@ def test_recordings_of_the_test_and_validation_sides_are_not_opened(
 
 
 def test_a_cut_saves_the_parameters_of_the_layers_above(recipe: Recipe, toy: pl.DataFrame) -> None:
-    assert recipe.encoder is not None
-    loaded: Any = encoders.load(recipe.encoder)
+    loaded: Any = encoders.load(recipe.inputs["voice"].encoder or {})
     last = len(loaded.layers) - 1
     clips = [ClipRef(*row) for row in toy.select("id", "path", "start", "end").head(2).iter_rows()]
     options = {"channel": None, "allow_truncated": False}

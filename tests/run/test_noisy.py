@@ -24,7 +24,7 @@ from unheard.noise.plan import planned
 from unheard.predictions.table import read_predictions
 from unheard.runs import recipe as recipes
 from unheard.runs.folder import Run, locked
-from unheard.runs.preparing import of_layer
+from unheard.runs.preparing import of_layers
 from unheard.runs.run import run as run_recipe
 from unheard.testing import toy_corpus, toy_encoder
 
@@ -58,8 +58,17 @@ def fast(toy: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def encoded(model: Path, head: dict[str, Any], **more: Any) -> recipes.Recipe:
     encoder = {"name": "hubert", "model": str(model), **more.pop("encoder", {})}
+    own = {key: more.pop(key) for key in ("layer", "storage", "augment") if key in more}
+    second = {key: more.pop(key) for key in ("functionals",) if key in more}
     return recipes.validate(
-        {"recipe": "toy", "about": "toy", "protocol": "group-3", "encoder": encoder, "head": head, **more}
+        {
+            "recipe": "toy",
+            "about": "toy",
+            "protocol": "group-3",
+            "inputs": {"voice": {"encoder": encoder, **own}, **second},
+            "head": head,
+            **more,
+        }
     )
 
 
@@ -68,11 +77,11 @@ def without_noise(run: Run) -> float:
     found = []
     for plan in planned(run, [CLEAN], 0):
         tasks = [Listening(task.fold, task.clip, ((CLEAN, ()),), 0) for task in plan.tasks]
-        recipe = run.recipe if plan.layer is None else of_layer(run.recipe, plan.layer)
+        recipe = of_layers(run.recipe, plan.layers)
         for record in plan.records:
-            head = room.load_head(run.folder, run.recipe, plan.number, record["seed"])
+            head = room.load_head(run.folder, run.recipe, record)
             for task, heard in listen(recipe, tasks):
-                found += room._answers(head, recipe, record, task, heard)
+                found += room._answers(head, record, task, heard)
     again = pl.DataFrame(found, schema=[*KEYS, "condition", "logits", "again"], orient="row")
     test = run.predictions.filter(pl.col("part") == "test")
     both = test.join(again.select(*KEYS, "again"), on=KEYS)
@@ -103,11 +112,12 @@ def test_without_noise_a_run_on_features_answers_as_before(fast: Run) -> None:
             },
             {
                 "layer": 2,
-                "encoder": {"beside": "functionals", "trim": 30},
-                "store": {"type": "int8", "average": 3},
+                "encoder": {"trim": 30},
+                "functionals": {"features": {"name": "functionals", "trim": 30}},
+                "storage": {"type": "int8", "average": 3},
             },
         ),
-        ({"name": "weighted", "epochs": 1}, {"store": {"average": 2}}),
+        ({"name": "weighted", "epochs": 1}, {"storage": {"average": 2}}),
     ],
     ids=["pooled", "salient", "ensemble", "layers"],
 )

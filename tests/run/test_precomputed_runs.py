@@ -36,8 +36,8 @@ def test_a_table_of_units_is_run_and_kept_without_its_place(
     run = ut.run("ravdess-face", toy, ut.protocol("group-3", toy), out=tmp_path / "run", changes=changes)
     assert run.scores["metrics"]["accuracy"]["pooled"] == 1
     config = yaml.safe_load((store(run, tmp_path / "results") / "config.yaml").read_text())
-    assert config["features"]["path"] == "units.csv"
-    assert config["features"]["sha256"]
+    assert config["inputs"]["face"]["features"]["path"] == "units.csv"
+    assert config["inputs"]["face"]["features"]["sha256"]
 
 
 def test_the_settings_hash_knows_the_content_and_not_the_place(units: Path, tmp_path: Path) -> None:

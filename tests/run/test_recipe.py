@@ -10,6 +10,7 @@ import yaml
 from unheard import protocols
 from unheard.errors import UsageError
 from unheard.runs import recipe
+from unheard.runs.changes import parse_changes
 
 
 @pytest.mark.parametrize("name", recipe.names())
@@ -32,10 +33,12 @@ def test_a_random_control_differs_in_its_folds_alone(name: str) -> None:
 
 
 def test_one_thing_can_be_changed_and_is_recorded() -> None:
-    changed = recipe.load(
-        "functionals", recipe.parse_changes(["refit=val", "seeds=[1, 2]", "features.trim=40"])
+    changed = recipe.load("functionals", parse_changes(["refit=val", "seeds=[1, 2]", "features.trim=40"]))
+    assert (changed.refit, changed.seeds, (changed.inputs["voice"].features or {})["trim"]) == (
+        "val",
+        (1, 2),
+        40,
     )
-    assert (changed.refit, changed.seeds, changed.features["trim"]) == ("val", (1, 2), 40)
     assert changed.settings_hash != recipe.load("functionals").settings_hash
 
 
@@ -55,7 +58,7 @@ def test_one_thing_can_be_changed_and_is_recorded() -> None:
 )
 def test_what_does_not_fit_is_named(change: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        recipe.load("functionals", recipe.parse_changes([change]))
+        recipe.load("functionals", parse_changes([change]))
 
 
 def test_unknown_recipes_and_files(tmp_path: Path) -> None:
@@ -79,3 +82,35 @@ def test_the_settings_hash_ignores_names_folds_and_seeds() -> None:
     assert other.settings_hash == recipe.load("functionals").settings_hash
     assert recipe.validate({**plain, "channel": 1}).settings_hash != other.settings_hash
     assert recipe.validate({**plain, "threads": 2}).settings_hash != other.settings_hash
+
+
+def test_short_names_stand_for_the_one_input_that_has_them() -> None:
+    changed = recipe.load("ravdess-box", {"encoder.model": "x", "features.hop": 0.01, "storage.average": 2})
+    voice, functionals = changed.inputs["voice"], changed.inputs["functionals"]
+    assert voice.encoder is not None
+    assert functionals.features is not None
+    assert voice.storage is not None
+    assert (voice.encoder["model"], functionals.features["hop"], voice.storage.average) == ("x", 0.01, 2)
+    assert changed == recipe.load(
+        "ravdess-box",
+        {
+            "inputs.voice.encoder.model": "x",
+            "inputs.functionals.features.hop": 0.01,
+            "inputs.voice.storage.average": 2,
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("functionals", "encoder.model=x", "no input of this recipe has an encoder"),
+        ("functionals", "layer=3", "no input of this recipe has an encoder"),
+        ("functionals", "inputs.voise.layer=3", "did you mean 'voice'"),
+        ("ravdess-box", "augment=[]", r"inputs\.voice\.augment or inputs\.functionals\.augment"),
+        ("functionals", "store.type=int8", "unknown recipe field 'store'; did you mean 'storage'"),
+    ],
+)
+def test_a_short_name_that_fits_no_input_or_several_is_refused(name: str, change: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        recipe.load(name, parse_changes([change]))

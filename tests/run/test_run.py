@@ -130,7 +130,7 @@ def test_a_run_goes_on_after_a_field_was_added_to_recipes(
     folder = tmp_path / "copy"
     shutil.copytree(toy_run.folder, folder)
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    del config["noises"]
+    del config["target"]
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     again = ut.run("functionals", toy, toy_run.protocol, out=folder, resume=True)
     assert again.predictions.equals(toy_run.predictions)

@@ -16,13 +16,14 @@ from unheard.audio.decode import load
 from unheard.audio.trim import trim
 from unheard.encoders.cut import cost
 from unheard.encoders.transformer.architecture import Architecture
-from unheard.errors import UsageError
+from unheard.errors import UsageError, first_five
 from unheard.extraction.extract import Keep, extract
 from unheard.extraction.features import ClipRef
 from unheard.files import write_json
 from unheard.protocols.fold import Protocol
 from unheard.report.layers import layers_page
 from unheard.runs.folder import Run
+from unheard.runs.old_recipe import modern
 from unheard.runs.preparing import Progress
 from unheard.runs.recipe import Recipe
 
@@ -62,8 +63,7 @@ def inspect(
     UsageError
         The recipe has no encoder, there is no such fold, or the run is of other folds or weights.
     """
-    if recipe.encoder is None:
-        raise UsageError(f"recipe {recipe.recipe} has no encoder, so there are no layers to look at")
+    encoder = recipe.inputs[recipe.encoder_input()].encoder or {}
     if not 0 <= fold < len(protocol.folds):
         raise UsageError(f"{protocol.name} has the folds 0-{len(protocol.folds) - 1}, found {fold}")
     if run is not None and run.scores["protocol_hash"] != protocol.hash:
@@ -71,9 +71,7 @@ def inspect(
     rows = table.filter(pl.col("id").is_in(list(protocol.folds[fold].train)))
     clips = [ClipRef(*row) for row in rows.select("id", "path", "start", "end").iter_rows()]
     options: dict[str, Any] = {"channel": recipe.channel, "allow_truncated": recipe.allow_truncated}
-    stored = extract(
-        clips, recipe.encoder, Keep("pooled"), progress=_staged(progress, "layers"), say=say, **options
-    )
+    stored = extract(clips, encoder, Keep("pooled"), progress=_staged(progress, "layers"), say=say, **options)
     learned = None if run is None else _weights(run, fold, stored.settings)
     stamps = ["RANDOM WEIGHTS"] if encoders.is_random(stored.settings) else []
     found = layers(
@@ -140,10 +138,11 @@ def _parameters(network: Any) -> int:
 
 def _weights(run: Run, fold: int, settings: Mapping[str, Any]) -> list[float]:
     """Return the layer weights that the run learned on this fold, if it is of the same weights."""
-    theirs = (run.config.get("encoder") or {}).get("sha256")
-    if theirs != settings["sha256"]:
+    inputs = modern(run.config).get("inputs", {})
+    theirs = [own["encoder"]["sha256"] for own in inputs.values() if own.get("encoder")]
+    if settings["sha256"] not in theirs:
         raise UsageError(
-            f"{run.folder} was run with weights of sha256 {theirs}, these have {settings['sha256']}"
+            f"{run.folder} was run with weights of sha256 {first_five(theirs)}, these have {settings['sha256']}"
         )
     return learned_weights(run.folds(), fold)
 

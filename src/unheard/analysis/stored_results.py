@@ -34,6 +34,7 @@ from unheard.metrics.rows import labelled_rows
 from unheard.noise.evaluation import SCORES as NOISE
 from unheard.predictions.table import read_predictions, write_predictions
 from unheard.runs.folder import Run
+from unheard.runs.old_recipe import modern
 from unheard.runs.scoring import scores
 
 #: Corpora on which our own outputs may be stored.
@@ -129,15 +130,24 @@ def store(run: Run, root: str | os.PathLike[str]) -> Path:
 
 
 def _portable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's recipe without the place where weights or features lay, which their digest stands for."""
-    plain = dict(config)
-    encoder, features = config.get("encoder"), config.get("features")
+    """Return a run's recipe without the places where weights or features lay, which their digests stand for."""
+    if "head" not in config:
+        return dict(config)
+    plain = modern(config)
+    return {**plain, "inputs": {name: _without_place(own) for name, own in plain["inputs"].items()}}
+
+
+def _without_place(own: Mapping[str, Any]) -> dict[str, Any]:
+    encoder, features = own.get("encoder"), own.get("features")
     if encoder:
         local = Path(encoder["model"]).exists()
-        plain["encoder"] = {**encoder, "model": Path(encoder["model"]).name if local else encoder["model"]}
+        return {
+            **own,
+            "encoder": {**encoder, "model": Path(encoder["model"]).name if local else encoder["model"]},
+        }
     if features and "path" in features:
-        plain["features"] = {**features, "path": Path(features["path"]).name}
-    return plain
+        return {**own, "features": {**features, "path": Path(features["path"]).name}}
+    return dict(own)
 
 
 @cache

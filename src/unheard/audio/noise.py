@@ -18,7 +18,7 @@ from unheard.files import digest
 
 VERSION = 1  # of what is added; what is stored knows it
 
-Kind = Literal["coloured", "voices"]
+Kind = Literal["coloured", "babble"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Noise:
     Parameters
     ----------
     kind
-        ``coloured``, or ``voices``: a babble of one to four of the people in ``voices``.
+        ``coloured``, or ``babble`` of one to four of the people in ``voices``.
     least, most, number
         See above.
     voices
@@ -67,10 +67,8 @@ class Noise:
     voices: Voices | None = None
 
     def __post_init__(self) -> None:
-        if (self.kind == "voices") != (self.voices is not None):
-            raise UsageError(
-                f"voices belong to noise of the kind 'voices' and to no other; kind is {self.kind!r}"
-            )
+        if (self.kind == "babble") != (self.voices is not None):
+            raise UsageError(f"voices belong to babble and to no other noise; kind is {self.kind!r}")
 
     def key(self) -> dict[str, Any]:
         """What tells a clip in this noise from the clip as it was recorded, and from other noises."""

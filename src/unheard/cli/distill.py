@@ -39,7 +39,7 @@ def distill(
     """Train a small encoder to imitate hidden layers of a larger one; no label is read."""
     from unheard.corpora.table import corpus_of
     from unheard.errors import UsageError, need, unknown
-    from unheard.runs.recipe import parse_changes
+    from unheard.runs.changes import parse_changes
     from unheard.runs.source import of_reader
     from unheard.settings import construct
     from unheard.tuning.distillation_data import material

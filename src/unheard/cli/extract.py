@@ -51,56 +51,36 @@ def extract(
     ] = 0.01,
 ) -> None:
     """Compute what an encoder gives for every clip, once; training then reads it as often as it likes."""
-    from unheard.errors import DataError, UsageError, first_five
+    from unheard.errors import UsageError
     from unheard.extraction.extract import Keep
-    from unheard.extraction.extract import extract as encode
-    from unheard.extraction.features import ClipRef
+    from unheard.runs import extracting
     from unheard.runs import recipe as recipes
-    from unheard.runs.preparing import keep_of, ways_of, with_weights
+    from unheard.runs.changes import parse_changes, settings_below
     from unheard.runs.source import utterances
 
     if (encoder is None) == (recipe is None):
         raise UsageError("name an encoder (--encoder wavlm) or a recipe that has one (--recipe probe)")
-    changed = recipes.parse_changes(changes or [])
-    settings: dict[str, Any]
-    ways: list[tuple[str, dict[str, Any]]] = []
-    if recipe is not None:
-        stated = recipes.load(recipe, changed | ({"encoder.model": model} if model else {}))
-        if stated.encoder is None or stated.training is not None:
-            raise UsageError(f"the recipe {stated.recipe} keeps nothing of an encoder")
-        whole = with_weights(stated)
-        settings, kept = whole.encoder or {}, keep_of(whole)
-        ways = ways_of(whole)
-    else:
-        numbers = number_list(entries)
-        kept = Keep(keep, None if numbers is None else tuple(numbers), kind, average)
-        settings = {"name": encoder, "model": model, "precision": "auto"}
-        for field, value in changed.items():
-            room, _, key = field.partition(".")
-            if room != "encoder" or not key:
-                raise UsageError(
-                    f"--set {field}: only settings of the encoder can be set, such as encoder.trim=30"
-                )
-            settings[key] = value
+    changed = parse_changes(changes or [])
     table = utterances(data, corpus)
-    clips = [ClipRef(*row) for row in table.select("id", "path", "start", "end").iter_rows()]
     with bars() as advance:
-        for how, heard in (*ways, ("", {})):
-            if how:
-                say(how)
-            stored = encode(
-                clips, settings, kept, folder=out, jobs=jobs, channel=channel, allow_truncated=allow_truncated,
-                progress=lambda done, total: advance("layers", done, total), say=say, **heard,
-            )  # fmt: skip
+        options: dict[str, Any] = {
+            "folder": out, "jobs": jobs, "channel": channel, "allow_truncated": allow_truncated,
+            "progress": advance, "say": say,
+        }  # fmt: skip
+        if recipe is not None:
+            stated = recipes.load(recipe, changed | ({"encoder.model": model} if model else {}))
+            stored = extracting.of_recipe(stated, table, **options)
+        else:
+            numbers = number_list(entries)
+            storage = Keep(keep, None if numbers is None else tuple(numbers), kind, average)
+            settings = {"name": encoder, "model": model, "precision": "auto"}
+            stored = extracting.of_encoder(
+                settings | settings_below("encoder", changed), storage, table, **options
+            )
     show(f"{len(stored.features)} clips in {stored.folder}")
     show(f"encoder.sha256: {stored.settings['sha256']}")
     if stored.cosines is not None:
         worst = int(stored.cosines.argmin())
-        show(f"{kept.type}: mean cosine to what was computed {stored.cosines.mean():.6f}, "
-             f"least {stored.cosines[worst]:.6f} (entry {stored.names[worst]})")  # fmt: skip
-    for clip in stored.errors:
-        say(f"left out: {clip.path}: {clip.reason}")
-    if len(stored.errors) > max_bad * len(clips):
-        listed = first_five(f"{clip.id} ({clip.reason})" for clip in stored.errors)
-        share = f"{len(stored.errors)} of {len(clips)} recordings"
-        raise DataError(f"{share} cannot be used, more than --max-bad {max_bad:g}: {listed}")
+        show(f"stored: mean cosine to what was computed {stored.cosines.mean():.6f}, "
+             f"smallest {stored.cosines[worst]:.6f} (layer {stored.names[worst]})")  # fmt: skip
+    extracting.refuse_too_many_bad(stored, max_bad)

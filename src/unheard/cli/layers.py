@@ -45,12 +45,13 @@ def layers(
     from unheard.analysis.inspection import inspect
     from unheard.files import new_output
     from unheard.runs import recipe as recipes
+    from unheard.runs.changes import parse_changes
     from unheard.runs.folder import open_run
     from unheard.runs.source import utterances
 
     for name in ("layers.json", "layers.html"):
         new_output(out / name, force)
-    changed = recipes.parse_changes(changes or []) | ({} if weights is None else {"encoder.model": weights})
+    changed = parse_changes(changes or []) | ({} if weights is None else {"encoder.model": weights})
     stated = recipes.load(recipe, changed)
     table = utterances(data, corpus or stated.corpus)
     chosen = protocols.make(protocol or stated.protocol, table)

@@ -25,6 +25,7 @@ __all__ = [
     "Layers",
     "Wave",
     "checked",
+    "chosen",
     "is_random",
     "key",
     "load",
@@ -96,7 +97,13 @@ def key(settings: Mapping[str, Any]) -> str:
     version = module.VERSION
     if options.beside is not None:
         version = f"{version} {features.build(beside_settings(options.beside)).version}"
-    return identity(named(settings, options), version)
+    return identity(chosen(settings), version)
+
+
+def chosen(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the name of an encoder and the settings that differ from their defaults, in plain values."""
+    options, _ = _options(settings)
+    return named(settings, options)
 
 
 def _options(settings: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.audio.decode import VERSIONS, check_trainable, load, shown
+from unheard.audio.noise import Noise, noisy
+from unheard.audio.resample import RATE, to_rate
 from unheard.errors import DataError, UsageError, first_five
 from unheard.extraction.cache import Cache
 from unheard.extraction.processes import Died, spread
@@ -65,6 +67,8 @@ def extract(
     progress: Progress | None = None,
     channel: int | None = None,
     allow_truncated: bool = False,
+    speed: float = 1.0,
+    noise: Noise | None = None,
 ) -> Extracted:
     """Return the features of every clip that gives some.
 
@@ -76,6 +80,8 @@ def extract(
     jobs : processes.
     progress : called with (clips done, all clips) after each clip.
     channel, allow_truncated : see ``unheard.audio.decode.load``.
+    speed : times the speed and the pitch of the recording, by resampling.
+    noise : that is added to the recording; None for none.
 
     Raises
     ------
@@ -104,6 +110,8 @@ def extract(
         "channel": channel,
         "allow_truncated": allow_truncated,
         "versions": {**VERSIONS, "numpy": np.__version__},
+        **({} if speed == 1.0 else {"speed": speed}),
+        **({} if noise is None else noise.key()),
     }
     tasks = []
     for clip in clips:
@@ -114,7 +122,7 @@ def extract(
         key = clip_key(clip, file, settings)
         kept = None if cache is None else cache.get(key)
         if kept is None:
-            tasks.append(_Task(clip, file, key, channel, allow_truncated))
+            tasks.append(_Task(clip, file, key, channel, allow_truncated, speed, noise))
         else:
             done(clip, kept)
     for task, result in spread(partial(_compute, spec=spec), tasks, jobs):
@@ -141,6 +149,8 @@ class _Task:
     key: str
     channel: int | None
     allow_truncated: bool
+    speed: float
+    noise: Noise | None
 
 
 def check_clips(clips: Sequence[ClipRef], jobs: int) -> None:
@@ -211,7 +221,15 @@ def _state(path: str) -> tuple[int, ...]:
 def _compute(task: _Task, spec: Spec) -> Array | str:
     """Decode a clip and compute its features; for bad data the reason."""
     options = {"channel": task.channel, "allow_truncated": task.allow_truncated}
-    result = of_audio(task.clip, lambda wave: _checked(spec.compute(wave)), **options)
+
+    def computed(wave: Array) -> Array:
+        # Taken for recorded at another rate, a waveform is faster or slower, and so is its pitch.
+        augmented = to_rate(wave, RATE * task.speed, RATE)
+        if task.noise is not None:
+            augmented = noisy(augmented, RATE, task.noise, clip_key(task.clip, task.file, options))
+        return _checked(spec.compute(augmented))
+
+    result = of_audio(task.clip, computed, **options)
     return changed(task.clip, task.file) or result
 
 

@@ -5,6 +5,6 @@ has ``compute(wave) -> (frames, dims)`` or ``(dims,)``, the ``names`` of its dim
 """
 
 from unheard.features.contract import Spec
-from unheard.features.spec import SPECS, build, settings, spec_hash
+from unheard.features.spec import SPECS, build, chosen, settings, spec_hash
 
-__all__ = ["SPECS", "Spec", "build", "settings", "spec_hash"]
+__all__ = ["SPECS", "Spec", "build", "chosen", "settings", "spec_hash"]

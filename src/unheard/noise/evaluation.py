@@ -24,7 +24,7 @@ from unheard.predictions.table import classes, predictions, write_predictions
 from unheard.report.noise import noise_page
 from unheard.runs.fitting import load_head
 from unheard.runs.folder import Run, locked
-from unheard.runs.preparing import Progress, Say, data_digest, named_inputs, of_layer
+from unheard.runs.preparing import Progress, Say, data_digest, of_layers
 from unheard.runs.recipe import Recipe
 
 #: What is written into the run folder.
@@ -85,12 +85,10 @@ def noisy(
         The run folder is in use, or the encoder cannot be loaded here.
     """
     conditions = crossed(kinds, snrs)
-    recipe = run.recipe
-    if recipe.encoder is not None and weights is not None:
-        recipe = recipe.model_copy(update={"encoder": {**recipe.encoder, "model": weights}})
+    recipe = run.recipe.with_weights_at(weights)
     folds = planned(run, conditions, seed, others)
     if say is not None:
-        say(text(folds, conditions, (recipe.encoder or recipe.features or {})["name"]))
+        say(text(folds, conditions, " and ".join(own.name for own in recipe.inputs.values())))
     with locked(run.folder):
         if data_digest(run.table) != run.provenance["data_hash"]:
             raise DataError(
@@ -123,11 +121,9 @@ def _heard(
     for task, heard in _listened(recipe, folds, jobs):
         fold = numbered[task.fold]
         if task.fold not in heads:
-            heads[task.fold] = [
-                load_head(run.folder, recipe, task.fold, record["seed"]) for record in fold.records
-            ]
+            heads[task.fold] = [load_head(run.folder, recipe, record) for record in fold.records]
         for head, record in zip(heads[task.fold], fold.records, strict=True):
-            rows = _answers(head, recipe, record, task, heard)
+            rows = _answers(head, record, task, heard)
             if task.heard[0][0] == CLEAN:
                 agreement = max(agreement, _apart(run, task, [row for row in rows if row[3] == CLEAN.name]))
             answers += rows
@@ -151,24 +147,24 @@ def _heard(
 def _listened(
     recipe: Recipe, folds: Sequence[FoldPlan], jobs: int
 ) -> Iterator[tuple[Listening, list[Heard]]]:
-    """Hear all folds, those that chose the same entry of the encoder together."""
-    for layer in dict.fromkeys(fold.layer for fold in folds):
-        tasks = [task for fold in folds if fold.layer == layer for task in fold.tasks]
-        yield from listen(recipe if layer is None else of_layer(recipe, layer), tasks, jobs=jobs)
+    """Run inference on all folds, those that chose the same layers of the encoders together."""
+    for layers in dict.fromkeys(tuple(fold.layers.items()) for fold in folds):
+        tasks = [task for fold in folds if tuple(fold.layers.items()) == layers for task in fold.tasks]
+        yield from listen(of_layers(recipe, dict(layers)), tasks, jobs=jobs)
 
 
 def _answers(
-    head: Any, recipe: Recipe, record: dict[str, Any], task: Listening, heard: Sequence[Heard]
+    head: Any, record: dict[str, Any], task: Listening, heard: Sequence[Heard]
 ) -> list[tuple[Any, ...]]:
     """Let one head answer for a clip under all conditions in which something could be computed."""
     able = [
-        (condition.name, one.features)
+        (condition.name, one.inputs)
         for (condition, _), one in zip(task.heard, heard, strict=True)
-        if one.features is not None
+        if one.inputs is not None
     ]
     if not able:
         return []
-    logits = head.outputs(named_inputs(recipe, [features for _, features in able]))
+    logits = head.outputs({name: [inputs[name] for _, inputs in able] for name in able[0][1]})
     probabilities = apply_temperature(logits, record["temperature"])
     return [
         (task.fold, record["seed"], task.clip.id, name, z, p)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ from unheard.extraction.storage import Keep, pack, unpack
 from unheard.extraction.threads import all_cores
 from unheard.features.contract import Spec
 from unheard.files import digest
-from unheard.runs.preparing import keep_of
+from unheard.runs.preparing import storage_of
 from unheard.runs.recipe import Recipe
 
 Array = NDArray[np.float32]
@@ -71,12 +71,12 @@ class Heard:
 
     Attributes
     ----------
-    features : what the head answers from; None where nothing could be computed.
+    inputs : what the head answers from, by the name of the input; None where one could not be computed.
     snr : dB, as measured before clipping; None where no noise was added.
     clipped : samples beyond full scale.
     """
 
-    features: Array | None
+    inputs: Mapping[str, Array] | None
     snr: float | None
     clipped: int
 
@@ -94,7 +94,7 @@ def listen(
     Parameters
     ----------
     recipe
-        Its features, or its encoder with ``layer`` a number where one was chosen; channel and truncation.
+        Its inputs, with ``layer`` a number where one was chosen; channel and truncation.
     tasks
         The clips.
     jobs
@@ -108,24 +108,47 @@ def listen(
         The encoder cannot be loaded (``unheard.encoders.load``).
     """
     options = {"channel": recipe.channel, "allow_truncated": recipe.allow_truncated}
-    if recipe.encoder is None:
-        assert recipe.features is not None
-        yield from _through_features(features.build(recipe.features), tasks, jobs, options)
-    else:
-        yield from _through_encoder(encoders.load(recipe.encoder), keep_of(recipe), tasks, jobs, options)
+    names = list(recipe.inputs)
+    several = [_input(recipe, name, tasks, jobs, options) for name in names]
+    for parts in zip(*several, strict=True):
+        task = parts[0][0]
+        clips = zip(*(answers for _, answers in parts), strict=True)
+        yield task, [_joined(dict(zip(names, each, strict=True))) for each in clips]
 
 
-def _through_features(
-    spec: Spec, tasks: Sequence[Listening], jobs: int, options: Mapping[str, Any]
-) -> Iterator[tuple[Listening, list[Heard]]]:
-    for task, heard in spread(partial(_computed, spec=spec, options=options), tasks, jobs):
-        if isinstance(heard, Died):
+#: What could be computed of a waveform, the ratio of its noise, and how many samples were clipped.
+_Computed = tuple[Array | None, float | None, int]
+
+
+def _joined(parts: Mapping[str, _Computed]) -> Heard:
+    """Return the inputs of a clip under one condition, None where one is missing."""
+    _, snr, cut = next(iter(parts.values()))
+    able = {name: found for name, (found, _, _) in parts.items() if found is not None}
+    return Heard(able if len(able) == len(parts) else None, snr, cut)
+
+
+def _input(
+    recipe: Recipe, name: str, tasks: Sequence[Listening], jobs: int, options: Mapping[str, Any]
+) -> Iterator[tuple[Listening, list[_Computed]]]:
+    """Yield the tasks with one input of each; in their order where there are several inputs."""
+    own = recipe.inputs[name]
+    if own.encoder is not None:
+        encoder, keep = encoders.load(own.encoder), storage_of(recipe, name)
+        yield from _through_encoder(encoder, keep, tasks, jobs, options)
+        return
+    work = partial(_computed, spec=features.build(own.features or {}), options=options)
+    if len(recipe.inputs) > 1:
+        with ThreadPoolExecutor(jobs) as pool:
+            yield from _ahead(pool, work, tasks)
+        return
+    for task, found in spread(work, tasks, jobs):
+        if isinstance(found, Died):
             raise DataError(f"{task.clip.id}: the process that computed its features died; is memory short?")
-        yield task, heard
+        yield task, found
 
 
-def _computed(task: Listening, *, spec: Spec, options: Mapping[str, Any]) -> list[Heard]:
-    return [Heard(_answerable(spec, wave), snr, cut) for wave, snr, cut in _waves(task, RATE, options)]
+def _computed(task: Listening, *, spec: Spec, options: Mapping[str, Any]) -> list[_Computed]:
+    return [(_answerable(spec, wave), snr, cut) for wave, snr, cut in _waves(task, RATE, options)]
 
 
 def _answerable(spec: Spec, wave: Array) -> Array | None:
@@ -138,7 +161,7 @@ def _answerable(spec: Spec, wave: Array) -> Array | None:
 
 def _through_encoder(
     encoder: Encoder, keep: Keep, tasks: Sequence[Listening], jobs: int, options: Mapping[str, Any]
-) -> Iterator[tuple[Listening, list[Heard]]]:
+) -> Iterator[tuple[Listening, list[_Computed]]]:
     """A clip's conditions go through the encoder together: without ``trim`` they are of one length."""
     decibels = encoder.settings["trim"]
     entries = tuple(range(len(encoder.layers))) if keep.entries is None else keep.entries
@@ -147,7 +170,7 @@ def _through_encoder(
             waves = [wave if decibels is None else trim(wave, decibels, encoder.rate) for wave, _, _ in mixed]
             with all_cores():
                 kept = _encoded(encoder, waves, entries, keep)
-            yield task, [Heard(k, snr, cut) for k, (_, snr, cut) in zip(kept, mixed, strict=True)]
+            yield task, [(k, snr, cut) for k, (_, snr, cut) in zip(kept, mixed, strict=True)]
 
 
 def _encoded(
@@ -165,13 +188,14 @@ def _encoded(
 
 
 _Mixed = list[tuple[Array, float | None, int]]
+T = TypeVar("T")
 
 
 def _ahead(
-    pool: ThreadPoolExecutor, work: Callable[[Listening], _Mixed], tasks: Sequence[Listening]
-) -> Iterator[tuple[Listening, _Mixed]]:
+    pool: ThreadPoolExecutor, work: Callable[[Listening], T], tasks: Sequence[Listening]
+) -> Iterator[tuple[Listening, T]]:
     """Yield tasks with what became of them, while a few more are being worked on."""
-    waiting: deque[tuple[Listening, Future[_Mixed]]] = deque()
+    waiting: deque[tuple[Listening, Future[T]]] = deque()
     try:
         for task in tasks:
             waiting.append((task, pool.submit(work, task)))

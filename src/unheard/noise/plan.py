@@ -15,6 +15,7 @@ from unheard.errors import UsageError, first_five, unknown
 from unheard.extraction.features import ClipRef
 from unheard.noise.inference import CLEAN, KINDS, Condition, Listening, generator
 from unheard.runs.folder import Run
+from unheard.runs.salient_layer import chosen_layers
 
 #: Clips of those who may babble, by speaker.
 Pool = Mapping[str, Sequence[ClipRef]]
@@ -27,14 +28,14 @@ class FoldPlan:
     Attributes
     ----------
     number : of the fold.
-    layer : entry of the encoder that the fold chose; None where it chose none.
+    layers : layer of each input that the fold chose one for.
     records : what each of its seeds recorded of itself.
     tasks : the clips to hear.
     pool : of those who may babble.
     """
 
     number: int
-    layer: int | None
+    layers: dict[str, int]
     records: list[dict[str, Any]]
     tasks: list[Listening]
     pool: Pool
@@ -128,7 +129,7 @@ def _check(run: Run) -> None:
             f"{run.folder} tuned its encoder together with the head; noise is measured for heads on features "
             "and on frozen encoders"
         )
-    if recipe.features is not None and recipe.features["name"] == "precomputed":
+    if any(own.name == "precomputed" for own in recipe.inputs.values()):
         raise UsageError(
             f"{run.folder} learned from features that were computed elsewhere, and these cannot be computed from "
             "noisy recordings here; let `unheard score` score what that system answers in noise"
@@ -156,7 +157,7 @@ def _fold(
         own = speaker if others is None else None
         heard = [(c, _voices(c, clip.id, own, number, pool, seed)) for c in under]
         tasks.append(Listening(number, clip, tuple(heard), seed))
-    return FoldPlan(number, records[0]["chosen"].get("layer"), records, tasks, pool)
+    return FoldPlan(number, chosen_layers(run.recipe, records[0]["chosen"]), records, tasks, pool)
 
 
 def _pool(run: Run, number: int, others: pl.DataFrame | None) -> Pool:

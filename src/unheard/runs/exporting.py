@@ -18,8 +18,10 @@ from unheard.errors import UsageError
 from unheard.inputs import Form
 from unheard.predictions.table import logits
 from unheard.runs.folder import Run
-from unheard.runs.recipe import Recipe
+from unheard.runs.input_settings import Input
+from unheard.runs.preparing import of_layers
 from unheard.runs.retraining import of_fold, on_speakers
+from unheard.runs.salient_layer import chosen_layers
 from unheard.runs.training_range import domain_of
 
 #: Share of validation clips that a bundle gives an answer to.
@@ -58,11 +60,14 @@ def export(
         )
     if fold is not None and speakers is not None:
         raise UsageError("the speakers of a fold's model are the fold's; give --fold or --speakers")
+    if len(recipe.inputs) > 1:
+        raise UsageError(f"{run.folder} has {len(recipe.inputs)} inputs; runs of one can be exported")
     trained = on_speakers(run, speakers) if fold is None else of_fold(run, fold)
+    ((name, own),) = of_layers(recipe, chosen_layers(recipe, trained.head.chosen_)).inputs.items()
     licences = {"weights": run.table["licence"].drop_nulls().unique().sort().to_list()}
     return write_bundle(
         trained.head,
-        recipe.features,
+        own.features,
         classes(run.table),
         out,
         temperature=trained.temperature,
@@ -75,7 +80,7 @@ def export(
         licences=licences,
         channel=recipe.channel,
         force=force,
-        **({} if recipe.encoder is None else _encoder(recipe, trained.head)),
+        **({} if own.encoder is None else _encoder(own, recipe.form(name))),
     )
 
 
@@ -95,14 +100,12 @@ def _thresholds(run: Run, fold: int | None, temperature: float, coverage: float)
     return {"confidence": confidence, "coverage": coverage}
 
 
-def _encoder(recipe: Recipe, head: Any) -> dict[str, Any]:
-    """Arguments of a bundle for the frozen encoder of a recipe, loaded as it is exported: in float32."""
-    layer = head.chosen_.get("layer", recipe.layer)
-    settings = {**(recipe.encoder or {}), "precision": "float32", "device": "cpu"}
-    if isinstance(layer, int):
-        settings["cut"] = layer
+def _encoder(own: Input, form: Form) -> dict[str, Any]:
+    """Arguments of a bundle for the frozen encoder of an input, loaded as it is exported: in float32."""
+    settings = {**(own.encoder or {}), "precision": "float32", "device": "cpu"}
+    if isinstance(own.layer, int):
+        settings["cut"] = own.layer
     encoder = encoders.load(settings)
-    entries = (len(encoder.layers) - 1,) if head.form is Form.FRAMES else None
-    average = 1 if recipe.store is None or head.form is Form.POOLED else recipe.store.average
-    trained_on = encoder.source.trained_on
-    return {"encoder": encoder, "entries": entries, "average": average, "others": trained_on}
+    entries = (len(encoder.layers) - 1,) if form is Form.FRAMES else None
+    average = 1 if own.storage is None or form is Form.POOLED else own.storage.average
+    return {"encoder": encoder, "entries": entries, "average": average, "others": encoder.source.trained_on}

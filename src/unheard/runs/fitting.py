@@ -7,7 +7,6 @@ validation side, never the test side.
 from __future__ import annotations
 
 import io
-import json
 import shutil
 import tempfile
 import time
@@ -130,9 +129,9 @@ def unfitted(recipe: Recipe, seed: int, checkpoints: Path | None = None) -> Any:
     head = {**recipe.head, "seed": seed, "threads": recipe.threads}
     if recipe.training is None:
         return heads.build(head)
-    assert recipe.encoder is not None
+    (own,) = recipe.inputs.values()
     return tuning.build(
-        recipe.training, recipe.encoder, recipe.head, seed=seed, threads=recipe.threads, folder=checkpoints
+        recipe.training, own.encoder or {}, recipe.head, seed=seed, threads=recipe.threads, folder=checkpoints
     )
 
 
@@ -205,17 +204,18 @@ def save(fitted: Fitted, folder: Path) -> None:
         raise
 
 
-def load_head(folder: Path, recipe: Recipe, number: int, seed: int) -> Any:
-    """Load the head that a fold fitted; nothing is unpickled."""
+def load_head(folder: Path, recipe: Recipe, record: Mapping[str, Any]) -> Any:
+    """Load the head that a fold fitted, of the record that it left of itself; nothing is unpickled."""
+    number, seed = record["fold"], record["seed"]
     path = fold_folder(folder, number, seed) / "model.npz"
     if not path.is_file():
         raise DataError(f"{folder}: fold {number} with seed {seed} has no model; run it first")
     with np.load(path, allow_pickle=False) as stored:
         state = {name: stored[name] for name in stored.files}
     head = unfitted(recipe, seed)
-    record = json.loads((path.parent / "fold.json").read_text(encoding="utf-8"))
     # What was tuned is in the state; the frozen rest is read again from where the recipe says it lies now.
-    loaded = head.from_state(state) if recipe.training is None else head.from_state(state, recipe.encoder)
+    now = [] if recipe.training is None else [own.encoder for own in recipe.inputs.values()]
+    loaded = head.from_state(state, *now)
     loaded.chosen_ = record["chosen"]
     return loaded
 

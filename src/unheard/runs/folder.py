@@ -21,6 +21,7 @@ from unheard.errors import DataError, MachineError, UsageError, first_five
 from unheard.files import write_json
 from unheard.predictions.table import read_predictions
 from unheard.protocols.fold import Protocol, fold, guarded
+from unheard.runs.old_recipe import modern_choice
 from unheard.runs.recipe import Recipe, validate
 
 #: Everything a run may write; ``--force`` removes these and nothing else.
@@ -135,6 +136,8 @@ class Run:
     def folds(self) -> list[dict[str, Any]]:
         """What each finished fold and seed recorded of itself (chosen values, curves), in order."""
         found = [json.loads(p.read_text(encoding="utf-8")) for p in (self.folder / FOLDS).glob("*/fold.json")]
+        for record in found:
+            record["chosen"] = modern_choice(record.get("chosen", {}), self.config)
         return sorted(found, key=lambda fold: (fold["fold"], fold["seed"]))
 
 

@@ -1,10 +1,11 @@
-"""What heads learn from, clip by clip: features, an encoder's output or waveforms; and the data's digest."""
+"""The inputs of a recipe, clip by clip: features, an encoder's output or waveforms; and the data's digest."""
 
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,22 +16,22 @@ from unheard import encoders, features
 from unheard.audio.noise import Noise, Voices
 from unheard.corpora.synthetic import crowd
 from unheard.corpora.table import table_digest
-from unheard.encoders.contract import beside_settings
 from unheard.extraction.cache import default_cache
 from unheard.extraction.extract import extract as encode
-from unheard.extraction.features import BadClip, ClipRef, extract
+from unheard.extraction.extracted import Stored
+from unheard.extraction.features import BadClip, ClipRef, Extracted, extract
 from unheard.extraction.storage import Keep
 from unheard.files import digest, file_digest
 from unheard.inputs import Form
+from unheard.runs.input_settings import Input, Speed
 from unheard.runs.recipe import Recipe
 from unheard.runs.waves import read_waves
 
+#: Arrays of one input by the id of the clip.
 Found = Mapping[str, NDArray[np.float32]]
 Progress = Callable[[str, int, int], None]
 Say = Callable[[str], None]
 
-#: Name of the input that speech encoders and audio features give.
-VOICE = "voice"
 CROWD = Voices(crowd.NAME, crowd.PEOPLE, crowd.TAKES, crowd.voice)
 
 
@@ -41,77 +42,41 @@ class Prepared:
     Parameters
     ----------
     inputs
-        For each input an array for each clip by id, looked up when it is asked for where it lies in a store.
+        By the name of the input: an array for each clip by id, looked up when it is asked for where it is stored.
     errors
-        Clips that give nothing, and why.
+        Clips that lack an input, and why.
     widths
-        Dims of each layer of an encoder; none for features and waveforms.
+        By the name of the input: dims of each layer, where it comes from an encoder.
     augmented
-        For each input, and each speed and noise of the recipe: the same clips under it; one that gives nothing
-        then is as in ``inputs``.
+        By the name of the input: the same clips under each augmentation of the recipe; one that gives nothing then
+        is as in ``inputs``.
     """
 
     inputs: Mapping[str, Found]
     errors: Sequence[BadClip]
-    widths: tuple[int, ...] = ()
+    widths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     augmented: Mapping[str, tuple[Found, ...]] = field(default_factory=dict)
 
 
-class _Derived(Mapping[str, NDArray[np.float32]]):
-    """Features of which each clip is turned into something else when it is asked for."""
-
-    def __init__(self, found: Found, turn: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> None:
-        self._found, self._turn = found, turn
-
-    def __getitem__(self, name: str) -> NDArray[np.float32]:
-        return self._turn(self._found[name])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._found)
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._found
-
-
-def named_inputs(
-    recipe: Recipe, clips: Sequence[NDArray[np.float32]]
-) -> dict[str, list[NDArray[np.float32]]]:
-    """Return computed clips by the name of the input."""
-    if recipe.encoder is None or recipe.encoder["beside"] is None:
-        return {VOICE: list(clips)}
-    width = clips[0].shape[-1] - len(features.build(beside_settings(recipe.encoder["beside"])).names)
-    found = _two_inputs({str(number): clip for number, clip in enumerate(clips)}, width)
-    return {name: list(each.values()) for name, each in found.items()}
-
-
-def _two_inputs(found: Found, width: int) -> dict[str, Found]:
-    """Return the frames of an encoder, and the row of features that stands behind the dims of each."""
-    return {
-        VOICE: _Derived(found, lambda clip: clip[:, :width]),
-        "functionals": _Derived(found, lambda clip: clip[0, width:]),
-    }
-
-
 def with_weights(recipe: Recipe) -> Recipe:
-    """Return the recipe with its encoder's settings in full, the digest of the weights among them.
+    """Return the recipe with its encoders' settings in full, the digests of the weights among them.
 
     Raises
     ------
     UsageError, DataError, MachineError
-        The model cannot be found or read (``unheard.encoders.load``).
+        A model cannot be found or read (``unheard.encoders.load``).
     """
-    if recipe.encoder is None or (recipe.encoder["sha256"] and not recipe.encoder["model"]):
-        return recipe
-    wanted = dict(recipe.encoder)
-    if isinstance(recipe.layer, int):
-        wanted["cut"] = recipe.layer
-    return recipe.model_copy(update={"encoder": encoders.load(wanted).settings})
+    for name, own in recipe.inputs.items():
+        if own.encoder is None or (own.encoder["sha256"] and not own.encoder["model"]):
+            continue
+        wanted = dict(own.encoder)
+        if isinstance(own.layer, int):
+            wanted["cut"] = own.layer
+        recipe = recipe.with_input(name, encoder=encoders.load(wanted).settings)
+    return recipe
 
 
-def read_features(
+def read_inputs(
     recipe: Recipe,
     table: pl.DataFrame,
     *,
@@ -119,77 +84,93 @@ def read_features(
     progress: Progress | None = None,
     say: Say | None = None,
 ) -> Prepared:
-    """Return what the recipe's head learns from, for every clip of the table: what is kept, or computed and kept.
+    """Return every input of the recipe for every clip of the table: what is stored, or computed and stored.
 
-    A recipe whose layer is ``salient`` gets the pooled statistics that its layers are chosen by, and each fold its
-    frames by :func:`of_layer`.
+    An input whose layer is ``salient`` comes as the pooled statistics that its layer is chosen by; each fold gets
+    the frames of its own layer by :func:`of_layers`.
     """
     clips = [ClipRef(*row) for row in table.select("id", "path", "start", "end").iter_rows()]
     report = None if progress is None else lambda done, total: progress("features", done, total)
-    options: Any = {"channel": recipe.channel, "allow_truncated": recipe.allow_truncated}
+    options: Any = {"channel": recipe.channel, "allow_truncated": recipe.allow_truncated, "progress": report}
     if recipe.training is not None:
-        waves, errors = read_waves(
-            clips, (recipe.encoder or {}).get("trim"), jobs=jobs, progress=report, **options
-        )
-        return Prepared({VOICE: waves}, errors)
-    if recipe.encoder is not None:
-        found = encode(clips, recipe.encoder, keep_of(recipe), progress=report, say=say, **options)
-        variants: list[Mapping[str, NDArray[np.float32]]] = []
-        for how, heard in ways_of(recipe):
+        ((name, own),) = recipe.inputs.items()
+        waves, errors = read_waves(clips, (own.encoder or {})["trim"], jobs=jobs, **options)
+        return Prepared({name: waves}, errors)
+    inputs: dict[str, Found] = {}
+    augmented: dict[str, tuple[Found, ...]] = {}
+    widths: dict[str, tuple[int, ...]] = {}
+    bad: dict[str, BadClip] = {}
+    for name, own in recipe.inputs.items():
+        read = _reader(recipe, name, clips, jobs, say, options)
+        found = read()
+        inputs[name] = found.features
+        bad = {clip.id: clip for clip in found.errors} | bad
+        if isinstance(found, Stored):
+            widths[name] = found.widths
+        several = []
+        for what, how in augmentations(own):
             if say is not None:
-                say(how)
-            other = encode(
-                clips, recipe.encoder, keep_of(recipe), progress=report, say=say, **options, **heard
-            )
-            variants.append(ChainMap(other.features, found.features))  # type: ignore[arg-type]
-        inputs: dict[str, Found] = {VOICE: found.features}
-        augmented = {VOICE: tuple(variants)}
-        if recipe.encoder["beside"] is not None:
-            width = found.widths[-1] - len(features.build(beside_settings(recipe.encoder["beside"])).names)
-            inputs = _two_inputs(found.features, width)
-            both = [_two_inputs(clips, width) for clips in variants]
-            augmented = {name: tuple(each[name] for each in both) for name in inputs}
-        return Prepared(inputs, found.errors, found.widths, augmented if variants else {})
-    assert recipe.features is not None
-    computed = extract(
-        clips, features.build(recipe.features), cache=default_cache(), jobs=jobs, progress=report, **options
-    )
-    return Prepared({VOICE: computed.features}, computed.errors)
+                say(what)
+            several.append(ChainMap(read(**how).features, found.features))  # type: ignore[arg-type]
+        if several:
+            augmented[name] = tuple(several)
+    return Prepared(inputs, list(bad.values()), widths, augmented)
 
 
-def of_layer(recipe: Recipe, layer: int) -> Recipe:
-    """Return the recipe on one entry, its encoder cut there."""
-    assert recipe.encoder is not None
-    return recipe.model_copy(update={"layer": layer, "encoder": {**recipe.encoder, "cut": layer}})
+def _reader(
+    recipe: Recipe,
+    name: str,
+    clips: Sequence[ClipRef],
+    jobs: int,
+    say: Say | None,
+    options: Mapping[str, Any],
+) -> Callable[..., Stored | Extracted]:
+    """Return what reads one input: called with the options of an augmentation, or without any."""
+    own = recipe.inputs[name]
+    if own.encoder is not None:
+        return partial(encode, clips, own.encoder, storage_of(recipe, name), say=say, **options)
+    spec = features.build(own.features or {})
+    return partial(extract, clips, spec, cache=default_cache(), jobs=jobs, **options)
 
 
-def keep_of(recipe: Recipe) -> Keep:
-    """Return what of the encoder's output is kept for the recipe's head."""
-    assert recipe.encoder is not None
-    if recipe.form is Form.POOLED or recipe.layer == "salient":
+def of_layers(recipe: Recipe, layers: Mapping[str, int]) -> Recipe:
+    """Return the recipe with some inputs on the layer of this number, their encoders cut there."""
+    for name, layer in layers.items():
+        recipe = recipe.with_input(
+            name, layer=layer, encoder={**(recipe.inputs[name].encoder or {}), "cut": layer}
+        )
+    return recipe
+
+
+def storage_of(recipe: Recipe, name: str) -> Keep:
+    """Return what of an encoder's output is stored for the recipe's heads."""
+    own, form = recipe.inputs[name], recipe.form(name)
+    if form is Form.POOLED or own.layer == "salient":
         return Keep("pooled")
-    store = recipe.store
-    average = 1 if store is None else store.average
-    kind = None if store is None else store.type
-    if recipe.form is Form.LAYERS:
+    average = 1 if own.storage is None else own.storage.average
+    kind = None if own.storage is None else own.storage.type
+    if form is Form.LAYERS:
         return Keep("frames", None, kind or "int8", average)
-    last: int = recipe.layer if isinstance(recipe.layer, int) else recipe.encoder["cut"]
+    last: int = own.layer if isinstance(own.layer, int) else (own.encoder or {})["cut"]
     return Keep("frames", (last,), kind or "float16", average)
 
 
-def ways_of(recipe: Recipe) -> list[tuple[str, dict[str, Any]]]:
-    """Return how else clips are heard in training: what to say of it, and options of ``encoders.extract``."""
-    ways: list[tuple[str, dict[str, Any]]] = [
-        (f"at {speed:g} times the speed:", {"speed": speed}) for speed in recipe.speeds
-    ]
-    for number, noise in enumerate(recipe.noises):
-        least, most = noise.snr
-        name = "coloured noise" if noise.kind == "coloured" else "synthetic voices"
+def augmentations(own: Input) -> list[tuple[str, dict[str, Any]]]:
+    """Return how training clips are augmented: what to say of each, and the options of an extraction."""
+    made: list[tuple[str, dict[str, Any]]] = []
+    noises = 0
+    for one in own.augment:
+        if isinstance(one, Speed):
+            made.append((f"at {one.speed:g} times the speed:", {"speed": one.speed}))
+            continue
+        low, high = one.snr
+        what = "coloured noise" if one.noise == "coloured" else "a babble of synthetic voices"
         # A person who babbles in training must not be one whom a fold tests: these are nobody.
-        voices = CROWD if noise.kind == "voices" else None
-        heard = {"noise": Noise(noise.kind, least, most, number, voices)}
-        ways.append((f"in {name}, {least:g} to {most:g} dB:", heard))
-    return ways
+        voices = CROWD if one.noise == "babble" else None
+        noise = Noise(one.noise, low, high, noises, voices)
+        made.append((f"in {what}, {low:g} to {high:g} dB:", {"noise": noise}))
+        noises += 1
+    return made
 
 
 def data_digest(table: pl.DataFrame) -> str:

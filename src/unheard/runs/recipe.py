@@ -9,17 +9,21 @@ import os
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from unheard import encoders, features, heads, tuning
-from unheard.audio.conditions import RATIOS
-from unheard.audio.noise import Kind
+from unheard import encoders, heads, tuning
 from unheard.errors import UnheardError, UsageError, unknown
-from unheard.files import digest
 from unheard.inputs import Form
+from unheard.runs.changes import changed
+from unheard.runs.input_settings import Input
+from unheard.runs.old_recipe import modern
+from unheard.settings import identity, named
+
+#: Version of what a recipe means; another one gives the same settings another hash.
+VERSION = 2
 
 
 class Published(BaseModel):
@@ -35,33 +39,31 @@ class Published(BaseModel):
     source: str
 
 
-class Storing(BaseModel):
-    """How an encoder's output is kept between runs (docs/store.md)."""
+class Wanted(BaseModel):
+    """What a system answers: classes, learned from labels or from the shares of votes, and dimensions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    type: Literal["float32", "float16", "int8"] | None = None
-    average: int = Field(default=1, ge=1, le=100)
+    classes: Literal["label", "votes", "none"] = "label"
+    dimensions: tuple[str, ...] = ()
 
-
-class Added(BaseModel):
-    """Noise that training clips are heard in, and the range of its ratio in dB (docs/store.md)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: Kind
-    snr: tuple[float, float]
+    @model_validator(mode="after")
+    def _something_is_asked(self) -> Wanted:
+        if self.classes == "none" and not self.dimensions:
+            raise ValueError("a target has classes, dimensions or both; with classes: none name dimensions")
+        if len(set(self.dimensions)) < len(self.dimensions):
+            raise ValueError(f"the same dimension stands twice in {list(self.dimensions)}")
+        return self
 
 
 class Recipe(BaseModel):
-    """What a run does; every field is recorded, and all but names, folds and seeds make the settings hash.
+    """What a run does (docs/recipes.md); every field is recorded.
 
-    A recipe has ``features`` or an ``encoder``. What a head on an encoder learns from follows from the head:
-    pooled statistics of all entries, all frames of one entry (``layer``: its number, ``last``, or ``salient``,
-    chosen on the fold's training speakers), or all frames of all entries. ``store`` says how these are kept.
-    Heads that draw batches of frames may hear the training clips at other ``speeds`` too, as of other voices, and
-    in ``noises``.
-    With ``training`` the encoder is tuned together with the head, from waveforms.
+    Each of the ``inputs`` has ``features`` or an ``encoder``; the ``head`` learns the ``target`` from them. Of an
+    encoder it gets what it asks for: pooled statistics of all layers, all frames of one layer, or all frames of
+    all layers. With ``training`` the encoder is tuned together with the head, from waveforms. ``recipe``,
+    ``about``, ``corpus``, ``protocol``, ``seeds``, ``held_back`` and ``published`` decide nothing about a fold's
+    model; all other fields make the settings hash.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -70,12 +72,8 @@ class Recipe(BaseModel):
     about: str
     corpus: str | None = None
     protocol: str
-    features: dict[str, Any] | None = None
-    encoder: dict[str, Any] | None = None
-    layer: int | Literal["last", "salient"] | None = None
-    store: Storing | None = None
-    speeds: tuple[float, ...] = ()
-    noises: tuple[Added, ...] = ()
+    inputs: dict[str, Input] = Field(min_length=1)
+    target: Wanted = Wanted()
     training: dict[str, Any] | None = None
     head: dict[str, Any]
     calibration: Literal["temperature", "free", "none"] = "temperature"
@@ -87,15 +85,13 @@ class Recipe(BaseModel):
     held_back: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
 
-    @field_validator("features")
+    @field_validator("inputs")
     @classmethod
-    def _features_exist(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        return None if value is None else _whole(features.settings, features.build, value)
-
-    @field_validator("encoder")
-    @classmethod
-    def _encoder_exists(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        return None if value is None else encoders.checked(value)
+    def _names_are_words(cls, value: dict[str, Input]) -> dict[str, Input]:
+        odd = [name for name in value if not name.isidentifier()]
+        if odd:
+            raise ValueError(f"an input is called by a word, such as voice; found {odd[0]!r}")
+        return value
 
     @field_validator("training")
     @classmethod
@@ -105,7 +101,8 @@ class Recipe(BaseModel):
     @field_validator("head")
     @classmethod
     def _head_exists(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return _whole(lambda head: head.settings(), heads.build, value)
+        full = heads.build(value).settings()
+        return {key: item for key, item in full.items() if key not in ("seed", "threads")}
 
     @field_validator("seeds")
     @classmethod
@@ -114,106 +111,136 @@ class Recipe(BaseModel):
             raise ValueError("the same seed stands twice")
         return value
 
-    @field_validator("speeds")
-    @classmethod
-    def _speeds_change_something(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if len(set(value)) < len(value) or not all(0.5 <= speed <= 2 and speed != 1 for speed in value):
-            raise ValueError("speeds are different numbers from 0.5 to 2 without 1, such as [0.9, 1.1]")
-        return value
-
-    @field_validator("noises", mode="before")
-    @classmethod
-    def _noises_have_kind_and_range(cls, value: Any) -> Any:
-        if not isinstance(value, list | tuple) or not all(_is_noise(one) for one in value):
-            raise ValueError(
-                f"noises have a kind ({', '.join(get_args(Kind))}) and a range in dB, the least first, within "
-                f"{RATIOS[0]} to {RATIOS[1]}, such as [{{kind: coloured, snr: [0, 20]}}] (found {value!r})"
-            )
-        return value
-
     @model_validator(mode="after")
     def _parts_fit(self) -> Recipe:
-        if (self.features is None) == (self.encoder is None):
-            raise ValueError("a recipe has either features or an encoder")
-        frames = self.form is Form.FRAMES and self.training is None
-        if self.encoder is None:
-            given = [
-                name for name in ("layer", "store", "speeds", "noises", "training") if getattr(self, name)
-            ]
-            if given:
-                raise ValueError(f"{given[0]} belongs to a recipe with an encoder")
-            if self.form is Form.LAYERS:
-                raise ValueError(f"the head {self.head['name']!r} learns from all layers of an encoder")
-        elif self.layer is not None and not frames:
-            raise ValueError(f"layer is for heads on the frames of one entry, not {self.head['name']!r}")
-        elif (self.speeds or self.noises) and not frames:
-            raise ValueError(
-                f"{'speeds' if self.speeds else 'noises'} are for heads on the frames of one entry of a frozen "
-                f"encoder, not {self.head['name']!r}"
-            )
-        elif self.encoder["beside"] is not None and not frames:
-            raise ValueError(
-                f"encoder.beside is for heads on the frames of one entry of a frozen encoder, not "
-                f"{self.head['name']!r}"
-            )
-        elif self.store is not None and self.training is not None:
-            raise ValueError("a recipe with training keeps nothing: leave store out")
-        elif self.training is not None and self.encoder["name"] not in encoders.TUNABLE:
-            raise ValueError(
-                f"the encoder {self.encoder['name']!r} has no layers that can be tuned; leave training out, or "
-                f"take one of {', '.join(encoders.TUNABLE)}"
-            )
+        for name in self.inputs:
+            if not self.heads_of(name):
+                raise ValueError(f"inputs.{name}: no head takes it")
+        counts = {len(own.augment) for own in self.inputs.values()}
+        if len(counts) > 1 or len({own.augment for own in self.inputs.values()}) > 1:
+            raise ValueError("all inputs are augmented alike: give each the same augment")
+        if self.training is None:
+            for name, own in self.inputs.items():
+                self._check_form(name, own)
+        else:
+            self._check_training()
         return self
 
-    @property
-    def form(self) -> Form:
-        """Form in which the head asks for the output of an encoder."""
-        return heads.build(self.head).form
+    def heads_of(self, name: str) -> list[heads.Head]:
+        """Return the unfitted heads that take an input: the recipe's head, or some of those in an ensemble.
+
+        Raises
+        ------
+        UsageError
+            A head names an input that the recipe lacks, or none where there are several.
+        """
+        takers = []
+        for settings in self.head.get("of", (self.head,)):
+            for taken in settings.get("inputs") or [settings.get("input") or self._only(settings["name"])]:
+                if taken not in self.inputs:
+                    raise unknown(f"input of the head {settings['name']!r}", taken, self.inputs)
+                if taken == name:
+                    takers.append(heads.build(settings))
+        return takers
+
+    def form(self, name: str) -> Form:
+        """Return the form of an input of an encoder: the richest that its heads ask for."""
+        asked = {head.form for head in self.heads_of(name)}
+        if Form.LAYERS in asked:
+            return Form.LAYERS
+        return Form.FRAMES if Form.FRAMES in asked or self._ensemble_on_frames(name) else Form.POOLED
 
     @property
     def random_weights(self) -> bool:
-        """Whether its encoder has learned nothing."""
-        return self.encoder is not None and encoders.is_random(self.encoder)
+        """Whether one of its encoders has learned nothing."""
+        return any(own.random_weights for own in self.inputs.values())
 
     @property
     def settings_hash(self) -> str:
-        """SHA-256 of what decides a fold's model, its threads included; not of folds, seeds or names."""
-        decided = {name: getattr(self, name) for name in ("features", "calibration", "refit", "threads")}
-        # Options count where they are used: one that is added later leaves the hash of stored results alone.
-        decided["head"] = {key: value for key, value in self.head.items() if value is not None}
-        plain = self.plain()
-        for name in ("channel", "allow_truncated", "layer", "store", "speeds", "noises", "training"):
-            if getattr(self, name) != type(self).model_fields[name].default:
-                decided[name] = plain[name]
-        if self.features is not None:
-            # Features that were computed elsewhere are known by their content, wherever they lie.
-            decided["features"] = {key: value for key, value in self.features.items() if key != "path"}
-        if self.encoder is not None:
-            # Weights are known by their content, and by their name only as long as they were not read.
-            place = ["model", "revision", "device"] if self.encoder["sha256"] else ["device"]
-            place += ["beside"] if self.encoder["beside"] is None else []
-            decided["encoder"] = {key: value for key, value in self.encoder.items() if key not in place}
-        return digest(decided)
+        """SHA-256 of what decides a fold's model, as far as it differs from the defaults."""
+        decides = ("target", "calibration", "refit", "channel", "allow_truncated", "threads")
+        decided = {
+            "inputs": {name: own.chosen for name, own in self.inputs.items()},
+            "head": named(self.head, heads.build(self.head)),
+            **self.model_dump(mode="json", include=set(decides), exclude_defaults=True),
+        }
+        if self.training is not None:
+            decided["training"] = tuning.chosen(self.training)
+        return identity(decided, VERSION)
 
     def plain(self) -> dict[str, Any]:
-        """Plain values in the order of the fields, for YAML and JSON."""
+        """Return plain values in the order of the fields, for YAML and JSON."""
         return self.model_dump(mode="json")
 
+    def with_input(self, name: str, **changes: Any) -> Recipe:
+        """Return the recipe with some fields of one input changed; they are not checked again."""
+        own = self.inputs[name].model_copy(update=changes)
+        return self.model_copy(update={"inputs": {**self.inputs, name: own}})
 
-def _whole(settings: Any, build: Any, value: dict[str, Any]) -> dict[str, Any]:
-    """Check settings by building from them, and fill in the defaults, so that a recipe says everything."""
-    full: dict[str, Any] = settings(build(value))
-    return {key: item for key, item in full.items() if key not in ("seed", "threads")}
+    def encoder_input(self) -> str:
+        """Return the name of the one input that has an encoder.
 
+        Raises
+        ------
+        UsageError
+            None has one, or several have.
+        """
+        found = [name for name, own in self.inputs.items() if own.encoder is not None]
+        if not found:
+            raise UsageError(f"recipe {self.recipe} has no encoder, so there are no layers to look at")
+        if len(found) > 1:
+            raise UsageError(f"recipe {self.recipe} has encoders in {', '.join(found)}; one is meant")
+        return found[0]
 
-def _is_noise(value: Any) -> bool:
-    named = isinstance(value, Mapping) and set(value) == {"kind", "snr"}
-    return named and value["kind"] in get_args(Kind) and _is_range_of_ratios(value["snr"])
+    def with_weights_at(self, weights: str | None) -> Recipe:
+        """Return the recipe with the weights of its one encoder read from another place; None changes nothing."""
+        if weights is None:
+            return self
+        name = self.encoder_input()
+        return self.with_input(name, encoder={**(self.inputs[name].encoder or {}), "model": weights})
 
+    def _only(self, head: str) -> str:
+        if len(self.inputs) > 1:
+            raise UsageError(
+                f"the head {head!r} takes one input, and there are {len(self.inputs)}: {', '.join(self.inputs)}; "
+                "name one with head.input"
+            )
+        return next(iter(self.inputs))
 
-def _is_range_of_ratios(value: Any) -> bool:
-    numbers = isinstance(value, list | tuple) and all(isinstance(ratio, int | float) for ratio in value)
-    return numbers and len(value) == 2 and RATIOS[0] <= value[0] <= value[1] <= RATIOS[1]
+    def _ensemble_on_frames(self, name: str) -> bool:
+        """Whether heads that can do with statistics are to take them over the frames of one layer."""
+        return "of" in self.head and self.inputs[name].layer is not None
+
+    def _check_form(self, name: str, own: Input) -> None:
+        form, head = self.form(name), self.head["name"]
+        if own.encoder is None:
+            if form is Form.LAYERS:
+                raise ValueError(f"the head {head!r} learns from all layers of an encoder")
+            return
+        if own.layer is not None and form is not Form.FRAMES:
+            raise ValueError(f"layer is for heads on the frames of one layer, not {head!r}")
+        if own.augment and form is not Form.FRAMES:
+            raise ValueError(
+                f"augment is for heads on the frames of one layer of a frozen encoder, not {head!r}"
+            )
+
+    def _check_training(self) -> None:
+        ((name, own), *others) = self.inputs.items()
+        if others or own.encoder is None:
+            raise ValueError("training tunes an encoder: it belongs to a recipe with one input that has one")
+        for field in ("layer", "storage"):
+            if getattr(own, field) is not None:
+                raise ValueError(
+                    f"inputs.{name}.{field} is for frozen encoders; with training leave it out"
+                    + (" and take training.layer" if field == "layer" else "")
+                )
+        if own.augment:
+            raise ValueError(f"inputs.{name}.augment is for frozen encoders; take training.augment")
+        if own.encoder["name"] not in encoders.TUNABLE:
+            raise ValueError(
+                f"the encoder {own.encoder['name']!r} has no layers that can be tuned; leave training out, or "
+                f"take one of {', '.join(encoders.TUNABLE)}"
+            )
 
 
 def names() -> list[str]:
@@ -232,7 +259,7 @@ def load(name: str | os.PathLike[str], changes: Mapping[str, Any] | None = None)
     name
         A name of :func:`names`, or a YAML file.
     changes
-        Dotted field to value, such as ``{"head.dropout": 0.3, "refit": "val"}``.
+        Dotted field to value, such as ``{"head.dropout": 0.3, "refit": "val"}`` (``unheard.runs.changes``).
 
     Raises
     ------
@@ -255,45 +282,15 @@ def load(name: str | os.PathLike[str], changes: Mapping[str, Any] | None = None)
         raise UsageError(f"{given}: not YAML ({error})") from error
     if not isinstance(plain, dict):
         raise UsageError(f"{given}: a recipe is a mapping of fields")
-    return validate(_changed(plain, changes or {}))
+    return validate(changed(modern(plain), changes or {}, list(Recipe.model_fields)))
 
 
 def validate(plain: Mapping[str, Any]) -> Recipe:
     """Make a recipe of plain values, or say in one line a field what is wrong."""
     try:
-        return Recipe.model_validate(plain)
+        return Recipe.model_validate(modern(plain))
     except ValidationError as error:
         raise UsageError(f"recipe {plain.get('recipe', '')!r}: {_explain(error.errors())}") from error
-
-
-def parse_changes(settings: Iterable[str]) -> dict[str, Any]:
-    """Read ``field=value`` texts; values are YAML (``[0, 1, 2]``, ``0.3``, ``val``)."""
-    changes = {}
-    for text in settings:
-        field, equals, value = text.partition("=")
-        if not equals or not field:
-            raise UsageError(f"--set takes field=value, such as head.dropout=0.3; found {text!r}")
-        try:
-            changes[field.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise UsageError(f"--set {text}: the value is not YAML ({error})") from error
-    return changes
-
-
-def _changed(plain: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    result = {**plain, **{key: dict(value) for key, value in plain.items() if isinstance(value, dict)}}
-    for dotted, value in changes.items():
-        field, dot, inner = dotted.partition(".")
-        if field not in Recipe.model_fields:
-            raise unknown("recipe field", field, Recipe.model_fields)
-        if not dot:
-            result[field] = value
-        elif isinstance(result.get(field), dict):
-            result[field][inner] = value
-        else:
-            more = "; start from one that has them: `unheard recipes ravdess-hubert-base`" if inner else ""
-            raise UsageError(f"--set {dotted}: the field {field!r} of this recipe holds no settings{more}")
-    return result
 
 
 def _explain(errors: Iterable[Any]) -> str:

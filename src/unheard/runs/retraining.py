@@ -13,7 +13,8 @@ from unheard.errors import UsageError, first_five
 from unheard.predictions.table import logits, truth
 from unheard.runs.fitting import examples, load_head, named, temperature_of, unfitted
 from unheard.runs.folder import Run
-from unheard.runs.preparing import of_layer, read_features
+from unheard.runs.preparing import of_layers, read_inputs
+from unheard.runs.salient_layer import chosen_layers
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def of_fold(run: Run, number: int, seed: int | None = None) -> Trained:
     taught = (*sides.train, *sides.val) if run.recipe.refit == "val" else sides.train
     speakers = run.table.filter(pl.col("id").is_in(list(taught)))["speaker"].drop_nulls().unique().sort()
     return Trained(
-        load_head(run.folder, run.recipe, number, record["seed"]),
+        load_head(run.folder, run.recipe, record),
         record["temperature"],
         speakers.to_list(),
     )
@@ -59,8 +60,8 @@ def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
     heard = table if declared is None else table.filter(pl.col("speaker").is_in(list(declared)))
     head = unfitted(recipe, recipe.seeds[0])
     head.chosen_ = consensus([record["chosen"] for record in run.folds()])
-    seen = recipe if "layer" not in head.chosen_ else of_layer(recipe, head.chosen_["layer"])
-    prepared = read_features(seen, heard)
+    seen = of_layers(recipe, chosen_layers(recipe, head.chosen_))
+    prepared = read_inputs(seen, heard)
     used = [i for i in heard["id"] if i in folds and all(i in clips for clips in prepared.inputs.values())]
     rows = examples(table, used, prepared.inputs, prepared.augmented)
     val = run.predictions.filter((pl.col("part") == "val") & pl.col("logits").is_not_null())

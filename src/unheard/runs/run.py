@@ -27,7 +27,7 @@ from unheard.runs import ledger as ledger_file
 from unheard.runs import salient_layer as salience
 from unheard.runs.folder import FOLDS, MARK, Run, begin, fold_folder, is_run, locked
 from unheard.runs.pool import Task, fit_all
-from unheard.runs.preparing import Progress, Say, data_digest, read_features, with_weights
+from unheard.runs.preparing import Progress, Say, data_digest, read_inputs, with_weights
 from unheard.runs.provenance import provenance
 from unheard.runs.recipe import Recipe
 from unheard.runs.scoring import results
@@ -92,11 +92,12 @@ def run(
         raise UsageError(
             f"recipe {recipe.recipe} is for the corpus {recipe.corpus}, the table holds {corpus_of(table)}"
         )
-    if recipe.features is not None and recipe.features.get("path") == "":
-        raise UsageError(
-            f"recipe {recipe.recipe} reads its features from a file: name it with --set features.path=FILE "
-            f"(.csv, .npz, .safetensors or a folder of .npy, one array for each utterance id)"
-        )
+    for name, own in recipe.inputs.items():
+        if (own.features or {}).get("path") == "":
+            raise UsageError(
+                f"recipe {recipe.recipe} reads its {name} from a file: name it with --set features.path=FILE "
+                "(.csv, .npz, .safetensors or a folder of .npy, one array for each utterance id)"
+            )
     recipe = with_weights(recipe.model_copy(update={"protocol": protocol.name}))
     numbers = _fold_numbers(protocol, only)
     _check_validation(recipe, protocol)
@@ -114,7 +115,7 @@ def run(
             if not (folder / "audit.json").is_file():
                 certificate = _certificate(table, protocol, data_hash, jobs, _staged(progress, "audit"))
                 write_json(folder / "audit.json", certificate)
-            prepared = read_features(recipe, table, jobs=jobs, progress=progress, say=say)
+            prepared = read_inputs(recipe, table, jobs=jobs, progress=progress, say=say)
             _report_bad(folder, prepared.errors, len(table), max_bad)
             salience.prepare(recipe, table, protocol, numbers, prepared, progress=progress, say=say)
             failed = _fit(folder, recipe, numbers, jobs, progress)
@@ -129,7 +130,7 @@ def _check_validation(recipe: Recipe, protocol: Protocol) -> None:
     needs = [f"calibration: {recipe.calibration}"] if recipe.calibration != "none" else []
     needs += ["refit: val"] if recipe.refit == "val" else []
     # What has patience stops early, which it can do on validation speakers alone.
-    own = [] if recipe.training is not None else [recipe.head, *recipe.head.get("members", ())]
+    own = [] if recipe.training is not None else [recipe.head, *recipe.head.get("of", ())]
     patient = [(f"head {head['name']}", head) for head in own]
     patient += [] if recipe.training is None else [("training", recipe.training)]
     needs += [name for name, settings in patient if settings.get("patience") is not None]

@@ -1,8 +1,8 @@
-"""The salient layer of a fold, chosen on its training speakers, and the frames of what the folds chose."""
+"""Salient layers of a fold, chosen on its training speakers, and the frames of what the folds chose."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import polars as pl
 from unheard.extraction.saliency import salient
 from unheard.protocols.fold import Fold, Protocol
 from unheard.runs.fitting import examples
-from unheard.runs.preparing import Prepared, Progress, Say, of_layer, read_features
+from unheard.runs.preparing import Prepared, Progress, Say, of_layers, read_inputs
 from unheard.runs.recipe import Recipe
 
 
@@ -20,12 +20,13 @@ def of_fold(
 ) -> tuple[Prepared, dict[str, Any]]:
     """Return what the head of one fold learns from, and what was chosen to get it.
 
-    ``prepared`` comes from ``read_features``; it is already all where the recipe leaves no layer to choose.
+    ``prepared`` comes from ``read_inputs``; it is already all where the recipe leaves no layer to choose.
     """
-    if recipe.layer != "salient":
+    layers = salient_layers(recipe, table, sides, prepared)
+    if not layers:
         return prepared, {}
-    layer = salient_layer(table, sides, prepared)
-    return read_features(of_layer(recipe, layer), table), {"layer": layer}
+    chosen = {layer_key(name): layer for name, layer in layers.items()}
+    return read_inputs(of_layers(recipe, layers), table), chosen
 
 
 def prepare(
@@ -39,17 +40,34 @@ def prepare(
     say: Say | None = None,
 ) -> None:
     """Keep the frames of the layers that the folds choose, so that fitting finds them."""
-    if recipe.layer != "salient":
-        return
-    layers = {salient_layer(table, protocol.folds[number], prepared) for number in numbers}
-    for layer in sorted(layers):
-        read_features(of_layer(recipe, layer), table, progress=progress, say=say)
+    several = [salient_layers(recipe, table, protocol.folds[number], prepared) for number in numbers]
+    for layers in sorted({tuple(chosen.items()) for chosen in several if chosen}):
+        read_inputs(of_layers(recipe, dict(layers)), table, progress=progress, say=say)
 
 
-def salient_layer(table: pl.DataFrame, sides: Fold, pooled: Prepared) -> int:
-    """Return the most salient entry for the labels of the fold's training clips (one against the rest)."""
+def salient_layers(recipe: Recipe, table: pl.DataFrame, sides: Fold, pooled: Prepared) -> dict[str, int]:
+    """Return, by input whose layer is to be chosen, the most salient one for the fold's training clips.
+
+    Saliency is for their classes, one against the rest.
+    """
+    asked = [name for name, own in recipe.inputs.items() if own.layer == "salient"]
+    if not asked:
+        return {}
     rows = examples(table, sides.train, pooled.inputs)
-    (features,) = rows.inputs.values()
-    means = np.stack([clip[:, 0] for clip in features], axis=1)
-    entries = [entry[:, :width] for entry, width in zip(means, pooled.widths, strict=True)]
-    return salient(entries, np.eye(rows.classes)[rows.labels])
+    targets = np.eye(rows.classes)[rows.labels]
+    chosen = {}
+    for name in asked:
+        means = np.stack([clip[:, 0] for clip in rows.inputs[name]], axis=1)
+        layers = [layer[:, :width] for layer, width in zip(means, pooled.widths[name], strict=True)]
+        chosen[name] = salient(layers, targets)
+    return chosen
+
+
+def layer_key(name: str) -> str:
+    """Return under which key a fold records the layer that was chosen for an input before its head was fitted."""
+    return f"{name}.layer"
+
+
+def chosen_layers(recipe: Recipe, chosen: Mapping[str, Any]) -> dict[str, int]:
+    """Return the layers that were chosen before the head, by input, of what a fold chose."""
+    return {name: chosen[layer_key(name)] for name in recipe.inputs if layer_key(name) in chosen}

@@ -19,7 +19,7 @@ from typing import Any
 from unheard.errors import UnheardError
 from unheard.runs.fitting import fit_fold, save
 from unheard.runs.folder import Run, fold_folder
-from unheard.runs.preparing import Prepared, read_features
+from unheard.runs.preparing import Prepared, read_inputs
 from unheard.runs.salient_layer import of_fold
 
 
@@ -36,7 +36,7 @@ def main(folder: str) -> None:
         task = tasks.get()
         try:
             if prepared is None:
-                prepared = read_features(run.recipe, run.table)
+                prepared = read_inputs(run.recipe, run.table)
             number, seed = task["fold"], task["seed"]
             own, chosen = of_fold(run.recipe, run.table, run.protocol.folds[number], prepared)
             checkpoints = run.folder / "checkpoints" / fold_folder(run.folder, number, seed).name

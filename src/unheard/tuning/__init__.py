@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unheard.settings import construct, plain
+from unheard.settings import construct, differing, plain
 from unheard.tuning.finetuned import FineTuned
 from unheard.tuning.settings import Settings
 
-__all__ = ["FineTuned", "Settings", "build", "checked"]
+__all__ = ["FineTuned", "Settings", "build", "checked", "chosen"]
 
 
 def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,6 +26,11 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
         Unknown setting (with near matches), or a value of the wrong kind or out of range.
     """
     return plain(construct(Settings, settings, "training"))
+
+
+def chosen(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that differ from their defaults, in plain values."""
+    return differing(construct(Settings, settings, "training"))
 
 
 def build(

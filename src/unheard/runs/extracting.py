@@ -1,0 +1,83 @@
+"""An encoder's output for every clip of a table, computed ahead of any run: just what a recipe's run looks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from unheard.errors import DataError, UsageError, first_five
+from unheard.extraction.extract import Keep
+from unheard.extraction.extract import extract as encode
+from unheard.extraction.extracted import Stored
+from unheard.extraction.features import ClipRef
+from unheard.runs.preparing import Progress, Say, augmentations, storage_of, with_weights
+from unheard.runs.recipe import Recipe
+
+
+def of_recipe(recipe: Recipe, table: pl.DataFrame, **options: Any) -> Stored:
+    """Compute the output of a recipe's encoder, under each augmentation too; options as for :func:`of_encoder`.
+
+    Raises
+    ------
+    UsageError
+        The recipe stores nothing of an encoder, or has several.
+    """
+    if recipe.training is not None or not any(own.encoder for own in recipe.inputs.values()):
+        raise UsageError(f"the recipe {recipe.recipe} stores nothing of an encoder")
+    whole = with_weights(recipe)
+    name = whole.encoder_input()
+    own, storage, say = whole.inputs[name], storage_of(whole, name), options.get("say")
+    for what, how in augmentations(own):
+        if say is not None:
+            say(what)
+        of_encoder(own.encoder or {}, storage, table, **options, **how)
+    return of_encoder(own.encoder or {}, storage, table, **options)
+
+
+def of_encoder(
+    settings: Mapping[str, Any],
+    storage: Keep,
+    table: pl.DataFrame,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    say: Say | None = None,
+    **options: Any,
+) -> Stored:
+    """Compute what an encoder gives for every clip of a table, as far as it is not stored.
+
+    Parameters
+    ----------
+    settings, storage
+        Of the encoder; what of its output is stored, and how.
+    table
+        The utterances.
+    folder
+        Folder of stores; None for the cache, where runs look.
+    jobs
+        Threads that decode.
+    progress, say
+        Called as ``progress("layers", done, total)``, and with lines to show.
+    options
+        As for ``unheard.extraction.extract``: channel, allow_truncated, speed, noise.
+    """
+    clips = [ClipRef(*row) for row in table.select("id", "path", "start", "end").iter_rows()]
+    report = None if progress is None else lambda done, total: progress("layers", done, total)
+    stored = encode(clips, settings, storage, folder=folder, jobs=jobs, progress=report, say=say, **options)
+    if say is not None:
+        for clip in stored.errors:
+            say(f"left out: {clip.path}: {clip.reason}")
+    return stored
+
+
+def refuse_too_many_bad(stored: Stored, max_bad: float) -> None:
+    """Raise a DataError where a larger share of the clips than ``max_bad`` gave nothing; all others are stored."""
+    total = len(stored.features) + len(stored.errors)
+    if len(stored.errors) > max_bad * total:
+        listed = first_five(f"{clip.id} ({clip.reason})" for clip in stored.errors)
+        share = f"{len(stored.errors)} of {total} recordings"
+        raise DataError(f"{share} cannot be used, more than --max-bad {max_bad:g}: {listed}")

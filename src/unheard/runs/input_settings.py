@@ -1,0 +1,142 @@
+"""One named input of a recipe: what computes it, how it is kept, and how training clips are augmented."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
+
+from unheard import encoders, features
+from unheard.audio.conditions import RATIOS
+from unheard.audio.noise import Kind
+
+
+class Storage(BaseModel):
+    """How an encoder's frames are kept between runs (docs/store.md)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: Literal["float32", "float16", "int8"] | None = None
+    average: int = Field(default=1, ge=1, le=100)
+
+
+class Speed(BaseModel):
+    """Training clips at another speed and pitch, as of another voice."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    speed: float
+
+
+class Noisy(BaseModel):
+    """Training clips in noise, and the range of its ratio in dB, the smallest first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    noise: Kind
+    snr: tuple[float, float]
+
+
+class Input(BaseModel):
+    """What computes an input, an ``encoder`` or ``features``, and what becomes of it.
+
+    Parameters
+    ----------
+    encoder
+        Settings of a pretrained encoder (``unheard.encoders``).
+    features
+        Settings of features (``unheard.features``).
+    layer
+        For heads on the frames of one layer of the encoder: its number, ``last`` (the default), or ``salient``,
+        chosen in each fold on its training speakers.
+    storage
+        How the frames are kept.
+    augment
+        What is done to the waveforms of training clips; each augmentation gives every clip once more.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoder: dict[str, Any] | None = None
+    features: dict[str, Any] | None = None
+    layer: int | Literal["last", "salient"] | None = None
+    storage: Storage | None = None
+    augment: tuple[Speed | Noisy, ...] = ()
+
+    @field_validator("encoder")
+    @classmethod
+    def _encoder_exists(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        return None if value is None else encoders.checked(value)
+
+    @field_validator("features")
+    @classmethod
+    def _features_exist(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        return None if value is None else features.settings(features.build(value))
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _augmentations_are_known(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple) or not all(_is_augmentation(one) for one in value):
+            raise ValueError(
+                "an augmentation is a speed from 0.5 to 2 without 1, such as {speed: 0.9}, or a noise "
+                f"({', '.join(get_args(Kind))}) and a range in dB, the smallest first, within {RATIOS[0]} to "
+                f"{RATIOS[1]}, such as {{noise: coloured, snr: [0, 20]}} (found {value!r})"
+            )
+        speeds = [one["speed"] for one in value if isinstance(one, Mapping) and "speed" in one]
+        if len(set(speeds)) < len(speeds):
+            raise ValueError(f"the same speed stands twice in {speeds}")
+        return value
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Input:
+        if (self.features is None) == (self.encoder is None):
+            raise ValueError("an input has either features or an encoder")
+        if self.encoder is None:
+            for name in ("layer", "storage"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} belongs to an input with an encoder")
+        if self.augment and (self.features or {}).get("name") == "precomputed":
+            raise ValueError("augment changes waveforms, and precomputed features have none")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: Any) -> dict[str, Any]:
+        """Leave out what the input does not have."""
+        return {name: value for name, value in handler(self).items() if value not in (None, [], ())}
+
+    @property
+    def name(self) -> str:
+        """Name of the encoder or of the features."""
+        return str((self.encoder or self.features or {})["name"])
+
+    @property
+    def random_weights(self) -> bool:
+        """Whether its encoder has learned nothing."""
+        return self.encoder is not None and encoders.is_random(self.encoder)
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What differs from the defaults, in plain values, for the recipe's digest."""
+        plain: dict[str, Any] = self.model_dump(mode="json", exclude_defaults=True)
+        if self.encoder is not None:
+            plain["encoder"] = encoders.chosen(self.encoder)
+        if self.features is not None:
+            plain["features"] = features.chosen(features.build(self.features))
+        return plain
+
+
+def _is_augmentation(value: Any) -> bool:
+    if isinstance(value, Speed | Noisy):
+        return True
+    if not isinstance(value, Mapping):
+        return False
+    if set(value) == {"speed"}:
+        speed = value["speed"]
+        return isinstance(speed, int | float) and 0.5 <= speed <= 2 and speed != 1
+    return set(value) == {"noise", "snr"} and value["noise"] in get_args(Kind) and _is_range(value["snr"])
+
+
+def _is_range(value: Any) -> bool:
+    numbers = isinstance(value, list | tuple) and all(isinstance(ratio, int | float) for ratio in value)
+    return numbers and len(value) == 2 and RATIOS[0] <= value[0] <= value[1] <= RATIOS[1]
