@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,12 @@ from unheard import heads
 from unheard.errors import UsageError
 from unheard.heads.settings import between, pack, settings_of, unpack
 from unheard.inputs import Features, Form
+from unheard.settings import Made
 from unheard.training.examples import Examples
+
+
+def _build(settings: Mapping[str, Any]) -> heads.Head:
+    return heads.build(settings)
 
 
 @dataclass(kw_only=True)
@@ -35,7 +40,10 @@ class Ensemble:
     name: ClassVar[str] = "ensemble"
     form: ClassVar[Form] = Form.FRAMES
 
-    of: tuple[dict[str, Any], ...] = ({"name": "probe"}, {"name": "convolutional"})
+    of: Annotated[tuple[dict[str, Any], ...], Made(_build)] = (
+        {"name": "probe"},
+        {"name": "convolutional"},
+    )
     seed: int = 0
     threads: int = 1
     #: What each head chose, its number before the name (``1.C``, ``2.epochs``).
