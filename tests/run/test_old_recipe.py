@@ -61,7 +61,7 @@ def test_the_default_model_in_the_old_form_is_the_one_of_the_package() -> None:
         head:
           name: committee
           members:
-            - {name: probe, dims: [1000, 1590], variants: true}
+            - {name: probe, statistics: mean, dims: [1000, 1590], variants: true}
             - {name: convolutional, dims: [0, 1000], epochs: 15, patience: 15, mixup: 0.5, precision: bfloat16}
             - {name: convolutional, dims: [0, 1000], epochs: 15, patience: 15, mixup: 0.5, precision: bfloat16}
         calibration: free

@@ -106,13 +106,16 @@ def _head(settings: Mapping[str, Any]) -> dict[str, Any]:
     return head
 
 
-def _with_inputs(head: dict[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the head with the input that each range of joined dims is now."""
+def _with_inputs(head: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the head with the input that each range of joined dims is now; an input without a head is dropped."""
     if head.get("name") == "ensemble" and isinstance(head.get("of"), list):
         if "encoder" in inputs.get("voice", {}):
             # Its heads took the frames of the last layer, whatever each asks for alone.
             inputs["voice"].setdefault("layer", "last")
-        return {**head, "of": [_of_range(one, inputs) for one in head["of"]]}
+        of = [_of_range(one, inputs) for one in head["of"]]
+        if SECOND in inputs and not any(isinstance(one, dict) and one.get("input") == SECOND for one in of):
+            del inputs[SECOND]
+        return {**head, "of": of}
     if len(inputs) > 1:
         raise UsageError(
             f"head: {head.get('name')!r} took the frames of an encoder joined with a row of features; name two "
