@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard import features
+from unheard.bundle.export import ExportInput, export
+from unheard.inputs import Form
+from unheard.targets import Target
 from unheard.training.examples import Examples, labelled
 
 NAME = "voice"
@@ -35,3 +40,12 @@ def outputs_of(head: Any, clips: Any) -> NDArray[np.float64]:
     """What a head answers to features of the only input."""
     found: NDArray[np.float64] = head.outputs({NAME: clips})
     return found
+
+
+def export_features(
+    head: Any, settings: Mapping[str, Any], classes: Sequence[str], out: Path, **options: Any
+) -> Path:
+    """Write the bundle of a head on features, the only input."""
+    spec = features.build(settings)
+    form = Form.ROW if spec.frames_per_second is None else Form.FRAMES
+    return export(head, {NAME: ExportInput(spec, form)}, Target(tuple(classes)), out, **options)

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from bundle_parts import CLASSES, KINDS, Made, sound
 
-from one_input import examples
+from one_input import examples, export_features
 from unheard import features, heads
-from unheard.bundle.export import export
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
             head = heads.build(head_settings).fit(rows, rows)
             folder = tmp_path_factory.mktemp("bundles") / kind
             one = Made(folder, head, spec, settings)
-            export(head, settings, CLASSES, folder, **one.options())
+            export_features(head, settings, CLASSES, folder, **one.options())
             kept[kind] = one
         return kept[kind]
 

@@ -13,11 +13,12 @@ import onnx
 from bundle_parts import CLASSES, SCORES, sound
 from onnx import TensorProto, helper, numpy_helper
 
-from one_input import examples
-from unheard import encoders, heads
-from unheard.bundle.encoder_graph import encoded
-from unheard.bundle.export import export
+from unheard import encoders, features, heads
+from unheard.bundle.export import ExportInput, export
+from unheard.inputs import Form
+from unheard.targets import Target
 from unheard.testing import toy_encoder
+from unheard.training.examples import labelled
 
 #: Settings of an encoder from the folder that it may be written to.
 FAMILIES: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -33,12 +34,10 @@ FAMILIES: dict[str, Callable[[Path], dict[str, Any]]] = {
         "weights": "random",
     },
 }
-#: One whose last entry has features beside it, for heads on its frames alone.
-BESIDE: dict[str, Callable[[Path], dict[str, Any]]] = {
-    "hubert beside functionals every 20 ms": lambda folder: _toy(
-        folder, "hubert", trim=40, beside={"name": "functionals", "hop": 0.02}
-    ),
-    "hubert beside functionals": lambda folder: _toy(folder, "hubert", trim=[40, 10], beside="functionals"),
+#: An ensemble over an encoder's frames and functionals of the same recording.
+TWO = {
+    "name": "ensemble",
+    "of": [{"name": "probe", "input": "functionals", "grid": [0.01]}, {"name": "emobox", "input": "voice"}],
 }
 
 
@@ -48,43 +47,61 @@ class MadeWithEncoder:
     head: Any
     encoder: Any
     settings: dict[str, Any]
-    entries: tuple[int, ...]
+    given: dict[str, ExportInput]
 
-    def inputs(self, waves: list[np.ndarray]) -> list[np.ndarray]:
-        """What the head takes of waveforms at 16 kHz, by the encoder itself."""
-        return list(encoded(self.encoder, waves, str(self.head.form), self.entries))
+    def inputs(self, waves: list[np.ndarray]) -> dict[str, list[np.ndarray]]:
+        """What the head takes of waveforms at 16 kHz, by the extractors themselves."""
+        return {name: [each.compute(wave) for wave in waves] for name, each in self.given.items()}
+
+    def outputs(self, waves: list[np.ndarray]) -> np.ndarray:
+        """What the head answers to that."""
+        return self.head.outputs(self.inputs(waves))
 
 
-def make(family: str, folder: Path, head: dict[str, Any], entries: tuple[int, ...] | None = None) -> Any:
+def make(family: str, folder: Path, head: dict[str, Any], layers: tuple[int, ...] | None = None) -> Any:
     """Write an encoder, fit a head on what it gives for 24 sounds of three kinds, and export both."""
-    settings = (FAMILIES | BESIDE)[family](folder / "weights")
-    encoder = encoders.load(settings)
-    kept = tuple(range(len(encoder.layers))) if entries is None else entries
+    encoder = encoders.load(FAMILIES[family](folder / "weights"))
     unfitted = heads.build(head)
+    return fitted_on(folder, unfitted, {"voice": ExportInput(encoder, unfitted.form, layers)})
+
+
+def make_two(family: str, folder: Path, head: dict[str, Any] = TWO) -> Any:
+    """The same with functionals of what is left of a recording as a second input."""
+    encoder = encoders.load(FAMILIES[family](folder / "weights"))
+    spec = features.build({"name": "functionals", "hop": 0.02, "trim": encoder.settings["trim"]})
+    top = (len(encoder.layers) - 1,)
+    given = {"voice": ExportInput(encoder, Form.FRAMES, top), "functionals": ExportInput(spec, Form.ROW)}
+    return fitted_on(folder, heads.build(head), given)
+
+
+def fitted_on(folder: Path, head: Any, given: dict[str, ExportInput]) -> MadeWithEncoder:
     sounds = [sound(i) for i in range(24)]
-    rows = examples(
-        list(encoded(encoder, sounds, str(unfitted.form), kept)),
+    rows = labelled(
+        {name: [each.compute(wave) for wave in sounds] for name, each in given.items()},
         np.arange(24) % 3,
         np.array([f"s{i % 4}" for i in range(24)]),
-        3,
+        CLASSES,
     )
-    fitted = unfitted.fit(rows, rows)
-    out = write(folder / "bundle", fitted, encoder, entries=entries)
-    return MadeWithEncoder(out, fitted, encoder, encoder.settings, kept)
+    fitted = head.fit(rows, rows)
+    encoder = given["voice"].extractor
+    out = write(folder / "bundle", fitted, given)
+    return MadeWithEncoder(out, fitted, encoder, encoder.settings, given)
 
 
-def write(out: Path, head: Any, encoder: Any, **changes: Any) -> Path:
+def write(out: Path, head: Any, given: dict[str, ExportInput], **changes: Any) -> Path:
     options = {
         "temperature": 1.5,
         "training_speakers": ["s1", "s0"],
         "corpus": "toy",
         "scores": SCORES,
-        "recipe": {"recipe": "toy", "encoder": encoder.settings},
+        "recipe": {
+            "recipe": "toy",
+            "inputs": {"voice": {"encoder": given["voice"].extractor.settings}},
+        },
         "licences": {"weights": ["CC BY 4.0"]},
-        "encoder": encoder,
         **changes,
     }
-    return export(head, None, CLASSES, out, **options)
+    return export(head, given, Target(CLASSES), out, **options)
 
 
 def write_onnx(folder: Path, rate: int = 16_000) -> Path:

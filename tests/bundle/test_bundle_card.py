@@ -9,15 +9,14 @@ import pytest
 from bundle_parts import SCORES
 
 from unheard.bundle.card import card
-from unheard.bundle.schema import Description
+from unheard.bundle.schema import Description, Input
+from unheard.inputs import Form
+from unheard.targets import Target
 
 DESCRIPTION = Description(
     name="toy",
-    labels=("angry", "happy", "sad"),
-    features={"name": "functionals"},
-    kind="utterance",
-    dims=88,
-    sample_rate=16_000,
+    inputs={"voice": Input({"name": "functionals"}, None, Form.ROW, 88, 1, "2")},
+    target=Target(("angry", "happy", "sad")),
     temperature=1.25,
     thresholds={},
     training={"corpus": "toy corpus", "speakers": [f"s{i}" for i in range(12)]},
@@ -37,7 +36,7 @@ def flat(text: str) -> str:
     [
         "angry, happy, sad",
         "Corpus: toy corpus",
-        "heard: 12 (s0, s1, s2, s3, s4 and 7 more",
+        "trained on: 12 (s0, s1, s2, s3, s4 and 7 more",
         "Protocol loso (hash a1b2c3d4e5f6), refit: none",
         "trained on 3 speakers",
         "**FEW SPEAKERS**, **SYNTHETIC**",
@@ -111,6 +110,24 @@ def test_the_recipe_s_teacher_and_command_are_told_and_whose_reading_the_licence
     assert "Teacher" not in card(DESCRIPTION)
 
 
+def test_what_is_answered_is_told() -> None:
+    both = replace(DESCRIPTION, target=Target(("calm", "tense"), "votes", ("activation", "valence")))
+    text = flat(card(both))
+    assert "Labels, in the order of probabilities: calm, tense." in text
+    assert "Also values on [0, 1] of: activation, valence." in text
+    assert "shares of listeners" in text
+    alone = flat(card(replace(DESCRIPTION, target=Target((), dimensions=("valence",)))))
+    assert "Speech emotion recognition: values on [0, 1] of: valence." in alone
+    assert "Temperature" not in alone and "withheld" not in alone
+
+
+def test_each_input_is_told() -> None:
+    more = {**DESCRIPTION.inputs, "rhythm": Input({"name": "mfbf0"}, None, Form.FRAMES, 44, 1, "1")}
+    text = flat(card(replace(DESCRIPTION, inputs=more)))
+    assert "Input voice, features: functionals, 88 dims, one row a recording, from 16000 Hz mono" in text
+    assert "Input rhythm, features: mfbf0, 44 dims, frames" in text
+
+
 def test_an_unscored_model_says_so() -> None:
     text = flat(card(replace(DESCRIPTION, score=None)))
     assert "Not scored: nothing is known about how often this model is right." in text
@@ -124,7 +141,7 @@ def test_nothing_given_can_break_the_tables_or_become_markup() -> None:
             DESCRIPTION,
             name=evil,
             score=score,
-            labels=(evil, "b"),
+            target=Target((evil, "b")),
             licences={evil: evil},
             versions={evil: evil},
         )

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from unheard.bundle.runtime import load
 from unheard.errors import BundleError
 from unheard.extraction.extract import Keep, extract
 from unheard.extraction.features import ClipRef
+from unheard.inputs import Form
 
 pytest.importorskip("torch")
 
@@ -35,17 +37,21 @@ BLOCKED = ("torch", "onnx", "polars", "sklearn", "scipy", "pydantic", "yaml", "m
 def made(tmp_path_factory: pytest.TempPathFactory) -> Make:
     kept: dict[str, MadeWithEncoder] = {}
 
-    def one(family: str, head: dict[str, Any] = PROBE, entries: tuple[int, ...] | None = None) -> Any:
-        key = json.dumps([family, head, entries])
+    def one(family: str, head: dict[str, Any] = PROBE, layers: tuple[int, ...] | None = None) -> Any:
+        key = json.dumps([family, head, layers])
         if key not in kept:
-            kept[key] = make(family, tmp_path_factory.mktemp(family), head, entries)
+            kept[key] = make(family, tmp_path_factory.mktemp(family), head, layers)
         return kept[key]
 
     return one
 
 
 def graph(folder: Path) -> onnx.ModelProto:
-    return onnx.load(folder / "encoder.onnx")
+    return onnx.load(folder / "voice.onnx")
+
+
+def encoder_of(folder: Path) -> Any:
+    return load(folder).description.inputs["voice"].encoder
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -54,13 +60,12 @@ def test_the_bundle_computes_what_the_encoder_does(made: Make, family: str) -> N
     bundle = load(one.folder)
     # Toy Whisper's window is 2 s; the last is cut into windows by every family.
     waves = [sound(50, 0.11), sound(51, 1.3), sound(52, 2.0), sound(53, 4.01), sound(54, 31.7)]
-    expected = one.inputs(waves)
-    for found, right in zip(bundle.features(waves), expected, strict=True):
-        assert found.dtype == np.float32
-        assert_allclose(found, right, rtol=1e-4, atol=1e-4)
-    logits = outputs_of(one.head, expected)
-    assert logits.std() > 0.01
-    assert_allclose(bundle.logits(bundle.features(waves)), logits, rtol=1e-4, atol=1e-4)
+    for found, right in zip(bundle.inputs(waves), one.inputs(waves)["voice"], strict=True):
+        assert found["voice"].dtype == np.float32
+        assert_allclose(found["voice"], right, rtol=1e-4, atol=1e-4)
+    outputs = one.outputs(waves)
+    assert outputs.std() > 0.01
+    assert_allclose(bundle.outputs(bundle.inputs(waves)), outputs, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("family", ["onnx", "hubert", "onnx-32-khz"])
@@ -83,44 +88,43 @@ def test_predictions_are_the_head_s_on_stored_features(made: Make, family: str, 
 
 
 @pytest.mark.parametrize(
-    ("family", "head", "entries", "kind"),
+    ("family", "head", "layers", "form"),
     [
-        ("hubert", {"name": "tcgru", "hidden": 8, "epochs": 1}, (2,), "frames"),
-        ("whisper", {"name": "emobox", "epochs": 1}, (3,), "frames"),
-        ("hubert", {"name": "weighted", "epochs": 1}, None, "layers"),
-        ("hubert beside functionals every 20 ms", {"name": "emobox", "epochs": 1}, (3,), "frames"),
+        ("hubert", {"name": "tcgru", "hidden": 8, "epochs": 1}, (2,), Form.FRAMES),
+        ("whisper", {"name": "emobox", "epochs": 1}, (3,), Form.FRAMES),
+        ("hubert", {"name": "weighted", "epochs": 1}, None, Form.LAYERS),
     ],
 )
 def test_heads_on_frames_and_on_all_layers(
-    made: Make, family: str, head: dict[str, Any], entries: tuple[int, ...] | None, kind: str
+    made: Make, family: str, head: dict[str, Any], layers: tuple[int, ...] | None, form: Form
 ) -> None:
-    one = made(family, head, entries)
+    one = made(family, head, layers)
     bundle = load(one.folder)
-    assert bundle.description.kind == kind
+    assert bundle.description.inputs["voice"].form is form
     waves = [sound(70, 0.5), sound(71, 2.3), sound(72, 31.0)]
-    expected = outputs_of(one.head, one.inputs(waves))
-    assert_allclose(bundle.logits(bundle.features(waves)), expected, rtol=1e-4, atol=1e-4)
+    assert_allclose(bundle.outputs(bundle.inputs(waves)), one.outputs(waves), rtol=1e-4, atol=1e-4)
     assert bundle.predict(sound(0), 16_000).label in CLASSES
 
 
 def test_frames_that_were_averaged_are_averaged(made: Make, tmp_path: Path) -> None:
     one = made("hubert", {"name": "emobox", "epochs": 1}, (2,))
-    bundle = load(write(tmp_path / "b", one.head, one.encoder, entries=(2,), average=3))
+    averaged = {"voice": replace(one.given["voice"], average=3)}
+    bundle = load(write(tmp_path / "b", one.head, averaged))
     wave = sound(70, 0.5)
-    frames = load(one.folder).features([wave])[0]
+    frames = load(one.folder).inputs([wave])[0]["voice"]
     expected = [frames[start : start + 3].mean(axis=0) for start in range(0, len(frames), 3)]
-    assert_allclose(bundle.features([wave])[0], expected, rtol=1e-5, atol=1e-6)
+    assert_allclose(bundle.inputs([wave])[0]["voice"], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_nothing_above_the_highest_entry_in_use_is_there(made: Make) -> None:
+def test_nothing_above_the_highest_layer_in_use_is_there(made: Make) -> None:
     whole = made("hubert")
     low = made("hubert", {**PROBE, "layers": "concat 0-1"})
-    encoder = load(low.folder).description.encoder
-    assert (encoder.cut, encoder.needed, encoder.entries) == (1, (0, 1), ("0", "1", "2", "3"))
+    encoder = encoder_of(low.folder)
+    assert (encoder.cut, encoder.needed, encoder.layers) == (1, (0, 1), ("0", "1", "2", "3"))
     sizes = [sum(np.prod(t.dims) for t in graph(one.folder).graph.initializer) for one in (low, whole)]
     layer = sum(p.numel() for p in whole.encoder.network.layers[2].parameters())
     assert sizes[1] - sizes[0] >= 2 * layer
-    assert encoder.parameters < load(whole.folder).description.encoder.parameters
+    assert encoder.parameters < encoder_of(whole.folder).parameters
     foreign = made("onnx", {**PROBE, "layers": "concat 1"})
     names = {tensor.name for tensor in graph(foreign.folder).graph.initializer}
     assert "V" in names and "unused_above" not in names
@@ -130,14 +134,15 @@ def test_nothing_above_the_highest_entry_in_use_is_there(made: Make) -> None:
 def test_a_long_clip_is_never_in_the_network_as_a_whole(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = load(made("hubert").folder)
     heard = []
-    run = type(bundle._spec)._run
+    network = type(bundle._extractors.made["voice"])
+    run = network._run  # type: ignore[attr-defined]
 
     def counted(self: Any, wave: np.ndarray) -> Any:
         heard.append(len(wave) / 16_000)
         return run(self, wave)
 
-    monkeypatch.setattr(type(bundle._spec), "_run", counted)
-    bundle.features([sound(0, 30.0), sound(1, 75.0)])
+    monkeypatch.setattr(network, "_run", counted)
+    bundle.inputs([sound(0, 30.0), sound(1, 75.0)])
     assert heard[0] <= 30 and len(heard) > 4
     assert max(heard[1:]) <= 20
 
@@ -145,7 +150,7 @@ def test_a_long_clip_is_never_in_the_network_as_a_whole(made: Make, monkeypatch:
 @pytest.mark.parametrize("family", ["onnx", "hubert", "whisper"])
 def test_nothing_of_the_machine_and_the_same_bytes_again(made: Make, family: str, tmp_path: Path) -> None:
     one = made(family)
-    again = write(tmp_path / "again", one.head, one.encoder)
+    again = write(tmp_path / "again", one.head, one.given)
     for path in one.folder.iterdir():
         data = path.read_bytes()
         assert data == (again / path.name).read_bytes(), path.name
@@ -190,8 +195,8 @@ def test_an_encoder_that_answers_otherwise_than_its_graph_is_not_exported(
         "extract",
         lambda waves, layers: [tuple(x + 0.05 for x in clip) for clip in extract(waves, layers)],
     )
-    with pytest.raises(BundleError, match=r"encoder\.onnx changes the logits by"):
-        write(tmp_path / "b", one.head, other)
+    with pytest.raises(BundleError, match=r"voice\.onnx changes the outputs by"):
+        write(tmp_path / "b", one.head, {"voice": replace(one.given["voice"], extractor=other)})
     assert not list(tmp_path.iterdir())
 
 
@@ -204,11 +209,9 @@ def test_fsmn_in_a_bundle(data_folder: Path, tmp_path: Path, monkeypatch: pytest
     path = next((data_folder / "ravdess").rglob("03-01-*.flac"))
     wave, rate = soundfile.read(path, dtype="float32")
     assert rate == 16_000
-    assert_allclose(
-        bundle.logits(bundle.features([wave])), outputs_of(one.head, one.inputs([wave])), rtol=1e-4, atol=1e-4
-    )
-    encoder = bundle.description.encoder
-    assert encoder.entries[4] == "hidden5" and encoder.needed == (1, 2, 3, 4)
+    assert_allclose(bundle.outputs(bundle.inputs([wave])), one.outputs([wave]), rtol=1e-4, atol=1e-4)
+    encoder = encoder_of(one.folder)
+    assert encoder.layers[4] == "hidden5" and encoder.needed == (1, 2, 3, 4)
     assert "FSMN-VAD" in encoder.source and "FunASR" in encoder.licence
     # The output layer (250 → 140 → 248) is left out.
     assert encoder.parameters < 380_000

@@ -10,16 +10,20 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from bundle_parts import CLASSES, KINDS, Made, seal, sound
+from bundle_parts import CLASSES, KINDS, Made, named, seal, sound
 from numpy.testing import assert_allclose
 
-from one_input import examples, outputs_of
+from one_input import examples, export_features, outputs_of
 from unheard import heads
 from unheard.bundle import writing
-from unheard.bundle.export import export
+from unheard.bundle.export import ExportInput, export
+from unheard.bundle.head import GraphHead
 from unheard.bundle.runtime import load
-from unheard.bundle.session import HeadSession
 from unheard.errors import BundleError, UsageError
+from unheard.inputs import Form
+from unheard.onnx_graphs.head_inputs import Shape
+from unheard.onnx_graphs.heads import graph_of
+from unheard.targets import Target
 
 Make = Callable[[str], Made]
 
@@ -27,7 +31,7 @@ Make = Callable[[str], Made]
 def again(
     one: Made, out: Path, *, head: Any = None, features: Any = None, classes: Any = CLASSES, **changes: Any
 ) -> Path:
-    return export(head or one.head, features or one.settings, classes, out, **one.options(**changes))
+    return export_features(head or one.head, features or one.settings, classes, out, **one.options(**changes))
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -41,23 +45,25 @@ def test_graph_is_the_head(made: Make, kind: str) -> None:
     inputs = [one.spec.compute(sound(seed)) for seed in range(100, 110)]
     expected = outputs_of(one.head, inputs)
     assert expected.std() > 0.01
-    assert_allclose(bundle.logits(inputs), expected, rtol=1e-4, atol=1e-4)
+    assert_allclose(bundle.outputs(named(inputs)), expected, rtol=1e-4, atol=1e-4)
     # One at a time, and in another order: what stands beside a clip does not matter.
-    assert_allclose(np.concatenate([bundle.logits([x]) for x in inputs]), expected, rtol=1e-4, atol=1e-4)
-    assert_allclose(bundle.logits(inputs[::-1]), expected[::-1], rtol=1e-4, atol=1e-4)
+    assert_allclose(
+        np.concatenate([bundle.outputs(named([x])) for x in inputs]), expected, rtol=1e-4, atol=1e-4
+    )
+    assert_allclose(bundle.outputs(named(inputs[::-1])), expected[::-1], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["probe-frames", "tcgru"])
 def test_what_lies_beyond_a_clip_does_not_matter(made: Make, kind: str) -> None:
     one = made(kind)
-    session = load(one.folder)._session._session
+    session = load(one.folder)._head._session  # type: ignore[attr-defined]
     clips = [one.spec.compute(sound(seed)) for seed in (7, 8)]
     for garbage in (0.0, 1e6, np.nan):
         frames = np.full((2, 99, clips[0].shape[1]), garbage, np.float32)
         for row, clip in zip(frames, clips, strict=True):
             row[: len(clip)] = clip
         lengths = np.array([len(clip) for clip in clips])
-        (found,) = session.run(["logits"], {"frames": frames, "lengths": lengths})
+        (found,) = session.run(["outputs"], {"voice": frames, "voice.lengths": lengths})
         assert_allclose(found, outputs_of(one.head, clips), rtol=1e-4, atol=1e-4)
 
 
@@ -74,7 +80,7 @@ def test_the_graph_is_plain_onnx_that_older_onnxruntimes_read(made: Make) -> Non
         assert [(o.domain, o.version) for o in model.opset_import] == [("", 18)]
         assert model.ir_version == 8
         names = [entry.name for entry in model.graph.input]
-        assert names == (["features"] if kind == "probe" else ["frames", "lengths"])
+        assert names == (["voice"] if kind == "probe" else ["voice", "voice.lengths"])
 
 
 def test_the_folder_holds_what_it_says(made: Make) -> None:
@@ -87,16 +93,19 @@ def test_the_folder_holds_what_it_says(made: Make) -> None:
         "manifest.json",
         "model.onnx",
     ]
-    assert plain["labels"] == list(CLASSES)
+    assert plain["schema"] == "2.0"
+    assert plain["target"] == {"classes": list(CLASSES), "of": "label", "dimensions": []}
     assert plain["training"] == {"corpus": "toy", "speakers": ["s0", "s1", "s2", "s3"], "others": {}}
     assert plain["temperature"] == 1.5
-    assert plain["sample_rate"] == 16_000
-    assert plain["features"]["trim"] == 40
+    voice = plain["inputs"].pop("voice")
+    assert not plain["inputs"]
+    assert voice.pop("extractor")["features"]["trim"] == 40
+    assert voice == {"medium": "audio", "form": "row", "dims": 590, "layers": 1, "version": "2"}
     assert plain["score"]["stamps"] == ["FEW SPEAKERS", "SYNTHETIC"]
     assert "folds" not in plain["score"]
     assert plain["licences"]["weights"] == ["CC BY 4.0"]
     assert plain["licences"]["code"] == "Apache-2.0"
-    assert {"unheard", "onnxruntime", "features"} <= plain["versions"].keys()
+    assert {"unheard", "onnxruntime", "numpy"} <= plain["versions"].keys()
     # No recording, no path of the machine that made it.
     for name, data in files(one.folder).items():
         assert b"/home" not in data and str(Path.cwd()).encode() not in data, name
@@ -191,7 +200,7 @@ class Lying:
     name = "probe"
 
     def __init__(self, head: Any, by: float) -> None:
-        self.head, self.by, self.statistics, self.form = head, by, head.statistics, head.form
+        self.head, self.by, self.statistics, self.input = head, by, head.statistics, None
 
     def outputs(self, inputs: Any) -> Any:
         return self.head.outputs(inputs) + self.by * np.array([1, 0, 0])
@@ -202,7 +211,7 @@ class Lying:
 
 def test_a_graph_that_is_not_the_head_is_never_written(made: Make, tmp_path: Path) -> None:
     one = made("probe-means")
-    with pytest.raises(BundleError, match=r"other logits than the head, by 0\.0[0-9]+ for clips together"):
+    with pytest.raises(BundleError, match=r"other outputs than the head, by 0\.0[0-9]+ for clips together"):
         again(one, tmp_path / "b", head=Lying(one.head, 0.1))
     assert not list(tmp_path.iterdir())
 
@@ -210,9 +219,14 @@ def test_a_graph_that_is_not_the_head_is_never_written(made: Make, tmp_path: Pat
 def test_what_cannot_be_a_bundle_is_refused_first(made: Make, tmp_path: Path) -> None:
     one = made("probe-means")
     out = tmp_path / "b"
-    with pytest.raises(UsageError, match="'precomputed' were read from files"):
-        again(one, out, features={"name": "precomputed", "path": "x.npz"})
-    with pytest.raises(UsageError, match="gives 3 logits, and there are 2 classes"):
+    np.savez(tmp_path / "x.npz", a=np.zeros(3, np.float32))
+    with pytest.raises(UsageError, match=r"'voice' \(precomputed\) was read from files"):
+        again(one, out, features={"name": "precomputed", "path": str(tmp_path / "x.npz")})
+    (tmp_path / "x.npz").unlink()
+    spec = ExportInput(one.spec, Form.FRAMES)
+    with pytest.raises(UsageError, match="input 'Voice!': a bundle calls its inputs by small letters"):
+        export(one.head, {"Voice!": spec}, Target(CLASSES), out, **one.options())
+    with pytest.raises(UsageError, match="gives 3 outputs, and the target has 2 columns"):
         again(one, out, classes=["angry", "happy"])
     with pytest.raises(UsageError, match="plain finite values"):
         again(one, out, recipe={"recipe": object()})
@@ -231,29 +245,19 @@ def test_frames_of_a_different_kind_of_head_are_refused(made: Make, tmp_path: Pa
 
 
 def test_many_random_heads_agree_with_their_graphs(made: Make) -> None:
-    from unheard.onnx_graphs.heads import graph_of
-
     rng = np.random.default_rng(0)
     description = load(made("tcgru").folder).description
+    dims = description.inputs["voice"].dims
     torch = pytest.importorskip("torch")
     for seed in range(3):
-        rows = examples(
-            [
-                rng.normal(0, 1, (int(rng.integers(1, 20)), description.dims)).astype(np.float32)
-                for _ in range(9)
-            ],
-            np.arange(9) % 3,
-            np.array([f"s{i}" for i in range(9)]),
-            3,
-        )
+        clips = [rng.normal(0, 1, (int(rng.integers(1, 20)), dims)).astype(np.float32) for _ in range(9)]
+        rows = examples(clips, np.arange(9) % 3, np.array([f"s{i}" for i in range(9)]), 3)
         head = heads.build({"name": "tcgru", "hidden": 7 + seed, "epochs": 1, "seed": seed}).fit(rows, rows)
         with torch.no_grad():
             for parameter in head.network_.parameters():  # type: ignore[attr-defined]
                 parameter.mul_(3)
-        session = HeadSession(graph_of(head, "frames", description.dims), description)
-        assert_allclose(
-            session.logits(rows.inputs["voice"]), outputs_of(head, rows.inputs["voice"]), rtol=1e-4, atol=1e-4
-        )
+        graph = GraphHead(graph_of(head, {"voice": Shape(Form.FRAMES, dims)}, 3), description)
+        assert_allclose(graph.outputs(named(clips)), outputs_of(head, clips), rtol=1e-4, atol=1e-4)
 
 
 def test_sealing_a_sound_copy_changes_nothing(copied: Callable[..., Path]) -> None:

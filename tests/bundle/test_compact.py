@@ -35,7 +35,7 @@ def test_answers_stay_and_bytes_go(
     assert small.description.weights == weights
     assert f"stored as {weights}" in (found.folder / "card.md").read_text()
     waves = [sound(seed) for seed in range(40, 52)]
-    a, b = (bundle.logits(bundle.features(waves)) for bundle in (small, large))
+    a, b = (bundle.outputs(bundle.inputs(waves)) for bundle in (small, large))
     assert 0 < np.abs(a - b).max() < LOST[weights]
     assert 0 < found.difference < LOST[weights]
 
@@ -44,12 +44,12 @@ def test_answers_stay_and_bytes_go(
 def test_an_encoder_is_made_smaller_too(weights: str, tmp_path: Path) -> None:
     one = make("hubert", tmp_path / "made", {"name": "probe", "grid": [0.01]})
     found = compact(one.folder, tmp_path / "small", weights)
-    sizes = [(folder / "encoder.onnx").stat().st_size for folder in (found.folder, one.folder)]
+    sizes = [(folder / "voice.onnx").stat().st_size for folder in (found.folder, one.folder)]
     assert sizes[0] < sizes[1]
     waves = [sound(seed) for seed in range(3)]
     small, large = load(found.folder), load(one.folder)
     assert_allclose(
-        small.logits(small.features(waves)), large.logits(large.features(waves)), atol=LOST[weights]
+        small.outputs(small.inputs(waves)), large.outputs(large.inputs(waves)), atol=LOST[weights]
     )
 
 

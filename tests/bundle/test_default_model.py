@@ -1,4 +1,4 @@
-"""The model in the box: found where it is installed, and missed with a word on what to do."""
+"""The default model: found where it is installed, and missed with a word on what to do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bundle_parts import Made, sound
 
 import unheard as ut
 from unheard.bundle import default
-from unheard.bundle.default import MOST_BYTES, default_model, has_default_model
+from unheard.bundle.default import MAX_BYTES, default_model, has_default_model
 from unheard.errors import UsageError
 
 
@@ -44,23 +44,25 @@ def test_without_one_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pyte
         ut.predict(tmp_path / "clip.wav")
 
 
-@pytest.mark.skipif(not has_default_model(), reason="no model in the box")
+@pytest.mark.skipif(not has_default_model(), reason="no default model")
 def test_the_shipped_model_is_small_and_says_what_it_is(tmp_path: Path) -> None:
     folder = default_model()
-    assert sum(path.stat().st_size for path in folder.iterdir()) <= MOST_BYTES
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= MAX_BYTES
     bundle = ut.load()
     assert bundle.training_speakers
     assert {"code", "encoder", "weights"} <= bundle.description.licences.keys()
     assert "CC BY-NC-SA 4.0" in str(bundle.description.licences["weights"])
-    assert bundle.description.encoder is not None
-    assert not bundle.description.encoder.random
+    inputs = bundle.description.inputs
+    assert list(inputs) == ["voice", "functionals"]
+    assert inputs["voice"].encoder is not None and inputs["functionals"].encoder is None
+    assert not bundle.description.random
     assert 0 < bundle.description.thresholds["confidence"] < 1
     text = (folder / "card.md").read_text()
     for must in ("FSMN-VAD", "our reading", "5(1)(f)", "perceived expression"):
         assert must in text
 
 
-@pytest.mark.skipif(not has_default_model(), reason="no model in the box")
+@pytest.mark.skipif(not has_default_model(), reason="no default model")
 def test_the_shipped_model_needs_the_core_packages_alone(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "clip.wav", sound(1), 16_000)
     code = (

@@ -10,13 +10,13 @@ import pytest
 import soundfile
 from bundle_parts import CLASSES, Made, change, sound
 
+from one_input import export_features
 from unheard.audio.quality import quality
-from unheard.bundle.export import export
 from unheard.bundle.runtime import load
 from unheard.errors import BundleError
 
 Make = Callable[[str], Made]
-DOMAIN = {"bandwidth": (7000.0, None), "snr": (10.0, None), "speech": (0.3, None), "seconds": (1.0, 8.0)}
+RANGE = {"bandwidth": (7000.0, None), "snr": (10.0, None), "speech": (0.3, None), "seconds": (1.0, 8.0)}
 
 
 def talk(seconds: float, hiss: float = 0.001) -> np.ndarray:
@@ -31,7 +31,9 @@ def talk(seconds: float, hiss: float = 0.001) -> np.ndarray:
 @pytest.fixture
 def warned(made: Make, tmp_path: Path) -> Path:
     one = made("probe")
-    return export(one.head, one.settings, CLASSES, tmp_path / "b", **one.options(domain=DOMAIN))
+    return export_features(
+        one.head, one.settings, CLASSES, tmp_path / "b", **one.options(training_range=RANGE)
+    )
 
 
 def test_a_recording_like_the_training_is_not_warned_of(warned: Path) -> None:
@@ -60,14 +62,14 @@ def test_what_lies_outside_is_flagged_and_said(warned: Path, wave: np.ndarray, f
     assert all("recording" in warning for warning in found.warnings)
 
 
-def test_without_a_domain_it_is_measured_and_nothing_is_flagged(made: Make) -> None:
+def test_without_a_range_it_is_measured_and_nothing_is_flagged(made: Make) -> None:
     found = load(made("probe").folder).predict(talk(3.0, hiss=0.05), 16_000)
     assert found.flags == () and found.quality is not None and found.quality.snr < 10
     silent = load(made("probe").folder).predict(np.zeros(16_000), 16_000)
     assert silent.quality is None and silent.as_dict()["quality"] is None
 
 
-def test_the_timeline_compares_the_whole_with_the_ground(warned: Path, tmp_path: Path) -> None:
+def test_the_timeline_compares_the_whole_with_the_range(warned: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "call.wav", np.concatenate([talk(9.0, 0.05), talk(0.5, 0.05)]), 16_000)
     found = load(warned).timeline(tmp_path / "call.wav")
     assert found.flags == ("noisier",)
@@ -83,22 +85,22 @@ def test_the_card_says_it(made: Make, warned: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "domain",
+    "ranges",
     [
         {"loudness": [0, 1]}, {"snr": [0]}, {"snr": 3}, {"snr": ["a", None]}, {"snr": [5, 1]},
         {"snr": [1e9, None]}, [],
     ],
 )  # fmt: skip
-def test_what_is_no_domain_is_refused(copied: Callable[..., Path], domain: object) -> None:
+def test_what_is_no_range_is_refused(copied: Callable[..., Path], ranges: object) -> None:
     folder = copied("probe")
-    change(folder, domain=domain)
-    with pytest.raises(BundleError, match=r"bundle\.json: domain"):
+    change(folder, training_range=ranges)
+    with pytest.raises(BundleError, match=r"bundle\.json: training_range"):
         load(folder)
 
 
-def test_older_bundles_have_none(copied: Callable[..., Path]) -> None:
+def test_a_bundle_may_have_none(copied: Callable[..., Path]) -> None:
     folder = copied("probe")
-    change(folder, domain=None, schema="1.1")
+    change(folder, training_range=None)
     bundle = load(folder)
-    assert bundle.description.domain == {}
+    assert bundle.description.training_range == {}
     assert bundle.predict(sound(0), 16_000).label in CLASSES

@@ -1,4 +1,4 @@
-"""Golden vectors: sounds that are always the same, and a file that gives back what it was given."""
+"""Golden outputs: sounds that are always the same, and a file that gives back what it was given."""
 
 from __future__ import annotations
 
@@ -27,16 +27,19 @@ def test_waves_are_always_the_same_and_sound_like_something() -> None:
 @pytest.mark.parametrize("axes", [1, 2])
 def test_the_file_gives_back_what_it_was_given(axes: int) -> None:
     rng = np.random.default_rng(0)
-    features = tuple(rng.normal(size=(5, 4)[-axes:]).astype(np.float32) for _ in range(3))
-    given = Golden(synthetic_waves(), features, rng.normal(size=(3, 6)))
+    inputs = tuple(
+        {name: rng.normal(size=(5, 4)[-axes:]).astype(np.float32) for name in ("voice", "face")}
+        for _ in range(3)
+    )
+    given = Golden(synthetic_waves(), inputs, rng.normal(size=(3, 6)))
     data = pack(given)
-    found = unpack(data)
-    for one, other in zip(
-        (*given.waves, *given.features, given.logits),
-        (*found.waves, *found.features, found.logits),
-        strict=True,
-    ):
+    found = unpack(data, ["voice", "face"])
+    for one, other in zip((*given.waves, given.outputs), (*found.waves, found.outputs), strict=True):
         assert_array_equal(one, other)
+    for one, other in zip(given.inputs, found.inputs, strict=True):
+        assert list(one) == list(other)
+        for name in one:
+            assert_array_equal(one[name], other[name])
     assert pack(given) == data
 
 

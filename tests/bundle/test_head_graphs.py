@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from one_input import examples, outputs_of
 from unheard import heads
 from unheard.errors import UsageError
 from unheard.heads import Examples
+from unheard.inputs import Form
+from unheard.onnx_graphs.head_inputs import Shape
 from unheard.onnx_graphs.heads import graph_of
 
 pytest.importorskip("torch")
 
-ENTRIES, DIMS = 4, 6
+LAYERS, DIMS = 4, 6
 HEADS: dict[str, tuple[str, dict[str, Any]]] = {
     "convolutional": (
         "frames",
@@ -60,7 +63,7 @@ def clips(form: str, seed: int, n: int = 18) -> Examples:
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 3
     layers = [
-        (rng.normal(0, 1, (ENTRIES, int(rng.integers(1, 20)), DIMS)) + label).astype(np.float32)
+        (rng.normal(0, 1, (LAYERS, int(rng.integers(1, 20)), DIMS)) + label).astype(np.float32)
         for label in labels
     ]
     features = {
@@ -72,16 +75,24 @@ def clips(form: str, seed: int, n: int = 18) -> Examples:
     return examples([features[form](clip) for clip in layers], labels.astype(np.int64), groups, 3)
 
 
+def shape(form: str) -> Shape:
+    return Shape(Form(form), DIMS, 1 if form == "frames" else LAYERS)
+
+
 def answers(model: bytes, clips: list[np.ndarray], form: str, padding: float = 0.0) -> np.ndarray:
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    if form == "pooled":
-        return session.run(["logits"], {"features": np.stack(clips)})[0]
+    return session.run(["outputs"], fed("voice", clips, form, padding))[0]
+
+
+def fed(name: str, clips: list[np.ndarray], form: str, padding: float = 0.0) -> dict[str, np.ndarray]:
+    if form in ("pooled", "row"):
+        return {name: np.stack(clips)}
     lengths = np.array([clip.shape[-2] for clip in clips])
     shape = (len(clips), *clips[0].shape[:-2], lengths.max() + 3, DIMS)
     frames = np.full(shape, padding, dtype=np.float32)
     for row, clip in zip(frames, clips, strict=True):
         row[..., : clip.shape[-2], :] = clip
-    return session.run(["logits"], {"frames": frames, "lengths": lengths})[0]
+    return {name: frames, f"{name}.lengths": lengths}
 
 
 def test_every_head_can_be_exported() -> None:
@@ -92,9 +103,8 @@ def test_every_head_can_be_exported() -> None:
 def test_a_graph_is_its_head(name: str) -> None:
     form, settings = HEADS[name]
     head = heads.build(settings).fit(clips(form, 0), clips(form, 1))
-    entries = {"pooled": ENTRIES, "layers": ENTRIES, "frames": 1}[form]
-    model = graph_of(head, form, DIMS, entries)
-    assert model == graph_of(head, form, DIMS, entries)
+    model = graph_of(head, {"voice": shape(form)}, 3)
+    assert model == graph_of(head, {"voice": shape(form)}, 3)
     seen = list(clips(form, 2).inputs["voice"])
     expected = outputs_of(head, seen)
     assert np.abs(expected - expected[:1]).max() > 0.1
@@ -106,14 +116,33 @@ def test_a_graph_is_its_head(name: str) -> None:
         assert_allclose(found, expected, atol=2e-5)
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [("emobox", "utterance"), ("mean", "pooled"), ("weighted", "frames")]
-)
-def test_another_form_of_features_is_refused(name: str, kind: str) -> None:
+def test_a_graph_of_two_inputs_is_its_head() -> None:
+    def rows(seed: int) -> Examples:
+        frames, pooled = clips("frames", seed), clips("pooled", seed)
+        rows = [clip[0, 0] for clip in pooled.inputs["voice"]]
+        return replace(frames, inputs={**frames.inputs, "functionals": rows})
+
+    of = [
+        {"name": "probe", "grid": [0.1], "input": "functionals"},
+        {"name": "convolutional", "channels": 7, "attention": 5, "epochs": 4, "input": "voice"},
+    ]
+    head = heads.build({"name": "ensemble", "of": of}).fit(rows(0), rows(1))
+    model = graph_of(head, {"voice": shape("frames"), "functionals": Shape(Form.ROW, DIMS)}, 3)
+    seen = rows(2).inputs
+    feeds = fed("voice", list(seen["voice"]), "frames", float("nan"))
+    feeds |= fed("functionals", list(seen["functionals"]), "row")
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    assert_allclose(session.run(["outputs"], feeds)[0], head.outputs(seen), atol=2e-5)
+    with pytest.raises(UsageError, match="takes the input 'functionals', and there are voice, rhythm"):
+        graph_of(head, {"voice": shape("frames"), "rhythm": Shape(Form.ROW, DIMS)}, 3)
+
+
+@pytest.mark.parametrize(("name", "other"), [("emobox", "row"), ("mean", "pooled"), ("weighted", "frames")])
+def test_another_form_of_input_is_refused(name: str, other: str) -> None:
     form, settings = HEADS[name]
     head = heads.build(settings).fit(clips(form, 0), clips(form, 1))
-    with pytest.raises(UsageError, match=f"the head '{name}' takes {form}, not {kind} features"):
-        graph_of(head, kind, DIMS)
+    with pytest.raises(UsageError, match=f"the head '{name}' takes {form}, not an input of the form {other}"):
+        graph_of(head, {"voice": Shape(Form(other), DIMS)}, 3)
 
 
 def test_heads_of_an_ensemble_share_what_is_equal() -> None:
@@ -122,7 +151,7 @@ def test_heads_of_an_ensemble_share_what_is_equal() -> None:
     head = heads.build({"name": "ensemble", "of": [network, network]}).fit(
         clips("frames", 0), clips("frames", 1)
     )
-    constants = onnx.load_from_string(graph_of(head, "frames", DIMS)).graph.initializer
+    constants = onnx.load_from_string(graph_of(head, {"voice": shape("frames")}, 3)).graph.initializer
     values = [onnx.numpy_helper.to_array(constant) for constant in constants]
     # Both standardise by the training frames; their weights differ.
     mean = head.heads_[0].network_.mean.numpy()

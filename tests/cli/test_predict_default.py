@@ -10,10 +10,9 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from one_input import examples
+from one_input import examples, export_features
 from unheard import features, heads
 from unheard.bundle import default
-from unheard.bundle.export import export
 from unheard.bundle.runtime import load
 from unheard.cli import app
 from unheard.cli.notice import notice
@@ -28,7 +27,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = features.build(SPEC)
     frames = [spec.compute((0.1 * (1 + k % 2) * rng.normal(size=9000)).astype(np.float32)) for k in range(12)]
     rows = examples(frames, np.arange(12) % 2, np.array([f"s{k // 4}" for k in range(12)]), 2)
-    return export(
+    return export_features(
         heads.build({"name": "probe", "grid": [0.01]}).fit(rows),
         SPEC,
         ("loud", "soft"),

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from one_input import examples
+from one_input import examples, export_features
 from unheard import features, heads
-from unheard.bundle.export import export
 from unheard.corpora import read
 
 SPEC = {"name": "mfbf0", "average": 8}
@@ -33,7 +32,7 @@ def bundle(toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     heard = table["speaker"].unique().to_list()
     options = {"temperature": 1.0, "training_speakers": heard, "corpus": "synthetic", "scores": None}
     out = tmp_path_factory.mktemp("bundles") / "b"
-    return export(head, SPEC, names, out, recipe={"recipe": "toy"}, licences={}, **options)
+    return export_features(head, SPEC, names, out, recipe={"recipe": "toy"}, licences={}, **options)
 
 
 def test_a_bundle_is_scored_and_stamped(call, bundle: Path, toy_folder: Path) -> None:  # type: ignore[no-untyped-def]

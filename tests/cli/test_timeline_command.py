@@ -13,9 +13,8 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from one_input import examples
+from one_input import examples, export_features
 from unheard import features, heads
-from unheard.bundle.export import export
 from unheard.cli import app
 from unheard.cli.timeline import clock
 from unheard.errors import UsageError
@@ -32,7 +31,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     head = heads.build({"name": "probe", "grid": [0.01]}).fit(
         examples(rows, np.arange(8) % 2, np.array([f"s{k // 2}" for k in range(8)]), 2)
     )
-    return export(
+    return export_features(
         head, settings, ("low", "high"), tmp_path_factory.mktemp("bundles") / "b", temperature=1.0,
         training_speakers=["s0"], corpus="toy", scores=None, recipe={}, licences={},
     )  # fmt: skip

@@ -11,9 +11,8 @@ import polars as pl
 import pytest
 import soundfile
 
-from one_input import examples
+from one_input import examples, export_features
 from unheard import features, heads
-from unheard.bundle.export import export
 from unheard.bundle.manifest import write_manifest
 from unheard.bundle.runtime import load
 from unheard.corpora.table import classes
@@ -43,7 +42,7 @@ def bundle(table: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pat
     head = heads.build({"name": "probe", "grid": [0.01]}).fit(rows)
     options = {"temperature": 1.0, "training_speakers": ["01", "02"], "corpus": "synthetic", "scores": None}
     out = tmp_path_factory.mktemp("bundles") / "b"
-    return export(head, SPEC, classes(table), out, recipe={}, licences={}, **options)
+    return export_features(head, SPEC, classes(table), out, recipe={}, licences={}, **options)
 
 
 def test_scores_are_those_of_the_bundle_s_answers(bundle: Path, table: pl.DataFrame) -> None:

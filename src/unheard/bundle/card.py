@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from unheard.bundle.encoder_schema import EncoderDescription
-from unheard.bundle.schema import Description
+from unheard.bundle.schema import Description, Input
 from unheard.errors import first_five
+from unheard.inputs import Form
 
 _NAMES = {
     "accuracy": "accuracy",
@@ -89,10 +90,18 @@ def card(description: Description) -> str:
 
 
 def _about(d: Description) -> str:
-    return (
-        f"Speech emotion recognition: one of {len(d.labels)} labels for a recording, with calibrated "
-        f"probabilities. Labels, in the order of probabilities: {', '.join(map(_plain, d.labels))}."
-    )
+    classes, dimensions = (", ".join(map(_plain, names)) for names in (d.target.classes, d.target.dimensions))
+    said = []
+    if classes:
+        said.append(
+            f"one of {len(d.target.classes)} labels for a recording, with calibrated probabilities. Labels, in "
+            f"the order of probabilities: {classes}."
+        )
+    if dimensions:
+        said.append(f"{'Also ' if classes else ''}values on [0, 1] of: {dimensions}.")
+    if d.target.of == "votes":
+        said.append("Probabilities are the shares of listeners who would choose a label.")
+    return "Speech emotion recognition: " + " ".join(said)
 
 
 def _data(d: Description) -> str:
@@ -100,13 +109,13 @@ def _data(d: Description) -> str:
     listed = f" ({_plain(first_five(speakers))}; all are in bundle.json)" if speakers else ", or unknown ones"
     lines = [
         f"- Corpus: {_plain(d.training.get('corpus') or 'unknown')}",
-        f"- Speakers that the model has heard: {len(speakers)}{listed}. A score on any of them is contaminated.",
+        f"- Speakers that it was trained on: {len(speakers)}{listed}. A score on any of them is contaminated.",
         *_others(d.training.get("others", {})),
-        _features(d) if d.encoder is None else _encoder(d.encoder),
-        f"- Temperature: {d.temperature:.4g}",
-        *_threshold(d.thresholds),
+        *(_input(name, each) for name, each in d.inputs.items()),
+        *([f"- Temperature: {d.temperature:.4g}"] if d.target.classes else []),
+        *(_threshold(d.thresholds) if d.target.classes else []),
         *(f"- {label}: {_plain(d.recipe[key])}" for key, label in _TOLD.items() if d.recipe.get(key)),
-        *_domain(d.domain),
+        *_training_range(d.training_range),
     ]
     if d.weights != "float32":
         lines.append(f"- Weights: stored as {d.weights}, computed with as float32")
@@ -119,8 +128,8 @@ def _data(d: Description) -> str:
 
 def _others(corpora: Mapping[str, Sequence[str]]) -> list[str]:
     return [
-        f"- Of {_plain(corpus)} too, {len(heard)} speakers ({_plain(first_five(heard))}): heard by the encoder or "
-        "in training before. A score on any of them is contaminated."
+        f"- Of {_plain(corpus)} too, {len(heard)} speakers ({_plain(first_five(heard))}): an encoder or earlier "
+        "training was trained on them. A score on any of them is contaminated."
         for corpus, heard in corpora.items()
     ]
 
@@ -133,16 +142,16 @@ def _threshold(thresholds: Mapping[str, float]) -> list[str]:
         if "coverage" in thresholds
         else ""
     )
-    least = f"{100 * thresholds['confidence']:.1f} %"
-    return [f"- An answer is withheld unless its probability reaches {least}{share}."]
+    required = f"{100 * thresholds['confidence']:.1f} %"
+    return [f"- An answer is withheld unless its probability reaches {required}{share}."]
 
 
-def _domain(domain: Mapping[str, tuple[float | None, float | None]]) -> list[str]:
-    if not domain:
+def _training_range(ranges: Mapping[str, tuple[float | None, float | None]]) -> list[str]:
+    if not ranges:
         return ["- No recording is warned of for being unlike those of the training."]
     units = {"bandwidth": " Hz", "snr": " dB", "speech": " of the time", "seconds": " s"}
     words = []
-    for name, ends in domain.items():
+    for name, ends in ranges.items():
         bounds = zip(("from", "to"), ends, strict=True)
         said = [f"{word} {end:g}{units[name]}" for word, end in bounds if end is not None]
         words.append(f"{name} {' '.join(said)}")
@@ -151,22 +160,25 @@ def _domain(domain: Mapping[str, tuple[float | None, float | None]]) -> list[str
     ]
 
 
-def _features(d: Description) -> str:
-    shape = "one row a recording" if d.kind == "utterance" else "frames"
-    name = _plain((d.features or {}).get("name"))
-    return f"- Features: {name}, {d.dims} dims, {shape}, from {d.sample_rate} Hz mono"
+def _input(name: str, each: Input) -> str:
+    if each.encoder is not None:
+        return _encoder(name, each, each.encoder)
+    shape = "one row a recording" if each.form is Form.ROW else "frames"
+    features = _plain((each.features or {}).get("name"))
+    return f"- Input {name}, features: {features}, {each.dims} dims, {shape}, from {each.rate} Hz mono"
 
 
-def _encoder(e: EncoderDescription) -> str:
+def _encoder(name: str, each: Input, e: EncoderDescription) -> str:
     weights = f"**RANDOM WEIGHTS** ({e.weights}: it has learned nothing)" if e.random else "pretrained"
-    front = "the waveform" if e.front is None else f"{_plain(e.front.get('name'))} frames"
-    taken = "mean and deviation over frames" if e.form == "pooled" else "the frames"
-    used = ", ".join(e.entries[k] for k in e.needed)
-    cut = "" if e.cut is None else f"; nothing above entry {e.cut} is there"
+    taken_from = "the waveform" if e.frontend is None else f"{_plain(e.frontend.get('name'))} frames"
+    taken = "mean and deviation over frames" if each.form is Form.POOLED else "the frames"
+    used = ", ".join(e.layers[k] for k in e.needed)
+    cut = "" if e.cut is None else f"; nothing above layer {e.cut} is there"
     return (
-        f"- Encoder, frozen: {_plain(e.source)} (family {_plain(e.name)}), {weights}, {_millions(e.parameters)} "
-        f"parameters{cut}. It hears {front} of {e.rate} Hz mono; the head takes {taken} of: {_plain(used)}.\n"
-        f"- SHA-256 of the encoder's weights: {_plain(e.sha256 or 'unknown')}"
+        f"- Input {name}, a frozen encoder: {_plain(e.source)} (family {_plain(e.name)}), {weights}, "
+        f"{_millions(e.parameters)} parameters{cut}. It takes {taken_from} of {e.rate} Hz mono; the head takes "
+        f"{taken} of: {_plain(used)}.\n"
+        f"- SHA-256 of the weights of {name}: {_plain(e.sha256 or 'unknown')}"
     )
 
 

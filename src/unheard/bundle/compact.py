@@ -18,11 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from unheard.bundle import golden
-from unheard.bundle.encoder import NAME
+from unheard.bundle import golden, schema1
+from unheard.bundle.extractors import Extractors
+from unheard.bundle.fields import load_json
+from unheard.bundle.head import GraphHead
 from unheard.bundle.manifest import read_verified
-from unheard.bundle.runtime import Bundle, opened_spec
-from unheard.bundle.schema import WEIGHTS, parse
+from unheard.bundle.runtime import Bundle, opened
+from unheard.bundle.schema import SCHEMA, WEIGHTS
 from unheard.bundle.writing import write_bundle
 from unheard.errors import UsageError, unknown
 from unheard.onnx_graphs.packing import packed
@@ -39,7 +41,7 @@ class Compacted:
     before, after
         Bytes of all files.
     difference
-        Largest change of a logit of the golden sounds, from the waveform on.
+        Largest change of an output for the golden sounds, from the waveform on.
     """
 
     folder: Path
@@ -53,7 +55,7 @@ def compact(
 ) -> Compacted:
     """Write a copy of a bundle whose weights are stored as ``float16`` or ``int8``; ``force`` as in ``export``.
 
-    Its golden vectors are its own, so what it loses is said here and by the caller, not at opening.
+    Its golden outputs are its own, so what it loses is said here and by the caller, not at opening.
 
     Raises
     ------
@@ -65,20 +67,22 @@ def compact(
     if weights not in WEIGHTS[1:]:
         raise unknown("number format of weights", weights, WEIGHTS[1:])
     files = read_verified(Path(folder))
-    whole = parse(files["bundle.json"])
-    if whole.weights != "float32":
+    whole, stored = opened(files)
+    if whole.description.weights != "float32":
         raise UsageError(
-            f"{folder} has {whole.weights} weights already; make it anew from the one in float32"
+            f"{folder} has {whole.description.weights} weights already; make it anew from the one in float32"
         )
-    described = replace(whole, weights=weights)
-    graphs = {name: packed(files[name], weights) for name in ("model.onnx", NAME) if name in files}
-    waves = golden.unpack(files["golden.npz"]).waves
-    bundle = Bundle(described, opened_spec(described, graphs.get(NAME)), graphs["model.onnx"])
-    inputs = tuple(bundle.features(waves))
-    stored = golden.Golden(waves, inputs, bundle.logits(inputs))
-    original = Bundle(whole, opened_spec(whole, files.get(NAME)), files["model.onnx"])
-    lost = float(np.abs(stored.logits - original.logits(original.features(waves))).max())
-    made = write_bundle(Path(out), described, graphs, stored, force=force)
+    if schema1.is_schema1(load_json(files["bundle.json"], "bundle.json")):
+        raise UsageError(
+            f"{folder} is of an older schema than {SCHEMA}; export it again, then make it smaller"
+        )
+    described = replace(whole.description, weights=weights)
+    graphs = {name: packed(data, weights) for name, data in files.items() if name.endswith(".onnx")}
+    bundle = Bundle(described, Extractors(described, graphs), GraphHead(graphs["model.onnx"], described))
+    inputs = tuple(bundle.inputs(stored.waves))
+    own = golden.Golden(stored.waves, inputs, bundle.outputs(inputs))
+    lost = float(np.abs(own.outputs - whole.outputs(whole.inputs(stored.waves))).max())
+    made = write_bundle(Path(out), described, graphs, own, force=force)
     return Compacted(made, _size(Path(folder)), _size(made), lost)
 
 

@@ -1,4 +1,4 @@
-"""The model in the box: the bundle that is installed with the package, taken where no other is named."""
+"""The default model: the bundle that is installed with the package, taken where no other is named."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from unheard.bundle.manifest import MANIFEST
 from unheard.errors import UsageError
 
-#: Bytes that the model in the box may have.
-MOST_BYTES = 10_000_000
+#: Bytes that the default model may have.
+MAX_BYTES = 10_000_000
 
 
 def default_model() -> Path:
-    """Return the folder of the model in the box; ``runtime.load`` opens it as it opens any bundle.
+    """Return the folder of the default model; ``runtime.load`` opens it as it opens any bundle.
 
     Raises
     ------
@@ -25,7 +25,7 @@ def default_model() -> Path:
         raise UsageError(
             "no model is installed with this copy of unheard: name a bundle with --model FOLDER (in Python "
             "model=FOLDER); `unheard export RUN --out FOLDER` makes one, and docs/default-model.md tells how the "
-            f"model in the box is made. Looked in {folder}"
+            f"default model is made. Looked in {folder}"
         )
     return folder
 

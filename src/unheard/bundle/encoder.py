@@ -1,4 +1,4 @@
-"""The frozen encoder of a bundle: from a waveform to what the head takes, with onnxruntime and numpy alone.
+"""An encoder of a bundle: from a waveform to what the head takes, with onnxruntime and numpy alone.
 
 What is computed, and in which order, is said in ``encoder_schema``. Statistics are collected in float64, a window
 at a time, so that the memory for them does not grow with the recording.
@@ -12,81 +12,75 @@ from math import ceil, floor
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.audio.resample import RATE
-from unheard.audio.trim import trim
-from unheard.bundle.encoder_schema import EncoderDescription
+from unheard.bundle.schema import Input
 from unheard.errors import BundleError, UsageError
-from unheard.features.contract import Spec
 from unheard.features.fronts import build_front
-from unheard.features.spec import build as build_features
+from unheard.inputs import Form
 from unheard.onnx_graphs.graph import PREFIX
 from unheard.onnx_graphs.session import Session
 
 Wave = NDArray[np.float32]
-#: One array (frames, width) float32 for each entry that is needed.
+#: One array (frames, width) float32 for each layer that is needed.
 Layers = list[NDArray[np.float32]]
 
-NAME = "encoder.onnx"
 #: Parameters from which on all cores help; smaller networks are done sooner on one.
 LARGE = 10_000_000
 
 
 class BundleEncoder:
-    """Runs ``encoder.onnx``.
+    """Runs the graph of an encoder.
+
+    Parameters
+    ----------
+    name
+        Of the input that it computes; its graph is ``NAME.onnx``.
+    described
+        What the bundle says of that input.
+    model
+        Bytes of the graph.
 
     Raises
     ------
     BundleError
         Where the graph keeps data elsewhere, onnxruntime refuses it, its inputs and outputs are not those that the
-        description says, or the front end is unknown or of another rate.
+        description says, or the frontend is unknown or of another rate.
     """
 
-    def __init__(self, model: bytes, description: EncoderDescription) -> None:
-        self.description = d = description
-        self._input = PREFIX + ("samples" if d.front is None else "frames")
-        self._outputs = [PREFIX + d.entries[k] for k in d.needed]
+    def __init__(self, name: str, described: Input, model: bytes) -> None:
+        assert described.encoder is not None
+        self.description = d = described.encoder
+        self._form = described.form
+        self._file = f"{name}.onnx"
+        self._input = PREFIX + ("samples" if d.frontend is None else "frames")
+        self._outputs = [PREFIX + d.layers[k] for k in d.needed]
+        at = f"bundle.json: inputs.{name}.extractor.encoder"
         try:
-            self._front = None if d.front is None else build_front(d.front)
+            self._frontend = None if d.frontend is None else build_front(d.frontend)
         except UsageError as error:
-            raise BundleError(f"bundle.json: encoder.front: {error}") from error
-        if self._front is not None and self._front.rate != d.rate:
-            raise BundleError(
-                f"bundle.json: encoder.rate is {d.rate}, and the front end's is {self._front.rate}"
-            )
-        try:
-            self._beside = None if d.beside is None else build_features(d.beside)
-        except UsageError as error:
-            raise BundleError(f"bundle.json: encoder.beside: {error}") from error
-        if self._beside is not None and (d.rate != RATE or _has_frames(self._beside)):
-            raise BundleError(
-                f"bundle.json: encoder.beside: {d.beside} is not one row of a clip at {RATE} Hz"
-            )
-        self._session = Session(model, NAME, threads=0 if d.parameters >= LARGE else 1)
+            raise BundleError(f"{at}.frontend: {error}") from error
+        if self._frontend is not None and self._frontend.rate != d.rate:
+            raise BundleError(f"{at}.rate is {d.rate}, and the frontend's is {self._frontend.rate}")
+        self._session = Session(model, self._file, threads=0 if d.parameters >= LARGE else 1)
         self._check_names()
 
     @property
     def version(self) -> str:
-        """Versions of the code of the front end (``none``: the graph takes the waveform) and of what is beside."""
-        front = "none" if self._front is None else str(self._front.version)
-        return front if self._beside is None else f"{front}+{self._beside.version}"
+        """Version of the code of the frontend; ``none`` where the graph takes the waveform."""
+        return "none" if self._frontend is None else str(self._frontend.version)
 
     def compute(self, wave: Wave) -> NDArray[np.float32]:
-        """Return what the head takes, of a waveform (n,) at the encoder's rate, in the form of the description."""
+        """Return what the head takes, of a trimmed waveform (n,) at the encoder's rate, in the input's form."""
         d = self.description
-        heard = wave if d.trim is None else trim(wave, d.trim, d.rate)
-        kept = _standardised(heard) if d.standardise else heard
-        if d.form == "pooled":
+        kept = _standardised(wave) if d.standardise else wave
+        if self._form is Form.POOLED:
             return self._pooled(self._pieces(kept))
         pieces = list(self._pieces(kept))
         whole = [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
         frames = [_averaged(layer, d.average) for layer in whole]
-        if self._beside is not None:
-            row = np.asarray(self._beside.compute(heard), dtype=np.float32)
-            return _beside(frames[0], row)
-        return frames[0] if d.form == "frames" else np.stack(frames)
+        return frames[0] if self._form is Form.FRAMES else np.stack(frames)
 
     def _pieces(self, wave: Wave) -> Iterator[Layers]:
-        """Yield the frames of the needed entries, piece by piece in time."""
+        """Yield the frames of the needed layers, piece by piece in time."""
         w = self.description.window
         if w is None or len(wave) <= w["longest"]:
             yield self._run(wave)
@@ -109,15 +103,15 @@ class BundleEncoder:
 
     def _run(self, wave: Wave) -> Layers:
         d = self.description
-        length = max(len(wave), d.least)
+        length = max(len(wave), d.min_samples)
         length += -length % d.multiple
         heard = np.pad(wave, (0, length - len(wave)))
-        value = heard if self._front is None else self._front.compute(heard)
+        value = heard if self._frontend is None else self._frontend.compute(heard)
         found = self._session.run(self._outputs, {self._input: np.ascontiguousarray(value, dtype=np.float32)})
         for k, layer in zip(d.needed, found, strict=True):
             if layer.ndim != 2 or layer.shape[1] != d.widths[k] or not len(layer):
                 raise BundleError(
-                    f"{NAME} gives {layer.shape} for the entry {d.entries[k]!r}; bundle.json says (frames, "
+                    f"{self._file} gives {layer.shape} for the layer {d.layers[k]!r}; bundle.json says (frames, "
                     f"{d.widths[k]})"
                 )
         if d.own is None:
@@ -132,19 +126,19 @@ class BundleEncoder:
         for layers in pieces:
             for each, layer in zip(sums, layers, strict=True):
                 each.add(layer)
-        pooled = np.zeros((len(d.entries), 2, max(d.widths)), dtype=np.float32)
+        pooled = np.zeros((len(d.layers), 2, max(d.widths)), dtype=np.float32)
         for k, each in zip(d.needed, sums, strict=True):
             pooled[k, :, : d.widths[k]] = each.mean, np.sqrt(each.squares / each.count)
         return pooled
 
     def _check_names(self) -> None:
         inputs, outputs = self._session.inputs, list(self._session.outputs)
-        axes = 1 if self._front is None else 2
+        axes = 1 if self._frontend is None else 2
         fits = list(inputs) == [self._input] and len(inputs[self._input]) == axes
         if not fits or sorted(outputs) != sorted(self._outputs):
             raise BundleError(
-                f"{NAME} takes {inputs} and gives {outputs}; bundle.json says that it takes {self._input!r} and "
-                f"gives {self._outputs}"
+                f"{self._file} takes {inputs} and gives {outputs}; bundle.json says that it takes "
+                f"{self._input!r} and gives {self._outputs}"
             )
 
 
@@ -169,10 +163,6 @@ class _Moments:
         self.count = total
 
 
-def _has_frames(spec: Spec) -> bool:
-    return spec.frames_per_second is not None
-
-
 def _standardised(wave: Wave) -> Wave:
     centred = wave - wave.mean(dtype=np.float64)
     return np.asarray(centred / np.sqrt(np.square(centred).mean() + 1e-7), dtype=np.float32)
@@ -183,14 +173,6 @@ def _joined(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[
     both = min(len(before), len(after))
     mean = (before[:both] + after[:both]) / 2
     return np.concatenate([mean, after[both:], before[both:]])
-
-
-def _beside(frames: NDArray[np.float32], row: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Frames (n, dims) with the same row behind the dims of each."""
-    count, dims = frames.shape
-    both = np.empty((count, dims + len(row)), dtype=np.float32)
-    both[:, :dims], both[:, dims:] = frames, row
-    return both
 
 
 def _averaged(frames: NDArray[np.float32], count: int) -> NDArray[np.float32]:

@@ -1,10 +1,10 @@
-"""The ``encoder`` of ``bundle.json``: what is known of ``encoder.onnx``, and a recording's way to it and from it.
+"""A frozen network in ``bundle.json``: what is known of it, and a waveform's way to its graph and from it.
 
-    recording at ``rate`` → cut by ``trim`` → ``standardise`` → in ``window``s where it is long → ``front`` →
-    graph → ``form``
+    waveform at ``rate``, cut by ``trim`` → ``standardise`` → in ``window``s where it is long → ``frontend`` →
+    graph → the form of the input
 
-The graph takes a single clip: ``unheard.samples`` (samples,) or, behind a front end, ``unheard.frames``
-(frames, bands) float32. It gives ``unheard.NAME`` (frames, width) float32 for each entry that is needed.
+The graph takes a single clip: ``unheard.samples`` (samples,) or, behind a frontend, ``unheard.frames``
+(frames, bands) float32. It gives ``unheard.NAME`` (frames, width) float32 for each layer that is needed.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from typing import Any
 from unheard.audio.trim import Cut
 from unheard.bundle.fields import bounded, listed, mapping, number, refuse, text
 
-FORMS = ("pooled", "frames", "layers")
 WEIGHTS = ("pretrained", "random", "shuffled")
-MOST_ENTRIES = 1000
-MOST_WIDTH = 100_000
+MAX_LAYERS = 1000
+MAX_WIDTH = 100_000
 RATES = (1_000, 192_000)
 
 
 @dataclass(frozen=True)
 class EncoderDescription:
-    """What a bundle says of its encoder.
+    """What a bundle says of an encoder.
 
     Parameters
     ----------
@@ -40,44 +39,38 @@ class EncoderDescription:
     licence
         Of the weights.
     parameters
-        Numbers in the graph.
+        How many numbers are in the graph.
     cut
-        Last entry that is computed; None: the whole network.
+        Last layer that is computed; None for the whole network.
     rate
         Hz of the waveform.
-    least
-        Samples that a shorter waveform is padded to with zeros.
+    min_samples
+        Length to which a shorter waveform is padded with zeros.
     trim
         Decibels below the loudest frame at which both ends are cut, or a list of these and of decibels above the
         noise (``unheard.audio.trim``); or None.
     standardise
-        Give the waveform zero mean and unit variance over its own samples.
-    front
-        None: the graph takes the waveform. Otherwise settings of the front end whose frames it takes
-        (``unheard.features.fronts``).
-    entries, widths
-        Names and dims of the entries that the head takes, in order.
+        Whether the waveform is given zero mean and unit variance over its own samples.
+    frontend
+        Settings of the frontend whose frames the graph takes (``unheard.features.fronts``); None where it takes
+        the waveform.
+    layers, widths
+        Names and dims of the layers that the head takes, in order.
     needed
         Numbers of those that it uses: only they are computed, zeros stand for the others.
-    form
-        What the head takes: ``pooled`` (entries, 2, widest): mean and population standard deviation over frames,
-        zeros beyond an entry's width; ``frames`` (frames, dims) of a single entry; ``layers``
-        (entries, frames, dims).
     average
-        Of ``frames`` and ``layers``, so many neighbouring frames are averaged.
-    beside
-        None; or, of the form ``frames``, settings of features (``unheard.features``) with one row a recording,
-        which stands behind the dims of every frame. They are computed of the recording cut by ``trim``.
+        In an input of frames or layers, so many neighbouring frames are averaged.
     hops
-        Samples from frame to frame of each entry.
+        Samples from frame to frame of each layer.
     multiple
-        Samples: the length of a waveform is padded with zeros to a multiple of it.
+        The length of a waveform is padded with zeros to a multiple of so many samples.
     own
         Of a waveform whose frames lie among others of padding, so many are its own: its samples / hop, rounded by
-        ``ceil`` or ``floor``. None: all frames are.
+        ``ceil`` or ``floor``. None where all frames are.
     window
-        Samples: a recording of more than ``longest`` is taken in windows of ``length`` that begin every ``step``,
-        a multiple of all hops; frames that lie in two windows are averaged. None: every recording as a whole.
+        A recording of more than ``longest`` samples is taken in windows of ``length`` that begin every ``step``, a
+        multiple of all hops; frames that lie in two windows are averaged. None where every recording is taken as a
+        whole.
     """
 
     name: str
@@ -88,20 +81,18 @@ class EncoderDescription:
     parameters: int
     cut: int | None
     rate: int
-    least: int
+    min_samples: int
     trim: Cut | None
     standardise: bool
-    front: Mapping[str, Any] | None
-    entries: tuple[str, ...]
+    frontend: Mapping[str, Any] | None
+    layers: tuple[str, ...]
     widths: tuple[int, ...]
     needed: tuple[int, ...]
-    form: str
     average: int
     hops: tuple[int, ...]
     multiple: int
     own: str | None
     window: Mapping[str, int] | None
-    beside: Mapping[str, Any] | None = None
 
     @property
     def random(self) -> bool:
@@ -109,92 +100,91 @@ class EncoderDescription:
         return self.weights != "pretrained"
 
 
-def parse_encoder(plain: Mapping[str, Any]) -> EncoderDescription:
-    """Read and check the object ``encoder``; its front end is checked where it is built."""
-    at = "encoder."
-    entries = listed(plain, "entries", at)
-    if not 1 <= len(entries) <= MOST_ENTRIES or not all(isinstance(e, str) and e for e in entries):
-        refuse("encoder.entries", repr(entries)[:100], f"1 … {MOST_ENTRIES} names")
-    widths = _numbers(plain, "widths", 1, MOST_WIDTH)
-    if len(widths) != len(entries):
-        refuse("encoder.widths", f"{len(widths)} numbers", f"{len(entries)}, one an entry")
-    needed = _numbers(plain, "needed", 0, len(entries) - 1)
+def parse_encoder(plain: Mapping[str, Any], at: str) -> EncoderDescription:
+    """Read and check the object of an encoder, whose fields are called ``at`` and their name.
+
+    Its frontend is checked where it is built.
+    """
+    layers = listed(plain, "layers", at)
+    if not 1 <= len(layers) <= MAX_LAYERS or not all(isinstance(layer, str) and layer for layer in layers):
+        refuse(f"{at}layers", repr(layers)[:100], f"1 … {MAX_LAYERS} names")
+    widths = _numbers(plain, "widths", 1, MAX_WIDTH, at)
+    if len(widths) != len(layers):
+        refuse(f"{at}widths", f"{len(widths)} numbers", f"{len(layers)}, one a layer")
+    needed = _numbers(plain, "needed", 0, len(layers) - 1, at)
     if not needed or list(needed) != sorted(set(needed)):
-        refuse("encoder.needed", repr(needed)[:100], "different numbers of entries in increasing order")
+        refuse(f"{at}needed", repr(needed)[:100], "different numbers of layers in increasing order")
+
+    def whole(key: str, low: float, high: float) -> int:
+        return int(number(plain, key, low, high, whole=True, inside=at))
+
     found = EncoderDescription(
         name=text(plain, "name", at),
         source=text(plain, "source", at),
         sha256=text(plain, "sha256", at),
-        weights=_choice(plain, "weights", WEIGHTS),
+        weights=_choice(plain, "weights", WEIGHTS, at),
         licence=text(plain, "licence", at),
-        parameters=int(number(plain, "parameters", 0, 1e12, whole=True, inside=at)),
-        cut=None if plain.get("cut") is None else int(number(plain, "cut", 0, 10_000, whole=True, inside=at)),
-        rate=int(number(plain, "rate", *RATES, whole=True, inside=at)),
-        least=int(number(plain, "least", 0, 1e6, whole=True, inside=at)),
-        trim=_trim(plain),
-        standardise=_yes(plain, "standardise"),
-        front=None if plain.get("front") is None else bounded(mapping(plain, "front", at), "encoder.front."),
-        entries=tuple(entries),
+        parameters=whole("parameters", 0, 1e12),
+        cut=None if plain.get("cut") is None else whole("cut", 0, 10_000),
+        rate=whole("rate", *RATES),
+        min_samples=whole("min_samples", 0, 1e6),
+        trim=_trim(plain, at),
+        standardise=_yes(plain, "standardise", at),
+        frontend=None
+        if plain.get("frontend") is None
+        else bounded(mapping(plain, "frontend", at), f"{at}frontend."),
+        layers=tuple(layers),
         widths=widths,
         needed=needed,
-        form=_choice(plain, "form", FORMS),
-        average=int(number(plain, "average", 1, 1000, whole=True, inside=at)),
-        hops=_numbers(plain, "hops", 1, 10_000_000),
-        multiple=int(number(plain, "multiple", 1, 1e6, whole=True, inside=at)),
-        own=None if plain.get("own") is None else _choice(plain, "own", ("ceil", "floor")),
-        window=_window(plain),
-        beside=None
-        if plain.get("beside") is None
-        else bounded(mapping(plain, "beside", at), "encoder.beside."),
+        average=whole("average", 1, 1000),
+        hops=_numbers(plain, "hops", 1, 10_000_000, at),
+        multiple=whole("multiple", 1, 1e6),
+        own=None if plain.get("own") is None else _choice(plain, "own", ("ceil", "floor"), at),
+        window=_window(plain, at),
     )
-    if len(found.hops) != len(entries) or (
-        found.window and any(found.window["step"] % h for h in found.hops)
+    if len(found.hops) != len(layers) or (
+        found.window and any(found.window["step"] % hop for hop in found.hops)
     ):
-        refuse("encoder.hops", repr(found.hops)[:100], f"{len(entries)} numbers that divide window.step")
-    if found.form == "frames" and len(entries) > 1:
-        refuse("encoder.form", "'frames'", "'layers' for several entries")
-    if found.beside is not None and found.form != "frames":
-        refuse("encoder.beside", "features", f"none with the form {found.form!r}")
-    if found.form == "layers" and (len(set(widths)) > 1 or len(needed) < len(entries)):
-        refuse("encoder.form", "'layers'", "one width and all entries needed")
+        refuse(f"{at}hops", repr(found.hops)[:100], f"{len(layers)} numbers that divide window.step")
     return found
 
 
-def _choice(plain: Mapping[str, Any], key: str, choices: Sequence[str]) -> str:
+def _choice(plain: Mapping[str, Any], key: str, choices: Sequence[str], at: str) -> str:
     value = plain.get(key)
     if value not in choices:
-        refuse(f"encoder.{key}", repr(value)[:100], " or ".join(choices))
+        refuse(at + key, repr(value)[:100], " or ".join(choices))
     return str(value)
 
 
-def _trim(plain: Mapping[str, Any]) -> Cut | None:
+def _trim(plain: Mapping[str, Any], at: str) -> Cut | None:
     given = plain.get("trim")
     if not isinstance(given, list):
-        return None if given is None else number(plain, "trim", 1, 200, inside="encoder.")
+        return None if given is None else number(plain, "trim", 1, 200, inside=at)
     if len(given) != 2:
-        refuse("encoder.trim", repr(given)[:100], "one number of decibels, or two")
-    return [number({"trim": value}, "trim", 1, 200, inside="encoder.") for value in given]
+        refuse(f"{at}trim", repr(given)[:100], "one number of decibels, or two")
+    return [number({"trim": value}, "trim", 1, 200, inside=at) for value in given]
 
 
-def _yes(plain: Mapping[str, Any], key: str) -> bool:
+def _yes(plain: Mapping[str, Any], key: str, at: str) -> bool:
     value = plain.get(key)
     if not isinstance(value, bool):
-        refuse(f"encoder.{key}", repr(value)[:100], "true or false")
+        refuse(at + key, repr(value)[:100], "true or false")
     return value
 
 
-def _numbers(plain: Mapping[str, Any], key: str, low: int, high: int) -> tuple[int, ...]:
-    values = listed(plain, key, "encoder.")[: MOST_ENTRIES + 1]
-    return tuple(int(number({key: v}, key, low, high, whole=True, inside="encoder.")) for v in values)
+def _numbers(plain: Mapping[str, Any], key: str, low: int, high: int, at: str) -> tuple[int, ...]:
+    values = listed(plain, key, at)[: MAX_LAYERS + 1]
+    return tuple(int(number({key: value}, key, low, high, whole=True, inside=at)) for value in values)
 
 
-def _window(plain: Mapping[str, Any]) -> dict[str, int] | None:
+def _window(plain: Mapping[str, Any], at: str) -> dict[str, int] | None:
     if plain.get("window") is None:
         return None
-    window, at = mapping(plain, "window", "encoder."), "encoder.window."
+    window, inside = mapping(plain, "window", at), f"{at}window."
     found = {
-        key: int(number(window, key, 1, 1e9, whole=True, inside=at)) for key in ("longest", "length", "step")
+        key: int(number(window, key, 1, 1e9, whole=True, inside=inside))
+        for key in ("longest", "length", "step")
     }
     if not found["length"] / 2 <= found["step"] <= found["length"] <= found["longest"]:
-        refuse("encoder.window", repr(found), "length / 2 ≤ step ≤ length ≤ longest")
+        refuse(f"{at}window", repr(found), "length / 2 ≤ step ≤ length ≤ longest")
     return found

@@ -1,39 +1,89 @@
-"""From a fitted head to a bundle: graphs, golden vectors and description, checked against head and encoder."""
+"""From a fitted head to a bundle: graphs, golden outputs and description, checked against head and extractors."""
 
 from __future__ import annotations
 
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from unheard import features as feature_room
 from unheard.audio.quality import Ranges
-from unheard.audio.resample import RATE
+from unheard.audio.resample import RATE, to_rate
+from unheard.audio.trim import trim
 from unheard.bundle import golden
-from unheard.bundle.encoder import BundleEncoder
-from unheard.bundle.encoder_graph import encoded, frozen
+from unheard.bundle.encoder_graph import frozen
+from unheard.bundle.extractors import Extractors
+from unheard.bundle.head import GraphHead
 from unheard.bundle.runtime import Bundle
-from unheard.bundle.schema import Description
+from unheard.bundle.schema import INPUT_NAME, Description, Input
 from unheard.bundle.writing import check_target, write_bundle
 from unheard.encoders.contract import Encoder
 from unheard.errors import BundleError, UsageError
+from unheard.extraction.storage import averaged, statistics
+from unheard.features.contract import Spec
+from unheard.features.fronts import build_front
+from unheard.inputs import Form
+from unheard.onnx_graphs.head_inputs import Shape
 from unheard.onnx_graphs.heads import graph_of
+from unheard.targets import Target
 
-#: Largest difference of a logit between head and graph, times max(1, |logit|).
+#: Largest difference of an output between head and graph, times max(1, |output|).
 TOLERANCE = 1e-4
 #: Of ``results.json``, what is of no use without the run.
 LEFT_OUT = ("folds", "variance", "held_back")
 
 
+@dataclass(frozen=True)
+class ExportInput:
+    """An input of a head, as it was trained on it.
+
+    Parameters
+    ----------
+    extractor
+        What computed it: features, or a loaded encoder.
+    form
+        Shape of what the head takes.
+    layers
+        Numbers of the encoder's layers that the head takes; None for all.
+    average
+        So many neighbouring frames of an encoder are averaged.
+    """
+
+    extractor: Spec | Encoder
+    form: Form
+    layers: Sequence[int] | None = None
+    average: int = 1
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Numbers of the layers that the head takes."""
+        return tuple(range(len(self.extractor.layers))) if self.layers is None else tuple(self.layers)
+
+    def compute(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a clip's array of a waveform at 16 kHz, computed by the extractor itself."""
+        extractor = self.extractor
+        if isinstance(extractor, Spec):
+            return np.asarray(extractor.compute(wave), dtype=np.float32)
+        own = to_rate(wave, RATE, extractor.rate)
+        decibels = extractor.settings["trim"]
+        own = own if decibels is None else trim(own, decibels, extractor.rate)
+        (layers,) = extractor.extract([own], self.numbers)
+        if self.form is Form.POOLED:
+            return statistics(layers)
+        frames = [averaged(layer, self.average) for layer in layers]
+        return frames[0] if self.form is Form.FRAMES else np.stack(frames)
+
+
 def export(
     head: Any,
-    features: Mapping[str, Any] | None,
-    classes: Sequence[str],
+    inputs: Mapping[str, ExportInput],
+    target: Target,
     out: str | os.PathLike[str],
     *,
     temperature: float,
@@ -44,11 +94,8 @@ def export(
     recipe: Mapping[str, Any],
     licences: Mapping[str, Any],
     thresholds: Mapping[str, float] | None = None,
-    domain: Ranges | None = None,
+    training_range: Ranges | None = None,
     channel: int | None = None,
-    encoder: Encoder | None = None,
-    entries: Sequence[int] | None = None,
-    average: int = 1,
     force: bool = False,
 ) -> Path:
     """Write the bundle of a fitted head into the folder ``out``.
@@ -56,139 +103,167 @@ def export(
     Parameters
     ----------
     head
-        Fitted, with a graph in ``bundle/graphs``.
-    features
-        Settings of the features that it was fitted on; None with an encoder.
-    classes
-        In the order of its logits.
+        Fitted, with a graph in ``onnx_graphs``.
+    inputs
+        What it was fitted on, by name.
+    target
+        What its outputs are.
     temperature, thresholds
         From validation rows; with ``{"confidence": 0.5}`` less sure answers are withheld.
-    domain
+    training_range
         Ranges of what is measured of the training clips (``unheard.audio.quality.ranges``); without them a bundle
         warns of no recording that is unlike them.
     training_speakers, corpus
-        Whom the model has heard.
+        Whom the model was trained on.
     others
-        Of other corpora: name to speakers, heard by the encoder or in training before.
+        Of other corpora: name to speakers, whom an encoder or earlier training was trained on.
     scores
         ``results.json`` of its run, None where it was not scored.
     recipe, licences
-        As recorded: settings of the run; layer (``weights``, …) to licence.
+        As recorded: settings of the run; part (``weights``, …) to licence.
     channel
         Of recordings that have several, counted from 0; None for their mean.
-    encoder, entries, average
-        What the head was fitted on instead of features: numbers of a loaded encoder's entries (None: all), so many
-        neighbouring frames averaged.
     force
         Replace an older bundle. A folder with anything else in it is never touched.
 
     Raises
     ------
     UsageError
-        ``out`` exists, or these features, this encoder or this head cannot be exported.
+        ``out`` exists, or these inputs or this head cannot be exported.
     BundleError
-        The graphs do not agree with encoder and head within 1e-4.
+        The graphs do not agree with encoders and head within 1e-4.
     """
-    target = Path(out)
-    check_target(target, force)
+    folder = Path(out)
+    check_target(folder, force)
+    for name, each in inputs.items():
+        _check(name, each)
     waves = golden.synthetic_waves()
+    described: dict[str, Input] = {}
     graphs: dict[str, bytes] = {}
-    about: dict[str, Any]
-    if encoder is None:
-        spec, about = _of_features(features or {})
-        inputs = tuple(np.asarray(spec.compute(wave), dtype=np.float32) for wave in waves)
-        about["kind"] = "utterance" if inputs[0].ndim == 1 else "frames"
-        licences = {"features": spec.source.licence, **licences}
-    else:
-        kept = tuple(range(len(encoder.layers))) if entries is None else tuple(entries)
-        inputs = encoded(encoder, waves, str(head.form), kept, average)
-        described, graphs["encoder.onnx"] = frozen(
-            encoder, str(head.form), kept, _needed(head, kept), average
+    computed = tuple({name: each.compute(wave) for name, each in inputs.items()} for wave in waves)
+    for name, each in inputs.items():
+        graph, found = _described(each, head)
+        described[name] = found
+        if graph is not None:
+            graphs[f"{name}.onnx"] = graph
+    outputs = head.outputs({name: [clip[name] for clip in computed] for name in inputs})
+    if outputs.shape[1] != target.width:
+        raise UsageError(
+            f"the head gives {outputs.shape[1]} outputs, and the target has {target.width} columns"
         )
-        spec = BundleEncoder(graphs["encoder.onnx"], described)
-        about = {"features": None, "encoder": described, "kind": described.form, "entries": len(kept)}
-        about["sample_rate"] = described.rate
-        licences = {"encoder": f"{described.licence or 'unknown'} ({described.source})", **licences}
-        recipe = _without_place(recipe, described.source)
-    stored = golden.Golden(waves, inputs, head.outputs({"voice": inputs}))
     description = Description(
         name=str(recipe.get("recipe", corpus)),
-        labels=tuple(map(str, classes)),
-        dims=inputs[0].shape[-1],
+        inputs=described,
+        target=target,
         channel=channel,
-        **about,
         temperature=float(temperature),
         thresholds=dict(thresholds or {}),
-        domain=dict(domain or {}),
+        training_range=dict(training_range or {}),
         training={
             "corpus": corpus,
             "speakers": sorted(map(str, training_speakers)),
             "others": {name: sorted(map(str, heard)) for name, heard in sorted((others or {}).items())},
         },
         score=None if scores is None else {k: v for k, v in scores.items() if k not in LEFT_OUT},
-        recipe=recipe,
-        licences={"code": "Apache-2.0", **licences},
-        versions=_versions(spec),
+        recipe=_without_places(recipe, described),
+        licences={"code": "Apache-2.0", **_licences(inputs, described), **licences},
+        versions=_versions(),
     )
-    if stored.logits.shape[1] != len(description.labels):
+    shapes = {name: Shape(each.form, each.dims, each.layers) for name, each in described.items()}
+    graphs["model.onnx"] = graph_of(head, shapes, target.width)
+    stored = golden.Golden(waves, computed, outputs)
+    bundle = Bundle(
+        description, Extractors(description, graphs), GraphHead(graphs["model.onnx"], description)
+    )
+    _check_agreement(bundle, stored)
+    return write_bundle(folder, description, graphs, stored, force=force)
+
+
+def _check(name: str, each: ExportInput) -> None:
+    if not INPUT_NAME.fullmatch(name):
+        raise UsageError(f"input {name!r}: a bundle calls its inputs by small letters, digits, _ and -")
+    if each.extractor.medium != "audio":
         raise UsageError(
-            f"the head gives {stored.logits.shape[1]} logits, and there are {len(description.labels)} classes"
+            f"the input {name!r} ({each.extractor.settings['name']}) was read from files and cannot be computed "
+            "from a recording, so nothing could be predicted; export a run with features such as 'functionals'"
         )
-    graphs["model.onnx"] = graph_of(head, description.kind, description.dims, description.entries)
-    _check_agreement(Bundle(description, spec, graphs["model.onnx"]), stored)
-    return write_bundle(target, description, graphs, stored, force=force)
 
 
-def _of_features(settings: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Return what computes features, and what the description says of them."""
-    if settings.get("name") == "precomputed":
-        raise UsageError(
-            "features 'precomputed' were read from files and cannot be computed from a recording, so nothing "
-            "could be predicted; export a run with features such as 'functionals'"
-        )
-    spec = feature_room.build(settings)
-    return spec, {"features": feature_room.settings(spec), "sample_rate": RATE}
+def _described(each: ExportInput, head: Any) -> tuple[bytes | None, Input]:
+    """Return the graph of an input's encoder, None where it has features, and what is said of the input."""
+    extractor = each.extractor
+    numbers = each.numbers
+    if isinstance(extractor, Spec):
+        (layer,) = extractor.layers
+        version = str(extractor.version)
+        return None, Input(extractor.settings, None, each.form, layer.dims, 1, version)
+    encoder, graph = frozen(extractor, numbers, _needed(head, numbers), each.average)
+    version = "none" if encoder.frontend is None else str(build_front(encoder.frontend).version)
+    return graph, Input(None, encoder, each.form, max(encoder.widths), len(numbers), version)
 
 
-def _needed(head: Any, entries: Sequence[int]) -> tuple[int, ...]:
-    """Return those of the entries that a fitted head uses; heads on frames use all that they are given."""
+def _needed(head: Any, layers: Sequence[int]) -> tuple[int, ...]:
+    """Return those of the layers that a fitted head uses; heads on frames use all that they are given."""
     used = getattr(head, "layers_", None)
-    return tuple(entries) if used is None or not len(used) else tuple(entries[k] for k in used)
+    return tuple(layers) if used is None or not len(used) else tuple(layers[k] for k in used)
 
 
-def _without_place(recipe: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """Return a recipe that names its weights and not where they lay."""
+def _licences(inputs: Mapping[str, ExportInput], described: Mapping[str, Input]) -> dict[str, Any]:
+    """Return whose code computes the features, and whose weights the encoders are."""
+    parts: dict[str, list[str]] = {}
+    for name, each in inputs.items():
+        encoder, licence = described[name].encoder, each.extractor.source.licence
+        kind, said = ("features", licence) if encoder is None else ("encoder", "")
+        if encoder is not None:
+            said = f"{licence or 'unknown'} ({encoder.source})"
+        if said not in parts.setdefault(kind, []):
+            parts[kind].append(said)
+    return {kind: said[0] if len(said) == 1 else said for kind, said in parts.items()}
+
+
+def _without_places(recipe: Mapping[str, Any], inputs: Mapping[str, Input]) -> dict[str, Any]:
+    """Return a recipe that names the weights of its encoders and not where they lay."""
     plain = dict(recipe)
-    if isinstance(plain.get("encoder"), Mapping):
-        plain["encoder"] = {**plain["encoder"], "model": source}
+    if isinstance(plain.get("inputs"), Mapping):
+        plain["inputs"] = {
+            name: _without_place(said, inputs[name]) if name in inputs else said
+            for name, said in plain["inputs"].items()
+        }
+    return plain
+
+
+def _without_place(said: Mapping[str, Any], each: Input) -> dict[str, Any]:
+    plain = dict(said)
+    if isinstance(plain.get("encoder"), Mapping) and each.encoder is not None:
+        plain["encoder"] = {**plain["encoder"], "model": each.encoder.source}
         if "description" in plain["encoder"]:
             plain["encoder"]["description"] = Path(str(plain["encoder"]["description"])).name
     return plain
 
 
 def _check_agreement(bundle: Bundle, stored: golden.Golden) -> None:
-    """Compare graph and head, clip by clip and together; behind an encoder, from the waveforms on."""
-    alone = np.concatenate([bundle.logits([x]) for x in stored.features])
-    for found, how in ((bundle.logits(stored.features), "together"), (alone, "alone")):
-        far = golden.difference(found, stored.logits)
+    """Compare graph and head, clip by clip and together; behind encoders, from the waveforms on."""
+    alone = np.concatenate([bundle.outputs([x]) for x in stored.inputs])
+    for found, how in ((bundle.outputs(stored.inputs), "together"), (alone, "alone")):
+        far = golden.difference(found, stored.outputs)
         if far > TOLERANCE:
             raise BundleError(
-                f"the graph gives other logits than the head, by {far:.2g} for clips {how} "
+                f"the graph gives other outputs than the head, by {far:.2g} for clips {how} "
                 f"(at most {TOLERANCE:g}); nothing was written"
             )
-    if bundle.description.encoder is None:
+    graphs = [f"{name}.onnx" for name, each in bundle.description.inputs.items() if each.encoder is not None]
+    if not graphs:
         return
-    far = golden.difference(
-        np.concatenate([bundle.logits([x]) for x in bundle.features(stored.waves)]), stored.logits
-    )
+    found = np.concatenate([bundle.outputs([x]) for x in bundle.inputs(stored.waves)])
+    far = golden.difference(found, stored.outputs)
     if far > TOLERANCE:
         raise BundleError(
-            f"encoder.onnx changes the logits by {far:.2g} from those of the encoder (at most {TOLERANCE:g}); "
-            "nothing was written"
+            f"{', '.join(graphs)} changes the outputs by {far:.2g} from those of the encoder (at most "
+            f"{TOLERANCE:g}); nothing was written"
         )
 
 
-def _versions(spec: Any) -> dict[str, str]:
+def _versions() -> dict[str, str]:
     packages = ("unheard", "numpy", "onnx", "onnxruntime")
     found = {name: metadata.version(name) for name in packages}
-    return {**found, "features": str(spec.version), "python": platform.python_version()}
+    return {**found, "python": platform.python_version()}

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 from unheard.errors import BundleError
 
-#: Least and most of a number among the settings of features and front ends, beside what these themselves refuse:
-#: what they allocate grows with it.
+#: Smallest and largest number allowed among the settings of features and frontends, besides what these refuse
+#: themselves: what they allocate grows with it.
 BOUNDS = {"bands": (1, 1024), "fft": (1, 65_536), "hop": (0.001, 1), "seconds": (0, 60)}
 OTHER_BOUNDS = (-1e6, 1e6)
 
@@ -48,6 +48,11 @@ def text(plain: Mapping[str, Any], key: str, inside: str = "") -> str:
     if not isinstance(value, str):
         refuse(inside + key, repr(value)[:100], "text")
     return value
+
+
+def texts(value: Any) -> bool:
+    """Whether a value is a list of texts."""
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def number(

@@ -1,15 +1,16 @@
-"""``golden.npz``: synthetic waves with the features and logits that they gave when the bundle was made.
+"""``golden.npz``: synthetic waves with the inputs and outputs that they gave when the bundle was made.
 
-Arrays, for K waves: ``wave_k`` (n,) int16 at 16 kHz (value / 32768), ``features_k`` float32: what the head takes,
-and ``logits`` (K, classes) float64.
+Arrays, for K waves: ``wave_k`` (n,) int16 at 16 kHz (value / 32768), ``NAME.k`` float32 for each input: what the
+head takes, and ``outputs`` (K, columns) float64.
 """
 
 from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +19,18 @@ from unheard.audio.resample import RATE
 from unheard.errors import BundleError
 
 WAVES = 3
-MOST_BYTES = 2**26
-#: Largest difference of a logit z that is still the same model, times max(1, |z|).
+MAX_BYTES = 2**26
+#: Largest difference of an output z that is still the same model, times max(1, |z|).
 TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Golden:
-    """Inputs and outputs that a bundle must reproduce."""
+    """What a bundle must reproduce: waves, the inputs of each by name, and the outputs."""
 
     waves: tuple[NDArray[np.float32], ...]
-    features: tuple[NDArray[np.float32], ...]
-    logits: NDArray[np.float64]
+    inputs: tuple[Mapping[str, NDArray[np.float32]], ...]
+    outputs: NDArray[np.float64]
 
 
 def synthetic_waves() -> tuple[NDArray[np.float32], ...]:
@@ -41,28 +42,43 @@ def synthetic_waves() -> tuple[NDArray[np.float32], ...]:
 
 
 def pack(golden: Golden) -> bytes:
-    """Bytes of ``golden.npz``; the same content gives the same bytes."""
-    arrays: dict[str, NDArray[np.generic]] = {"logits": golden.logits}
-    for k, (wave, features) in enumerate(zip(golden.waves, golden.features, strict=True)):
+    """Return the bytes of ``golden.npz``; the same content gives the same bytes."""
+    arrays: dict[str, NDArray[Any]] = {"outputs": golden.outputs}
+    for k, (wave, inputs) in enumerate(zip(golden.waves, golden.inputs, strict=True)):
         arrays[f"wave_{k}"] = np.round(wave * 32768).astype(np.int16)
-        arrays[f"features_{k}"] = features
+        arrays |= {f"{name}.{k}": values for name, values in inputs.items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 
-def unpack(data: bytes) -> Golden:
-    """Read ``golden.npz``; nothing is unpickled, and sizes are looked at before anything is allocated."""
+def unpack(data: bytes, names: Iterable[str]) -> Golden:
+    """Read ``golden.npz`` for the inputs of these names.
+
+    Raises
+    ------
+    BundleError
+        What cannot be read, holds other arrays than it should, or values that are not finite.
+    """
+    arrays = read_arrays(data)
+    count = sum(name.startswith("wave_") for name in arrays)
+    try:
+        waves = [arrays[f"wave_{k}"] for k in range(count)]
+        inputs = [{name: arrays[f"{name}.{k}"] for name in names} for k in range(count)]
+        return checked(waves, inputs, arrays["outputs"])
+    except KeyError as error:
+        raise BundleError(f"golden.npz lacks the array {error}") from error
+
+
+def read_arrays(data: bytes) -> dict[str, NDArray[Any]]:
+    """Read all arrays; nothing is unpickled, and sizes are looked at before anything is allocated."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
-            count = sum(entry.filename.startswith("wave_") for entry in archive.infolist())
-        if size > MOST_BYTES:
-            raise BundleError(f"golden.npz unpacks to {size} bytes, more than the {MOST_BYTES} allowed")
+        if size > MAX_BYTES:
+            raise BundleError(f"golden.npz unpacks to {size} bytes, more than the {MAX_BYTES} allowed")
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            waves = tuple(stored[f"wave_{k}"] for k in range(count))
-            features = tuple(stored[f"features_{k}"] for k in range(count))
-            logits = stored["logits"]
+            return {name: stored[name] for name in stored.files}
     except (
         OSError,
         ValueError,
@@ -73,26 +89,36 @@ def unpack(data: bytes) -> Golden:
         zipfile.LargeZipFile,
     ) as e:
         raise BundleError(f"golden.npz cannot be read: {e}") from e
-    shapes = [array.shape for array in (*waves, *features, logits)]
+
+
+def checked(
+    waves: Sequence[NDArray[Any]],
+    inputs: Sequence[Mapping[str, NDArray[Any]]],
+    outputs: NDArray[Any],
+) -> Golden:
+    """Return what was stored, its kinds, axes and values checked."""
+    values: list[NDArray[Any]] = [x for clip in inputs for x in clip.values()]
     fits = (
-        count > 0
+        len(waves) > 0
         and all(wave.ndim == 1 and wave.dtype == np.int16 and wave.size for wave in waves)
-        and all(x.ndim in (1, 2, 3) and x.dtype == np.float32 and np.isfinite(x).all() for x in features)
-        and logits.ndim == 2
-        and logits.shape[0] == count
-        and logits.dtype == np.float64
-        and np.isfinite(logits).all()
+        and all(x.ndim in (1, 2, 3) and x.dtype == np.float32 and np.isfinite(x).all() for x in values)
+        and outputs.ndim == 2
+        and outputs.shape[0] == len(waves)
+        and outputs.dtype == np.float64
+        and np.isfinite(outputs).all()
     )
     if not fits:
         raise BundleError(
-            f"golden.npz holds arrays of shapes {shapes}; expected waves (n,) of int16, features of 1 to "
-            "3 axes of float32 and logits (waves, classes) of float64, all finite"
+            f"golden.npz holds arrays of shapes {[array.shape for array in (*waves, *values, outputs)]}; expected "
+            "waves (n,) of int16, inputs of 1 to 3 axes of float32 and outputs (waves, columns) of float64, all "
+            "finite"
         )
-    return Golden(tuple(wave.astype(np.float32) / 32768 for wave in waves), features, logits)
+    floats = tuple(np.asarray(wave / 32768, dtype=np.float32) for wave in waves)
+    return Golden(floats, tuple(inputs), outputs)
 
 
 def difference(found: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
-    """Largest difference of logits, relative to max(1, |expected|); infinite where they are not finite."""
+    """Return the largest difference of outputs, relative to max(1, |expected|); or infinity."""
     if found.shape != expected.shape or not np.isfinite(found).all():
         return float("inf")
     return float((np.abs(found - expected) / np.maximum(1, np.abs(expected))).max())

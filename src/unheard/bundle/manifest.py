@@ -9,15 +9,15 @@ import hashlib
 from pathlib import Path
 
 from unheard.bundle.fields import load_json
-from unheard.bundle.schema import SCHEMA, check_version
+from unheard.bundle.schema import INPUT_NAME, SCHEMA, check_version
 from unheard.errors import BundleError, first_five
 from unheard.files import file_digest, write_json
 
 MANIFEST = "manifest.json"
 #: Files that every bundle has, with the most bytes that each may have.
 FILES = {"bundle.json": 2**22, "card.md": 2**22, "golden.npz": 2**26, "model.onnx": 2**31 - 1}
-#: Files that a bundle may have besides.
-OPTIONAL = {"encoder.onnx": 2**31 - 1}
+#: Most bytes of the graph of an encoder, NAME.onnx, of which a bundle may have several.
+MAX_GRAPH = 2**31 - 1
 
 
 def write_manifest(folder: Path) -> None:
@@ -49,7 +49,7 @@ def read_verified(folder: Path) -> dict[str, bytes]:
         raise BundleError(f"{folder}: missing: {first_five(missing)}; copy the whole bundle again")
     files = {}
     for name, digest in listed.items():
-        data = _bytes(there[name], {**FILES, **OPTIONAL}[name])
+        data = _bytes(there[name], FILES.get(name, MAX_GRAPH))
         found = hashlib.sha256(data).hexdigest()
         if found != digest:
             raise BundleError(
@@ -61,7 +61,7 @@ def read_verified(folder: Path) -> dict[str, bytes]:
 
 
 def listed_files(folder: Path) -> dict[str, str]:
-    """File names and digests that the manifest lists."""
+    """Return the file names and digests that the manifest lists."""
     path = folder / MANIFEST
     if not path.exists():
         raise BundleError(f"{folder}: no {MANIFEST}, so this is no bundle (unheard export makes one)")
@@ -73,21 +73,25 @@ def listed_files(folder: Path) -> dict[str, str]:
     outside = [name for name in listed if Path(name).name != name or "\\" in name or name in ("", ".", "..")]
     if outside:
         raise BundleError(f"{path} lists a path that leaves the folder: {first_five(map(repr, outside))}")
-    unknown = sorted(listed.keys() - FILES.keys() - OPTIONAL.keys())
+    unknown = sorted(name for name in listed if name not in FILES and not _is_graph(name))
     if unknown:
         raise BundleError(f"{path} lists files that no bundle has: {first_five(unknown)}")
     return listed
 
 
-def _bytes(path: Path, most: int) -> bytes:
+def _is_graph(name: str) -> bool:
+    return name.endswith(".onnx") and INPUT_NAME.fullmatch(name.removesuffix(".onnx")) is not None
+
+
+def _bytes(path: Path, max_bytes: int) -> bytes:
     # A link could lead anywhere; a device or a pipe never ends.
     if path.is_symlink() or not path.is_file():
         raise BundleError(f"{path} is not a plain file")
     try:
         with path.open("rb") as file:
-            data = file.read(most + 1)
+            data = file.read(max_bytes + 1)
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}") from error
-    if len(data) > most:
-        raise BundleError(f"{path} has more than {most} bytes, the most for this file")
+    if len(data) > max_bytes:
+        raise BundleError(f"{path} has more than {max_bytes} bytes, the most for this file")
     return data

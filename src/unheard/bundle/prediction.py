@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from unheard.audio.quality import Quality
@@ -41,8 +41,8 @@ class Prediction:
         The most probable class, ties by class order; None where no answer can be given, or where none is given
         because the model is not sure enough (``unsure``).
     probabilities
-        Class to calibrated probability, in class order; all equal where no answer can be given. Those of an
-        ``unsure`` answer are the model's own.
+        Class to calibrated probability, in class order; empty where no answer can be given. Those of an ``unsure``
+        answer are the model's own.
     flags
         Short names of what to know about the recording or the answer.
     warnings
@@ -51,6 +51,9 @@ class Prediction:
         Duration of the recording.
     quality
         What was measured of it; None where no answer can be given.
+    dimensions
+        Dimension to value on [0, 1], in the model's order; empty where the model knows none, or where no answer
+        can be given.
     """
 
     label: str | None
@@ -59,16 +62,23 @@ class Prediction:
     warnings: tuple[str, ...]
     seconds: float
     quality: Quality | None = None
+    dimensions: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the model answered, even where it is not sure enough for a label."""
+        return bool(self.probabilities or self.dimensions)
 
     def best(self, n: int) -> list[tuple[str, float]]:
         """Return the n most probable classes, most probable first, ties by class order."""
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:n]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON; ``dimensions`` only where the model knows some."""
         return {
             "label": self.label,
             "probabilities": dict(self.probabilities),
+            **({"dimensions": dict(self.dimensions)} if self.dimensions else {}),
             "flags": list(self.flags),
             "warnings": list(self.warnings),
             "seconds": round(self.seconds, 3),

@@ -1,77 +1,88 @@
 """What predicts: verifies a bundle when it is opened, and answers with onnxruntime and numpy alone.
 
-A recording about which nothing can be said (silent, constant, shorter than 0.1 s, not finite) gets no label and
-equal probabilities, with the reason among its flags; never a confident answer. Where the largest probability lies
-below the bundle's threshold there is no label either, and the probabilities are as they came out.
+A recording about which nothing can be said (silent, constant, shorter than 0.1 s, not finite) gets no label, no
+probabilities and no dimensions, with the reason among its flags; never a confident answer. Where the largest
+probability lies below the bundle's threshold there is no label either, and the probabilities are as they came out.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard import features
 from unheard.audio import decode
 from unheard.audio.quality import Quality, quality
-from unheard.audio.resample import RATE, to_rate
-from unheard.bundle import golden
-from unheard.bundle.encoder import BundleEncoder
+from unheard.audio.resample import RATE
+from unheard.bundle import golden, schema1
+from unheard.bundle.extractors import Extractors, Waveforms
+from unheard.bundle.fields import load_json
+from unheard.bundle.head import GraphHead, Head, Inputs
 from unheard.bundle.manifest import read_verified
 from unheard.bundle.prediction import MEANINGS, Prediction
 from unheard.bundle.schema import Description, parse
-from unheard.bundle.session import HeadSession
 from unheard.bundle.timeline import Timeline, timeline
-from unheard.bundle.training_range import outside_domain
+from unheard.bundle.training_range import outside_training_range
 from unheard.decide.calibration import apply_temperature
-from unheard.errors import AudioError, BundleError, UsageError
+from unheard.errors import AudioError, BundleError
 
 __all__ = ["Bundle", "Prediction", "load"]
 
 #: Clips, padded frames, and numbers in these, that go through the graph together.
 BATCH, BATCH_FRAMES, BATCH_VALUES = 16, 50_000, 2**24
 
-Logits = NDArray[np.float64]
+Outputs = NDArray[np.float64]
 Wave = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class _Heard:
+class _Measured:
     """What is kept of a clip until its batch is full: not its samples, of which an hour takes 230 MB."""
 
-    features: NDArray[np.float32] | None
+    inputs: Inputs | None
     flags: tuple[str, ...]
     seconds: float
     reason: str = ""
     quality: Quality | None = None
 
-    @property
-    def frames(self) -> int:
-        """Frames that a batch is padded to."""
-        return 0 if self.features is None or self.features.ndim == 1 else self.features.shape[-2]
-
 
 class Bundle:
-    """A verified model; :func:`load` makes one."""
+    """A verified model; :func:`load` makes one.
 
-    def __init__(self, description: Description, spec: features.Spec | BundleEncoder, model: bytes) -> None:
+    Parameters
+    ----------
+    description
+        What ``bundle.json`` says.
+    extractors
+        What computes the inputs of the head.
+    head
+        What answers them.
+    """
+
+    def __init__(self, description: Description, extractors: Extractors, head: Head) -> None:
         self.description = description
-        self._spec = spec
-        self._session = HeadSession(model, description)
+        self._extractors, self._head = extractors, head
+        framed = {name: each for name, each in description.inputs.items() if each.form.has_frames}
+        self._framed = tuple(framed)
+        self._frame_values = max((each.layers * each.dims for each in framed.values()), default=1)
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Classes in the order of probabilities."""
-        return self.description.labels
+        """Classes in the order of probabilities; none where the model answers dimensions alone."""
+        return self.description.target.classes
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Dimensions that are answered on [0, 1]; none where the model answers classes alone."""
+        return self.description.target.dimensions
 
     @property
     def training_speakers(self) -> tuple[str, ...]:
-        """Speakers that the model has heard: a score on them is ``CONTAMINATED``."""
+        """Speakers that the model was trained on: a score on them is ``CONTAMINATED``."""
         return tuple(self.description.training["speakers"])
 
     def predict(self, wave: NDArray[np.floating], rate: int) -> Prediction:
@@ -125,14 +136,16 @@ class Bundle:
             self.predict_clips, self.description, path, channel=channel, allow_truncated=allow_truncated
         )
 
-    def features(self, waves: Sequence[Wave]) -> list[Wave]:
-        """Return what the head takes, of waveforms (n,) at 16 kHz."""
-        rate = self.description.sample_rate
-        return [self._spec.compute(to_rate(wave, RATE, rate)) for wave in waves]
+    def inputs(self, waves: Sequence[Wave]) -> list[Inputs]:
+        """Return what the head takes, by name of the input, of waveforms (n,) at 16 kHz."""
+        return [self._extractors.compute(Waveforms(wave, RATE)) for wave in waves]
 
-    def logits(self, inputs: Sequence[NDArray[np.float32]]) -> Logits:
-        """Scores of features, (n, classes) before temperature: those of the head that the bundle was made of."""
-        return self._session.logits(inputs)
+    def outputs(self, inputs: Sequence[Inputs]) -> Outputs:
+        """Return what the head gives for the inputs of n clips, (n, classes + dimensions).
+
+        Class scores are those before temperature and softmax; dimensions are as they are answered.
+        """
+        return self._head.outputs(inputs)
 
     def _load(self, path: str | os.PathLike[str], channel: int | None, allow_truncated: bool) -> decode.Clip:
         d = self.description
@@ -153,68 +166,68 @@ class Bundle:
         Those of a batch pass the graph together, unusable ones not at all. The graph pads a batch to its longest
         clip, so a clip that would make it too large begins the next one.
         """
-        waiting: list[_Heard] = []
+        waiting: list[_Measured] = []
         longest = 0
-        budget = min(BATCH_FRAMES, BATCH_VALUES // (self.description.entries * self.description.dims))
+        max_frames = min(BATCH_FRAMES, BATCH_VALUES // self._frame_values)
         for clip in clips:
-            heard = self._heard(clip)
-            if waiting and max(longest, heard.frames) * (len(waiting) + 1) > budget:
+            measured = self._measured(clip)
+            frames = max(longest, self._frames(measured))
+            if waiting and frames * (len(waiting) + 1) > max_frames:
                 yield from self._answers(waiting)
-                waiting, longest = [], 0
-            waiting.append(heard)
-            longest = max(longest, heard.frames)
+                waiting, frames = [], self._frames(measured)
+            waiting.append(measured)
+            longest = frames
             if len(waiting) == BATCH:
                 yield from self._answers(waiting)
                 waiting, longest = [], 0
         yield from self._answers(waiting)
 
-    def _heard(self, clip: decode.Clip | AudioError) -> _Heard:
+    def _measured(self, clip: decode.Clip | AudioError) -> _Measured:
         if isinstance(clip, AudioError):
-            return _Heard(None, ("unreadable",), 0.0, str(clip))
-        x = self._features(clip)
-        missing = ("no_features",) if x is None and clip.usable else ()
-        measured = None if x is None else quality(to_rate(clip.wave, clip.rate))
-        outside = outside_domain(measured, self.description.domain)
-        return _Heard(x, (*clip.flags, *outside, *missing), clip.seconds, quality=measured)
-
-    def _features(self, clip: decode.Clip) -> NDArray[np.float32] | None:
+            return _Measured(None, ("unreadable",), 0.0, str(clip))
         if not clip.usable:
-            return None
-        x = self._spec.compute(clip.wave)
-        return x if x.size and np.isfinite(x).all() else None
+            return _Measured(None, clip.flags, clip.seconds)
+        waves = Waveforms(clip.wave, clip.rate)
+        inputs = self._extractors.compute(waves)
+        if not all(x.size and np.isfinite(x).all() for x in inputs.values()):
+            return _Measured(None, (*clip.flags, "no_features"), clip.seconds)
+        found = quality(waves.get(RATE))
+        outside = outside_training_range(found, self.description.training_range)
+        return _Measured(inputs, (*clip.flags, *outside), clip.seconds, quality=found)
 
-    def _answers(self, batch: Sequence[_Heard]) -> Iterator[Prediction]:
-        inputs = [heard.features for heard in batch if heard.features is not None]
-        logits = iter(self.logits(inputs) if inputs else ())
-        for heard in batch:
-            yield self._answer(heard, None if heard.features is None else next(logits))
+    def _frames(self, clip: _Measured) -> int:
+        """Return the number of frames that a batch is padded to for a clip."""
+        inputs = clip.inputs or {}
+        return max((inputs[name].shape[-2] for name in self._framed if name in inputs), default=0)
 
-    def _answer(self, heard: _Heard, logits: Logits | None) -> Prediction:
-        if logits is None:
-            return self._prediction(heard, None)
-        if not np.isfinite(logits).all():
-            return self._prediction(heard, None, "no_logits")
-        p = apply_temperature(logits, self.description.temperature)
-        unsure = p.max() < self.description.thresholds.get("confidence", 0.0)
-        return self._prediction(heard, p, *(("unsure",) if unsure else ()))
+    def _answers(self, batch: Sequence[_Measured]) -> Iterator[Prediction]:
+        inputs = [clip.inputs for clip in batch if clip.inputs is not None]
+        outputs = iter(self.outputs(inputs) if inputs else ())
+        for clip in batch:
+            yield self._answer(clip, None if clip.inputs is None else next(outputs))
 
-    def _prediction(self, heard: _Heard, p: Logits | None, *more: str) -> Prediction:
-        flags = (*heard.flags, *more)
-        k = len(self.classes)
-        values = np.full(k, 1 / k) if p is None else p
-        said = tuple(MEANINGS.get(flag, flag) for flag in flags)
-        return Prediction(
-            label=None if p is None or "unsure" in flags else self.classes[int(p.argmax())],
-            probabilities=dict(zip(self.classes, values.tolist(), strict=True)),
-            flags=flags,
-            warnings=(heard.reason, *said) if heard.reason else said,
-            seconds=heard.seconds,
-            quality=heard.quality,
+    def _answer(self, clip: _Measured, outputs: Outputs | None) -> Prediction:
+        if outputs is None:
+            return _prediction(clip, clip.flags)
+        if not np.isfinite(outputs).all():
+            return _prediction(clip, (*clip.flags, "no_logits"))
+        d, count = self.description, len(self.classes)
+        dimensions = dict(zip(self.dimensions, outputs[count:].tolist(), strict=True))
+        if not count:
+            return _prediction(clip, clip.flags, dimensions=dimensions)
+        p = apply_temperature(outputs[:count], d.temperature)
+        unsure = p.max() < d.thresholds.get("confidence", 0.0)
+        return _prediction(
+            clip,
+            (*clip.flags, "unsure") if unsure else clip.flags,
+            label=None if unsure else self.classes[int(p.argmax())],
+            probabilities=dict(zip(self.classes, p.tolist(), strict=True)),
+            dimensions=dimensions,
         )
 
 
 def load(path: str | os.PathLike[str]) -> Bundle:
-    """Open a bundle after verifying every file, its description, its graph and its golden vectors.
+    """Open a bundle after verifying every file, its description, its graphs and its golden outputs.
 
     Raises
     ------
@@ -223,60 +236,60 @@ def load(path: str | os.PathLike[str]) -> Bundle:
     MachineError
         Where its features need a package that is not installed here (openSMILE).
     """
-    files = read_verified(Path(path))
-    description = parse(files["bundle.json"])
-    stored = golden.unpack(files["golden.npz"])
-    spec = opened_spec(description, files.get("encoder.onnx"))
-    _check_version(description, spec)
-    bundle = Bundle(description, spec, files["model.onnx"])
+    bundle, stored = opened(read_verified(Path(path)))
+    bundle._extractors.check_versions()
     _check_golden(bundle, stored)
     return bundle
 
 
-def opened_spec(description: Description, graph: bytes | None) -> features.Spec | BundleEncoder:
-    """Return what computes that which the head takes."""
-    if (description.encoder is None) != (graph is None):
-        there, said = ("no", "an") if graph is None else ("an", "no")
-        raise BundleError(f"bundle.json tells of {said} encoder, and there is {there} encoder.onnx")
-    if description.encoder is not None and graph is not None:
-        return BundleEncoder(graph, description.encoder)
-    assert description.features is not None
-    try:
-        return features.build(description.features)
-    except UsageError as error:
-        raise BundleError(f"bundle.json: features: {error}") from error
+def opened(files: Mapping[str, bytes]) -> tuple[Bundle, golden.Golden]:
+    """Return the bundle and the golden outputs of verified files, of this schema or an older one."""
+    plain = load_json(files["bundle.json"], "bundle.json")
+    if schema1.is_schema1(plain):
+        d, graphs = schema1.parse(plain), schema1.renamed_graphs(files)
+        stored = schema1.unpack(files["golden.npz"], d)
+        return Bundle(d, Extractors(d, graphs), schema1.Head1(graphs["model.onnx"], d)), stored
+    d, graphs = parse(plain), {name: data for name, data in files.items() if name.endswith(".onnx")}
+    stored = golden.unpack(files["golden.npz"], d.inputs)
+    return Bundle(d, Extractors(d, graphs), GraphHead(graphs["model.onnx"], d)), stored
 
 
-def _check_version(description: Description, spec: features.Spec | BundleEncoder) -> None:
-    """Refuse features of another version: where dims stay the same, three golden sounds may not show it."""
-    then, now = description.versions.get("features"), str(spec.version)
-    if then != now:
-        raise BundleError(
-            f"bundle.json: made with version {then} of the features {_name(description)!r}, and what is "
-            f"installed here computes version {now}; install what it was made with (its versions: "
-            f"{', '.join(f'{k} {v}' for k, v in sorted(description.versions.items()))}), or export it again"
-        )
+def _prediction(
+    clip: _Measured,
+    flags: tuple[str, ...],
+    *,
+    label: str | None = None,
+    probabilities: Mapping[str, float] | None = None,
+    dimensions: Mapping[str, float] | None = None,
+) -> Prediction:
+    said = tuple(MEANINGS.get(flag, flag) for flag in flags)
+    return Prediction(
+        label=label,
+        probabilities=dict(probabilities or {}),
+        flags=flags,
+        warnings=(clip.reason, *said) if clip.reason else said,
+        seconds=clip.seconds,
+        quality=clip.quality,
+        dimensions=dict(dimensions or {}),
+    )
 
 
 def _check_golden(bundle: Bundle, stored: golden.Golden) -> None:
-    """Refuse a graph, or features, that give other logits here than where the bundle was made."""
-    if stored.logits.shape[1] != len(bundle.classes):
-        raise BundleError(f"golden.npz has {stored.logits.shape[1]} logits for {len(bundle.classes)} labels")
-    far = golden.difference(bundle.logits(stored.features), stored.logits)
+    """Refuse a graph, or inputs, that give other outputs here than where the bundle was made."""
+    columns = bundle.description.target.width
+    if stored.outputs.shape[1] != columns:
+        raise BundleError(
+            f"golden.npz has {stored.outputs.shape[1]} outputs, and the target {columns} columns"
+        )
+    far = golden.difference(bundle.outputs(stored.inputs), stored.outputs)
     if far > golden.TOLERANCE:
         raise BundleError(
-            f"model.onnx differs from its golden vectors by {far:.2g}, more than {golden.TOLERANCE:g}; "
+            f"model.onnx differs from its golden outputs by {far:.2g}, more than {golden.TOLERANCE:g}; "
             "it is not the model that was exported"
         )
-    far = golden.difference(bundle.logits(bundle.features(stored.waves)), stored.logits)
+    far = golden.difference(bundle.outputs(bundle.inputs(stored.waves)), stored.outputs)
     if far > golden.TOLERANCE:
         raise BundleError(
-            f"the features computed here change the logits by {far:.2g}, more than {golden.TOLERANCE:g}; they are "
-            "not those that the bundle was made with: export it again with what is installed here"
+            f"the features computed here change the outputs by {far:.2g}, more than {golden.TOLERANCE:g}; they "
+            "are not those that the bundle was made with: export it again with what is installed here"
         )
-
-
-def _name(description: Description) -> Any:
-    """Name of the features, or of the front end of the encoder."""
-    settings = description.features if description.encoder is None else description.encoder.front
-    return (settings or {}).get("name")

@@ -6,25 +6,80 @@ for absurd amounts of anything.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from unheard.audio.resample import RATE
 from unheard.audio.source import MOST_CHANNELS
-from unheard.bundle.encoder_schema import MOST_ENTRIES, EncoderDescription, parse_encoder
-from unheard.bundle.fields import bounded, listed, load_json, mapping, number, refuse, text
-from unheard.bundle.training_range import parse_domain
+from unheard.audio.trim import Cut
+from unheard.bundle.encoder_schema import MAX_LAYERS, EncoderDescription, parse_encoder
+from unheard.bundle.fields import bounded, listed, mapping, number, refuse, text, texts
+from unheard.bundle.training_range import parse_training_range
 from unheard.errors import BundleError
+from unheard.inputs import Form
+from unheard.targets import KINDS, Target
 
-#: major.minor of what this version writes. A reader takes its own and older versions, at least the two minor
-#: versions before; a newer one is refused, since it may mean something else.
-SCHEMA = "1.2"
-MOST_CLASSES = 1000
-MOST_DIMS = 100_000
+#: major.minor of what this version writes. A newer one is refused, since it may mean something else; 1.x is read
+#: by ``unheard.bundle.schema1``.
+SCHEMA = "2.0"
+MAX_INPUTS = 16
+MAX_COLUMNS = 1000
+MAX_DIMS = 100_000
 #: How numbers of the graphs are stored; computed is always in float32 (linear heads: float64).
 WEIGHTS = ("float32", "float16", "int8")
-KINDS = ("utterance", "frames", "pooled", "layers")
+#: What an input may be called; its encoder's graph is ``NAME.onnx``.
+INPUT_NAME = re.compile(r"(?!model\b)[a-z][a-z0-9_-]{0,39}")
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of the head, and what computes it.
+
+    Parameters
+    ----------
+    features, encoder
+        One of the two: settings for ``unheard.features.build``, or a frozen network whose graph is ``NAME.onnx``.
+    form
+        Shape of what the head takes.
+    dims
+        Size of its last axis.
+    layers
+        Number of layers; 1 unless the form is ``pooled`` or ``layers``.
+    version
+        Of the code that computes the features, or the frontend before the encoder.
+    medium
+        What it is computed from; this version knows ``audio``.
+    """
+
+    features: Mapping[str, Any] | None
+    encoder: EncoderDescription | None
+    form: Form
+    dims: int
+    layers: int
+    version: str
+    medium: str = "audio"
+
+    @property
+    def rate(self) -> int:
+        """Hz of the waveform that it is computed from."""
+        return RATE if self.encoder is None else self.encoder.rate
+
+    @property
+    def trim(self) -> Cut | None:
+        """How silence is cut off both ends of that waveform."""
+        return (self.features or {}).get("trim") if self.encoder is None else self.encoder.trim
+
+    @property
+    def shape(self) -> tuple[int | str, ...]:
+        """Shape of a clip's array; ``frames`` stands where it may be any."""
+        return {
+            Form.ROW: (self.dims,),
+            Form.POOLED: (self.layers, 2, self.dims),
+            Form.FRAMES: ("frames", self.dims),
+            Form.LAYERS: (self.layers, "frames", self.dims),
+        }[self.form]
 
 
 @dataclass(frozen=True)
@@ -33,28 +88,21 @@ class Description:
 
     Parameters
     ----------
-    labels
-        Classes in the order of the logits.
-    features, encoder
-        One of the two: settings for ``unheard.features.build``, or the frozen network of ``encoder.onnx``.
-    kind
-        ``utterance``: the graph takes ``features`` (B, dims). ``frames``: it takes ``frames`` (B, T, dims) and
-        ``lengths`` (B,). ``pooled``: it takes ``features`` (B, entries, 2, dims). ``layers``: it takes ``frames``
-        (B, entries, T, dims) and ``lengths`` (B,).
-    entries
-        Of an encoder that the head sees: 1 but for ``pooled`` and ``layers``.
-    sample_rate
-        Hz; of the waveform that the features are computed from.
+    inputs
+        What the head takes, by name: its graph takes ``NAME`` and, where clips differ in length, ``NAME.lengths``.
+    target
+        What the columns of the graph's ``outputs`` are.
     channel
-        That recordings of several channels are taken by, counted from 0; None: their mean.
+        That recordings of several channels are taken by, counted from 0; None for their mean.
     temperature
-        The logits are divided by it before the softmax.
+        Class scores are divided by it before the softmax.
     thresholds
         ``confidence``: below this largest probability no label is given (``unsure``).
-    domain
+    training_range
         Lowest and highest of each measure of ``unheard.audio.quality`` over training clips; {} warns of nothing.
     training
-        ``corpus`` and the ``speakers`` that the model has heard; ``others``: those of further corpora, by name.
+        ``corpus`` and the ``speakers`` that the model was trained on; ``others``: those of further corpora, by
+        name.
     score
         Its results with stamps, or None where it was not scored.
     weights
@@ -62,11 +110,8 @@ class Description:
     """
 
     name: str
-    labels: tuple[str, ...]
-    features: Mapping[str, Any] | None
-    kind: str
-    dims: int
-    sample_rate: int
+    inputs: Mapping[str, Input]
+    target: Target
     temperature: float
     thresholds: Mapping[str, float]
     training: Mapping[str, Any]
@@ -74,11 +119,19 @@ class Description:
     recipe: Mapping[str, Any]
     licences: Mapping[str, Any]
     versions: Mapping[str, str]
-    encoder: EncoderDescription | None = None
-    entries: int = 1
     channel: int | None = None
     weights: str = "float32"
-    domain: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    training_range: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz at which recordings are decoded: the highest that an input needs."""
+        return max(each.rate for each in self.inputs.values())
+
+    @property
+    def random(self) -> bool:
+        """Whether an encoder has weights that learned nothing: RANDOM WEIGHTS."""
+        return any(each.encoder is not None and each.encoder.random for each in self.inputs.values())
 
 
 def to_plain(description: Description) -> dict[str, Any]:
@@ -87,16 +140,17 @@ def to_plain(description: Description) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "name": d.name,
-        "labels": list(d.labels),
-        "features": None if d.features is None else dict(d.features),
-        "encoder": None if d.encoder is None else asdict(d.encoder),
-        "input": {"kind": d.kind, "dims": d.dims, "entries": d.entries},
-        "sample_rate": d.sample_rate,
+        "inputs": {name: _plain_input(each) for name, each in d.inputs.items()},
+        "target": {
+            "classes": list(d.target.classes),
+            "of": d.target.of,
+            "dimensions": list(d.target.dimensions),
+        },
         "channel": d.channel,
         "weights": d.weights,
         "temperature": d.temperature,
         "thresholds": dict(d.thresholds),
-        "domain": {name: list(ends) for name, ends in d.domain.items()},
+        "training_range": {name: list(ends) for name, ends in d.training_range.items()},
         "training": dict(d.training),
         "score": None if d.score is None else dict(d.score),
         "recipe": dict(d.recipe),
@@ -105,60 +159,65 @@ def to_plain(description: Description) -> dict[str, Any]:
     }
 
 
-def parse(data: bytes) -> Description:
-    """Read and check the bytes of ``bundle.json``."""
-    plain = load_json(data, "bundle.json")
+def parse(plain: Mapping[str, Any]) -> Description:
+    """Read and check the object of ``bundle.json``."""
     check_version(plain.get("schema"), "bundle.json")
-    labels = listed(plain, "labels")
-    if not 2 <= len(labels) <= MOST_CLASSES or len(set(map(str, labels))) < len(labels):
-        refuse("labels", f"{len(labels)} labels", f"2 … {MOST_CLASSES} different ones")
-    for label in labels:
-        if not isinstance(label, str) or not 0 < len(label) <= 200:
-            refuse("labels", repr(label), "texts of 1 … 200 characters")
-    entry = mapping(plain, "input")
-    kind = entry.get("kind")
-    if kind not in KINDS:
-        refuse("input.kind", repr(kind), " or ".join(KINDS))
-    training = mapping(plain, "training")
-    speakers = training.get("speakers")
-    if not _texts(speakers):
-        refuse("training.speakers", repr(speakers)[:100], "a list of texts")
-    others = training.setdefault("others", {})  # unknown before schema 1.2
-    if not isinstance(others, dict) or not all(_texts(heard) for heard in others.values()):
+    inputs = mapping(plain, "inputs")
+    if not 1 <= len(inputs) <= MAX_INPUTS:
+        refuse("inputs", f"{len(inputs)} of them", f"1 … {MAX_INPUTS}")
+    return Description(
+        inputs={name: _parse_input(name, mapping(inputs, name, "inputs.")) for name in inputs},
+        target=_parse_target(mapping(plain, "target")),
+        training_range=parse_training_range(plain, "training_range"),
+        **parse_common(plain),
+    )
+
+
+def parse_common(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Read and check the fields that mean the same in every schema."""
+    training = dict(mapping(plain, "training"))
+    if not texts(training.get("speakers")):
+        refuse("training.speakers", repr(training.get("speakers"))[:100], "a list of texts")
+    others = training.setdefault("others", {})
+    if not isinstance(others, dict) or not all(texts(heard) for heard in others.values()):
         refuse("training.others", repr(others)[:100], "corpora, each with a list of texts")
     weights = plain.get("weights", "float32")
     if weights not in WEIGHTS:
         refuse("weights", repr(weights)[:100], " or ".join(WEIGHTS))
-    thresholds = {
-        name: number(mapping(plain, "thresholds"), name, 0, 1) for name in mapping(plain, "thresholds")
+    thresholds, score, channel = mapping(plain, "thresholds"), plain.get("score"), plain.get("channel")
+    return {
+        "name": text(plain, "name"),
+        "channel": None
+        if channel is None
+        else int(number(plain, "channel", 0, MOST_CHANNELS - 1, whole=True)),
+        "weights": str(weights),
+        "temperature": number(plain, "temperature", 1e-3, 1e3),
+        "thresholds": {name: number(thresholds, name, 0, 1) for name in thresholds},
+        "training": training,
+        "score": None if score is None else mapping(plain, "score"),
+        "recipe": mapping(plain, "recipe"),
+        "licences": mapping(plain, "licences"),
+        "versions": {str(k): str(v) for k, v in mapping(plain, "versions").items()},
     }
-    score = plain.get("score")
-    # Schema 1.0 knew neither encoders nor channels.
-    encoder = None if plain.get("encoder") is None else parse_encoder(mapping(plain, "encoder"))
-    channel = plain.get("channel")
-    rate = RATE if encoder is None else encoder.rate
-    found = Description(
-        name=text(plain, "name"),
-        labels=tuple(labels),
-        features=None if encoder is not None else _features(plain),
-        encoder=encoder,
-        kind=str(kind),
-        dims=int(number(entry, "dims", 1, MOST_DIMS, whole=True)),
-        entries=int(number({"entries": 1, **entry}, "entries", 1, MOST_ENTRIES, whole=True, inside="input.")),
-        sample_rate=int(number(plain, "sample_rate", rate, rate, whole=True)),
-        channel=None if channel is None else int(number(plain, "channel", 0, MOST_CHANNELS - 1, whole=True)),
-        weights=str(weights),
-        temperature=number(plain, "temperature", 1e-3, 1e3),
-        thresholds=thresholds,
-        domain=parse_domain(plain),
-        training=training,
-        score=None if score is None else mapping(plain, "score"),
-        recipe=mapping(plain, "recipe"),
-        licences=mapping(plain, "licences"),
-        versions={str(k): str(v) for k, v in mapping(plain, "versions").items()},
-    )
-    _check_input(found, plain)
-    return found
+
+
+def parse_names(plain: Mapping[str, Any], key: str, inside: str, low: int) -> tuple[str, ...]:
+    """Read a list of different names of classes or dimensions, at least so many."""
+    names = listed(plain, key, inside)
+    if not low <= len(names) <= MAX_COLUMNS or len(set(map(str, names))) < len(names):
+        refuse(inside + key, f"{len(names)} {key}", f"{low} … {MAX_COLUMNS} different ones")
+    for name in names:
+        if not isinstance(name, str) or not 0 < len(name) <= 200:
+            refuse(inside + key, repr(name), "texts of 1 … 200 characters")
+    return tuple(names)
+
+
+def parse_features(plain: Mapping[str, Any], key: str, inside: str = "") -> dict[str, Any]:
+    """Read settings of features that a recording is enough for, with numbers inside their bounds."""
+    settings, at = mapping(plain, key, inside), f"{inside}{key}."
+    if text(settings, "name", at) == "precomputed":
+        refuse(f"{at}name", "'precomputed'", "features that can be computed from a recording")
+    return bounded(settings, at)
 
 
 def check_version(version: object, name: str) -> None:
@@ -173,35 +232,75 @@ def check_version(version: object, name: str) -> None:
         )
 
 
-def _check_input(d: Description, plain: Mapping[str, Any]) -> None:
-    """Refuse a head that takes something else than the features or the encoder give."""
-    if d.encoder is None:
-        if d.kind not in ("utterance", "frames") or d.entries != 1:
-            refuse(
-                "input", f"{d.kind} of {d.entries} entries", "utterance or frames where there is no encoder"
-            )
+def check_input(each: Input, at: str) -> None:
+    """Refuse an input that takes something else than its features or its encoder give."""
+    e = each.encoder
+    if e is None:
+        if each.form not in (Form.ROW, Form.FRAMES) or each.layers != 1:
+            refuse(at, f"{each.form} of {each.layers} layers", "row or frames where there is no encoder")
         return
-    if plain.get("features") is not None:
-        refuse("features", "there beside an encoder", "null")
-    e = d.encoder
-    # How many dims features beside the frames have, they say themselves when they are built.
-    wide = d.dims if e.beside is not None and d.dims > max(e.widths) else max(e.widths)
-    expected = (e.form, len(e.entries), wide)
-    if (d.kind, d.entries, d.dims) != expected:
+    if each.form is Form.ROW:
+        refuse(f"{at}.form", "'row'", "pooled, frames or layers of an encoder")
+    if each.form is Form.FRAMES and len(e.layers) > 1:
+        refuse(f"{at}.form", "'frames'", "'layers' for several layers")
+    if each.form is Form.LAYERS and (len(set(e.widths)) > 1 or len(e.needed) < len(e.layers)):
+        refuse(f"{at}.form", "'layers'", "one width and all layers needed")
+    if (each.layers, each.dims) != (len(e.layers), max(e.widths)):
         refuse(
-            "input",
-            f"{d.kind} of {d.entries} entries and {d.dims} dims",
-            "{} of {} and {}, as the encoder gives".format(*expected),
+            at,
+            f"{each.layers} layers of {each.dims} dims",
+            f"{len(e.layers)} of {max(e.widths)}, as the encoder gives",
         )
 
 
-def _texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+def _plain_input(each: Input) -> dict[str, Any]:
+    extractor = {"features": dict(each.features)} if each.features is not None else {}
+    if each.encoder is not None:
+        extractor["encoder"] = asdict(each.encoder)
+    return {
+        "medium": each.medium,
+        "extractor": extractor,
+        "form": str(each.form),
+        "dims": each.dims,
+        "layers": each.layers,
+        "version": each.version,
+    }
 
 
-def _features(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of features that a recording is enough for, with numbers inside their bounds."""
-    settings = mapping(plain, "features")
-    if text(settings, "name", "features.") == "precomputed":
-        refuse("features.name", "'precomputed'", "features that can be computed from a recording")
-    return bounded(settings, "features.")
+def _parse_input(name: str, plain: Mapping[str, Any]) -> Input:
+    at = f"inputs.{name}"
+    if not INPUT_NAME.fullmatch(name):
+        refuse("inputs", f"{name!r:.60}", "names of small letters, digits, _ and -, and none is 'model'")
+    if plain.get("medium") != "audio":
+        refuse(f"{at}.medium", f"{plain.get('medium')!r:.60}", "'audio', which this version of unheard reads")
+    extractor, inside = mapping(plain, "extractor", f"{at}."), f"{at}.extractor."
+    if sorted(extractor) not in (["encoder"], ["features"]):
+        refuse(f"{at}.extractor", f"{sorted(extractor)!r:.100}", "either 'features' or 'encoder'")
+    if plain.get("form") not in list(Form):
+        refuse(f"{at}.form", f"{plain.get('form')!r:.60}", " or ".join(Form))
+    found = Input(
+        features=parse_features(extractor, "features", inside) if "features" in extractor else None,
+        encoder=parse_encoder(mapping(extractor, "encoder", inside), f"{inside}encoder.")
+        if "encoder" in extractor
+        else None,
+        form=Form(plain["form"]),
+        dims=int(number(plain, "dims", 1, MAX_DIMS, whole=True, inside=f"{at}.")),
+        layers=int(number(plain, "layers", 1, MAX_LAYERS, whole=True, inside=f"{at}.")),
+        version=text(plain, "version", f"{at}."),
+    )
+    check_input(found, at)
+    return found
+
+
+def _parse_target(plain: Mapping[str, Any]) -> Target:
+    classes = parse_names(plain, "classes", "target.", 0)
+    dimensions = parse_names(plain, "dimensions", "target.", 0)
+    if plain.get("of") not in KINDS:
+        refuse("target.of", f"{plain.get('of')!r:.60}", " or ".join(KINDS))
+    if len(classes) == 1 or not (classes or dimensions) or set(classes) & set(dimensions):
+        refuse(
+            "target",
+            f"{len(classes)} classes and {len(dimensions)} dimensions",
+            "2 classes or more, or dimensions, with different names",
+        )
+    return Target(classes, str(plain["of"]), dimensions)

@@ -8,8 +8,8 @@ nothing is said.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from unheard.audio import activity, decode
@@ -18,7 +18,7 @@ from unheard.audio.quality import Quality, quality
 from unheard.audio.stream import Blocks, Plan, cut, plan
 from unheard.bundle.prediction import Prediction
 from unheard.bundle.schema import Description
-from unheard.bundle.training_range import outside_domain
+from unheard.bundle.training_range import outside_training_range
 from unheard.errors import AudioError
 
 #: Answers clips that were decoded at the rate of a bundle, in their order.
@@ -36,10 +36,16 @@ class Step:
 
     Attributes
     ----------
-    start, end : seconds.
-    label : the most probable class, ties by class order; None where no answer is given.
-    probabilities : class to calibrated probability, in class order; all equal where no answer can be given.
-    flags : of the windows that cover it, as of a ``Prediction``.
+    start, end
+        Seconds.
+    label
+        The most probable class, ties by class order; None where no answer is given.
+    probabilities
+        Class to calibrated probability, in class order; empty where no answer can be given.
+    flags
+        Of the windows that cover it, as of a ``Prediction``.
+    dimensions
+        Dimension to value on [0, 1]; empty where the model knows none, or where no answer can be given.
     """
 
     start: float
@@ -47,11 +53,12 @@ class Step:
     label: str | None
     probabilities: dict[str, float]
     flags: tuple[str, ...]
+    dimensions: dict[str, float] = field(default_factory=dict)
 
     @property
     def answered(self) -> bool:
-        """Whether the probabilities are the model's own, even where it is not sure enough for a label."""
-        return self.label is not None or "unsure" in self.flags
+        """Whether there is an answer, even where the model is not sure enough for a label."""
+        return bool(self.probabilities or self.dimensions)
 
 
 @dataclass(frozen=True)
@@ -60,10 +67,14 @@ class Timeline:
 
     Attributes
     ----------
-    steps : of the time in which somebody speaks.
-    classes : in the order of the bundle.
-    quality : measured of the whole recording.
-    flags : of the whole recording.
+    steps
+        Of the time in which somebody speaks.
+    classes
+        In the order of the bundle.
+    quality
+        What was measured of the whole recording.
+    flags
+        Of the whole recording.
     """
 
     steps: tuple[Step, ...]
@@ -81,16 +92,13 @@ class Timeline:
     def shares(self) -> dict[str, float]:
         """Return the share of each class in the time that was answered, weighted by probability; sums to 1.
 
-        All equal where nothing was answered.
+        Empty where nothing was answered.
         """
-        heard = [step for step in self.steps if step.answered]
-        seconds = sum(step.end - step.start for step in heard)
-        if not seconds:
-            return dict.fromkeys(self.classes, 1 / len(self.classes))
-        return {
-            name: sum((step.end - step.start) * step.probabilities[name] for step in heard) / seconds
-            for name in self.classes
-        }
+        return _weighted([(step, step.probabilities) for step in self.steps])
+
+    def dimensions(self) -> dict[str, float]:
+        """Return the mean of each dimension over the time that was answered; empty where nothing was."""
+        return _weighted([(step, step.dimensions) for step in self.steps])
 
     def summary(self) -> dict[str, Any]:
         """Return duration, answered and unanswered time in seconds, shares, measures and flags; for JSON."""
@@ -99,23 +107,26 @@ class Timeline:
             name: sum(step.end - step.start for step in self.steps if step.label == name)
             for name in self.classes
         }
+        shares, dimensions = self.shares(), self.dimensions()
         return {
             **self.quality.as_dict(),
             "heard": round(sum(step.end - step.start for step in self.steps), 3),
             "answered": round(answered, 3),
-            "shares": {name: round(share, 6) for name, share in self.shares().items()} if answered else None,
+            "shares": {name: round(share, 6) for name, share in shares.items()} or None,
+            **({"dimensions": {name: round(v, 6) for name, v in dimensions.items()}} if dimensions else {}),
             "labelled": {name: round(seconds, 3) for name, seconds in labelled.items()},
             "flags": list(self.flags),
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         steps = [
             {
                 "start": step.start,
                 "end": step.end,
                 "label": step.label,
                 "probabilities": dict(step.probabilities),
+                **({"dimensions": dict(step.dimensions)} if step.dimensions else {}),
                 "flags": list(step.flags),
             }
             for step in self.steps
@@ -162,11 +173,19 @@ def timeline(
     )
     answers = list(predict(clips)) if laid.windows else []
     found = quality(frames)
-    ground = {name: ends for name, ends in d.domain.items() if name in OF_THE_WHOLE}
+    whole = {name: ends for name, ends in d.training_range.items() if name in OF_THE_WHOLE}
     outside: tuple[str, ...] = () if spoken else ("no_speech",)
     if laid.windows:
-        outside = outside_domain(found, ground)
-    return Timeline(_steps(d, laid, answers), d.labels, found, (*first.flags, *outside))
+        outside = outside_training_range(found, whole)
+    return Timeline(_steps(d, laid, answers), d.target.classes, found, (*first.flags, *outside))
+
+
+def _weighted(steps: Sequence[tuple[Step, Mapping[str, float]]]) -> dict[str, float]:
+    """Return the mean of each value over the time of the steps that have it."""
+    answered = [(step.end - step.start, values) for step, values in steps if values]
+    seconds = sum(length for length, _ in answered)
+    names = answered[0][1] if answered else {}
+    return {name: sum(length * values[name] for length, values in answered) / seconds for name in names}
 
 
 def _steps(d: Description, laid: Plan, answers: Sequence[Prediction]) -> tuple[Step, ...]:
@@ -174,20 +193,26 @@ def _steps(d: Description, laid: Plan, answers: Sequence[Prediction]) -> tuple[S
     for (first, end), answer in zip(laid.windows, answers, strict=True):
         for k in range(first, end):
             over[k].append(answer)
-    least = d.thresholds.get("confidence", 0.0)
-    return tuple(_step(times, heard, d.labels, least) for times, heard in zip(laid.steps, over, strict=True))
+    threshold = d.thresholds.get("confidence", 0.0)
+    return tuple(_step(times, windows, threshold) for times, windows in zip(laid.steps, over, strict=True))
 
 
-def _step(
-    times: tuple[float, float], heard: Sequence[Prediction], classes: Sequence[str], least: float
-) -> Step:
-    """Mean of the windows that give an answer; what one of them is not sure of, the mean may be."""
-    given = [answer for answer in heard if answer.label is not None or "unsure" in answer.flags]
+def _step(times: tuple[float, float], windows: Sequence[Prediction], threshold: float) -> Step:
+    """Return the mean of the windows that give an answer; what one of them is not sure of, the mean may be."""
+    answers = [window for window in windows if window.answered]
     left = ("unsure", *_NOT_OF_WINDOWS)
-    flags = dict.fromkeys(flag for answer in heard for flag in answer.flags if flag not in left)
-    if not given:
-        return Step(*times, None, dict(heard[0].probabilities), tuple(flags))
-    mean = {name: sum(answer.probabilities[name] for answer in given) / len(given) for name in classes}
-    best = max(classes, key=mean.__getitem__)
-    unsure = mean[best] < least
-    return Step(*times, None if unsure else best, mean, (*flags, "unsure") if unsure else tuple(flags))
+    flags = dict.fromkeys(flag for window in windows for flag in window.flags if flag not in left)
+    if not answers:
+        return Step(*times, None, {}, tuple(flags))
+    mean = _mean([answer.probabilities for answer in answers])
+    dimensions = _mean([answer.dimensions for answer in answers])
+    if not mean:
+        return Step(*times, None, {}, tuple(flags), dimensions)
+    best = max(mean, key=mean.__getitem__)
+    if mean[best] < threshold:
+        return Step(*times, None, mean, (*flags, "unsure"), dimensions)
+    return Step(*times, best, mean, tuple(flags), dimensions)
+
+
+def _mean(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: sum(each[name] for each in values) / len(values) for name in values[0]}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from unheard.bundle import golden
 from unheard.bundle.card import card
-from unheard.bundle.manifest import FILES, MANIFEST, OPTIONAL, listed_files, write_manifest
+from unheard.bundle.manifest import MANIFEST, listed_files, write_manifest
 from unheard.bundle.runtime import load
 from unheard.bundle.schema import Description, to_plain
 from unheard.errors import UnheardError, UsageError, first_five
@@ -30,7 +30,7 @@ def write_bundle(
     Parameters
     ----------
     graphs
-        File name (``model.onnx``, ``encoder.onnx``) to bytes.
+        File name (``model.onnx``, ``NAME.onnx`` of an input) to bytes.
     force
         Replace an older bundle. A folder with anything else in it is never touched.
 
@@ -39,7 +39,7 @@ def write_bundle(
     UsageError
         ``target`` exists, or the description holds what JSON does not.
     BundleError
-        The bundle cannot be opened, or does not give its own golden vectors.
+        The bundle cannot be opened, or does not give its own golden outputs.
     """
     check_target(target, force)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -99,6 +99,7 @@ def _put(part: Path, target: Path) -> None:
     if not target.exists():
         part.rename(target)
         return
+    ours = [MANIFEST, *listed_files(target)] if any(target.iterdir()) else []
     aside = part.with_name(f"{part.name}.old")
     target.rename(aside)
     try:
@@ -107,6 +108,6 @@ def _put(part: Path, target: Path) -> None:
         aside.rename(target)
         raise
     # File by file: had anything else got in meanwhile, it would stay, and so would the folder.
-    for name in (MANIFEST, *FILES, *OPTIONAL):
+    for name in ours:
         (aside / name).unlink(missing_ok=True)
     aside.rmdir()

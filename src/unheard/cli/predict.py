@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unheard.audio.extensions import EXTENSIONS
+from unheard.cli.answers import columns_of, likeliest
 from unheard.cli.notice import notice_once
 from unheard.cli.terminal import bars, print_json, printable, say, show
 from unheard.errors import UsageError
@@ -78,7 +79,7 @@ def predict(
     if as_json:
         print_json(rows)
     elif as_csv:
-        _print_csv(rows, bundle.classes)
+        _print_csv(rows, bundle.classes, bundle.dimensions)
     else:
         for row in rows:
             show(line(row, n_best))
@@ -131,23 +132,21 @@ def _row(path: Path, answer: Prediction) -> dict[str, Any]:
 
 
 def line(row: dict[str, Any], n_best: int) -> str:
-    """One prediction as a line: path, the most probable labels, and what to beware of."""
+    """Return one prediction as a line: path, the most probable labels, and what to beware of."""
     if "error" in row:
         return f"{row['path']}\terror"
-    unsure = "unsure" in row["flags"]
-    ranked = sorted(row["probabilities"].items(), key=lambda item: -item[1])[:n_best]
-    answer = "  ".join(f"{label} {100 * p:.0f} %" for label, p in ranked)
-    answer = answer if row["label"] else f"unsure: {answer}" if unsure else "no answer"
+    unsure = "unsure: " if "unsure" in row["flags"] else ""
+    answer = f"{unsure}{likeliest(row, n_best)}" or "no answer"
     marks = f"  ({', '.join(row['warnings'])})" if row["warnings"] else ""
     return f"{row['path']}\t{answer}{marks}"
 
 
-def _print_csv(rows: list[dict[str, Any]], classes: Iterable[str]) -> None:
+def _print_csv(rows: list[dict[str, Any]], classes: Iterable[str], dimensions: Iterable[str]) -> None:
     import csv
 
-    columns = ["path", "label", *(f"p_{label}" for label in classes), "flags", "error"]
+    answers = [*(f"p_{label}" for label in classes), *(f"d_{name}" for name in dimensions)]
+    columns = ["path", "label", *answers, "flags", "error"]
     writer = csv.DictWriter(sys.stdout, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        probabilities = {f"p_{label}": f"{p:.6f}" for label, p in row.get("probabilities", {}).items()}
-        writer.writerow({**row, **probabilities, "flags": ";".join(row.get("flags", ()))})
+        writer.writerow({**row, **columns_of(row), "flags": ";".join(row.get("flags", ()))})

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unheard.cli.answers import columns_of, likeliest
 from unheard.cli.terminal import bars, printable, say
 from unheard.errors import AudioError
 
@@ -53,7 +54,7 @@ def write_timelines(
     if form == "json":
         text = json.dumps(rows, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     elif form == "csv":
-        text = _csv(rows, bundle.classes)
+        text = _csv(rows, bundle.classes, bundle.dimensions)
     else:
         text = "".join(f"{line}\n" for row in rows for line in _lines(row, n_best))
     if out is None:
@@ -67,8 +68,9 @@ def write_timelines(
     return not failed
 
 
-def _csv(rows: Rows, classes: Sequence[str]) -> str:
-    columns = ["path", "start", "end", "label", *(f"p_{name}" for name in classes), "flags", "error"]
+def _csv(rows: Rows, classes: Sequence[str], dimensions: Sequence[str]) -> str:
+    answers = [*(f"p_{name}" for name in classes), *(f"d_{name}" for name in dimensions)]
+    columns = ["path", "start", "end", "label", *answers, "flags", "error"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -78,9 +80,8 @@ def _csv(rows: Rows, classes: Sequence[str]) -> str:
         elif not row["timeline"]:
             writer.writerow({"path": row["path"], "flags": ";".join(row["summary"]["flags"])})
         for step in row.get("timeline", ()):
-            probabilities = {f"p_{name}": f"{p:.6f}" for name, p in step["probabilities"].items()}
             flags = ";".join(step["flags"])
-            writer.writerow({"path": row["path"], **step, **probabilities, "flags": flags})
+            writer.writerow({"path": row["path"], **step, **columns_of(step), "flags": flags})
     return text.getvalue()
 
 
@@ -91,20 +92,16 @@ def _lines(row: dict[str, Any], n_best: int) -> list[str]:
     lines = [row["path"]]
     for step in row["timeline"]:
         unsure = "unsure: " if "unsure" in step["flags"] else ""
-        said = f"{unsure}{_best(step['probabilities'], n_best)}" if step["label"] or unsure else "no answer"
+        said = f"{unsure}{likeliest(step, n_best)}" or "no answer"
         others = [flag for flag in step["flags"] if flag != "unsure"]
         marks = f"  ({', '.join(others)})" if others else ""
         lines.append(f"  {clock(step['start'])}  {clock(step['end'])}  {said}{marks}")
     whole = row["summary"]
-    shares = "no answer" if whole["shares"] is None else _best(whole["shares"], len(whole["shares"]))
+    shares = whole["shares"] or {}
+    found = likeliest({**whole, "probabilities": shares}, len(shares)) or "no answer"
     marks = f"  ({', '.join(whole['flags'])})" if whole["flags"] else ""
-    lines.append(f"  {clock(whole['answered'])} of {clock(whole['seconds'])} answered: {shares}{marks}")
+    lines.append(f"  {clock(whole['answered'])} of {clock(whole['seconds'])} answered: {found}{marks}")
     return lines
-
-
-def _best(probabilities: dict[str, float], n: int) -> str:
-    ranked = sorted(probabilities.items(), key=lambda item: -item[1])[:n]
-    return "  ".join(f"{label} {100 * p:.0f} %" for label, p in ranked)
 
 
 def clock(seconds: float) -> str:

@@ -74,8 +74,7 @@ def score_bundle(
     clips = _clips(rows, bundle, channel, allow_truncated)
     for done, answer in enumerate(bundle.predict_clips(clips), start=1):
         unsure.append("unsure" in answer.flags)
-        answered = answer.label is not None or unsure[-1]
-        answers.append(_among(answer.probabilities, shared) if answered else None)
+        answers.append(_among(answer.probabilities, shared) if answer.probabilities else None)
         if progress is not None:
             progress(done, len(rows))
     kept = ("corpus", "id", "speaker", "gender")
@@ -150,10 +149,9 @@ def contaminating(bundle: Bundle, table: pl.DataFrame) -> list[str]:
 
 
 def _stamps(bundle: Bundle, table: pl.DataFrame, heard: list[str]) -> list[str]:
-    encoder = bundle.description.encoder
     due = {
         "CONTAMINATED": bool(heard),
-        "RANDOM WEIGHTS": encoder is not None and encoder.random,
+        "RANDOM WEIGHTS": bundle.description.random,
         "SYNTHETIC": corpus_of(table) == "synthetic",
     }
     return [*(stamp for stamp, is_due in due.items() if is_due), *marks(table["speaker"])]

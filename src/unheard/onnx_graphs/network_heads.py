@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import UsageError
-from unheard.onnx_graphs.frames import answered, taken_frames, valid_frames
+from unheard.inputs import Form
 from unheard.onnx_graphs.graph import Graph
+from unheard.onnx_graphs.head_inputs import Taken, input_of, valid_frames
 
 State = Mapping[str, NDArray[Any]]
 
 
-def tcgru(head: Any, kind: str, dims: int, _: int) -> bytes:
+def tcgru(g: Graph, head: Any, inputs: Mapping[str, Taken]) -> str:
     """The network of ``heads/tcgru_network.py``."""
-    w = _weights(head, kind, "frames")
-    g = Graph()
-    frames, lengths = taken_frames(g, dims)
+    w, taken = _weights(head), _taken(head, inputs, Form.FRAMES)
+    frames, lengths = taken.values, taken.lengths
     standardised = g.add("Div", g.add("Sub", frames, g.constant(w["mean"])), g.constant(w["scale"]))
     clean = _clean(g, valid_frames(g, frames, lengths), standardised)
     sequence = g.add("Transpose", g.add("Relu", _convolved(g, w, "convolution", clean)), perm=[1, 0, 2])
@@ -27,44 +27,41 @@ def tcgru(head: Any, kind: str, dims: int, _: int) -> bytes:
     first = g.add("Squeeze", _gru(g, w, 0, sequence, steps, last=False), g.constant([1]))
     last = g.add("Squeeze", _gru(g, w, 1, first, steps, last=True), g.constant([0]))
     embedded = g.add("Tanh", _dense(g, w, "embedding", last))
-    return answered(g, _dense(g, w, "output", embedded), len(w["output.bias"]))
+    return _dense(g, w, "output", embedded)
 
 
-def mean(head: Any, kind: str, dims: int, _: int) -> bytes:
+def mean(g: Graph, head: Any, inputs: Mapping[str, Taken]) -> str:
     """The network of ``heads/mean_network.py``."""
-    w = _weights(head, kind, "frames")
-    g = Graph()
-    frames, lengths = taken_frames(g, dims)
+    w, taken = _weights(head), _taken(head, inputs, Form.FRAMES)
+    frames, lengths = taken.values, taken.lengths
     x = g.add("Relu", _map(g, w, "frame", frames)) if "frame.weight" in w else frames
     total = g.add("ReduceSum", _clean(g, valid_frames(g, frames, lengths), x), g.constant([1]), keepdims=0)
     count = g.add("Unsqueeze", g.add("Cast", lengths, to=g.types.FLOAT), g.constant([1]))
-    return answered(g, _dense(g, w, "output", g.add("Div", total, count)), len(w["output.bias"]))
+    return _dense(g, w, "output", g.add("Div", total, count))
 
 
-def weighted(head: Any, kind: str, dims: int, entries: int) -> bytes:
+def weighted(g: Graph, head: Any, inputs: Mapping[str, Taken]) -> str:
     """The network of ``heads/weighted_network.py``."""
-    w = _weights(head, kind, "layers")
-    g = Graph()
-    frames, lengths = taken_frames(g, dims, entries)
+    w, taken = _weights(head), _taken(head, inputs, Form.LAYERS)
+    frames, lengths = taken.values, taken.lengths
     if head.normalise:
-        ones = g.constant(np.ones(dims, dtype=np.float32))
+        ones = g.constant(np.ones(taken.shape.dims, dtype=np.float32))
         frames = g.add("LayerNormalization", frames, ones, axis=-1, epsilon=1e-5)
     shares = np.asarray(head.learned_["layer_weights"], dtype=np.float32)[None, :, None, None]
     time = g.constant([1])
     mixed = g.add("ReduceSum", g.add("Mul", frames, g.constant(shares)), time, keepdims=0)
     valid = valid_frames(g, mixed, lengths)
     hidden = g.add("Relu", _dense(g, w, "hidden", _attentive(g, w, mixed, valid)))
-    return answered(g, _dense(g, w, "output", hidden), len(w["output.bias"]))
+    return _dense(g, w, "output", hidden)
 
 
-def convolutional(head: Any, kind: str, dims: int, _: int) -> bytes:
+def convolutional(g: Graph, head: Any, inputs: Mapping[str, Taken]) -> str:
     """The network of ``heads/convolutional_network.py``; its batch norm is part of the output's weights."""
-    w = _weights(head, kind, "frames")
-    g = Graph()
-    frames, lengths = taken_frames(g, dims)
+    w, taken = _weights(head), _taken(head, inputs, Form.FRAMES)
+    frames, lengths = taken.values, taken.lengths
     valid = valid_frames(g, frames, lengths)
     standardised = g.add("Div", g.add("Sub", frames, g.constant(w["mean"])), g.constant(w["scale"]))
-    ones = g.constant(np.ones(dims, dtype=np.float32))
+    ones = g.constant(np.ones(taken.shape.dims, dtype=np.float32))
     x = g.add("LayerNormalization", standardised, ones, axis=-1, epsilon=1e-5)
     x = g.add("Relu", _convolved(g, w, "near", _clean(g, valid, x)))
     x = g.add("Add", x, g.add("Relu", _convolved(g, w, "far", _clean(g, valid, x), dilation=2)))
@@ -74,7 +71,7 @@ def convolutional(head: Any, kind: str, dims: int, _: int) -> bytes:
         "output.weight": w["output.weight"] * gain,
         "output.bias": w["output.bias"] + w["output.weight"] @ shift,
     }
-    return answered(g, _dense(g, folded, "output", _attentive(g, w, x, valid)), len(w["output.bias"]))
+    return _dense(g, folded, "output", _attentive(g, w, x, valid))
 
 
 def _attentive(g: Graph, w: State, frames: str, valid: str) -> str:
@@ -130,8 +127,13 @@ def _clean(g: Graph, valid: str, x: str) -> str:
     return g.add("Where", valid, x, g.constant(0.0, np.float32))
 
 
-def _weights(head: Any, kind: str, taken: str) -> State:
-    if kind != taken:
-        raise UsageError(f"the head {head.name!r} takes {taken}, not {kind} features")
+def _taken(head: Any, inputs: Mapping[str, Taken], form: Form) -> Taken:
+    taken = input_of(inputs, head.input, head.name)
+    if taken.shape.form is not form:
+        raise UsageError(f"the head {head.name!r} takes {form}, not an input of the form {taken.shape.form}")
+    return taken
+
+
+def _weights(head: Any) -> State:
     prefix = "network."
     return {name.removeprefix(prefix): v for name, v in head.state().items() if name.startswith(prefix)}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from unheard import encoders
+from unheard import encoders, features
+from unheard.bundle.export import ExportInput
 from unheard.bundle.export import export as write_bundle
 from unheard.corpora.table import classes, corpus_of
 from unheard.decide.abstain import threshold_for
@@ -18,11 +19,12 @@ from unheard.errors import UsageError
 from unheard.inputs import Form
 from unheard.predictions.table import logits
 from unheard.runs.folder import Run
-from unheard.runs.input_settings import Input
 from unheard.runs.preparing import of_layers
+from unheard.runs.recipe import Recipe
 from unheard.runs.retraining import of_fold, on_speakers
 from unheard.runs.salient_layer import chosen_layers
 from unheard.runs.training_range import domain_of
+from unheard.targets import Target
 
 #: Share of validation clips that a bundle gives an answer to.
 COVERAGE = 0.9
@@ -63,24 +65,24 @@ def export(
     if len(recipe.inputs) > 1:
         raise UsageError(f"{run.folder} has {len(recipe.inputs)} inputs; runs of one can be exported")
     trained = on_speakers(run, speakers) if fold is None else of_fold(run, fold)
-    ((name, own),) = of_layers(recipe, chosen_layers(recipe, trained.head.chosen_)).inputs.items()
+    inputs = _inputs(of_layers(recipe, chosen_layers(recipe, trained.head.chosen_)))
     licences = {"weights": run.table["licence"].drop_nulls().unique().sort().to_list()}
     return write_bundle(
         trained.head,
-        own.features,
-        classes(run.table),
+        inputs,
+        Target(classes(run.table)),
         out,
         temperature=trained.temperature,
         thresholds=_thresholds(run, fold, trained.temperature, coverage),
-        domain=domain_of(_ground(run, trained.speakers, encoder_heard), recipe.channel),
+        training_range=domain_of(_ground(run, trained.speakers, encoder_heard), recipe.channel),
         training_speakers=trained.speakers,
         corpus=corpus_of(run.table),
         scores=run.scores,
         recipe=run.config,
         licences=licences,
         channel=recipe.channel,
+        others=_trained_on(inputs.values()),
         force=force,
-        **({} if own.encoder is None else _encoder(own, recipe.form(name))),
     )
 
 
@@ -100,12 +102,28 @@ def _thresholds(run: Run, fold: int | None, temperature: float, coverage: float)
     return {"confidence": confidence, "coverage": coverage}
 
 
-def _encoder(own: Input, form: Form) -> dict[str, Any]:
-    """Arguments of a bundle for the frozen encoder of an input, loaded as it is exported: in float32."""
-    settings = {**(own.encoder or {}), "precision": "float32", "device": "cpu"}
-    if isinstance(own.layer, int):
-        settings["cut"] = own.layer
-    encoder = encoders.load(settings)
-    entries = (len(encoder.layers) - 1,) if form is Form.FRAMES else None
-    average = 1 if own.storage is None or form is Form.POOLED else own.storage.average
-    return {"encoder": encoder, "entries": entries, "average": average, "others": encoder.source.trained_on}
+def _inputs(recipe: Recipe) -> dict[str, ExportInput]:
+    """Return what the head was trained on; encoders are loaded as they are exported, in float32."""
+    inputs = {}
+    for name, own in recipe.inputs.items():
+        if own.encoder is None:
+            spec = features.build(own.features or {})
+            inputs[name] = ExportInput(spec, Form.ROW if spec.frames_per_second is None else Form.FRAMES)
+            continue
+        settings = {**own.encoder, "precision": "float32", "device": "cpu"}
+        if isinstance(own.layer, int):
+            settings["cut"] = own.layer
+        encoder, form = encoders.load(settings), recipe.form(name)
+        layers = (len(encoder.layers) - 1,) if form is Form.FRAMES else None
+        average = 1 if own.storage is None or form is Form.POOLED else own.storage.average
+        inputs[name] = ExportInput(encoder, form, layers, average)
+    return inputs
+
+
+def _trained_on(inputs: Iterable[ExportInput]) -> dict[str, list[str]]:
+    """Return whom the encoders were trained on, by corpus; of most nobody says it."""
+    speakers: dict[str, set[str]] = {}
+    for each in inputs:
+        for corpus, known in each.extractor.source.trained_on.items():
+            speakers.setdefault(corpus, set()).update(known)
+    return {corpus: sorted(known) for corpus, known in speakers.items()}
