@@ -239,12 +239,12 @@ def description(source: str, width: float, shuffle: int | None) -> dict[str, Any
     return {
         "about": f"EfficientAT: a MobileNetV3-large of width {width:g}, trained to tag sounds (AudioSet){seed}",
         "rate": EfficientATMel.rate,
-        "front": {"name": "efficientat"},
+        "frontend": {"name": "efficientat"},
         "model": MODEL,
         "weights": "pretrained" if shuffle is None else "shuffled",
         "input": {"tensor": "mels", "axes": ["frames", "dims"]},
-        "entries": [
-            {"entry": name, "tensor": name, "axes": ["one", "dims", "mean", "frames"], "stride": stride}
+        "layers": [
+            {"name": name, "tensor": name, "axes": ["one", "dims", "mean", "frames"], "stride": stride}
             for name, stride in zip(NAMES, strides, strict=True)
         ],
         "licence": "MIT (EfficientAT, Schmid and others)",

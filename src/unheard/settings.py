@@ -102,7 +102,8 @@ def construct(maker: Any, given: Mapping[str, Any], what: str, more: Iterable[st
     maker
         The dataclass.
     given
-        Values by field; what is not said takes its default. ``name`` is left to the caller.
+        Values by field; what is not said takes its default. ``name`` is left to the caller
+        where it is no field.
     what
         How errors call the settings, such as ``encoder``.
     more
@@ -117,7 +118,7 @@ def construct(maker: Any, given: Mapping[str, Any], what: str, more: Iterable[st
     free = [field.name for field in fields(maker) if field.init]
     values = {}
     for key, value in given.items():
-        if key == "name":
+        if key == "name" and key not in free:
             continue
         if key not in free:
             named = f"{what} {given['name']!r}" if "name" in given else what

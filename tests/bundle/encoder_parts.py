@@ -142,14 +142,14 @@ def write_onnx(folder: Path, rate: int = 16_000) -> Path:
     axes = ["one", "frames", "dims"]
     description = {
         "rate": rate,
-        "front": front,
+        "frontend": front,
         "weights": "random" if rate == 32_000 else "pretrained",
         "splice": 3,
         "input": {"tensor": "x", "axes": axes},
-        "entries": [
-            {"entry": "hidden", "tensor": "b", "axes": axes},
-            {"entry": "turned", "tensor": "turned", "axes": ["one", "dims", "frames"]},
-            {"entry": "out", "tensor": "out", "axes": axes},
+        "layers": [
+            {"name": "hidden", "tensor": "b", "axes": axes},
+            {"name": "turned", "tensor": "turned", "axes": ["one", "dims", "frames"]},
+            {"name": "out", "tensor": "out", "axes": axes},
         ],
         "licence": "Toy Licence 2.0",
         "attribution": "ToyNet, by Nobody",

@@ -59,13 +59,13 @@ def write(folder: Path, *, opset: int = 17, nan: bool = False, changes: dict | N
     (folder / "norm.mvn").write_text(text, encoding="utf-8")
     description = {
         "rate": 16000,
-        "front": {"name": "logmel", "bands": BANDS, "window": "hamming"},
+        "frontend": {"name": "logmel", "bands": BANDS, "window": "hamming"},
         "splice": 3,
         "normalise": "norm.mvn",
         "input": {"tensor": "x", "axes": ["one", "frames", "dims"]},
-        "entries": [
-            {"entry": "hidden", "tensor": "turned", "axes": ["one", "dims", "frames"]},
-            {"entry": "posterior", "tensor": "out", "axes": ["one", "frames", "dims"]},
+        "layers": [
+            {"name": "hidden", "tensor": "turned", "axes": ["one", "dims", "frames"]},
+            {"name": "posterior", "tensor": "out", "axes": ["one", "frames", "dims"]},
         ],
         "licence": "MIT",
         "attribution": "nobody",
@@ -109,8 +109,8 @@ def test_holds_for_operator_sets_old_and_new(tmp_path: Path, opset: int) -> None
     changes = {
         "splice": 1,
         "normalise": None,
-        "front": {"name": "logmel", "bands": 18},
-        "entries": [{"entry": "mean", "tensor": "turned", "axes": ["dims", "mean", "frames"]}],
+        "frontend": {"name": "logmel", "bands": 18},
+        "layers": [{"name": "mean", "tensor": "turned", "axes": ["dims", "mean", "frames"]}],
     }
     encoder = encoders.load(write(tmp_path / "m", opset=opset, changes=changes))
     ((frames,),) = encoder.extract([wave()], [0])
@@ -139,7 +139,7 @@ def test_cut_gives_the_entries_below_and_drops_what_lies_above(tmp_path: Path) -
     assert "V" not in {tensor.name for tensor in kept.graph.initializer}
     assert "Softmax" not in {node.op_type for node in kept.graph.node}
     assert encoders.key(cut.settings) != encoders.key(whole.settings)
-    with pytest.raises(UsageError, match=r"entries 0 … 1 \(hidden, posterior\)"):
+    with pytest.raises(UsageError, match=r"layers 0 … 1 \(hidden, posterior\)"):
         encoders.load({**settings, "cut": 2})
 
 
@@ -182,11 +182,9 @@ def test_a_waveform_may_enter_a_graph_with_strides(tmp_path: Path) -> None:
     )
     description = {
         "rate": 8000,
-        "least": 6,
+        "min_samples": 6,
         "input": {"tensor": "x", "axes": ["one", "one", "samples"]},
-        "entries": [
-            {"entry": "y", "tensor": "y", "axes": ["one", "dims", "frames"], "stride": 3, "window": 4}
-        ],
+        "layers": [{"name": "y", "tensor": "y", "axes": ["one", "dims", "frames"], "stride": 3, "window": 4}],
         "licence": "MIT",
     }
     (tmp_path / "mine.json").write_text(json.dumps(description))
@@ -199,7 +197,7 @@ def test_a_waveform_may_enter_a_graph_with_strides(tmp_path: Path) -> None:
     np.testing.assert_allclose(long[0], [[30, 4], [60, 7], [90, 10]])
     np.testing.assert_allclose(short[0], [[5, 0]])
     assert (encoder.frames(10), encoder.frames(2)) == ((3,), (1,))
-    description["entries"][0]["window"] = 1  # type: ignore[index]
+    description["layers"][0]["window"] = 1  # type: ignore[index]
     (tmp_path / "mine.json").write_text(json.dumps(description))
     with pytest.raises(DataError, match="correct its axes, stride or window"):
         encoders.load(encoder.settings | {"sha256": ""})
@@ -222,12 +220,12 @@ def test_the_digest_follows_every_part(tmp_path: Path) -> None:
         ({"rate": None}, DataError, "declares no rate"),
         ({"speed": 3}, DataError, "unknown key .*'speed'"),
         ({"splice": 2}, DataError, "must be odd"),
-        ({"front": {"name": "logmle"}}, DataError, "did you mean 'logmel'"),
-        ({"front": {"name": "logmel", "bands": 7}}, DataError, "cannot be run|refuses"),
+        ({"frontend": {"name": "logmle"}}, DataError, "did you mean 'logmel'"),
+        ({"frontend": {"name": "logmel", "bands": 7}}, DataError, "cannot be run|refuses"),
         ({"input": {"tensor": "y", "axes": ["one", "frames", "dims"]}}, UsageError, "no tensor 'y'"),
         ({"input": {"tensor": "x", "axes": ["one", "frames"]}}, DataError, "must be 'one' and frames and dims"),
-        ({"entries": []}, DataError, "entries is"),
-        ({"entries": [{"entry": "a", "tensor": "b", "axes": ["one", "dims", "frames"]}]}, DataError, "has shape"),
+        ({"layers": []}, DataError, "layers is"),
+        ({"layers": [{"name": "a", "tensor": "b", "axes": ["one", "dims", "frames"]}]}, DataError, "has shape"),
         ({"input": {"tensor": "x", "axes": ["one", "frames", "dims"]}, "extra": None}, DataError, "unknown key"),
         ({"normalise": "../norm.mvn"}, DataError, "without a folder"),
         ({"normalise": "other.mvn"}, DataError, "no normalisation at"),
@@ -331,3 +329,33 @@ def test_weights_beside_the_graph_count(tmp_path: Path) -> None:
     data.write_bytes(data.read_bytes()[::-1])
     with pytest.raises(DataError, match="another model"):
         encoders.load(apart.settings)
+
+
+def test_descriptions_in_the_first_words_are_read_and_have_the_same_digest(tmp_path: Path) -> None:
+    today = write(tmp_path / "today")
+    file = tmp_path / "today" / "encoder.json"
+    content = json.loads(file.read_text()) | {"min_samples": 640, "trained_on": {"toy": ["01"]}}
+    file.write_text(json.dumps(content))
+    write(tmp_path / "then")
+    then = {
+        name: content[name]
+        for name in content
+        if name not in ("frontend", "layers", "min_samples", "trained_on")
+    }
+    then |= {"front": content["frontend"], "least": 640, "heard": {"toy": ["01"]}}
+    then["entries"] = [{"entry": layer["name"], **{k: v for k, v in layer.items() if k != "name"}}
+                       for layer in content["layers"]]  # fmt: skip
+    (tmp_path / "then" / "encoder.json").write_text(json.dumps(then))
+    new, old = encoders.load(today), encoders.load({**today, "model": str(tmp_path / "then")})
+    assert old.settings["sha256"] == new.settings["sha256"]
+    assert (old.layers, old.source, old.frames(10)) == (new.layers, new.source, new.frames(10))
+    assert old.source.trained_on == {"toy": ["01"]}
+
+
+@pytest.mark.data
+def test_the_digest_of_the_detector_is_that_of_its_stored_results(data_folder: Path) -> None:
+    encoder = encoders.load(
+        {"name": "onnx", "model": str(data_folder / "weights" / "fsmn-vad"), "description": "fsmn-vad"}
+    )
+    stored = Path(__file__).parents[2] / "results" / "ravdess-probe-fsmn" / "ravdess-article6" / "config.yaml"
+    assert encoder.settings["sha256"] in stored.read_text()

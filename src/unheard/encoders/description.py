@@ -1,4 +1,4 @@
-"""The description of a foreign ONNX graph: what goes in, which tensors come out, how often, and whose it is.
+"""The description of an ONNX graph of any origin: what goes in, what comes out and how often, and whose it is.
 
 A JSON file with the fields of :class:`Description`; those that come with the package are named by their file
 (``fsmn-vad``). Beside a model of one's own it is called ``encoder.json``.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unheard.encoders.contract import WEIGHTS
+from unheard.encoders.old_names import description_today
 from unheard.errors import DataError, UsageError, unknown
 from unheard.features.fronts import build_front
 from unheard.settings import construct
@@ -30,9 +31,11 @@ class Input:
 
     Parameters
     ----------
-    tensor : its name in the graph.
-    axes : of ``INPUT_AXES``, in the graph's order: ``one`` and ``samples`` for a waveform; ``one``, ``frames`` and
-        ``dims`` behind a front end.
+    tensor
+        Its name in the graph.
+    axes
+        Of ``INPUT_AXES``, in the graph's order: ``one`` and ``samples`` for a waveform; ``one``, ``frames`` and
+        ``dims`` behind a frontend.
     """
 
     tensor: str
@@ -40,19 +43,21 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A tensor of the graph that is taken as an entry.
+class Output:
+    """A tensor of the graph that is taken as a layer.
 
     Parameters
     ----------
-    entry, tensor : our name, and the graph's.
-    axes : of ``OUTPUT_AXES``, in the graph's order.
-    stride, window : of N input frames (samples, without a front end) it has floor((N − window) / stride) + 1, at
-        least one: 1 and 1 for as many; ``window`` = ``stride`` where what is left over is dropped, 1 where it
-        makes a frame.
+    name, tensor
+        Our name, and the graph's.
+    axes
+        Of ``OUTPUT_AXES``, in the graph's order.
+    stride, window
+        Of N input frames (samples, without a frontend) it has floor((N − window) / stride) + 1, at least one: 1
+        and 1 for as many; ``window`` = ``stride`` where what is left over is dropped, 1 where it makes a frame.
     """
 
-    entry: str
+    name: str
     tensor: str
     axes: tuple[str, ...]
     stride: int = 1
@@ -69,45 +74,58 @@ class Description:
 
     Parameters
     ----------
-    rate : Hz of the waveform, full scale ±1.
-    input, entries : how a clip enters, and what is taken, lowest first.
-    licence : what its owners allow.
-    about, attribution : what it is; whom to name.
-    front : settings of a front end (``unheard.features.fronts``); None: the waveform itself enters.
-    splice : so many neighbouring frames, the middle one's own, stand side by side in a frame; the first and last
+    rate
+        Hz of the waveform, full scale ±1.
+    input, layers
+        How a clip enters, and what is taken, lowest layer first.
+    licence
+        What its owners allow.
+    about, attribution
+        What it is; whom to name.
+    frontend
+        Settings of a frontend (``unheard.features.fronts``); None: the waveform itself enters.
+    splice
+        Number of neighbouring frames, the middle one's own, that stand side by side in a frame; the first and last
         frames are repeated at the ends. Odd; 1 for none.
-    normalise : a file beside the model in Kaldi's nnet format, whose ``AddShift`` and ``Rescale`` are applied to a
+    normalise
+        A file beside the model in Kaldi's nnet format, whose ``AddShift`` and ``Rescale`` are applied to a
         (spliced) frame, x → (x + shift) · scale. None for none.
-    model : name of the ONNX file in its folder, where that holds several.
-    least : samples; a shorter waveform is padded to them with zeros at its end.
-    heard : corpora, each with the speakers, whose recordings made the weights; None where nobody says. A bundle
-        lists them, so that scoring it on one of them is stamped.
-    weights : what the file's numbers are, one of ``WEIGHTS``. A file that was shuffled or drawn at random says so,
-        and its scores are stamped.
+    model
+        Name of the ONNX file in its folder, where that holds several.
+    min_samples
+        A shorter waveform is padded to so many samples with zeros at its end.
+    trained_on
+        Corpora, each with the speakers whose recordings made the weights; None where nobody says. A bundle lists
+        them, so that scoring it on one of them is stamped.
+    weights
+        What the file's numbers are, one of ``WEIGHTS``. A file that was shuffled or drawn at random says so, and
+        its scores are stamped.
     """
 
     rate: int
     input: Input
-    entries: tuple[Entry, ...]
+    layers: tuple[Output, ...]
     licence: str
     about: str = ""
     attribution: str = ""
-    front: dict[str, Any] | None = None
+    frontend: dict[str, Any] | None = None
     splice: int = 1
     normalise: str | None = None
     model: str | None = None
-    least: int = 1
-    heard: dict[str, list[str]] | None = None
+    min_samples: int = 1
+    trained_on: dict[str, list[str]] | None = None
     weights: str = "pretrained"
 
 
 def described(description: str, folder: Path) -> tuple[Description, dict[str, Any]]:
-    """Return the description that an encoder goes by, and its plain content.
+    """Return the description that an encoder goes by, and its plain content in today's words.
 
     Parameters
     ----------
-    description : name of one in the package, path of a JSON file, or empty for ``encoder.json`` in ``folder``.
-    folder : where the model lies.
+    description
+        Name of one in the package, path of a JSON file, or empty for ``encoder.json`` in ``folder``.
+    folder
+        Where the model lies.
 
     Raises
     ------
@@ -134,6 +152,7 @@ def described(description: str, folder: Path) -> tuple[Description, dict[str, An
         content = json.loads(text)
     except ValueError as error:
         raise DataError(f"{where} is not JSON: {error}") from error
+    content = description_today(content)
     return read(content, where), content
 
 
@@ -158,13 +177,13 @@ def read(content: Any, where: str) -> Description:
     try:
         values = dict(content)
         values["input"] = construct(Input, _fields(content, "input"), "input")
-        values["entries"] = tuple(
-            construct(Entry, entry, f"entries[{index}]")
-            for index, entry in enumerate(_fields(content, "entries"))
+        values["layers"] = tuple(
+            construct(Output, layer, f"layers[{index}]")
+            for index, layer in enumerate(_fields(content, "layers"))
         )
         made: Description = construct(Description, values, "description")
-        if made.front is not None:
-            build_front(made.front)
+        if made.frontend is not None:
+            build_front(made.frontend)
     except UsageError as error:
         raise DataError(str(error) if where in str(error) else f"{where}: {error}") from error
     _check(made, where)
@@ -172,7 +191,7 @@ def read(content: Any, where: str) -> Description:
 
 
 def _fields(content: dict[str, Any], name: str) -> Any:
-    wanted: type = list if name == "entries" else dict
+    wanted: type = list if name == "layers" else dict
     if not isinstance(content.get(name), wanted) or not content[name]:
         raise UsageError(f"{name} is {content.get(name)!r}, expected a {wanted.__name__} that says something")
     return content[name]
@@ -181,33 +200,33 @@ def _fields(content: dict[str, Any], name: str) -> Any:
 def _check(made: Description, where: str) -> None:
     if made.weights not in WEIGHTS:
         raise DataError(f"{where}: weights are {made.weights!r}, expected one of {', '.join(WEIGHTS)}")
-    kinds = ("samples",) if made.front is None else ("frames", "dims")
+    kinds = ("samples",) if made.frontend is None else ("frames", "dims")
     if sorted(axis for axis in made.input.axes if axis != "one") != sorted(kinds):
         raise DataError(
             f"{where}: input.axes {list(made.input.axes)} must be 'one' and {' and '.join(kinds)}"
         )
-    for entry in made.entries:
-        rest = [axis for axis in entry.axes if axis not in ("one", "mean")]
+    for layer in made.layers:
+        rest = [axis for axis in layer.axes if axis not in ("one", "mean")]
         if sorted(rest) != ["dims", "frames"]:
             raise DataError(
-                f"{where}: entry {entry.entry!r} has axes {list(entry.axes)}; one must be 'frames', one 'dims', "
+                f"{where}: layer {layer.name!r} has axes {list(layer.axes)}; one must be 'frames', one 'dims', "
                 "the others 'one' or 'mean'"
             )
-        if entry.stride < 1 or entry.window < 0:
+        if layer.stride < 1 or layer.window < 0:
             raise DataError(
-                f"{where}: entry {entry.entry!r}: stride must be at least 1, and window at least 0"
+                f"{where}: layer {layer.name!r}: stride must be at least 1, and window at least 0"
             )
-    listed = [entry.entry for entry in made.entries]
+    listed = [layer.name for layer in made.layers]
     if len(set(listed)) < len(listed):
-        raise DataError(f"{where}: two entries have one name in {listed}")
-    if made.splice < 1 or made.splice % 2 == 0 or (made.splice > 1 and made.front is None):
-        raise DataError(f"{where}: splice is {made.splice}; it must be odd, and needs a front end")
-    if made.normalise is not None and made.front is None:
-        raise DataError(f"{where}: normalise needs a front end")
+        raise DataError(f"{where}: two layers have one name in {listed}")
+    if made.splice < 1 or made.splice % 2 == 0 or (made.splice > 1 and made.frontend is None):
+        raise DataError(f"{where}: splice is {made.splice}; it must be odd, and needs a frontend")
+    if made.normalise is not None and made.frontend is None:
+        raise DataError(f"{where}: normalise needs a frontend")
     for name in (made.normalise, made.model):
         if name is not None and Path(name).name != name:
             raise DataError(
                 f"{where}: {name!r} must be the name of a file beside the model, without a folder"
             )
-    if made.front is not None and build_front(made.front).rate != made.rate:
-        raise DataError(f"{where}: rate is {made.rate} Hz, and the front end works at another")
+    if made.frontend is not None and build_front(made.frontend).rate != made.rate:
+        raise DataError(f"{where}: rate is {made.rate} Hz, and the frontend works at another")

@@ -1,6 +1,6 @@
 """Any ONNX graph as a frozen encoder, by a small declared description (``description``).
 
-Entries are the tensors that the description names, lowest first, as (frames, dims); clips are computed alone, so a
+Layers are the tensors that the description names, lowest first, as (frames, dims); clips are computed alone, so a
 clip's frames cannot depend on others. Runs on onnxruntime, one thread.
 """
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from unheard.encoders.contract import Encoder, Export, Layers, Settings, Wave
 from unheard.encoders.description import Description, described
 from unheard.encoders.kaldi import kaldi_norm
+from unheard.encoders.old_names import description_then
 from unheard.encoders.windows import in_windows, window
 from unheard.errors import DataError, MachineError, UsageError, need
 from unheard.features.fronts import Front, build_front, front_settings
@@ -62,7 +63,7 @@ def load(options: Options) -> OnnxEncoder:
     Raises
     ------
     UsageError
-        No such model or description, a tensor that the graph does not have, or a cut above the last entry.
+        No such model or description, a tensor that the graph does not have, or a cut above the last layer.
     DataError
         What is no ONNX graph, holds NaN, does not fit its description or its ``sha256``.
     MachineError
@@ -78,17 +79,19 @@ def load(options: Options) -> OnnxEncoder:
     mixed = _to_be_shuffled(path, options.weights, description.weights)
     norm = None if description.normalise is None else kaldi_norm(folder / description.normalise)
     parts = [path.name, *external_files(path), *([description.normalise] if description.normalise else [])]
-    found = digest({"description": content, "files": [file_digest(folder / part) for part in parts]})
+    found = digest(
+        {"description": description_then(content), "files": [file_digest(folder / part) for part in parts]}
+    )
     if options.sha256 and options.sha256 != found:
         raise DataError(
             f"{path}: the encoder's sha256 is {found}, expected {options.sha256}: another model, description or "
             "normalisation"
         )
-    top = len(description.entries) - 1
+    top = len(description.layers) - 1
     if options.cut is not None and options.cut > top:
         raise UsageError(
-            f"encoder.cut is {options.cut}; {path.name} has the entries 0 … {top} "
-            f"({', '.join(entry.entry for entry in description.entries)})"
+            f"encoder.cut is {options.cut}; {path.name} has the layers 0 … {top} "
+            f"({', '.join(layer.name for layer in description.layers)})"
         )
     model = read_graph(path)
     if mixed:
@@ -106,32 +109,34 @@ class OnnxEncoder(Encoder):
         model: Any,
         norm: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
     ) -> None:
-        kept = description.entries if options.cut is None else description.entries[: options.cut + 1]
+        kept = description.layers if options.cut is None else description.layers[: options.cut + 1]
         self.settings: dict[str, Any] = {"name": "onnx", **plain(options)}
-        self.description = replace(description, entries=kept)
+        self.description = replace(description, layers=kept)
         self.rate = description.rate
-        self.source = Source(description.licence, description.attribution, description.heard or {})
-        self._front: Front | None = None if description.front is None else build_front(description.front)
+        self.source = Source(description.licence, description.attribution, description.trained_on or {})
+        self._front: Front | None = (
+            None if description.frontend is None else build_front(description.frontend)
+        )
         self._model, self._norm = model, norm
         self._sessions: dict[int, Session] = {}
         base = float(self.rate) if self._front is None else self._front.frames_per_second
         second = self._window(np.zeros(self.rate, dtype=np.float32), range(len(kept)))
         self.layers = tuple(
-            Layer(entry.entry, frames.shape[1], base / entry.stride)
-            for entry, frames in zip(kept, second, strict=True)
+            Layer(layer.name, frames.shape[1], base / layer.stride)
+            for layer, frames in zip(kept, second, strict=True)
         )
 
     @property
     def front(self) -> dict[str, Any] | None:
-        """Settings in full of the front end that makes the graph's frames; None where it takes samples."""
-        given = self.description.front
+        """Settings in full of the frontend that makes the graph's frames; None where it takes samples."""
+        given = self.description.frontend
         return None if given is None else front_settings(given)
 
     def frames(self, samples: int) -> tuple[int, ...]:
         """Return the number of frames of each layer for a waveform of so many samples."""
-        given = max(samples, self.description.least)
+        given = max(samples, self.description.min_samples)
         given = given if self._front is None else self._front.count(given)
-        return tuple(entry.count(given) for entry in self.description.entries)
+        return tuple(layer.count(given) for layer in self.description.layers)
 
     def _extract(self, items: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
         """Return, for each waveform (n,), the asked layers, each (frames, dims) float32."""
@@ -139,9 +144,9 @@ class OnnxEncoder(Encoder):
         return [in_windows(wave, self.rate, hops, lambda part: self._window(part, layers)) for wave in items]
 
     def export(self, layers: Sequence[int]) -> Export:
-        """Return the graph that gives these layers, behind the front end of the description."""
+        """Return the graph that gives these layers, behind the frontend of the description."""
         model = need("onnx", "eval").load_from_string(self.graph(layers))
-        return Export(model, window(self.rate), self.front, shortest=self.description.least)
+        return Export(model, window(self.rate), self.front, shortest=self.description.min_samples)
 
     def graph(self, layers: Sequence[int]) -> bytes:
         """Return the graph that gives some layers, which onnxruntime runs without anything else of ours.
@@ -153,24 +158,24 @@ class OnnxEncoder(Encoder):
         return adapted(
             self._model,
             Tensor(d.input.tensor, d.input.axes),
-            {entry.entry: Tensor(entry.tensor, entry.axes) for entry in (d.entries[k] for k in layers)},
-            waveform=d.front is None,
+            {layer.name: Tensor(layer.tensor, layer.axes) for layer in (d.layers[k] for k in layers)},
+            waveform=d.frontend is None,
             splice=d.splice,
             norm=self._norm,
         )
 
     def _window(self, wave: Wave, layers: Sequence[int]) -> Layers:
-        short = self.description.least - len(wave)
+        short = self.description.min_samples - len(wave)
         given = np.pad(wave, (0, short)) if short > 0 else np.asarray(wave, dtype=np.float32)
         name = PREFIX + ("samples" if self._front is None else "frames")
         value = given if self._front is None else self._front.compute(given)
-        asked = [PREFIX + self.description.entries[k].entry for k in layers]
+        asked = [PREFIX + self.description.layers[k].name for k in layers]
         found = self._session(max(layers)).run(asked, {name: value})
         expected = self.frames(len(wave))
         for k, frames in zip(layers, found, strict=True):
             if frames.ndim != 2 or len(frames) != expected[k]:
                 raise DataError(
-                    f"{self._where()}: layer {self.description.entries[k].entry!r} has shape {frames.shape} for "
+                    f"{self._where()}: layer {self.description.layers[k].name!r} has shape {frames.shape} for "
                     f"{len(value)} frames, and its description gives {expected[k]} frames: correct its axes, "
                     "stride or window"
                 )

@@ -74,8 +74,8 @@ def joined(folders: Sequence[Path], out: Path) -> None:
             cards.append(json.loads((folder / CARD).read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise DataError(f"{folder} holds no student ({GRAPH}, {CARD}): {error}") from error
-        strides = {entry["stride"] for entry in content["entries"]}
-        kind = content["front"], strides, [entry["entry"] for entry in content["entries"]]
+        strides = {layer["stride"] for layer in content["layers"]}
+        kind = content["frontend"], strides, [layer["name"] for layer in content["layers"]]
         if first is not None and kind != first:
             raise UsageError(f"{folder} has another front end or other layers than {folders[0]}")
         first = kind
@@ -154,15 +154,15 @@ def _write(
     content = {
         "about": card["about"],
         "rate": RATE,
-        "front": dict(front),
+        "frontend": dict(front),
         "model": GRAPH,
         "input": {"tensor": "frames", "axes": ["frames", "dims"]},
-        "entries": [{"entry": name, "tensor": name, **rhythm} for name in layers],
+        "layers": [{"name": name, "tensor": name, **rhythm} for name in layers],
         # Of fewer samples there would not be a single place.
-        "least": round(RATE * (front["frame"] + (stride - 1) * front["hop"])),
+        "min_samples": round(RATE * (front["frame"] + (stride - 1) * front["hop"])),
         "licence": card["licence"],
         "attribution": card["attribution"],
-        "heard": _heard([card, *card.get("students", ())]),
+        "trained_on": _heard([card, *card.get("students", ())]),
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes(folder / GRAPH, graph.bytes())
