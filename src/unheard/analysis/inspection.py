@@ -114,7 +114,7 @@ def saving(
     network, smaller = (_network(encoder) for encoder in (whole, cut))
     if network is not None:
         found["parameters"] = {"whole": _parameters(network), "cut": _parameters(smaller)}
-    made = getattr(network, "made", None)
+    made = getattr(network, "config", None)
     if isinstance(made, Architecture):
         samples = round(sum(map(len, heard)) / len(heard))
         costs = {

@@ -1,6 +1,6 @@
-"""Pretrained networks, frozen: waveforms in, the frames of every layer out; one file a family, one contract.
+"""Pretrained networks, frozen: waveforms or texts in, the frames of every layer out; one file a family.
 
-An encoder sees waveforms and nothing else: no label, no speaker, no fold. What it is made of is said by plain
+An encoder sees the clip and nothing else: no label, no speaker, no fold. What it is made of is said by plain
 settings, such as ``{"name": "wavlm", "model": "microsoft/wavlm-large", "cut": 12}``.
 """
 
@@ -65,7 +65,7 @@ def load(settings: Mapping[str, Any]) -> Encoder:
     Raises
     ------
     UsageError
-        Unknown family, key or model name (with near matches); no ``model``; a cut above the last entry.
+        Unknown family, key or model name (with near matches); no ``model``; a cut above the last layer.
     DataError
         A folder without weights, weights that do not fit their configuration or hold NaN, no declared rate, or
         another digest than ``sha256``.
@@ -80,7 +80,7 @@ def load(settings: Mapping[str, Any]) -> Encoder:
             "encoder.model (--weights on the command line)"
         )
     encoder: Encoder = module.load(options)
-    # Said in full: the whole network and one cut at its last entry are the same, and so is what they store.
+    # Said in full: the whole network and one cut at its last layer are the same, and so is what they store.
     encoder.settings = {**encoder.settings, "cut": len(encoder.layers) - 1}
     return encoder if options.beside is None else Beside(encoder, beside_settings(options.beside))
 

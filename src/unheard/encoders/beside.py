@@ -1,4 +1,4 @@
-"""Features of the whole clip set beside every frame of an encoder's last entry: what the network does not hear.
+"""Features of the whole clip beside every frame of an encoder's last layer: what the network is deaf to.
 
 A network trained on what is said has little left of how high and how hoarse; functionals of pitch and voice
 quality say it in one row a clip. Heads on frames see both, a committee (docs/heads.md) can give each its own dims.
@@ -19,7 +19,7 @@ from unheard.errors import UsageError
 
 
 class Beside(Encoder):
-    """An encoder whose last entry has further dims, the same in every frame of a clip.
+    """An encoder whose last layer has further dims, the same in every frame of a clip.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Beside(Encoder):
         if encoder.rate != RATE:
             raise UsageError(
                 f"encoder.beside: {settings['name']} are computed at {RATE} Hz, and the encoder "
-                f"{encoder.settings['name']!r} hears {encoder.rate}"
+                f"{encoder.settings['name']!r} takes {encoder.rate}"
             )
         self.encoder = encoder
         self.spec = features.build(settings)
@@ -55,8 +55,8 @@ class Beside(Encoder):
         rows = [np.asarray(self.spec.compute(wave), dtype=np.float32) for wave in items]
         return [
             tuple(
-                np.hstack([frames, np.tile(row, (len(frames), 1))]) if entry == top else frames
-                for entry, frames in zip(layers, clip, strict=True)
+                np.hstack([frames, np.tile(row, (len(frames), 1))]) if layer == top else frames
+                for layer, frames in zip(layers, clip, strict=True)
             )
             for clip, row in zip(found, rows, strict=True)
         ]

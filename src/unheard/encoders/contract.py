@@ -17,7 +17,7 @@ from unheard.inputs import Layer, Source
 from unheard.settings import CONTENT, PLACE, OneOf, Within, check
 
 Wave = NDArray[np.float32]
-#: One array (frames, dims) float32 for each entry asked for.
+#: One array (frames, dims) float32 for each layer asked for.
 Layers = tuple[NDArray[np.float32], ...]
 
 #: Where the numbers come from: as they were trained; drawn anew from ``seed`` in the same architecture; or trained
@@ -43,13 +43,13 @@ class Settings:
     weights, seed
         One of ``WEIGHTS``; ``seed`` draws ``random`` ones and shuffles ``shuffled`` ones.
     cut
-        Last entry to compute: layers above are neither loaded nor computed. None: all.
+        Last layer to compute: layers above are neither loaded nor computed. None: all.
     trim
         Cut silence off both ends of a recording first: what lies this many decibels below its loudest frame, or,
         of two numbers, also what lies less than the second above its noise (``unheard.audio.trim``).
     beside
         One of ``BESIDE``, by name or as settings of features, whose row stands beside every frame of the last
-        entry. None: nothing does.
+        layer. None: nothing does.
     precision
         ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor multiplies in it, else float32.
     device

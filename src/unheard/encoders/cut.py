@@ -53,53 +53,56 @@ class Saving:
         )
 
 
-def saving(config: Mapping[str, Any], cut: int, seconds: float = 4.0) -> Saving:
+def saving(content: Mapping[str, Any], cut: int, seconds: float = 4.0) -> Saving:
     """Return what an encoder of wav2vec 2.0, HuBERT or WavLM saves when it is cut.
 
     Parameters
     ----------
-    config : content of ``config.json``.
-    cut : last entry that is computed.
-    seconds : length of the clip that multiply-adds are counted for.
+    content
+        Of ``config.json``.
+    cut
+        Last layer that is computed.
+    seconds
+        Length of the clip that multiply-adds are counted for.
 
     Raises
     ------
     UsageError
-        Another family, or a cut above the last entry.
+        Another family, or a cut above the last layer.
     DataError
         A configuration that cannot be read.
     """
-    family = config.get("model_type")
+    family = content.get("model_type")
     if family not in FAMILIES:
         raise unknown("model_type of a configuration whose cost is known", family, FAMILIES)
-    made = architecture.read(config, str(family), "config.json")
-    if not 0 <= cut <= made.num_hidden_layers:
-        raise UsageError(f"cut is {cut}, but the model has {made.num_hidden_layers} layers")
+    config = architecture.read(content, str(family), "config.json")
+    if not 0 <= cut <= config.num_hidden_layers:
+        raise UsageError(f"cut is {cut}, but the model has {config.num_hidden_layers} layers")
     samples = round(seconds * RATE)
-    return Saving(cost(made, made.num_hidden_layers, samples), cost(made, cut, samples))
+    return Saving(cost(config, config.num_hidden_layers, samples), cost(config, cut, samples))
 
 
-def cost(made: Architecture, layers: int, samples: int) -> Cost:
+def cost(config: Architecture, layers: int, samples: int) -> Cost:
     """Return the cost of a network with so many of its layers, for a waveform of so many samples."""
-    width, inner, heads = made.hidden_size, made.intermediate_size, made.num_attention_heads
-    wavlm = made.model_type == "wavlm"
+    width, inner, heads = config.hidden_size, config.intermediate_size, config.num_attention_heads
+    wavlm = config.model_type == "wavlm"
     parameters = width  # the embedding of masked frames
     products = 0
-    frames = max(samples, made.shortest)
-    sizes = zip(pairwise((1, *made.conv_dim)), made.conv_kernel, made.conv_stride, strict=True)
+    frames = max(samples, config.shortest)
+    sizes = zip(pairwise((1, *config.conv_dim)), config.conv_kernel, config.conv_stride, strict=True)
     for index, ((before, after), kernel, stride) in enumerate(sizes):
         frames = (frames - kernel) // stride + 1
-        parameters += before * after * kernel + after * made.conv_bias
-        parameters += 2 * after * (made.feat_extract_norm == "layer" or index == 0)
+        parameters += before * after * kernel + after * config.conv_bias
+        parameters += 2 * after * (config.feat_extract_norm == "layer" or index == 0)
         products += frames * before * after * kernel
-    channels = made.conv_dim[-1]
-    parameters += (channels + 1) * width + 2 * channels * made.feat_proj_layer_norm
-    around = width * (width // made.num_conv_pos_embedding_groups) * made.num_conv_pos_embeddings
+    channels = config.conv_dim[-1]
+    parameters += (channels + 1) * width + 2 * channels * config.feat_proj_layer_norm
+    around = width * (width // config.num_conv_pos_embedding_groups) * config.num_conv_pos_embeddings
     parameters += around + width
     products += frames * (channels * width + around)
-    parameters += 2 * width * (layers == made.num_hidden_layers or not made.do_stable_layer_norm)
+    parameters += 2 * width * (layers == config.num_hidden_layers or not config.do_stable_layer_norm)
     gate = heads + 8 * (width // heads + 1) if wavlm else 0
-    parameters += wavlm * (layers > 0) * made.num_buckets * heads
+    parameters += wavlm * (layers > 0) * config.num_buckets * heads
     parameters += layers * (4 * (width + 1) * width + 2 * width * inner + inner + width + 4 * width + gate)
     products += layers * frames * (4 * width**2 + 2 * width * inner + wavlm * 8 * width)
     products += layers * 2 * frames**2 * width

@@ -20,11 +20,11 @@ def write(folder: Path, family: str, seed: int, config: dict[str, Any]) -> None:
     Parameters
     ----------
     folder
-        Is made if it is not there.
+        It is made if it is not there.
     family
         ``whisper``: 3 layers of 32 dims, windows of 2 s. ``bert``: 3 layers of 32 dims on letters, 64 tokens.
     seed
-        Of the weights.
+        The weights are drawn from it.
     config
         Keys of ``config.json`` that shall have other values.
     """

@@ -1,7 +1,7 @@
 """The encoder of Whisper (Radford et al. 2022), every size, from checkpoints in the field's common form.
 
-Mode ``30s`` hears a clip as the network was trained, padded with silence to 30 s, and keeps the clip's own frames;
-``trimmed`` hears it by itself: up to ten times faster, and another function (:func:`cosine_to_30s` says how far
+Mode ``30s`` takes a clip as the network was trained, padded with silence to 30 s, and keeps the clip's own frames;
+``trimmed`` takes it by itself: up to ten times faster, and another function (:func:`cosine_to_30s` says how far
 apart). Longer clips are taken in consecutive windows of 30 s.
 """
 
@@ -65,26 +65,26 @@ def load(options: Options) -> WhisperEncoder:
     from unheard.encoders.whisper_network import configured, drawn, relevant, trained
 
     device, precision = device_of(options.device), precision_of(options.precision, options.device)
-    folder, config, source = None, {"model_type": "whisper"}, "whisper-tiny"
+    folder, content, source = None, {"model_type": "whisper"}, "whisper-tiny"
     if options.model:
         folder = checkpoint.find(options.model, options.revision, weights=options.weights != "random")
-        config, source = checkpoint.config(folder), str(folder / "config.json")
-    made = configured(config, source)
-    layers = made.encoder_layers if options.cut is None else options.cut
-    if layers > made.encoder_layers:
+        content, source = checkpoint.config(folder), str(folder / "config.json")
+    config = configured(content, source)
+    layers = config.encoder_layers if options.cut is None else options.cut
+    if layers > config.encoder_layers:
         raise UsageError(
-            f"encoder.cut is {layers}, but {source} has {made.encoder_layers} layers: choose 0 … "
-            f"{made.encoder_layers}"
+            f"encoder.cut is {layers}, but {source} has {config.encoder_layers} layers: choose 0 … "
+            f"{config.encoder_layers}"
         )
     if folder is not None and options.weights != "random":
-        _check_front(folder, made)
-        network = trained(made, layers, options.mode, options.rounding, folder)
+        _check_front(folder, config)
+        network = trained(config, layers, options.mode, options.rounding, folder)
         found = checkpoint.sha256(folder)
         if options.weights == "shuffled":
             random_weights.shuffle(network, options.seed)
     else:
-        network = drawn(made, layers, options.mode, options.rounding, options.seed)
-        found = digest({"config": relevant(made), "seed": options.seed})
+        network = drawn(config, layers, options.mode, options.rounding, options.seed)
+        found = digest({"config": relevant(config), "seed": options.seed})
     if options.sha256 not in ("", found):
         raise DataError(
             f"{source}: sha256 of weights and configuration is {found}, expected {options.sha256}; this is "
@@ -100,7 +100,8 @@ class WhisperEncoder(Encoder):
 
     Attributes
     ----------
-    network : :class:`~unheard.encoders.whisper_network.WhisperNetwork`, for training.
+    network
+        :class:`~unheard.encoders.whisper_network.WhisperNetwork`, for training.
     """
 
     rate = 16_000
@@ -109,7 +110,9 @@ class WhisperEncoder(Encoder):
         self.settings: dict[str, Any] = {"name": "whisper", **plain(options)}
         self.network = network
         self.source = Source(licence)
-        self.layers = tuple(Layer(str(k), network.made.d_model, 50.0) for k in range(len(network.layers) + 1))
+        self.layers = tuple(
+            Layer(str(k), network.config.d_model, 50.0) for k in range(len(network.layers) + 1)
+        )
 
     def frames(self, samples: int) -> tuple[int, ...]:
         """Return the number of frames of each layer for a waveform of so many samples."""
@@ -128,7 +131,7 @@ class WhisperEncoder(Encoder):
         results = []
         for own in counts:
             windows = [next(done) for _ in own]
-            results.append(tuple(np.concatenate(entry) for entry in zip(*windows, strict=True)))
+            results.append(tuple(np.concatenate(parts) for parts in zip(*windows, strict=True)))
         return results
 
     def module(self) -> WhisperNetwork:
@@ -137,11 +140,11 @@ class WhisperEncoder(Encoder):
 
     def export(self, layers: Sequence[int]) -> Export:
         """Return the graph that gives these layers, behind Whisper's log-mels."""
-        made = self.network.made
+        config = self.network.config
         padded = self.network.mode == "30s"
         front = {
             "name": "whisper",
-            "bands": made.num_mel_bins,
+            "bands": config.num_mel_bins,
             "seconds": self.network.longest / self.rate if padded else 0.0,
         }
         return Export(
@@ -153,30 +156,34 @@ class WhisperEncoder(Encoder):
         )
 
     def _parts(self, parts: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
-        """Entries of each part of a clip, batches by length."""
+        """Return the layers of each part of a clip, batches by length."""
         import torch
 
         padded = self.network.mode == "30s"
-        heard = [self.network.made.max_source_positions if padded else -(-len(part) // 320) for part in parts]
+        counts = [
+            self.network.config.max_source_positions if padded else -(-len(part) // 320) for part in parts
+        ]
         done: list[Layers] = [()] * len(parts)
         with torch.inference_mode():
-            for batch in by_length(heard, BUDGET[self.settings["device"]]):
+            for batch in by_length(counts, BUDGET[self.settings["device"]]):
                 windows = [self.network.windows(np.asarray(parts[at], np.float32))[0] for at in batch]
-                entries = self.network.packed(windows, layers)
+                states = self.network.packed(windows, layers)
                 ends = np.cumsum([window.kept for window in windows])[:-1]
-                arrays = [np.split(entry.float().cpu().numpy(), ends) for entry in entries]
+                arrays = [np.split(state.float().cpu().numpy(), ends) for state in states]
                 for at, clip in zip(batch, zip(*arrays, strict=True), strict=True):
                     done[at] = clip
         return done
 
 
 def cosine_to_30s(encoder: WhisperEncoder, waves: Sequence[Wave]) -> NDArray[np.float64]:
-    """Return how far mode ``trimmed`` is from ``30s``: the mean cosine over frames for each entry, (entries,).
+    """Return how far mode ``trimmed`` is from ``30s``: the mean cosine over frames for each layer, (layers,).
 
     Parameters
     ----------
-    encoder : of either mode.
-    waves : clips to compare on, (n,) each.
+    encoder
+        Of either mode.
+    waves
+        Clips to compare on, (n,) each.
     """
     both = []
     for mode in MODES:
@@ -185,7 +192,7 @@ def cosine_to_30s(encoder: WhisperEncoder, waves: Sequence[Wave]) -> NDArray[np.
         other.network.mode = mode
         both.append(other.extract(waves, range(len(encoder.layers))))
     cosines = [[_cosines(a, b) for a, b in zip(*clips, strict=True)] for clips in zip(*both, strict=True)]
-    return np.array([np.concatenate(entry).mean() for entry in zip(*cosines, strict=True)])
+    return np.array([np.concatenate(layer).mean() for layer in zip(*cosines, strict=True)])
 
 
 def _cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -194,10 +201,10 @@ def _cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float
     return found
 
 
-def _check_front(folder: Path, made: WhisperConfig) -> None:
+def _check_front(folder: Path, config: WhisperConfig) -> None:
     """Refuse a preprocessor file that describes another spectrogram than ours."""
     content = checkpoint.preprocessor(folder)
-    expected = {**_FRONT, "feature_size": made.num_mel_bins}
+    expected = {**_FRONT, "feature_size": config.num_mel_bins}
     bad = [
         f"{key} is {content[key]!r}, expected {value!r}"
         for key, value in expected.items()

@@ -61,7 +61,7 @@ class Window:
     kept: int
 
 
-def configured(config: Mapping[str, Any], source: str) -> WhisperConfig:
+def configured(content: Mapping[str, Any], source: str) -> WhisperConfig:
     """Return the configuration of a ``config.json``; what it does not say is as in Whisper tiny.
 
     Raises
@@ -69,38 +69,38 @@ def configured(config: Mapping[str, Any], source: str) -> WhisperConfig:
     DataError
         Another family's model, or values that make no network.
     """
-    if config.get("model_type") != "whisper":
+    if content.get("model_type") != "whisper":
         raise DataError(
-            f"{source}: model_type is {config.get('model_type')!r}, but the encoder is 'whisper'; set "
+            f"{source}: model_type is {content.get('model_type')!r}, but the encoder is 'whisper'; set "
             "encoder.name to the model's own family, or name a Whisper model"
         )
-    if config.get("activation_function", "gelu") != "gelu":
+    if content.get("activation_function", "gelu") != "gelu":
         raise DataError(
-            f"{source}: activation_function is {config['activation_function']!r}, expected 'gelu'"
+            f"{source}: activation_function is {content['activation_function']!r}, expected 'gelu'"
         )
     try:
-        made = WhisperConfig(**{name: config[name] for name in (*SIZES, *OTHERS) if name in config})
+        config = WhisperConfig(**{name: content[name] for name in (*SIZES, *OTHERS) if name in content})
     except Exception as error:  # Transformers checks types with an error class of its own
         said = " ".join(str(error).split())
         raise DataError(f"{source}: {said}") from error
-    small = [f"{name} is {getattr(made, name)}" for name in SIZES if getattr(made, name) < 1]
-    if small or made.d_model % made.encoder_attention_heads or made.d_model % 2:
+    small = [f"{name} is {getattr(config, name)}" for name in SIZES if getattr(config, name) < 1]
+    if small or config.d_model % config.encoder_attention_heads or config.d_model % 2:
         raise DataError(
             f"{source}: these sizes make no network: "
-            + (", ".join(small) or f"d_model {made.d_model} with {made.encoder_attention_heads} heads")
+            + (", ".join(small) or f"d_model {config.d_model} with {config.encoder_attention_heads} heads")
         )
-    return made
+    return config
 
 
-def relevant(made: WhisperConfig) -> dict[str, float]:
+def relevant(config: WhisperConfig) -> dict[str, float]:
     """Return what of a configuration decides about the encoder, as plain values."""
     return {
-        **{name: getattr(made, name) for name in SIZES},
-        **{name: float(getattr(made, name)) for name in OTHERS},
+        **{name: getattr(config, name) for name in SIZES},
+        **{name: float(getattr(config, name)) for name in OTHERS},
     }
 
 
-def trained(made: WhisperConfig, layers: int, mode: str, rounding: str, folder: Path) -> WhisperNetwork:
+def trained(config: WhisperConfig, layers: int, mode: str, rounding: str, folder: Path) -> WhisperNetwork:
     """Return the network with the weights in a folder; those of layers that are not made are not read.
 
     Raises
@@ -109,7 +109,7 @@ def trained(made: WhisperConfig, layers: int, mode: str, rounding: str, folder: 
         Tensors that are missing, of another shape than the configuration says, or not finite.
     """
     with torch.device("meta"):
-        network = WhisperNetwork(made, layers, mode, rounding)
+        network = WhisperNetwork(config, layers, mode, rounding)
     expected = {_theirs(name): value.shape for name, value in network.state_dict().items()}
     prefix = checkpoint.prefix(folder, "conv1.weight")
     read = checkpoint.tensors(folder, (prefix + name for name in expected))
@@ -119,13 +119,13 @@ def trained(made: WhisperConfig, layers: int, mode: str, rounding: str, folder: 
     return network
 
 
-def drawn(made: WhisperConfig, layers: int, mode: str, rounding: str, seed: int) -> WhisperNetwork:
+def drawn(config: WhisperConfig, layers: int, mode: str, rounding: str, seed: int) -> WhisperNetwork:
     """Return the network with random weights: normal with ``init_std``, biases 0, norms 1, positions as always."""
     with torch.device("meta"):
-        network = WhisperNetwork(made, layers, mode, rounding)
+        network = WhisperNetwork(config, layers, mode, rounding)
     network.to_empty(device="cpu")
     network.positions.copy_(sinusoids(*network.positions.shape))
-    random_weights.draw(network, made.init_std, seed)
+    random_weights.draw(network, config.init_std, seed)
     return network
 
 
@@ -134,7 +134,7 @@ class WhisperNetwork(nn.Module):
 
     Parameters
     ----------
-    made
+    config
         Configuration.
     layers
         How many of the lowest layers are made; the final norm is made with all of them only.
@@ -153,22 +153,22 @@ class WhisperNetwork(nn.Module):
         Probability that a frame is masked and length of a mask in frames; in training mode only.
     """
 
-    def __init__(self, made: WhisperConfig, layers: int, mode: str, rounding: str) -> None:
+    def __init__(self, config: WhisperConfig, layers: int, mode: str, rounding: str) -> None:
         super().__init__()
-        self.made, self.mode, self.rounding = made, mode, rounding
+        self.config, self.mode, self.rounding = config, mode, rounding
         self.checkpointing = False
         self.time_mask: tuple[float, int] | None = None
-        self.front = _Front(made)
+        self.front = _Front(config)
         self.positions: Tensor
-        self.register_buffer("positions", torch.empty(made.max_source_positions, made.d_model))
-        self.layers = nn.ModuleList(WhisperEncoderLayer(made) for _ in range(layers))
-        if layers == made.encoder_layers:
-            self.layer_norm = nn.LayerNorm(made.d_model)
+        self.register_buffer("positions", torch.empty(config.max_source_positions, config.d_model))
+        self.layers = nn.ModuleList(WhisperEncoderLayer(config) for _ in range(layers))
+        if layers == config.encoder_layers:
+            self.layer_norm = nn.LayerNorm(config.d_model)
 
     @property
     def longest(self) -> int:
         """Samples of a window: 30 s in all published models."""
-        return int(self.made.max_source_positions) * HOP
+        return int(self.config.max_source_positions) * HOP
 
     def forward(self, waves: Tensor, lengths: Tensor, layers: Sequence[int]) -> tuple[list[Tensor], Tensor]:
         """Return the asked layers, each (clips, frames, dims) padded with zeros, and frames of each clip.
@@ -197,7 +197,7 @@ class WhisperNetwork(nn.Module):
         """Cut a waveform (samples,) into consecutive windows and compute what the network takes of each."""
         longest = self.longest
         seconds = longest / 16_000 if self.mode == "30s" else 0.0
-        mel = WhisperMel(bands=self.made.num_mel_bins, seconds=seconds)
+        mel = WhisperMel(bands=self.config.num_mel_bins, seconds=seconds)
         like = self.front.conv1.weight
         made = []
         for k, kept in enumerate(self.counts(len(wave))):
@@ -217,7 +217,7 @@ class WhisperNetwork(nn.Module):
     def packed(self, windows: Sequence[Window], layers: Sequence[int]) -> list[Tensor]:
         """Return the asked layers, each (kept frames of all windows, dims); nothing above is computed."""
         x = torch.cat([self._entered(window) for window in windows])
-        x = functional.dropout(x, self.made.dropout, self.training)
+        x = functional.dropout(x, self.config.dropout, self.training)
         found: dict[int, list[Tensor]] = {k: [] for k in layers}
         for piece in pieces([window.frames for window in windows], x.device):
             for k, state in self._states(piece, x, max(layers)):
@@ -237,7 +237,7 @@ class WhisperNetwork(nn.Module):
             ]
         # On a CPU in bfloat16, attention step by step is a third faster than the fused kernel for 4 s of audio.
         step_by_step = x.dtype == torch.bfloat16 and x.device.type == "cpu"
-        self.made._attn_implementation = "eager" if step_by_step else "sdpa"
+        self.config._attn_implementation = "eager" if step_by_step else "sdpa"
         yield 0, x
         for number, layer in enumerate(self.layers[:top], start=1):
             again = self.checkpointing and torch.is_grad_enabled()
@@ -246,7 +246,7 @@ class WhisperNetwork(nn.Module):
 
     def _normed(self, number: int, rows: Tensor) -> Tensor:
         """Return the rows of a layer; of the network's last, behind the final norm."""
-        normed: Tensor = self.layer_norm(rows) if number == self.made.encoder_layers else rows
+        normed: Tensor = self.layer_norm(rows) if number == self.config.encoder_layers else rows
         return normed
 
     def _entered(self, window: Window) -> Tensor:
@@ -270,10 +270,10 @@ def sinusoids(length: int, channels: int) -> Tensor:
 class _Front(nn.Module):
     """Two convolutions; the second halves the frames."""
 
-    def __init__(self, made: WhisperConfig) -> None:
+    def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
-        self.conv1 = nn.Conv1d(made.num_mel_bins, made.d_model, 3, padding=1)
-        self.conv2 = nn.Conv1d(made.d_model, made.d_model, 3, stride=2, padding=1)
+        self.conv1 = nn.Conv1d(config.num_mel_bins, config.d_model, 3, padding=1)
+        self.conv2 = nn.Conv1d(config.d_model, config.d_model, 3, stride=2, padding=1)
 
     def forward(self, mels: Tensor) -> Tensor:
         """Return (frames, dims) of one window's (2 · frames, bands)."""

@@ -1,4 +1,4 @@
-"""The log-mel spectrogram that EfficientAT's networks hear: 32 kHz, 128 Kaldi bands, 100 frames a second.
+"""The log-mel spectrogram that EfficientAT's networks take: 32 kHz, 128 Kaldi bands, 100 frames a second.
 
 Schmid, Koutini and Widmer (2023), "Efficient large-scale audio tagging via transformer-to-CNN knowledge
 distillation". The first difference of the waveform, y[t] = x[t + 1] − 0.97 x[t]; power of a transform of 1,024

@@ -23,7 +23,7 @@ FRONTS = {
 
 
 class Front(Protocol):
-    """What a network hears in place of the waveform."""
+    """What a network takes in place of the waveform."""
 
     @property
     def rate(self) -> int:

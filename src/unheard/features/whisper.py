@@ -1,4 +1,4 @@
-"""The log-mel spectrogram that Whisper hears: 16 kHz, 80 or 128 Slaney bands, 100 frames a second.
+"""The log-mel spectrogram that Whisper takes: 16 kHz, 80 or 128 Slaney bands, 100 frames a second.
 
 Radford et al. (2022), "Robust speech recognition via large-scale weak supervision". Power of a transform of 400
 points under a periodic Hann window every 160 samples, centred, the ends mirrored, the last frame left out; log10,
@@ -28,8 +28,10 @@ class WhisperMel:
 
     Parameters
     ----------
-    bands : 80, or 128 (large-v3).
-    seconds : the waveform is padded with zeros to so many seconds, or cut to them; 0: taken as it is.
+    bands
+        80, or 128 (large-v3).
+    seconds
+        The waveform is padded with zeros to so many seconds, or cut to them; 0: taken as it is.
     """
 
     bands: int = 80
@@ -70,5 +72,5 @@ class WhisperMel:
         return out
 
     def _length(self, samples: int) -> int:
-        """Samples that are heard."""
+        """Return the number of samples that are taken."""
         return round(self.seconds * self.rate) if self.seconds else max(samples, 2 * HOP)

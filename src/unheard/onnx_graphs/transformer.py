@@ -1,7 +1,7 @@
 """The network of wav2vec 2.0, HuBERT and WavLM as an ONNX graph, written node by node from its weights.
 
 Takes one clip, ``unheard.samples`` (samples,) float32, standardised where the network wants that; gives
-``unheard.K`` (frames, dims) for the entries that are asked for. Nothing above the highest of them is written. The
+``unheard.K`` (frames, dims) for the layers that are asked for. Nothing above the highest of them is written. The
 computation is that of ``encoders/transformer/network.py``, which it is compared with when a bundle is made.
 """
 
@@ -16,33 +16,33 @@ from unheard.onnx_graphs.graph import PREFIX, Graph
 from unheard.onnx_graphs.parts import activation, array, attention, convolution, linear, norm
 
 
-def transformer_graph(network: Any, entries: Sequence[int]) -> Any:
-    """Return the ModelProto of a network of ``encoders.transformer`` up to the highest entry that is asked."""
-    made = network.made
+def transformer_graph(network: Any, layers: Sequence[int]) -> Any:
+    """Return the ModelProto of a network of ``encoders.transformer`` up to the highest layer that is asked for."""
+    config = network.config
     g = Graph()
     samples = g.take(PREFIX + "samples", g.types.FLOAT, ["samples"])
     x = _projection(g, network, _front(g, network, samples))
     x = g.add("Add", x, _position(g, network, x))
-    if not made.do_stable_layer_norm:
+    if not config.do_stable_layer_norm:
         x = norm(g, network.norm, x)
     wanted = {0: x}
-    bias = _distances(g, network, x) if made.model_type == "wavlm" and max(entries) > 0 else None
-    for index, layer in enumerate(network.layers[: max(entries)], start=1):
-        x = _layer(g, made, layer, x, bias)
-        last = index == made.num_hidden_layers and made.do_stable_layer_norm
-        wanted[index] = norm(g, network.norm, x) if last and index in entries else x
-    for k in entries:
-        g.give(f"{PREFIX}{k}", wanted[k], ["frames", made.hidden_size])
+    bias = _distances(g, network, x) if config.model_type == "wavlm" and max(layers) > 0 else None
+    for index, layer in enumerate(network.layers[: max(layers)], start=1):
+        x = _layer(g, config, layer, x, bias)
+        last = index == config.num_hidden_layers and config.do_stable_layer_norm
+        wanted[index] = norm(g, network.norm, x) if last and index in layers else x
+    for k in layers:
+        g.give(f"{PREFIX}{k}", wanted[k], ["frames", config.hidden_size])
     return g.model()
 
 
 def _front(g: Graph, network: Any, samples: str) -> str:
     """Strided convolutions: (samples,) to (frames, channels)."""
-    made = network.made
+    config = network.config
     x = g.add("Unsqueeze", samples, g.constant([0, 1]))
     for step in network.front:
         x = convolution(g, step.conv, x, strides=list(step.conv.stride))
-        if step.layer_norm is not None and made.feat_extract_norm == "group":
+        if step.layer_norm is not None and config.feat_extract_norm == "group":
             # A group a channel: what it is normalised by is taken over time.
             scale, shift = array(step.layer_norm.weight), array(step.layer_norm.bias)
             parts = (g.constant(scale), g.constant(shift))
@@ -50,7 +50,7 @@ def _front(g: Graph, network: Any, samples: str) -> str:
         elif step.layer_norm is not None:
             turned = norm(g, step.layer_norm, g.add("Transpose", x, perm=[0, 2, 1]))
             x = g.add("Transpose", turned, perm=[0, 2, 1])
-        x = activation(g, made.feat_extract_activation, x)
+        x = activation(g, config.feat_extract_activation, x)
     return g.add("Transpose", g.add("Squeeze", x, g.constant([0])), perm=[1, 0])
 
 
@@ -67,16 +67,16 @@ def _position(g: Graph, network: Any, x: str) -> str:
     # An even kernel gives one frame too many, at the end.
     pads = [kernel // 2, kernel // 2 - (kernel % 2 == 0)]
     y = convolution(g, conv, channels, pads=pads, group=conv.groups)
-    y = activation(g, network.made.feat_extract_activation, y)
+    y = activation(g, network.config.feat_extract_activation, y)
     return g.add("Transpose", g.add("Squeeze", y, g.constant([0])), perm=[1, 0])
 
 
-def _layer(g: Graph, made: Any, layer: Any, x: str, bias: str | None) -> str:
+def _layer(g: Graph, config: Any, layer: Any, x: str, bias: str | None) -> str:
     def feed_forward(x: str) -> str:
-        inner = activation(g, made.hidden_act, linear(g, layer.feed_forward.intermediate_dense, x))
+        inner = activation(g, config.hidden_act, linear(g, layer.feed_forward.intermediate_dense, x))
         return linear(g, layer.feed_forward.output_dense, inner)
 
-    if made.do_stable_layer_norm:
+    if config.do_stable_layer_norm:
         x = g.add("Add", x, _attention(g, layer.attention, norm(g, layer.layer_norm, x), bias))
         return g.add("Add", x, feed_forward(norm(g, layer.final_layer_norm, x)))
     x = norm(g, layer.layer_norm, g.add("Add", x, _attention(g, layer.attention, x, bias)))
@@ -107,7 +107,7 @@ def _gate(g: Graph, part: Any, x: str) -> str:
 
 def _distances(g: Graph, network: Any, x: str) -> str:
     """WavLM's bias before gating, (heads, frames, frames), looked up by the distance of a key from the query."""
-    furthest = network.made.max_bucket_distance
+    furthest = network.config.max_bucket_distance
     square = array(network.position_bias(furthest + 1))
     # All greater distances have the bias of the greatest: (−furthest … furthest, heads).
     table = np.concatenate([square[:, -1, :-1], square[:, 0]], axis=1).T

@@ -14,11 +14,11 @@ from unheard.onnx_graphs.graph import PREFIX, Graph
 from unheard.onnx_graphs.parts import activation, array, attention, convolution, linear, norm
 
 
-def whisper_graph(network: Any, entries: Sequence[int]) -> Any:
-    """Return the ModelProto of a ``WhisperNetwork`` up to the highest entry that is asked."""
-    made = network.made
+def whisper_graph(network: Any, layers: Sequence[int]) -> Any:
+    """Return the ModelProto of a ``WhisperNetwork`` up to the highest layer that is asked for."""
+    config = network.config
     g = Graph()
-    mels = g.take(PREFIX + "frames", g.types.FLOAT, ["frames", made.num_mel_bins])
+    mels = g.take(PREFIX + "frames", g.types.FLOAT, ["frames", config.num_mel_bins])
     x = g.add("Unsqueeze", g.add("Transpose", mels, perm=[1, 0]), g.constant([0]))
     x = activation(g, "gelu", convolution(g, network.front.conv1, x, pads=[1, 1]))
     x = activation(g, "gelu", convolution(g, network.front.conv2, x, pads=[1, 1], strides=[2]))
@@ -27,18 +27,18 @@ def whisper_graph(network: Any, entries: Sequence[int]) -> Any:
     positions = g.add("Slice", g.constant(array(network.positions)), g.constant([0]), frames, g.constant([0]))
     x = g.add("Add", x, positions)
     wanted = {0: x}
-    for index, layer in enumerate(network.layers[: max(entries)], start=1):
-        x = _layer(g, made, layer, x)
-        last = index == made.encoder_layers and index in entries
+    for index, layer in enumerate(network.layers[: max(layers)], start=1):
+        x = _layer(g, config, layer, x)
+        last = index == config.encoder_layers and index in layers
         wanted[index] = norm(g, network.layer_norm, x) if last else x
-    for k in entries:
-        g.give(f"{PREFIX}{k}", wanted[k], ["states", made.d_model])
+    for k in layers:
+        g.give(f"{PREFIX}{k}", wanted[k], ["states", config.d_model])
     return g.model()
 
 
-def _layer(g: Graph, made: Any, layer: Any, x: str) -> str:
+def _layer(g: Graph, config: Any, layer: Any, x: str) -> str:
     query, key, value, out = (getattr(layer.self_attn, f"{name}_proj") for name in ("q", "k", "v", "out"))
-    heard = norm(g, layer.self_attn_layer_norm, x)
-    x = g.add("Add", x, attention(g, query, key, value, out, heard, made.encoder_attention_heads))
+    normed = norm(g, layer.self_attn_layer_norm, x)
+    x = g.add("Add", x, attention(g, query, key, value, out, normed, config.encoder_attention_heads))
     inner = activation(g, "gelu", linear(g, layer.fc1, norm(g, layer.final_layer_norm, x)))
     return g.add("Add", x, linear(g, layer.fc2, inner))

@@ -81,5 +81,5 @@ def _lora(encoder: nn.Module, settings: Settings) -> None:
 
 def _after(encoder: Any) -> list[str]:
     """Names of the parts that come after the last layer: the final norm where norms come before attention."""
-    before = getattr(getattr(encoder, "made", None), "do_stable_layer_norm", True)
+    before = getattr(getattr(encoder, "config", None), "do_stable_layer_norm", True)
     return [name for name in ("norm", "layer_norm") if before and hasattr(encoder, name)]

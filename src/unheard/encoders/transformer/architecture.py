@@ -73,65 +73,70 @@ class Architecture:
         return (max(samples, self.shortest) - self.shortest) // self.hop + 1
 
 
-def read(config: Mapping[str, Any], family: str, source: str) -> Architecture:
+def read(content: Mapping[str, Any], family: str, source: str) -> Architecture:
     """Return the architecture of a ``config.json``.
 
     Parameters
     ----------
-    config : the file's content.
-    family : ``wav2vec2``, ``hubert`` or ``wavlm``; what ``model_type`` must say.
-    source : how errors call the file.
+    content
+        The file's content.
+    family
+        ``wav2vec2``, ``hubert`` or ``wavlm``; what ``model_type`` must say.
+    source
+        How errors call the file.
 
     Raises
     ------
     DataError
         Another family's model, a value of another type, or a variant that is not computed here.
     """
-    found = config.get("model_type")
+    found = content.get("model_type")
     if found != family:
         raise DataError(
             f"{source}: model_type is {found!r}, but the encoder is {family!r}; "
             f"set encoder.name to the model's own family (--set encoder.name={found}), or name a {family} model"
         )
     for key, only in _UNSUPPORTED.items():
-        if config.get(key, only) != only:
+        if content.get(key, only) != only:
             raise DataError(
-                f"{source}: {key} is {config[key]!r}; this variant of {family} is not supported, only {only!r}"
+                f"{source}: {key} is {content[key]!r}; this variant of {family} is not supported, only {only!r}"
             )
     hints = {field.name: _TYPES[str(field.type)] for field in fields(Architecture)}
     try:
-        given = {key: fitting(config[key], hint, key) for key, hint in hints.items() if key in config}
+        given = {key: fitting(content[key], hint, key) for key, hint in hints.items() if key in content}
     except UsageError as error:
         raise DataError(f"{source}: {error}") from error
-    made = Architecture(**given)
-    _check(made, source)
-    return made
+    config = Architecture(**given)
+    _check(config, source)
+    return config
 
 
 _TYPES = {"str": str, "int": int, "float": float, "bool": bool, "tuple[int, ...]": tuple[int, ...]}
 
 
-def _check(made: Architecture, source: str) -> None:
+def _check(config: Architecture, source: str) -> None:
     sizes = {
-        key: getattr(made, key)
+        key: getattr(config, key)
         for key in ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
     }
     faults = [f"{key} is {value}, expected at least 1" for key, value in sizes.items() if value < 1]
     faults += [
-        f"{key} is {list(getattr(made, key))}, expected whole numbers from 1"
+        f"{key} is {list(getattr(config, key))}, expected whole numbers from 1"
         for key in ("conv_dim", "conv_kernel", "conv_stride")
-        if not all(type(value) is int and value > 0 for value in getattr(made, key))
+        if not all(type(value) is int and value > 0 for value in getattr(config, key))
     ]
-    if not len(made.conv_dim) == len(made.conv_kernel) == len(made.conv_stride) > 0:
+    if not len(config.conv_dim) == len(config.conv_kernel) == len(config.conv_stride) > 0:
         faults.append("conv_dim, conv_kernel and conv_stride must be lists of the same length")
-    if not faults and made.hidden_size % made.num_attention_heads:
-        faults.append(f"hidden_size {made.hidden_size} is no multiple of {made.num_attention_heads} heads")
-    if made.feat_extract_norm not in ("group", "layer"):
-        faults.append(f"feat_extract_norm is {made.feat_extract_norm!r}, expected 'group' or 'layer'")
+    if not faults and config.hidden_size % config.num_attention_heads:
+        faults.append(
+            f"hidden_size {config.hidden_size} is no multiple of {config.num_attention_heads} heads"
+        )
+    if config.feat_extract_norm not in ("group", "layer"):
+        faults.append(f"feat_extract_norm is {config.feat_extract_norm!r}, expected 'group' or 'layer'")
     faults += [
-        f"{key} is {getattr(made, key)!r}, expected one of {', '.join(ACTIVATIONS)}"
+        f"{key} is {getattr(config, key)!r}, expected one of {', '.join(ACTIVATIONS)}"
         for key in ("hidden_act", "feat_extract_activation")
-        if getattr(made, key) not in ACTIVATIONS
+        if getattr(config, key) not in ACTIVATIONS
     ]
     if faults:
         raise DataError(f"{source}: " + "; ".join(faults))

@@ -19,16 +19,17 @@ class Attention(nn.Module):
 
     Parameters
     ----------
-    made : of the network.
+    config
+        Sizes of the network.
     """
 
-    def __init__(self, made: Architecture) -> None:
+    def __init__(self, config: Architecture) -> None:
         super().__init__()
-        width = made.hidden_size
-        self.heads = made.num_attention_heads
-        self.dropout = made.attention_dropout
+        width = config.hidden_size
+        self.heads = config.num_attention_heads
+        self.dropout = config.attention_dropout
         self.q_proj, self.k_proj, self.v_proj, self.out_proj = (nn.Linear(width, width) for _ in range(4))
-        self.gated = made.model_type == "wavlm"
+        self.gated = config.model_type == "wavlm"
         if self.gated:
             self.gru_rel_pos_const = nn.Parameter(torch.ones(1, self.heads, 1, 1))
             self.gru_rel_pos_linear = nn.Linear(width // self.heads, 8)
@@ -38,9 +39,12 @@ class Attention(nn.Module):
 
         Parameters
         ----------
-        x : rows of all clips.
-        pieces : where the clips lie in them.
-        bias : (heads, frames, frames) by relative position, at least as long as the longest clip; WavLM's alone.
+        x
+            Rows of all clips.
+        pieces
+            Where the clips lie in them.
+        bias
+            (heads, frames, frames) by relative position, at least as long as the longest clip; WavLM's alone.
         """
         shape = (len(x), self.heads, -1)
         query, key, value = (project(x).view(shape) for project in (self.q_proj, self.k_proj, self.v_proj))
@@ -94,10 +98,13 @@ def position_bias(embedding: Tensor, frames: int, furthest: int) -> Tensor:
 
     Parameters
     ----------
-    embedding : (buckets, heads). Half of the buckets is for keys after the query; in each half, small distances
+    embedding
+        (buckets, heads). Half of the buckets is for keys after the query; in each half, small distances
         have one bucket each and larger ones share them by their logarithm.
-    frames : length of the longest clip.
-    furthest : distance from which on all share the last bucket.
+    frames
+        Length of the longest clip.
+    furthest
+        Distance from which on all share the last bucket.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""The three families behind the contract: a folder or a configuration in, the frames of entries out."""
+"""The three families behind the contract: a folder or a configuration in, the frames of layers out."""
 
 from __future__ import annotations
 
@@ -35,22 +35,26 @@ class WaveEncoder(Encoder):
 
     Parameters
     ----------
-    settings : plain, with the digest.
-    network : in evaluation mode, on its device; it is the encoder's own from here on.
-    rate : Hz.
-    licence : of the weights.
+    settings
+        Plain values, the digest among them.
+    network
+        In evaluation mode, on its device; it is the encoder's own from here on.
+    rate
+        Hz of the waveforms.
+    licence
+        What the owners of the weights allow.
     """
 
     def __init__(self, settings: dict[str, Any], network: Network, rate: int, licence: str) -> None:
-        made = network.made
+        config = network.config
         self.settings = settings
         self.rate = rate
         self.source = Source(licence)
         self.layers = tuple(
-            Layer(str(k), made.hidden_size, rate / made.hop) for k in range(len(network.layers) + 1)
+            Layer(str(k), config.hidden_size, rate / config.hop) for k in range(len(network.layers) + 1)
         )
         self._network = network
-        self._made = made
+        self._config = config
         self._taken = False
         if settings["device"] == "cpu":
             pack(network)
@@ -65,15 +69,15 @@ class WaveEncoder(Encoder):
 
     def frames(self, samples: int) -> tuple[int, ...]:
         """Return the number of frames of each layer for a waveform of so many samples."""
-        return (self._made.frames(samples),) * len(self.layers)
+        return (self._config.frames(samples),) * len(self.layers)
 
     def _extract(self, items: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
         """Return, for each waveform (samples,), the asked layers, each (frames, dims) float32.
 
         Clips are computed in batches by length; those of more than 30 s in windows.
         """
-        made = self._made
-        cuts = [windows.spans(len(wave), self.rate, made.hop) for wave in items]
+        config = self._config
+        cuts = [windows.spans(len(wave), self.rate, config.hop) for wave in items]
         prepared = [_standardized(wave) if self._network.normalize else wave for wave in items]
         parts = [
             wave[start:stop] for wave, spans in zip(prepared, cuts, strict=True) for start, stop in spans
@@ -82,8 +86,8 @@ class WaveEncoder(Encoder):
         results, first = [], 0
         for spans in cuts:
             own = done[first : first + len(spans)]
-            starts = [start // made.hop for start, _ in spans]
-            results.append(tuple(windows.joined(entry, starts) for entry in zip(*own, strict=True)))
+            starts = [start // config.hop for start, _ in spans]
+            results.append(tuple(windows.joined(parts, starts) for parts in zip(*own, strict=True)))
             first += len(spans)
         return results
 
@@ -98,59 +102,59 @@ class WaveEncoder(Encoder):
             transformer_graph(network, layers),
             windows.window(self.rate),
             standardise=network.normalize,
-            shortest=self._made.shortest,
+            shortest=self._config.shortest,
         )
 
     def _parts(self, parts: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
-        """Entries of each part of a clip. Several batches are spread over the threads, one core each."""
+        """Return the layers of each part of a clip. Several batches are spread over the threads, one core each."""
         self._network.eval()
         device = str(self.settings["device"])
         threads = torch.get_num_threads() if device == "cpu" else 1
-        frames = [self._made.frames(len(part)) for part in parts]
+        frames = [self._config.frames(len(part)) for part in parts]
         rounds = math.ceil(sum(frames) / (BUDGET[device] * threads))
-        made = windows.by_length(frames, math.ceil(sum(frames) / max(1, rounds * threads)))
+        batches = windows.by_length(frames, math.ceil(sum(frames) / max(1, rounds * threads)))
         done: list[Layers] = [()] * len(parts)
 
         def work(batch: list[int]) -> None:
             for position, clip in zip(batch, self._batch([parts[at] for at in batch], layers), strict=True):
                 done[position] = clip
 
-        if threads == 1 or len(made) == 1:
-            for batch in made:
+        if threads == 1 or len(batches) == 1:
+            for batch in batches:
                 work(batch)
         else:
             with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                list(pool.map(work, made))
+                list(pool.map(work, batches))
             torch.set_num_threads(threads)  # which the workers have set for threads to come
         return done
 
     @torch.inference_mode()
     def _batch(self, waves: Sequence[Wave], layers: Sequence[int]) -> Iterable[Layers]:
         device = self.settings["device"]
-        entries, counts = self._network.packed(
+        states, counts = self._network.packed(
             [torch.from_numpy(np.ascontiguousarray(wave)).to(device) for wave in waves], layers
         )
         ends = np.cumsum(counts)[:-1]
-        return zip(*(np.split(entry.float().cpu().numpy(), ends) for entry in entries), strict=True)
+        return zip(*(np.split(state.float().cpu().numpy(), ends) for state in states), strict=True)
 
 
 def load(options: Settings, family: str) -> WaveEncoder:
     """Read configuration and weights as the settings say."""
-    folder, config, source = _described(options, family)
-    made = architecture.read(config, family, source)
-    layers = made.num_hidden_layers if options.cut is None else options.cut
-    if layers > made.num_hidden_layers:
+    folder, content, source = _described(options, family)
+    config = architecture.read(content, family, source)
+    layers = config.num_hidden_layers if options.cut is None else options.cut
+    if layers > config.num_hidden_layers:
         raise UsageError(
-            f"encoder.cut is {layers}, but {source} has {made.num_hidden_layers} layers: "
-            f"choose 0 … {made.num_hidden_layers}"
+            f"encoder.cut is {layers}, but {source} has {config.num_hidden_layers} layers: "
+            f"choose 0 … {config.num_hidden_layers}"
         )
-    rate, normalize = _audio(options, folder, made)
+    rate, normalize = _audio(options, folder, config)
     if options.weights == "random":
-        network = weights.drawn(made, normalize, layers, options.seed)
-        found = digest({"config": plain(made), "rate": rate, "normalize": normalize, "seed": options.seed})
+        network = weights.drawn(config, normalize, layers, options.seed)
+        found = digest({"config": plain(config), "rate": rate, "normalize": normalize, "seed": options.seed})
     else:
         assert folder is not None
-        network = weights.trained(made, normalize, layers, folder)
+        network = weights.trained(config, normalize, layers, folder)
         found = checkpoint.sha256(folder)
         if options.weights == "shuffled":
             chance.shuffle(network, options.seed)
@@ -173,14 +177,14 @@ def _described(options: Settings, family: str) -> tuple[Path | None, dict[str, A
     return folder, checkpoint.config(folder), str(folder / "config.json")
 
 
-def _audio(options: Settings, folder: Path | None, made: Architecture) -> tuple[int, bool]:
+def _audio(options: Settings, folder: Path | None, config: Architecture) -> tuple[int, bool]:
     """Rate in Hz, and whether waveforms are standardised: as the preprocessor file says.
 
     Networks that nobody trained may lack one: 16 kHz then, standardised where layer norms expect it.
     """
     described = folder is not None and (folder / "preprocessor_config.json").is_file()
     if options.weights == "random" and not described:
-        return 16000, made.feat_extract_norm == "layer"
+        return 16000, config.feat_extract_norm == "layer"
     assert folder is not None
     content = checkpoint.preprocessor(folder)
     return content["sampling_rate"], bool(content.get("do_normalize", True))

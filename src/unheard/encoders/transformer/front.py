@@ -26,22 +26,23 @@ class Front(nn.ModuleList):
 
     Parameters
     ----------
-    made : of the network.
+    config
+        Sizes of the network.
     """
 
-    def __init__(self, made: Architecture) -> None:
-        dims = (1, *made.conv_dim)
+    def __init__(self, config: Architecture) -> None:
+        dims = (1, *config.conv_dim)
         super().__init__(
             _Step(
-                nn.Conv1d(before, after, kernel, stride, bias=made.conv_bias),
-                nn.LayerNorm(after) if made.feat_extract_norm == "layer" or index == 0 else None,
+                nn.Conv1d(before, after, kernel, stride, bias=config.conv_bias),
+                nn.LayerNorm(after) if config.feat_extract_norm == "layer" or index == 0 else None,
             )
             for index, ((before, after), kernel, stride) in enumerate(
-                zip(pairwise(dims), made.conv_kernel, made.conv_stride, strict=True)
+                zip(pairwise(dims), config.conv_kernel, config.conv_stride, strict=True)
             )
         )
-        self.over_time = made.feat_extract_norm == "group"
-        self.activation = ACTIVATIONS[made.feat_extract_activation]
+        self.over_time = config.feat_extract_norm == "group"
+        self.activation = ACTIVATIONS[config.feat_extract_activation]
 
     def forward(self, waves: Tensor, lengths: Sequence[int]) -> Tensor:
         """Return frames (clips, frames, channels) of waveforms (clips, samples), the first ``lengths`` valid."""

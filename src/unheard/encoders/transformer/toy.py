@@ -19,10 +19,14 @@ def write(folder: Path, family: str, seed: int, config: dict[str, Any]) -> None:
 
     Parameters
     ----------
-    folder : is made where it is not there.
-    family : ``wav2vec2``, ``hubert`` or ``wavlm``.
-    seed : of the weights.
-    config : keys of ``config.json`` that shall differ from the toy's: 16 channels, 3 layers of 32 dims.
+    folder
+        It is made where it is not there.
+    family
+        ``wav2vec2``, ``hubert`` or ``wavlm``.
+    seed
+        The weights are drawn from it.
+    config
+        Keys of ``config.json`` that shall differ from the toy's: 16 channels, 3 layers of 32 dims.
     """
     base = replace(
         Architecture(family),

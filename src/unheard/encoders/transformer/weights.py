@@ -34,7 +34,7 @@ _NORMED = (("_g", "_v"), ("original0", "original1"))
 _OPTIONAL = "masked_spec_embed"  # not there in models trained without masks
 
 
-def trained(made: Architecture, normalize: bool, layers: int, folder: Path) -> Network:
+def trained(config: Architecture, normalize: bool, layers: int, folder: Path) -> Network:
     """Return the network with the weights in a folder; those of layers that are not made are not read.
 
     Raises
@@ -43,7 +43,7 @@ def trained(made: Architecture, normalize: bool, layers: int, folder: Path) -> N
         Tensors that are missing, of another shape than the configuration says, or not finite.
     """
     with torch.device("meta"):
-        network = Network(made, normalize, layers)
+        network = Network(config, normalize, layers)
     expected = {theirs(name): tensor.shape for name, tensor in network.state_dict().items()}
     prefix = checkpoint.prefix(folder, theirs("projection.projection.weight"))
     parts = [_KERNEL.replace("weight", f"weight{end}") for end in _NORMED[0]]
@@ -53,21 +53,21 @@ def trained(made: Architecture, normalize: bool, layers: int, folder: Path) -> N
     for length, direction in (parts[:2], parts[2:]):
         if length in found and direction in found:
             found[_KERNEL] = _normed(found.pop(length), found.pop(direction))
-    found.setdefault(_OPTIONAL, torch.zeros(made.hidden_size))
+    found.setdefault(_OPTIONAL, torch.zeros(config.hidden_size))
     checkpoint.check_shapes(found, expected, folder)
     network.load_state_dict({name: found[theirs(name)] for name in network.state_dict()}, assign=True)
     return network
 
 
-def drawn(made: Architecture, normalize: bool, layers: int, seed: int) -> Network:
+def drawn(config: Architecture, normalize: bool, layers: int, seed: int) -> Network:
     """Return the network with random weights, as the architecture is initialised for pretraining."""
     with torch.device("meta"):
-        network = Network(made, normalize, layers)
+        network = Network(config, normalize, layers)
     network.to_empty(device="cpu")
     with torch.no_grad():
         for name, module in network.named_modules():
             for key, value in module.named_parameters(recurse=False):
-                _draw(module, key, value, made.initializer_range, generator(seed, f"{name}.{key}"))
+                _draw(module, key, value, config.initializer_range, generator(seed, f"{name}.{key}"))
     return network
 
 
