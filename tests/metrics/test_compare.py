@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from unheard.errors import UsageError
-from unheard.metrics.compare import compare, compare_all, premium
+from unheard.metrics.compare import compare, compare_all, leakage_gap
 
 Make = Callable[..., pl.DataFrame]
 
@@ -190,10 +190,10 @@ def test_holm_can_take_support_away(table: Make) -> None:
     assert not any(c.supported for c in compare_all([a, b, b]))
 
 
-def test_premium(random: Make) -> None:
+def test_leakage_gap(random: Make) -> None:
     leaky = random(1, skill=2.5, protocol="random", protocol_hash="leak", seeds=1)
     fair = random(2, skill=0.8, seeds=1)
-    c = premium(leaky, fair, draws=500)
+    c = leakage_gap(leaky, fair, draws=500)
     gain = accuracies(leaky, ["speaker"])
     base = accuracies(fair, ["speaker"])
     assert c.difference == pytest.approx(np.mean([gain[s] - base[s] for s in gain]))
@@ -201,7 +201,7 @@ def test_premium(random: Make) -> None:
     assert c.across
     assert (c.a, c.b) == ("toy on random", "toy on toy")
     with pytest.raises(UsageError, match="both runs are of one protocol"):
-        premium(fair, fair)
+        leakage_gap(fair, fair)
 
 
 def test_names_tell_the_systems_apart(random: Make) -> None:

@@ -18,7 +18,7 @@ def test_the_page_holds_figure_numbers_and_encoder() -> None:
     assert len(figure(root, "layers").all("table")[0].rows) == 6
     assert table(root, "Settings of the encoder") == [["setting", "value"], ["name", "wavlm"]]
     assert (
-        "960 training clips of 16 speakers of fold 0 of ravdess-balanced6; nobody else was looked at."
+        "960 training clips of 16 speakers of fold 0 of ravdess-balanced6; nobody else was used."
         in root.words
     )
     assert "Salient: layer 3, highest in 90 % of the draws of speakers." in root.words

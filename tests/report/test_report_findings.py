@@ -9,7 +9,7 @@ import pytest
 
 from unheard.metrics.compare import compare
 from unheard.metrics.formatting import percent
-from unheard.report.comparisons import compared, premiums
+from unheard.report.comparisons import compared, leakage_gaps
 from unheard.report.findings import Finding, baseline, certificate_of, findings
 from unheard.report.system import System
 from unheard.report.wording import STAMPS, meaning, points, printable
@@ -19,7 +19,7 @@ Make = Callable[..., System]
 
 
 def said(systems: list[System]) -> list[Finding]:
-    return findings(systems, compared(systems), premiums(systems))
+    return findings(systems, compared(systems), leakage_gaps(systems))
 
 
 def with_results(system: System, **changes: Any) -> System:
@@ -119,16 +119,16 @@ def test_pairs_are_those_of_the_comparison_itself(make: Make) -> None:
     assert "Supported: b is more accurate than a" in text
 
 
-def test_other_protocols_settings_or_clips_give_no_premium(make: Make) -> None:
+def test_other_protocols_settings_or_clips_give_no_leakage_gap(make: Make) -> None:
     fair = make("fair", clips=8)
     leaky = make("leaky", clips=8, stamps=("LEAKY",), protocol="ravdess-random6")
-    assert [(c.a, c.b) for c in premiums([fair, leaky])] == [("leaky", "fair")]
+    assert [(c.a, c.b) for c in leakage_gaps([fair, leaky])] == [("leaky", "fair")]
     assert compared([fair, leaky]) == []
-    assert not premiums([with_results(fair, settings_hash="other"), leaky])
-    assert not premiums([with_results(fair, settings_hash=None), with_results(leaky, settings_hash=None)])
-    assert not premiums([with_results(fair, stamps=["UNVERIFIED"]), leaky])
+    assert not leakage_gaps([with_results(fair, settings_hash="other"), leaky])
+    assert not leakage_gaps([with_results(fair, settings_hash=None), with_results(leaky, settings_hash=None)])
+    assert not leakage_gaps([with_results(fair, stamps=["UNVERIFIED"]), leaky])
     elsewhere = fair.predictions.with_columns((pl.lit("x") + pl.col("id")).alias("id"))
-    assert not premiums([replace(fair, predictions=elsewhere), leaky])
+    assert not leakage_gaps([replace(fair, predictions=elsewhere), leaky])
 
 
 def test_many_pairs_are_counted_instead_of_listed(make: Make) -> None:

@@ -1,4 +1,4 @@
-"""A fusion on the page: its weights and temperatures, and how it did beside its best member."""
+"""A fusion on the page: its weights and temperatures, and how it did against its best system."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_numbers_stand_in_the_table_and_means_in_the_words() -> None:
         ("1", "0", "0.50", "2.00", "0.50", "1.75"),
     )
     assert "voice: weight 0.50 on average, temperature 1.00 to 2.00" in chart.alt
-    assert "2 members in 2 folds" in chart.alt
+    assert "2 systems in 2 folds" in chart.alt
     assert "means over seeds" in chart.note
 
 
@@ -44,10 +44,10 @@ def test_nothing_is_drawn_where_nothing_was_fitted() -> None:
     assert fusion_chart("f", []) is None
 
 
-@pytest.mark.parametrize("members", [2, 8])
-def test_each_member_is_named(members: int) -> None:
-    names = [f"member-{k}" for k in range(members)]
-    record = dict.fromkeys(names, 1 / members)
+@pytest.mark.parametrize("systems", [2, 8])
+def test_each_system_is_named(systems: int) -> None:
+    names = [f"system-{k}" for k in range(systems)]
+    record = dict.fromkeys(names, 1 / systems)
     fits = fusion_fits([{"fold": 0, "seed": 0, "chosen": {"weights": record, "temperatures": record}}])
     chart = fusion_chart("f", fits)
     assert chart is not None
@@ -55,11 +55,11 @@ def test_each_member_is_named(members: int) -> None:
 
 
 def fused(make: Make, **changes: Any) -> System:
-    system, member = make("both", right=0.7), make("voice", right=0.6, seed=1)
+    system, single = make("both", right=0.7), make("voice", right=0.6, seed=1)
     fusion = {
         "weights": "fitted", "members": ["face", "voice"], "best": "voice", "chosen_by": "validation", "held": 5,
         "of": 6, "unanswered": {}, "folds": [],
-        "comparison": compare(system.clean, member.clean, draws=100, names=("both", "voice")).as_dict(),
+        "comparison": compare(system.clean, single.clean, draws=100, names=("both", "voice")).as_dict(),
     }  # fmt: skip
     fits = [fit(k, 0, 0.5, 1.0, 1.5) for k in range(6)]
     return replace(system, results={**system.results, "fusion": {**fusion, **changes}}, fits=fits)
@@ -74,7 +74,7 @@ def test_the_page_says_how_often_it_held_and_shows_the_figure(make: Make) -> Non
     assert "Weights and temperatures of the fusion" in drawn
 
 
-def test_the_page_says_what_chose_the_best_member_and_who_was_silent(make: Make) -> None:
+def test_the_page_says_what_chose_the_best_system_and_who_was_silent(make: Make) -> None:
     system = fused(make, weights="equal", chosen_by="test", unanswered={"face": 3})
     text = read(html([system])).words
     assert "fixed in advance" in text

@@ -129,7 +129,7 @@ def test_what_layers_know_has_a_panel_a_question_and_says_who_was_heard() -> Non
     assert chart.columns[6:] == (
         "emotion UAR %",
         "95 % interval",
-        "UAR % for heard speakers",
+        "UAR % for training speakers",
         "95 % interval",
     )
     assert chart.rows[3][:6] == ("3", "3", "0.110", "[0.100, 0.120]", "0.080", "[0.070, 0.090]")

@@ -277,15 +277,15 @@ def test_stamped_scores_have_tables_cards_and_axes_of_their_own(
         assert all((stamp != "–") == name.endswith("1") for stamp in column)
 
 
-def test_only_one_protocol_is_compared_and_the_premium_is_of_one_recipe(mixed_page: Node) -> None:
+def test_only_one_protocol_is_compared_and_the_leakage_gap_is_of_one_recipe(mixed_page: Node) -> None:
     pairs = [set(row[:2]) for row in figure(mixed_page, "pairs0").all("table")[0].rows[1:]]
     assert pairs == [{"fair", "other"}, {"fair", "control"}, {"other", "control"}]
-    premium = figure(mixed_page, "premium").all("table")[0].rows[1:]
+    gaps = figure(mixed_page, "leakage").all("table")[0].rows[1:]
     # The control shares the settings in this made-up set; the system with other settings must be absent.
-    assert [row[:2] for row in premium] == [["fair-random", "fair"], ["fair-random", "control"]]
-    assert float(premium[0][2]) > 5
+    assert [row[:2] for row in gaps] == [["fair-random", "fair"], ["fair-random", "control"]]
+    assert float(gaps[0][2]) > 5
     kinds = Counter(li.all("span")[0].words for li in mixed_page.all("li"))
-    assert kinds["premium"] == 2 and kinds["comparison"] == 3 and kinds["note"] == 1 and kinds["stamp"] == 2
+    assert kinds["leakage"] == 2 and kinds["comparison"] == 3 and kinds["note"] == 1 and kinds["stamp"] == 2
 
 
 def bare(system: System) -> System:

@@ -142,6 +142,21 @@ def test_the_page_shows_a_table_of_dimensions(classes: bool) -> None:
     assert "1 clips got no answer" in text
 
 
+def test_systems_of_one_target_are_compared_on_a_page_and_others_stand_apart() -> None:
+    both, alone = scored(classes=True), scored(classes=False)
+    systems = [
+        System(name, made.found, made.predicted, None)
+        for name, made in (("votes", both), ("first", alone), ("second", alone))
+    ]
+    text = html(systems)
+    assert "Not shown: first and second differ by 0.000 in mean CCC." in text
+    assert "difference of mean CCC" in text
+    assert "votes and first differ" not in text
+    assert all(
+        f'<th scope="col" class="number">{name}</th>' in text for name in ("accuracy", "KL", "mean CCC")
+    )
+
+
 def test_votes_alone_make_a_page() -> None:
     made = scored(classes=True, dimensions=False)
     assert "dimensions" not in made.found

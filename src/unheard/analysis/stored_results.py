@@ -1,8 +1,8 @@
-"""Small results kept beside the code, and the check that a text says what they say.
+"""Small results kept with the code, and the check that a text says what they say.
 
 ``results/RECIPE/PROTOCOL`` (``PROTOCOL+val`` where refitted) holds ``results.json``, ``provenance.json``,
 ``config.yaml`` and, where our own outputs on the corpus may be kept, ``predictions.parquet``: test rows;
-and ``noise.json`` of a run that was heard in noise.
+and ``noise.json`` of a run that was tested in noise.
 
 A table of a text is checked where its first column is headed ``recipe``; what each other column means is told by
 its heading (:data:`COLUMNS`). Sentences name a figure as ``<!-- RECIPE/PROTOCOL HEADING -->`` right behind it.
@@ -28,7 +28,7 @@ from unheard.errors import DataError, UsageError
 from unheard.files import write_json, write_text
 from unheard.metrics import estimators
 from unheard.metrics.blocks import stored_metrics
-from unheard.metrics.compare import Comparison, compare, premium
+from unheard.metrics.compare import Comparison, compare, leakage_gap
 from unheard.metrics.formatting import and_interval, difference, mean_and_interval, percent
 from unheard.metrics.rows import labelled_rows
 from unheard.noise.evaluation import SCORES as NOISE
@@ -208,8 +208,10 @@ def _due(row: Mapping[str, str], folder: Path) -> list[tuple[str, str, str]]:
         if needed not in row:
             raise DataError(f"a table of results needs the column {needed!r}; found {', '.join(row)}")
     if "premium" in row:
-        leaky, fair = (folder / recipe_at / row[side].strip("` ") for recipe_at, side in _sides(recipe))
-        return [("premium", row["premium"], _difference(premium(_test_rows(leaky), _test_rows(fair))))]
+        leaky, fair = (
+            folder / recipe_at / row[column].strip("` ") for recipe_at, column in _leaky_and_fair(recipe)
+        )
+        return [("premium", row["premium"], _difference(leakage_gap(_test_rows(leaky), _test_rows(fair))))]
     if "against" in row:
         at = row["protocol"].strip("` ")
         pair = compare(_test_rows(folder / recipe / at), _test_rows(folder / row["against"].strip("` ") / at))
@@ -218,19 +220,19 @@ def _due(row: Mapping[str, str], folder: Path) -> list[tuple[str, str, str]]:
     found = recomputed(folder / recipe / row["protocol"].strip("` "))
     figures = [heading for heading in row if heading not in ("recipe", "protocol", "what", "published")]
     at = row["protocol"].strip("` ")
-    looks = _looks(folder.parent / "docs" / "ledger.csv", recipe, at) if "looks" in row else ""
-    return [(name, row[name], looks if name == "looks" else _column(name)(found)) for name in figures]
+    evaluations = _evaluations(folder.parent / "docs" / "ledger.csv", recipe, at) if "looks" in row else ""
+    return [(name, row[name], evaluations if name == "looks" else _column(name)(found)) for name in figures]
 
 
-def _looks(ledger: Path, recipe: str, protocol: str) -> str:
-    """Number of rows of the ledger for a recipe on a protocol: how often its test speakers were looked at."""
+def _evaluations(ledger: Path, recipe: str, protocol: str) -> str:
+    """Number of rows of the ledger for a recipe on a protocol: how often its test set was evaluated."""
     name = recipe + ("+val" if protocol.endswith("+val") else "")
     with ledger.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["recipe"] == name]
     return str(sum(row["protocol"] == protocol.removesuffix("+val") for row in rows))
 
 
-def _sides(recipe: str) -> tuple[tuple[str, str], tuple[str, str]]:
+def _leaky_and_fair(recipe: str) -> tuple[tuple[str, str], tuple[str, str]]:
     return (f"{recipe}-random", "leaky"), (recipe, "independent")
 
 

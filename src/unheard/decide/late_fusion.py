@@ -44,7 +44,7 @@ def fit_fusion(logits: Sequence[Floats], labels: Ints, floor: float = 1.0) -> Fu
     A temperature minimises the NLL of its own system. The weights maximise the accuracy of the fusion; ties go to
     the smaller NLL, then to the system that is stronger alone. Two systems: 0, 0.05, …, 1. More: every point of
     step 0.1, then 0.05 is moved from one system to another as long as that is better (our choice). Every single
-    system is among the points, so on these rows the fusion is never less accurate than its best member. On others
+    system is among the points, so on these rows the fusion is never less accurate than its best system. On others
     it can be.
 
     Parameters
@@ -66,15 +66,15 @@ def fit_fusion(logits: Sequence[Floats], labels: Ints, floor: float = 1.0) -> Fu
     if not 1 <= len(logits) <= MOST:
         raise UsageError(f"weights are fitted for 1 … {MOST} systems, found {len(logits)}")
     temperatures = tuple(fit_temperature(z, labels, floor) for z in logits)
-    members = [apply_temperature(z, t) for z, t in zip(logits, temperatures, strict=True)]
-    order = strongest_first(members, labels)
+    probabilities = [apply_temperature(z, t) for z, t in zip(logits, temperatures, strict=True)]
+    order = strongest_first(probabilities, labels)
 
     def key(units: _Units) -> tuple[int, float, _Units]:
-        fused = weighted_mean(members, [unit / STEPS for unit in units])
+        fused = weighted_mean(probabilities, [unit / STEPS for unit in units])
         return *_quality(fused, labels), tuple(units[m] for m in order)
 
-    step = 1 if len(members) == 2 else 2
-    best = max(_points(len(members), STEPS, step), key=key)
+    step = 1 if len(probabilities) == 2 else 2
+    best = max(_points(len(probabilities), STEPS, step), key=key)
     if step > 1:
         best = _refined(best, key)
     return Fusion(temperatures, tuple(units / STEPS for units in best))
@@ -84,31 +84,33 @@ def fuse(logits: Sequence[Floats], fusion: Fusion) -> Floats:
     """Return the fused probabilities, shape (n, C); :func:`weighted_mean` says what a missing answer does."""
     if not len(logits) == len(fusion.temperatures) == len(fusion.weights):
         raise UsageError(f"a fusion of {len(fusion.weights)} systems was given {len(logits)}")
-    members = [apply_temperature(z, t) for z, t in zip(logits, fusion.temperatures, strict=True)]
-    return weighted_mean(members, fusion.weights)
+    probabilities = [apply_temperature(z, t) for z, t in zip(logits, fusion.temperatures, strict=True)]
+    return weighted_mean(probabilities, fusion.weights)
 
 
-def weighted_mean(members: Sequence[Floats], weights: Sequence[float]) -> Floats:
-    """Return the mean of the members' probabilities, shape (n, C), by weight.
+def weighted_mean(probabilities: Sequence[Floats], weights: Sequence[float]) -> Floats:
+    """Return the mean of the systems' probabilities, shape (n, C), by weight.
 
-    Where a member gave no answer, the others answer with the weights that they have among themselves. A clip that
-    no member with a weight above 0 answered has no answer, so weight 1 gives a single system as it is.
+    Where a system gave no answer, the others answer with the weights that they have among themselves. A clip that
+    no system with a weight above 0 answered has no answer, so weight 1 gives a single system as it is.
 
     Raises
     ------
     DataError
         Shapes that differ.
     UsageError
-        Not one weight a member, a negative one, or a sum that is not 1.
+        Not one weight a system, a negative one, or a sum that is not 1.
     """
-    shapes = {np.shape(member) for member in members}
+    shapes = {np.shape(one) for one in probabilities}
     if len(shapes) != 1 or len(next(iter(shapes))) != 2:
         listed = ", ".join(str(shape) for shape in sorted(shapes))
         raise DataError(f"systems are fused on the same clips and classes, (n, C); found {listed or 'none'}")
     given = np.asarray(weights, dtype=np.float64)
-    if given.shape != (len(members),) or (given < 0).any() or abs(given.sum() - 1) > 1e-9:
-        raise UsageError(f"expected {len(members)} weights of 0 or more that sum to 1, found {list(weights)}")
-    stacked = np.stack(members).astype(np.float64)
+    if given.shape != (len(probabilities),) or (given < 0).any() or abs(given.sum() - 1) > 1e-9:
+        raise UsageError(
+            f"expected {len(probabilities)} weights of 0 or more that sum to 1, found {list(weights)}"
+        )
+    stacked = np.stack(probabilities).astype(np.float64)
     answered: NDArray[np.bool_] = ~np.any(np.isnan(stacked), axis=2)
     share = np.where(answered, given[:, None], 0.0)
     # Summands in order of size: a sum of floats would otherwise depend on the order of the systems.
@@ -125,12 +127,12 @@ def equal_weights(systems: int) -> tuple[float, ...]:
     return (1 / systems,) * systems
 
 
-def strongest_first(members: Sequence[Floats], labels: Ints) -> list[int]:
-    """Numbers of the members by accuracy, then NLL, then their bytes: only equal members keep their order."""
-    qualities = [_quality(member, labels) for member in members]
+def strongest_first(probabilities: Sequence[Floats], labels: Ints) -> list[int]:
+    """Numbers of the systems by accuracy, then NLL, then their bytes: only equal systems keep their order."""
+    qualities = [_quality(one, labels) for one in probabilities]
     return sorted(
-        range(len(members)),
-        key=lambda m: (-qualities[m][0], -qualities[m][1], np.ascontiguousarray(members[m]).tobytes()),
+        range(len(probabilities)),
+        key=lambda m: (-qualities[m][0], -qualities[m][1], np.ascontiguousarray(probabilities[m]).tobytes()),
     )
 
 

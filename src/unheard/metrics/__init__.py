@@ -1,1 +1,1 @@
-"""Predictions to numbers: scores of classes and probabilities, their spread over speakers, comparisons."""
+"""Predictions to numbers: scores of classes, distributions and dimensions, their spread, comparisons."""

@@ -164,17 +164,17 @@ def compare_all(
     return [replace(c, p_holm=p, supported=_supported(c, p)) for c, p in zip(found, adjusted, strict=True)]
 
 
-def premium(
+def leakage_gap(
     leaky: pl.DataFrame, independent: pl.DataFrame, *, draws: int = DRAWS, seed: int = 0
 ) -> Comparison:
-    """Leakage premium: what the same recipe gains on a leaky protocol over the speaker-independent one.
+    """Leakage gap: what the same recipe gains on a leaky protocol over the speaker-independent one.
 
     T of :func:`compare` on the clips that both tested, with its interval over speakers. Which table is
     which is the caller's to know.
     """
     if _hash(leaky) is not None and _hash(leaky) == _hash(independent):
         raise UsageError(
-            "both runs are of one protocol; a premium needs a leaky one and a speaker-independent one"
+            "both runs are of one protocol; a leakage gap needs a leaky one and a speaker-independent one"
         )
     return compare(leaky, independent, draws=draws, seed=seed, across=True)
 

@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 MIDDLE = 0.5
 #: Scatter and distance below this are rounding.
 TINY = 1e-15
-#: Name under which the mean over all dimensions stands beside them.
+#: Name of the mean over all dimensions, in the place of a dimension.
 MEAN = "mean"
 
 

@@ -43,11 +43,11 @@ def draws_of_units(
     if draws < 1:
         raise UsageError(f"a bootstrap needs at least one draw, found {draws}")
     block = max(1, min(draws, _ROOM // max(len(strata), width)))
-    members = [np.flatnonzero(strata == s) for s in np.unique(strata)]
+    by_stratum = [np.flatnonzero(strata == s) for s in np.unique(strata)]
     for start in range(0, draws, block):
         rows = min(block, draws - start)
         weights = np.empty((rows, len(strata)))
-        for units in members:
+        for units in by_stratum:
             m = len(units)
             drawn = rng.integers(0, m, size=(rows, m)) + np.arange(rows)[:, None] * m
             weights[:, units] = np.bincount(drawn.ravel(), minlength=rows * m).reshape(rows, m)

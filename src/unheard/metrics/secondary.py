@@ -1,4 +1,4 @@
-"""Secondary tests of a comparison: printed beside the primary one, and never decisive."""
+"""Secondary tests of a comparison: printed after the primary one, and never decisive."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""predictions."""
+"""The prediction table, which metrics, comparisons and reports are made from."""

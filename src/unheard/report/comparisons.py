@@ -1,11 +1,11 @@
-"""Which systems of a page may be compared, and what came of it: pairs of one protocol, and leakage premiums."""
+"""Which systems of a page may be compared, and what came of it: pairs of one protocol, and leakage gaps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from unheard.metrics.compare import Comparison, compare_all, premium
+from unheard.metrics.compare import Comparison, compare_all, leakage_gap
 from unheard.report.system import System
 
 
@@ -19,31 +19,32 @@ class Compared:
 
 
 def compared(systems: Sequence[System]) -> list[Compared]:
-    """Compare every two systems that share a protocol hash; systems of different hashes are never compared."""
-    groups: dict[str, list[System]] = {}
+    """Compare every two systems that share a protocol hash and a kind of target; others are never compared."""
+    groups: dict[tuple[str, str], list[System]] = {}
     for system in systems:
         if system.protocol_hash:
-            groups.setdefault(system.protocol_hash, []).append(system)
+            target = system.headline()[0].name
+            groups.setdefault((system.protocol_hash, target), []).append(system)
     return [
         Compared(
             those[0].protocol,
             protocol_hash,
             tuple(compare_all([s.clean for s in those], names=[s.name for s in those])),
         )
-        for protocol_hash, those in groups.items()
+        for (protocol_hash, _), those in groups.items()
         if len(those) > 1
     ]
 
 
-def premiums(systems: Sequence[System]) -> list[Comparison]:
-    """Leakage premium of every leaky run that stands beside a speaker-independent run of the same recipe.
+def leakage_gaps(systems: Sequence[System]) -> list[Comparison]:
+    """Leakage gap of every leaky run whose recipe has a speaker-independent run on the page, too.
 
     The recipe is the same where the settings hash is; names and folds are no part of it.
     """
     leaky = [s for s in systems if "LEAKY" in s.stamps]
     fair = [s for s in systems if not {"LEAKY", "UNVERIFIED"} & set(s.stamps)]
     return [
-        replace(premium(a.clean, b.clean), a=a.name, b=b.name)
+        replace(leakage_gap(a.clean, b.clean), a=a.name, b=b.name)
         for a in leaky
         for b in fair
         if a.results.get("settings_hash")

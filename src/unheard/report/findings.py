@@ -16,7 +16,7 @@ from unheard.metrics.wording import describe
 from unheard.report.comparisons import Compared
 from unheard.report.published import references
 from unheard.report.system import System
-from unheard.report.wording import listed, meaning, points, printable
+from unheard.report.wording import gain, gain_interval, listed, meaning, points, printable
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Finding:
 
 
 def findings(
-    systems: Sequence[System], groups: Sequence[Compared], premiums: Sequence[Comparison]
+    systems: Sequence[System], groups: Sequence[Compared], gaps: Sequence[Comparison]
 ) -> list[Finding]:
     """All statements of the page: what must be known first, then scores, then comparisons."""
     found: list[Finding] = []
@@ -45,7 +45,7 @@ def findings(
             found.append(Finding("audit", name + _split(system), grave=not passed))
         # Of several systems these stand in their sections alone.
         found += [*_published(system), *remarks(system)] if len(systems) == 1 else []
-    found += [Finding("premium", _premium(c)) for c in premiums]
+    found += [Finding("leakage", _leakage_gap(c)) for c in gaps]
     found += [Finding("comparison", text) for group in groups for text in _compared(group)]
     if len(systems) > 1 and len({s.protocol_hash for s in systems}) > 1:
         found.append(
@@ -197,29 +197,29 @@ def _held_back(system: System) -> str | None:
     if not held or not score:
         return None
     return (
-        f"On the {len(held['speakers'])} speakers whom development looked at least, accuracy is "
+        f"On the {len(held['speakers'])} speakers on whom development was evaluated least, accuracy is "
         f"{percent(score.get('pooled'))} % {interval(score.get('low'), score.get('high'))}."
     )
 
 
 def _fusion(system: System) -> str | None:
-    """How often the fusion was at least as good as its best member on test, and by how much over speakers."""
+    """How often the fusion was at least as good as its best system on test, and by how much over speakers."""
     fusion = system.results.get("fusion")
     if not fusion:
         return None
     how = {
         "fitted": "Weights and temperatures are fitted on the validation speakers of each fold, where it is never "
-        "less accurate than its best member.",
+        "less accurate than its best system.",
         "equal": "Weights are equal, fixed in advance; nothing is fitted.",
     }.get(fusion["weights"], "Weights and temperatures are fitted on the test rows of other folds.")
-    members = listed(printable(name) for name in fusion["members"])
+    systems = listed(printable(name) for name in fusion["members"])
     by = "validation" if fusion["chosen_by"] == "validation" else "test, which favours it"
     held = (
-        f"On test it was at least as accurate as its best member (the best by {by}) in {fusion['held']} of "
+        f"On test it was at least as accurate as its best system (the best by {by}) in {fusion['held']} of "
         f"{fusion['of']} folds and seeds."
     )
     paired = printable(" ".join(describe(Comparison.from_dict(fusion["comparison"])).splitlines()[:2]))
-    said = [f"A late fusion of {members}.", how, held, paired]
+    said = [f"A late fusion of {systems}.", how, held, paired]
     gaps = [
         f"{printable(name)} gave no answer to {clips:,} clips" for name, clips in fusion["unanswered"].items()
     ]
@@ -270,14 +270,15 @@ def _compared(group: Compared) -> list[str]:
     return said + [where + printable(describe(c).splitlines()[0]) for c in shown]
 
 
-def _premium(c: Comparison) -> str:
-    ends = "without an interval" if c.low is None else f"95 % interval [{points(c.low)}, {points(c.high)}]"
+def _leakage_gap(c: Comparison) -> str:
+    ends = "without an interval" if c.low is None else f"95 % interval {gain_interval(c)}"
+    unit = " points" if c.metric == "accuracy" else ""
     return (
-        f"{printable(c.a)}, which has heard its test speakers, scores {points(c.difference)} points against "
-        f"{printable(c.b)}, which has not: {ends}. "
+        f"{printable(c.a)}, which was trained on its test speakers, scores {gain(c, c.difference)}{unit} against "
+        f"{printable(c.b)}, which was not: {ends}. "
         + (
             "That much of the leaky score is no skill with unheard people."
             if c.low is not None and c.low > 0
-            else "A premium is not shown."
+            else "A leakage gap is not shown."
         )
     )

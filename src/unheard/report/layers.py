@@ -42,10 +42,10 @@ def layers_html(found: Mapping[str, Any]) -> str:
 
 
 def sentences(found: Mapping[str, Any]) -> list[str]:
-    """Say what was looked at, which layer is salient and what cutting there saves."""
+    """Say what was measured on whom, which layer is salient and what cutting there saves."""
     who = f"{found['n_speakers']} speakers" if found["n_speakers"] else "unknown speakers"
     where = f"fold {found['fold']} of {printable(found['protocol'])}"
-    said = [f"{found['n_clips']:,} training clips of {who} of {where}; nobody else was looked at."]
+    said = [f"{found['n_clips']:,} training clips of {who} of {where}; nobody else was used."]
     layers, salient = found["entries"], found["salient"]
     share = salient["share"]
     sure = "" if share is None else f", highest in {percent(share, 0)} % of the draws of speakers"

@@ -34,12 +34,12 @@ def noise_html(found: Mapping[str, Any]) -> str:
 
 
 def sentences(found: Mapping[str, Any]) -> list[str]:
-    """Say what was heard by whom, and who babbled."""
+    """Say what was answered by which models, and who babbled."""
     known = found["n_speakers"] and "UNVERIFIED" not in found["stamps"]
     who = f"{found['n_speakers']} speakers" if found["n_speakers"] else "unknown speakers"
-    heard = f"{found['n_clips']:,} test clips of {who} on {printable(found['protocol'])}"
+    asked = f"{found['n_clips']:,} test clips of {who} on {printable(found['protocol'])}"
     said = [
-        f"{heard}, each answered by a fold's model that was not trained on {'its speaker' if known else 'it'}."
+        f"{asked}, each answered by a fold's model that was not trained on {'its speaker' if known else 'it'}."
     ]
     babble = found["noise"].get("babble")
     if babble:
@@ -47,9 +47,7 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
         count = str(few) if few == many else f"{few} to {many}"
         own = babble["corpus"] == found["corpus"]
         of = "of the same corpus" if own else f"of {printable(babble['corpus'])}"
-        said.append(
-            f"Babble: {count} other speakers {of} at a time, none of whom the fold heard in training."
-        )
+        said.append(f"Babble: {count} other speakers {of} at a time, none of whom the fold was trained on.")
     lost = [row["condition"] for row in found["conditions"][1:] if row["n_unanswered"]]
     if lost:
         said.append(f"Clips without an answer under {listed(lost)} count as errors.")

@@ -17,7 +17,7 @@ from unheard.metrics.compare import Comparison
 from unheard.metrics.wording import describe
 from unheard.report import wording
 from unheard.report.anchors import anchors
-from unheard.report.comparisons import Compared, compared, premiums
+from unheard.report.comparisons import Compared, compared, leakage_gaps
 from unheard.report.figures.axis import axis_chart, axis_rows
 from unheard.report.figures.chart import Chart
 from unheard.report.figures.differences import differences_chart
@@ -46,7 +46,7 @@ def html(systems: Sequence[System]) -> str:
 
 
 def _context(systems: list[System]) -> dict[str, Any]:
-    groups, gains = compared(systems), premiums(systems)
+    groups, gains = compared(systems), leakage_gaps(systems)
     names = wording.listed(system.name for system in systems)
     return {
         "title": f"{wording.printable(names, 80)}: unheard report",
@@ -62,10 +62,8 @@ def _context(systems: list[System]) -> dict[str, Any]:
 def _comparisons(
     groups: Sequence[Compared], gains: Sequence[Comparison]
 ) -> list[tuple[Chart, list[list[str]]]]:
-    """Charts of the leakage premiums and of each protocol's pairs, each with its pairs in words."""
-    sets: list[tuple[str, str, Sequence[Comparison]]] = (
-        [("premium", "Leakage premium", gains)] if gains else []
-    )
+    """Charts of the leakage gaps and of each protocol's pairs, each with its pairs in words."""
+    sets: list[tuple[str, str, Sequence[Comparison]]] = [("leakage", "Leakage gap", gains)] if gains else []
     sets += [
         (f"pairs{i}", f"Paired over speakers, {wording.printable(g.protocol)}", g.pairs)
         for i, g in enumerate(groups)

@@ -1,4 +1,4 @@
-"""The part of the page about one system: its figures and the tables beside them, as plain data."""
+"""The part of the page about one system: its figures and tables, as plain data."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from unheard.metrics import formatting
+from unheard.metrics.compare import Comparison
 
 #: What each stamp means to a reader who knows none of them.
 STAMPS = {
@@ -42,6 +43,21 @@ def _unprintable(character: str) -> bool:
 def points(value: float | None) -> str:
     """Difference of two fractions in percentage points, with its sign, a typographic minus."""
     return formatting.points(value, minus="−")
+
+
+def gain(comparison: Comparison, value: float | None) -> str:
+    """A difference of the metric that a comparison is about: in points, or as a plain number."""
+    if comparison.metric == "accuracy" or value is None:
+        return points(value)
+    return formatting.signed(value, in_points=False).replace("-", "−")
+
+
+def gain_interval(comparison: Comparison) -> str:
+    """The interval of a comparison in the unit of :func:`gain`; a dash where there is none."""
+    low, high = comparison.low, comparison.high
+    if low is None or high is None:
+        return formatting.NONE
+    return f"[{gain(comparison, low)}, {gain(comparison, high)}]"
 
 
 def listed(items: Iterable[object]) -> str:

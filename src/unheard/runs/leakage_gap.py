@@ -1,10 +1,10 @@
-"""The leakage premium between two runs of one recipe, whichever comes first."""
+"""The leakage gap between two runs of one recipe, whichever comes first."""
 
 from __future__ import annotations
 
 from unheard.errors import UsageError
 from unheard.metrics.compare import Comparison
-from unheard.metrics.compare import premium as premium_of_tables
+from unheard.metrics.compare import leakage_gap
 from unheard.runs.folder import Run
 
 
@@ -22,7 +22,7 @@ def premium(a: Run, b: Run) -> Comparison:
         stamps = " and ".join(
             f"{run.folder}: {', '.join(run.scores['stamps']) or 'no stamp'}" for run in (a, b)
         )
-        raise UsageError(f"a premium needs one leaky and one speaker-independent run; found {stamps}")
+        raise UsageError(f"a leakage gap needs one leaky and one speaker-independent run; found {stamps}")
     if a.scores["settings_hash"] is None or a.scores["settings_hash"] != b.scores["settings_hash"]:
         raise UsageError(f"{a.folder} and {b.folder} differ in more than their folds (settings hash)")
-    return premium_of_tables(leaky[0].predictions, fair[0].predictions)
+    return leakage_gap(leaky[0].predictions, fair[0].predictions)

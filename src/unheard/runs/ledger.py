@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from unheard.metrics.formatting import percent
+
 COLUMNS = ("date", "recipe", "settings_hash", "protocol", "speakers", "accuracy", "uar", "decided")
 
 
@@ -21,8 +23,7 @@ def append(path: str | os.PathLike[str], results: dict[str, Any], speakers: str,
         "settings_hash": (results["settings_hash"] or "")[:12],
         "protocol": results["protocol"],
         "speakers": speakers,
-        "accuracy": f"{100 * metrics['accuracy']['mean']:.1f}",
-        "uar": f"{100 * metrics['uar']['mean']:.1f}",
+        **{name: percent(metrics[name]["mean"]) if name in metrics else "" for name in ("accuracy", "uar")},
         "decided": decided,
     }
     target = Path(path)

@@ -46,7 +46,7 @@ def results(
     records
         One mapping a fold and seed: ``chosen``, ``temperature``, ``n_train_speakers``.
     held_back
-        Speakers whose score is shown beside the whole, as the part that development looked at least.
+        Speakers whose score is shown apart, on whom development was evaluated least.
     incomplete
         Folds that are missing, with their reasons.
     also
@@ -123,13 +123,13 @@ def stamps(test: pl.DataFrame, protocol: Protocol) -> list[str]:
 
 
 def baselines(table: pl.DataFrame, protocol: Protocol, test: pl.DataFrame) -> dict[str, Any]:
-    """Return chance, and the scores of always answering the training side's commonest class."""
+    """Return chance, and the scores of always answering the commonest class of the training split."""
     names = classes(test)
     k = len(names)
     label = dict(zip(table["id"], table["label"].to_physical().to_list(), strict=True))
     commonest = {}
-    for number, sides in enumerate(protocol.folds):
-        counts = Counter(label[i] for i in sides.train)
+    for number, splits in enumerate(protocol.folds):
+        counts = Counter(label[i] for i in splits.train)
         commonest[number] = min(range(k), key=lambda c: (-counts[c], c))
     one_seed = test.filter(pl.col("seed") == test["seed"].min())
     answers = [[float(c == commonest[fold]) for c in range(k)] for fold in one_seed["fold"]]

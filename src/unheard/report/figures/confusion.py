@@ -86,12 +86,12 @@ def _chart(
 
     def paint(figure: Figure) -> None:
         axis = figure.subplots()
-        looks = [[shade(0.0 if v != v else float(v), 1.0) for v in row] for row in levels]
-        colours = np.array([[colour for colour, _ in row] for row in looks])
+        shades = [[shade(0.0 if v != v else float(v), 1.0) for v in row] for row in levels]
+        colours = np.array([[colour for colour, _ in row] for row in shades])
         axis.pcolormesh(range(len(answers)), range(len(classes)), colours, shading="nearest")
         for i, row in enumerate(texts):
             for j, text in enumerate(row):
-                ink = GREY if text == "0" else looks[i][j][1]
+                ink = GREY if text == "0" else shades[i][j][1]
                 cell = axis.text(j, i, text or NONE, color=ink, ha="center", va="center", fontsize=size,
                                  fontweight="bold" if i == j else "normal")  # fmt: skip
                 # Inside the axes anyway; measuring every one is what would take time.

@@ -111,8 +111,8 @@ def curves_chart(name: str, step: str, found: list[Curve]) -> Chart | None:
 
 
 def _panel(axis: Axes, quantities: list[str], found: list[Curve], log: bool) -> None:
-    looks = ((BLUE, "-", "o"), (VERMILLION, (0, (4, 2)), "s"))
-    for quantity, (colour, dash, marker) in zip(quantities, looks, strict=False):
+    styles = ((BLUE, "-", "o"), (VERMILLION, (0, (4, 2)), "s"))
+    for quantity, (colour, dash, marker) in zip(quantities, styles, strict=False):
         label: str | None = printable(quantity).replace("_", " ")
         for curve in found:
             if quantity not in curve.values:

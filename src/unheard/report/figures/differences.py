@@ -6,20 +6,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from unheard.metrics.compare import Comparison
-from unheard.metrics.formatting import NONE, p_value
+from unheard.metrics.formatting import p_value
 from unheard.report.figures.chart import BLUE, GREY, INK, Chart, svg
-from unheard.report.wording import points, printable
+from unheard.report.wording import gain, gain_interval, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def differences_chart(name: str, title: str, pairs: Sequence[Comparison]) -> Chart:
-    """Draw one line a pair: the mean difference of accuracy over speakers and its 95 % interval."""
+    """Draw one line a pair: the difference that decides and its 95 % interval; the pairs are of one metric."""
     shown = [c for c in pairs if c.supported]
+    of, unit, scale = (
+        ("accuracy", ", points", 100) if pairs[0].metric == "accuracy" else (_of(pairs[0]), "", 1)
+    )
     alt = (
-        f"Differences of accuracy in points for {len(pairs)} pairs, of which {len(shown)} are supported: "
-        + "; ".join(f"{printable(c.a)} minus {printable(c.b)} {points(c.difference)}" for c in pairs[:6])
+        f"Differences of {of}{unit} for {len(pairs)} pairs, of which {len(shown)} are supported: "
+        + "; ".join(f"{printable(c.a)} minus {printable(c.b)} {gain(c, c.difference)}" for c in pairs[:6])
         + "."
     )
 
@@ -29,20 +32,20 @@ def differences_chart(name: str, title: str, pairs: Sequence[Comparison]) -> Cha
             colour = BLUE if c.supported else GREY
             axis.plot([0, 0], [i, i + 0.45], color=INK, linewidth=0.9)
             if c.low is not None and c.high is not None:
-                axis.plot([100 * c.low, 100 * c.high], [i + 0.2] * 2, color=colour, linewidth=2)
+                axis.plot([scale * c.low, scale * c.high], [i + 0.2] * 2, color=colour, linewidth=2)
             face = colour if c.supported else "white"
             axis.plot(
-                [100 * c.difference], [i + 0.2], "o", color=colour, markerfacecolor=face, markersize=6.5
+                [scale * c.difference], [i + 0.2], "o", color=colour, markerfacecolor=face, markersize=6.5
             )
             axis.text(0, i - 0.14, f"{printable(c.a, 26)} − {printable(c.b, 26)}", fontsize=7.5,
                       transform=axis.get_yaxis_transform())  # fmt: skip
-            axis.text(1, i - 0.14, points(c.difference), fontsize=7.5, ha="right", fontweight="bold",
+            axis.text(1, i - 0.14, gain(c, c.difference), fontsize=7.5, ha="right", fontweight="bold",
                       transform=axis.get_yaxis_transform())  # fmt: skip
         axis.set_ylim(len(pairs) - 0.3, -0.6)
         axis.set_yticks([])
         axis.spines["left"].set_visible(False)
         axis.margins(x=0.08)
-        axis.set_xlabel("difference of accuracy, points")
+        axis.set_xlabel(f"difference of {of}{unit}")
         axis.grid(axis="x")
 
     return Chart(
@@ -50,13 +53,13 @@ def differences_chart(name: str, title: str, pairs: Sequence[Comparison]) -> Cha
         title,
         svg(name, alt, 45 + 30 * len(pairs), paint),
         alt,
-        ("A", "B", "A − B, points", "95 % interval", "p", "p (Holm)", "speakers", "clips", "verdict"),
+        ("A", "B", f"A − B{unit}", "95 % interval", "p", "p (Holm)", "speakers", "clips", "verdict"),
         tuple(
             (
                 printable(c.a),
                 printable(c.b),
-                points(c.difference),
-                NONE if c.low is None else f"[{points(c.low)}, {points(c.high)}]",
+                gain(c, c.difference),
+                gain_interval(c),
                 p_value(c.p),
                 p_value(c.p_holm),
                 str(c.n_speakers),
@@ -65,6 +68,15 @@ def differences_chart(name: str, title: str, pairs: Sequence[Comparison]) -> Cha
             )
             for c in pairs
         ),
-        "Filled: supported; hollow: not shown. Mean over speakers of the difference on each speaker's clips, with "
-        "its 95 % interval over speakers.",
+        "Filled: supported; hollow: not shown. "
+        + (
+            "Difference of the pooled scores"
+            if of == "mean CCC"
+            else "Mean over speakers of the difference on each speaker's clips"
+        )
+        + ", with its 95 % interval over speakers.",
     )
+
+
+def _of(comparison: Comparison) -> str:
+    return {"kl": "KL, smaller is better"}.get(comparison.metric, "mean CCC")

@@ -1,4 +1,4 @@
-"""What a late fusion fitted: the weight and the temperature of each member, fold by fold."""
+"""What a late fusion fitted: the weight and the temperature of each system, fold by fold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Marker and colour of each member; colours of Okabe and Ito, and no two members have one marker.
+#: Marker and colour of each system; colours of Okabe and Ito, and no two systems have one marker.
 _LOOKS = (
     ("o", BLUE), ("D", VERMILLION), ("s", "#009E73"), ("^", "#CC79A7"),
     ("v", "#E69F00"), ("P", "#56B4E9"), ("X", INK), ("*", GREY),
@@ -24,7 +24,7 @@ _LOOKS = (
 
 @dataclass(frozen=True)
 class Fit:
-    """What one fold and seed fitted, by member."""
+    """What one fold and seed fitted, by system."""
 
     fold: int
     seed: int
@@ -43,20 +43,20 @@ def fusion_fits(fits: Sequence[Mapping[str, Any]]) -> list[Fit]:
 
 
 def fusion_chart(name: str, fits: Sequence[Fit]) -> Chart | None:
-    """Draw weights above temperatures, a mark a fold and member, means over seeds; None without fits."""
+    """Draw weights above temperatures, a mark a fold and system, means over seeds; None without fits."""
     if not fits:
         return None
-    members = list(fits[0].weights)
+    systems = list(fits[0].weights)
     folds = sorted({fit.fold for fit in fits})
     several = len({fit.seed for fit in fits}) > 1
-    means = {member: fmean(fit.weights[member] for fit in fits) for member in members}
-    warmest = {member: [fit.temperatures[member] for fit in fits] for member in members}
+    means = {system: fmean(fit.weights[system] for fit in fits) for system in systems}
+    warmest = {system: [fit.temperatures[system] for fit in fits] for system in systems}
     alt = (
-        f"Weights and temperatures of {len(members)} members in {len(folds)} folds. "
+        f"Weights and temperatures of {len(systems)} systems in {len(folds)} folds. "
         + ". ".join(
             f"{printable(m)}: weight {number(means[m], 2)} on average, temperature {number(min(warmest[m]), 2)} "
             f"to {number(max(warmest[m]), 2)}"
-            for m in members
+            for m in systems
         )
         + "."
     )
@@ -64,7 +64,7 @@ def fusion_chart(name: str, fits: Sequence[Fit]) -> Chart | None:
     def paint(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True)
         for axis, attribute in ((upper, "weights"), (lower, "temperatures")):
-            _panel(axis, fits, members, folds, attribute, several)
+            _panel(axis, fits, systems, folds, attribute, several)
         upper.set_ylim(-0.05, 1.05)
         upper.set_ylabel("weight")
         lower.set_ylim(bottom=min(0.95, 0.95 * lower.get_ylim()[0]))
@@ -85,23 +85,23 @@ def fusion_chart(name: str, fits: Sequence[Fit]) -> Chart | None:
     return Chart(
         name,
         "Weights and temperatures of the fusion",
-        svg(name, alt, 230 + 8 * len(members), paint),
+        svg(name, alt, 230 + 8 * len(systems), paint),
         alt,
         (
             "fold",
             "seed",
-            *(f"{kind} of {printable(m)}" for m in members for kind in ("weight", "temperature")),
+            *(f"{kind} of {printable(m)}" for m in systems for kind in ("weight", "temperature")),
         ),
         tuple(
             (
                 str(fit.fold),
                 str(fit.seed),
-                *(number(v, 2) for m in members for v in (fit.weights[m], fit.temperatures[m])),
+                *(number(v, 2) for m in systems for v in (fit.weights[m], fit.temperatures[m])),
             )
             for fit in fits
         ),
         "Fitted for each fold on rows of other speakers than those it tests. Weights sum to 1; a temperature "
-        "above 1 makes a member less sure."
+        "above 1 makes a system less sure."
         + (" Marks are means over seeds; short grey lines are the seeds." if several else ""),
     )
 
@@ -109,21 +109,21 @@ def fusion_chart(name: str, fits: Sequence[Fit]) -> Chart | None:
 def _panel(
     axis: Axes,
     fits: Sequence[Fit],
-    members: Sequence[str],
+    systems: Sequence[str],
     folds: Sequence[int],
     attribute: str,
     several: bool,
 ) -> None:
-    """Draw one quantity: members beside each other within a fold."""
-    apart = min(0.16, 0.6 / len(members))
-    for k, member in enumerate(members):
+    """Draw one quantity: systems side by side within a fold."""
+    apart = min(0.16, 0.6 / len(systems))
+    for k, system in enumerate(systems):
         marker, colour = _LOOKS[k % len(_LOOKS)]
-        aside = (k - (len(members) - 1) / 2) * apart
-        values = [[getattr(fit, attribute)[member] for fit in fits if fit.fold == fold] for fold in folds]
+        aside = (k - (len(systems) - 1) / 2) * apart
+        values = [[getattr(fit, attribute)[system] for fit in fits if fit.fold == fold] for fold in folds]
         for i, each in enumerate(values if several else ()):
             axis.plot([i + aside] * len(each), each, "_", color=GREY, markersize=6)
         axis.plot(
             [i + aside for i in range(len(folds))], [fmean(each) for each in values], marker,
-            color=colour, markersize=5.5, label=printable(member, 40),
+            color=colour, markersize=5.5, label=printable(system, 40),
         )  # fmt: skip
     axis.grid(axis="y")

@@ -129,7 +129,7 @@ def choices_chart(name: str, found: Sequence[Choice]) -> Chart | None:
             for c in found
         ),
         "One line a fold and seed: the best score of each layer on inner folds of the training speakers, which "
-        "the choice among many makes too high. A dot marks what was chosen; no test speaker was looked at.",
+        "the choice among many makes too high. A dot marks what was chosen; no test speaker was used.",
     )  # fmt: skip
 
 

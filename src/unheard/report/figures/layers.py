@@ -1,6 +1,7 @@
 """What the layers of an encoder know, one panel a question, over the layers from the lowest to the highest.
 
-The probe for the speaker has heard its speakers and the probe for emotion has not: they have panels of their own.
+The probe for the speaker is trained on its speakers and the probe for emotion is not: they have panels of their
+own.
 """
 
 from __future__ import annotations
@@ -90,8 +91,8 @@ def weights_panel(axis: Axes, weights: Sequence[Sequence[float]]) -> None:
 
 
 #: Headings of the tables: what each score is a score of.
-_HEADINGS = {"emotion": "emotion UAR %", "speaker": "UAR % for heard speakers"}
-_LABELS = {"emotion": "emotion,\nUAR percent", "speaker": "heard speaker,\nUAR percent"}
+_HEADINGS = {"emotion": "emotion UAR %", "speaker": "UAR % for training speakers"}
+_LABELS = {"emotion": "emotion,\nUAR percent", "speaker": "training speaker,\nUAR percent"}
 _HELD = {"speakers": "speakers", "sentences": "sentences", "clips": "recordings"}
 
 
@@ -153,7 +154,7 @@ def _alt(found: Mapping[str, Any], asked: Sequence[str], weighted: bool) -> str:
     said = [f"Saliency of {len(layers)} layers, highest at layer {found['salient']['entry']}."]
     for about in asked:
         best = max(layers, key=lambda layer: layer[about]["uar"])
-        what = "emotion" if about == "emotion" else "the speaker, whom it has heard,"
+        what = "emotion" if about == "emotion" else "the speaker, on whom it was trained,"
         top = percent(best[about]["uar"])
         said.append(f"A probe's UAR for {what} is highest at layer {best['entry']} ({top} %).")
     if weighted:
@@ -166,11 +167,11 @@ def _note(found: Mapping[str, Any], asked: Sequence[str]) -> str:
     said = ["Shaded: 95 % over draws of speakers. Training speakers of one fold alone."]
     if "emotion" in asked:
         said.append(
-            f"The probe for emotion is tested on {_HELD[found['emotion']['held_out']]} that it has not heard."
+            f"The probe for emotion is tested on {_HELD[found['emotion']['held_out']]} that it was not trained on."
         )
     if "speaker" in asked:
         said.append(
-            f"The probe for the speaker must have heard its {found['speaker']['classes']} speakers, and is tested "
+            f"The probe for the speaker is trained on its {found['speaker']['classes']} speakers, and is tested "
             f"on other {_HELD[found['speaker']['held_out']]} of theirs: that is no score for unheard people."
         )
     return " ".join(said)
