@@ -66,13 +66,26 @@ def read(corpus: str, path: _Path) -> pl.DataFrame:
 
 
 def protocol(
-    name: str, table: Any, *, declare_leaky: bool = False, validation: str | None = None
+    name: str,
+    table: Any,
+    *,
+    declare_leaky: bool = False,
+    validation: str | None = None,
+    classes: str = "label",
+    dimensions: Sequence[str] = (),
 ) -> Protocol:
-    """Return guarded folds: raises ProtocolError where a speaker is on two sides (docs/protocols.md)."""
+    """Return guarded folds: raises ProtocolError where a speaker is on two sides (docs/protocols.md).
+
+    ``classes`` (``label``, ``votes`` or ``none``) and ``dimensions`` are the target: clips take part that have a
+    value of any part of it.
+    """
     from unheard import protocols
     from unheard.corpora.table import accept
 
-    return protocols.make(name, accept(table), declare_leaky=declare_leaky, validation=validation)
+    return protocols.make(
+        name, accept(table), declare_leaky=declare_leaky, validation=validation, classes=classes,
+        dimensions=dimensions,
+    )  # fmt: skip
 
 
 def certify(table: Any, folds: Protocol | None = None, *, jobs: int = 1) -> Certificate:
@@ -104,7 +117,12 @@ def run(
 
     utterances = accept(table)
     stated = load_recipe(recipe, changes)
-    return run_folds(stated, utterances, folds or protocols.make(stated.protocol, utterances), out, **options)
+    if folds is None:
+        asked = stated.target
+        folds = protocols.make(
+            stated.protocol, utterances, classes=asked.classes, dimensions=asked.dimensions
+        )
+    return run_folds(stated, utterances, folds, out, **options)
 
 
 def open_run(path: _Path) -> Run:

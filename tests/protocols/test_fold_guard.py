@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from unheard import protocols
 from unheard.corpora.table import utterances
 from unheard.errors import ProtocolError, UsageError
-from unheard.protocols.fold import PARTS, fold, guarded
+from unheard.protocols.fold import PARTS, check_classes, fold, guarded
 
 
 def rows(speakers: Sequence[str | None], clips: int = 4, labels: Sequence[str] = ("a", "b")) -> pl.DataFrame:
@@ -82,12 +82,45 @@ def test_sentences_and_sessions_are_kept_apart_where_asked() -> None:
         ((["000-0", "000-1"], [], []), "test side is empty"),
         (([], [], ["000-0"]), "train side is empty"),
         ((["000-0", "000-1"], ["000-0"], ["001-0"]), "stands on two sides"),
-        ((["000-0", "000-2"], [], ["001-1"]), "no training clip of the class b"),
     ],
 )
 def test_broken_folds_are_refused_by_name(sides: tuple[list[str], ...], message: str) -> None:
     with pytest.raises(ProtocolError, match=message):
         guarded("broken", rows("AB"), [fold(*sides)])
+
+
+def test_every_class_must_be_trained_on_where_the_target_is_the_label() -> None:
+    table = rows("AB")
+    made = guarded("one class", table, [fold(["000-0", "000-2"], [], ["001-1"])])
+    with pytest.raises(ProtocolError, match="one class, fold 0: no training clip of the class b"):
+        check_classes(made, table)
+
+
+def test_a_clip_takes_part_if_it_has_a_value_of_any_part_of_the_target() -> None:
+    table = rows("ABC")
+    first, *rest = table["id"].to_list()
+    vote = [{"grader": "g", "label": "a", "weight": 1.0, "modality": None}]
+    table = table.with_columns(
+        label=pl.when(pl.col("id") != first).then(pl.col("label")),
+        votes=pl.when(pl.col("id") == first).then(pl.lit(vote, dtype=table.schema["votes"])),
+        valence=pl.when(pl.col("id") == rest[0]).then(0.5),
+    )
+    parts = {
+        ("label", ()): rest,
+        ("votes", ()): [first],
+        ("none", ("valence",)): [rest[0]],
+        ("votes", ("valence",)): [first, rest[0]],
+        ("label", ("valence",)): rest,
+    }
+    for (classes, dimensions), ids in parts.items():
+        assert protocols.taking_part(table, classes, dimensions)["id"].to_list() == ids
+    with pytest.raises(ProtocolError, match="no clip of the table has a value of activation"):
+        protocols.taking_part(table, "none", ["activation"])
+    # Half of the classes are in no training side: that matters for labels alone.
+    one = table.filter(pl.col("label") == "a").with_columns(valence=0.5)
+    assert len(protocols.make("loso", one, classes="none", dimensions=["valence"]).folds) == 3
+    with pytest.raises(ProtocolError, match="no training clip of the class b"):
+        protocols.make("loso", one)
 
 
 def test_unknown_speakers_are_refused_or_stamped() -> None:

@@ -70,7 +70,10 @@ def run(
     changed |= {} if protocol is None else {"protocol": protocol}
     stated = recipes.load(recipe, changed)
     table = utterances(data, corpus or stated.corpus)
-    chosen = protocols.make(stated.protocol, table, declare_leaky=declare_leaky, validation=validation)
+    chosen = protocols.make(
+        stated.protocol, table, declare_leaky=declare_leaky, validation=validation,
+        classes=stated.target.classes, dimensions=stated.target.dimensions,
+    )  # fmt: skip
     asked = number_list(folds)
     count = len(chosen.folds) if asked is None else len(asked)
     clips = len({i for sides in chosen.folds for side in sides for i in side})

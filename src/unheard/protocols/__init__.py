@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -11,10 +11,10 @@ import polars as pl
 from unheard.errors import ProtocolError, UsageError, unknown
 from unheard.protocols import fold_assignment as dealing
 from unheard.protocols import ravdess
-from unheard.protocols.fold import Fold, Protocol, fold, guarded
+from unheard.protocols.fold import Fold, Protocol, check_classes, fold, guarded
 from unheard.protocols.stored import from_file
 
-__all__ = ["Fold", "Protocol", "fold", "guarded", "make", "names"]
+__all__ = ["Fold", "Protocol", "check_classes", "fold", "guarded", "make", "names", "taking_part"]
 
 
 def _emodb_loso10(table: pl.DataFrame) -> Protocol:
@@ -72,7 +72,13 @@ def names() -> list[str]:
 
 
 def make(
-    name: str, table: pl.DataFrame, *, declare_leaky: bool = False, validation: str | None = None
+    name: str,
+    table: pl.DataFrame,
+    *,
+    declare_leaky: bool = False,
+    validation: str | None = None,
+    classes: str = "label",
+    dimensions: Sequence[str] = (),
 ) -> Protocol:
     """Make the folds of a named protocol on a table, and guard them.
 
@@ -81,11 +87,14 @@ def make(
     name
         A name of :func:`names`, such as ``ravdess-balanced6``, ``loso``, ``group-5``, ``random-6``, or a file.
     table
-        Utterances; clips without a label train and test nobody and are left out.
+        Utterances; those that have no value of any part of the target train and test nobody and are left out.
     declare_leaky
         For ``owner`` and files: stamp a speaker on two sides instead of refusing.
     validation
         ``next-fold`` takes validation speakers out of training where the folds have no validation side.
+    classes, dimensions
+        The target: classes by ``label``, by ``votes`` or ``none``, and names of dimensions. Where the target is
+        the label, every class must be in the training side of every fold.
 
     Raises
     ------
@@ -94,13 +103,40 @@ def make(
     ProtocolError
         The folds cannot be made from this table, or break their promise.
     """
-    table = table.filter(pl.col("label").is_not_null())
-    if table.is_empty():
-        raise ProtocolError("no clip of the table has a label")
+    table = taking_part(table, classes, dimensions)
+    if validation not in (None, "next-fold"):
+        raise unknown("way of validation", validation, ["next-fold"])
+    made = _made(name, table, declare_leaky)
     if validation is not None:
-        if validation != "next-fold":
-            raise unknown("way of validation", validation, ["next-fold"])
-        return dealing.with_validation(make(name, table, declare_leaky=declare_leaky), table)
+        made = dealing.with_validation(made, table)
+    if classes == "label":
+        check_classes(made, table)
+    return made
+
+
+def taking_part(table: pl.DataFrame, classes: str, dimensions: Sequence[str]) -> pl.DataFrame:
+    """Return the clips that have a value of any part of a target.
+
+    Raises
+    ------
+    ProtocolError
+        No clip has one.
+    """
+    known = {
+        "label": pl.col("label").is_not_null(),
+        "votes": pl.col("votes").list.len().fill_null(0) > 0,
+        "none": pl.lit(value=False),
+    }
+    found = table.filter(
+        pl.any_horizontal(known[classes], *(pl.col(name).is_not_null() for name in dimensions))
+    )
+    if found.is_empty():
+        wanted = {"label": ["label"], "votes": ["votes"], "none": []}[classes] + list(dimensions)
+        raise ProtocolError(f"no clip of the table has a value of {' or '.join(wanted)}")
+    return found
+
+
+def _made(name: str, table: pl.DataFrame, declare_leaky: bool) -> Protocol:
     if name in NAMED:
         return NAMED[name](table)
     if name == "owner":

@@ -90,8 +90,8 @@ def guarded(
     Raises
     ------
     ProtocolError
-        Unknown or repeated ids, an empty training or test side, a class absent from training, a value on
-        two sides, or unknown values in a column that must be disjoint.
+        Unknown or repeated ids, an empty training or test side, a value on two sides, or unknown values in a
+        column that must be disjoint.
     """
     if not folds:
         raise ProtocolError(f"{name}: a protocol needs at least one fold")
@@ -103,7 +103,6 @@ def guarded(
     for number, sides in enumerate(folds):
         where = f"{name}, fold {number}"
         _check_ids(where, sides, value_of["label"])
-        _check_classes(where, sides, value_of["label"], classes(table))
         for column in apart if not leaky else ():
             _check_disjoint(where, sides, column, value_of[column], unverified)
         everybody = [i for side in sides for i in side]
@@ -135,11 +134,16 @@ def _check_ids(where: str, sides: Fold, known: Mapping[str, Any]) -> None:
         )
 
 
-def _check_classes(where: str, sides: Fold, label_of: Mapping[str, Any], asked: tuple[str, ...]) -> None:
-    learnt = {label_of[i] for i in sides.train}
-    absent = [label for label in asked if label not in learnt]
-    if absent:
-        raise ProtocolError(f"{where}: no training clip of the class {first_five(absent)}")
+def check_classes(protocol: Protocol, table: pl.DataFrame) -> None:
+    """Refuse folds of which one does not train on every class of the table."""
+    label_of = dict(zip(table["id"], table["label"].to_list(), strict=True))
+    for number, sides in enumerate(protocol.folds):
+        learned = {label_of[i] for i in sides.train}
+        absent = [label for label in classes(table) if label not in learned]
+        if absent:
+            raise ProtocolError(
+                f"{protocol.name}, fold {number}: no training clip of the class {first_five(absent)}"
+            )
 
 
 def _check_disjoint(

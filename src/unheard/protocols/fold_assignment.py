@@ -154,9 +154,11 @@ def stratified(table: pl.DataFrame, k: int, seed: int, validation: float) -> lis
     """Stratified folds over clips sorted by id, with scikit-learn's shuffling."""
     from sklearn.model_selection import StratifiedKFold, train_test_split
 
-    rows = table.filter(pl.col("label").is_not_null()).sort("id")
-    ids, labels = rows["id"].to_numpy(), rows["label"].cast(pl.String).to_numpy()
-    fewest = int(rows["label"].value_counts()["count"].min())  # type: ignore[arg-type]
+    rows = table.sort("id")
+    # Clips without a label, which have votes or dimensions, are a stratum of their own.
+    strata = rows["label"].cast(pl.String).fill_null("")
+    ids, labels = rows["id"].to_numpy(), strata.to_numpy()
+    fewest = int(strata.value_counts()["count"].min())  # type: ignore[arg-type]
     if k < 2 or fewest < max(k, 3):
         raise ProtocolError(
             f"random-{k} needs 2 or more folds and {max(k, 3)} clips of each class; the rarest has {fewest}"

@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unheard import encoders, heads, tuning
+from unheard.corpora.table import DIMENSIONS
 from unheard.errors import UnheardError, UsageError, unknown
 from unheard.inputs import Form
 from unheard.runs.changes import changed
@@ -49,6 +50,9 @@ class Wanted(BaseModel):
 
     @model_validator(mode="after")
     def _something_is_asked(self) -> Wanted:
+        for name in self.dimensions:
+            if name not in DIMENSIONS:
+                raise unknown("dimension", name, DIMENSIONS)
         if self.classes == "none" and not self.dimensions:
             raise ValueError("a target has classes, dimensions or both; with classes: none name dimensions")
         if len(set(self.dimensions)) < len(self.dimensions):

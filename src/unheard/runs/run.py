@@ -22,7 +22,7 @@ from unheard.extraction.cache import Cache
 from unheard.extraction.features import BadClip
 from unheard.files import cache_folder, digest, write_json, write_text
 from unheard.predictions.table import read_predictions, write_predictions
-from unheard.protocols.fold import Protocol
+from unheard.protocols.fold import Protocol, check_classes
 from unheard.runs import ledger as ledger_file
 from unheard.runs import salient_layer as salience
 from unheard.runs.folder import FOLDS, MARK, Run, begin, fold_folder, is_run, locked
@@ -101,6 +101,8 @@ def run(
     recipe = with_weights(recipe.model_copy(update={"protocol": protocol.name}))
     numbers = _fold_numbers(protocol, only)
     _check_validation(recipe, protocol)
+    if recipe.target.classes == "label":
+        check_classes(protocol, table)
     used = {i for sides in protocol.folds for side in sides for i in side}
     table = table.filter(pl.col("id").is_in(list(used)))
     folder = Path(out)
