@@ -229,7 +229,6 @@ def test_the_digest_follows_weights_configuration_and_tokenizer(models: Path, tm
     [
         ("bert", {"cut": 4}, UsageError, "has 3 layers: choose 0 … 3"),
         ("bert", {"trim": 40}, UsageError, "trim is for audio"),
-        ("bert", {"beside": "functionals"}, UsageError, "beside is for audio"),
         ("bert", {"sha256": "0" * 64}, DataError, "expected 000"),
         ("whisper", {}, UsageError, r"encoder\.name=whisper"),
         ("nowhere", {}, UsageError, "unknown model"),

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from unheard import features
-from unheard.encoders.beside import Beside
-from unheard.encoders.contract import WEIGHTS, Encoder, Export, Layers, Wave, beside_settings, is_random
+from unheard.encoders.contract import WEIGHTS, Encoder, Export, Layers, Wave, is_random
 from unheard.encoders.old_names import renamed
 from unheard.errors import UsageError
 from unheard.settings import construct, identity, named, plain, resolve
@@ -82,7 +80,7 @@ def load(settings: Mapping[str, Any]) -> Encoder:
     encoder: Encoder = module.load(options)
     # Said in full: the whole network and one cut at its last layer are the same, and so is what they store.
     encoder.settings = {**encoder.settings, "cut": len(encoder.layers) - 1}
-    return encoder if options.beside is None else Beside(encoder, beside_settings(options.beside))
+    return encoder
 
 
 def key(settings: Mapping[str, Any]) -> str:
@@ -94,10 +92,7 @@ def key(settings: Mapping[str, Any]) -> str:
     options, module = _options(settings)
     if not options.sha256:
         raise UsageError("encoder.sha256 is empty: load the encoder and take its settings")
-    version = module.VERSION
-    if options.beside is not None:
-        version = f"{version} {features.build(beside_settings(options.beside)).version}"
-    return identity(chosen(settings), version)
+    return identity(chosen(settings), module.VERSION)
 
 
 def chosen(settings: Mapping[str, Any]) -> dict[str, Any]:

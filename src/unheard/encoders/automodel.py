@@ -83,9 +83,8 @@ def load(options: Options) -> AudioEncoder | TextEncoder:
     settings = {"name": "transformers", **plain(replace(options, sha256=found, precision=precision))}
     if not text:
         return AudioEncoder(settings, states, config, folder)
-    for name in ("trim", "beside"):
-        if settings[name] is not None:
-            raise UsageError(f"encoder.{name} is for audio, and {folder} takes text")
+    if settings["trim"] is not None:
+        raise UsageError(f"encoder.trim is for audio, and {folder} takes text")
     return TextEncoder(settings, states, config, folder)
 
 

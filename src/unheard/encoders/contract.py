@@ -10,9 +10,8 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard import features
 from unheard.audio.trim import limits
-from unheard.errors import DataError, UsageError, unknown
+from unheard.errors import DataError, UsageError
 from unheard.inputs import Layer, Source
 from unheard.settings import CONTENT, PLACE, OneOf, Within, check
 
@@ -23,8 +22,6 @@ Layers = tuple[NDArray[np.float32], ...]
 #: Where the numbers come from: as they were trained; drawn anew from ``seed`` in the same architecture; or trained
 #: and then shuffled inside each tensor (which keeps their distribution). The last two are stamped RANDOM WEIGHTS.
 WEIGHTS = ("pretrained", "random", "shuffled")
-#: Features with one row a clip that may stand beside an encoder's frames.
-BESIDE = ("functionals",)
 
 
 @dataclass(frozen=True)
@@ -47,9 +44,6 @@ class Settings:
     trim
         Cut silence off both ends of a recording first: what lies this many decibels below its loudest frame, or,
         of two numbers, also what lies less than the second above its noise (``unheard.audio.trim``).
-    beside
-        One of ``BESIDE``, by name or as settings of features, whose row stands beside every frame of the last
-        layer. None: nothing does.
     precision
         ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor multiplies in it, else float32.
     device
@@ -63,14 +57,11 @@ class Settings:
     seed: int = 0
     cut: Annotated[int | None, Within(0, 10_000)] = None
     trim: float | tuple[float, ...] | None = None
-    beside: str | dict[str, Any] | None = None
     precision: Annotated[str, OneOf("float32", "bfloat16", "auto")] = "float32"
     device: Annotated[str, OneOf("cpu", "cuda"), PLACE] = "cpu"
 
     def __post_init__(self) -> None:
         check(self, "encoder")
-        if self.beside is not None:
-            object.__setattr__(self, "beside", _said_in_one_way(self.beside))
         if self.trim is not None and not all(
             1 <= decibels <= 200 for decibels in limits(self.trim) if decibels
         ):
@@ -208,21 +199,3 @@ class Encoder(ABC):
 def is_random(settings: Any) -> bool:
     """Whether the weights learned nothing: such scores are stamped RANDOM WEIGHTS."""
     return bool(settings["weights"] != "pretrained")
-
-
-def beside_settings(beside: str | Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of the features that ``Settings.beside`` means."""
-    return {"name": beside} if isinstance(beside, str) else dict(beside)
-
-
-def _said_in_one_way(beside: str | Mapping[str, Any]) -> str | dict[str, Any]:
-    """Return the name alone where all settings are defaults, else the settings in full: one key for one thing."""
-    given = beside_settings(beside)
-    name = given.get("name")
-    if name not in BESIDE:
-        raise unknown("encoder.beside", name, BESIDE)
-    try:
-        full = features.settings(features.build(given))
-    except UsageError as error:
-        raise UsageError(f"encoder.beside: {error}") from error
-    return name if full == features.settings(features.build({"name": name})) else full
