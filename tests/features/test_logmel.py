@@ -176,8 +176,8 @@ def test_what_is_no_waveform_is_refused() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"window": "haming"}, "unknown logmel window 'haming'; did you mean 'hamming'"),
-        ({"edges": "cut"}, "unknown logmel edges"),
+        ({"window": "haming"}, "unknown logmel.window 'haming'; did you mean 'hamming'"),
+        ({"edges": "cut"}, "unknown logmel.edges"),
         ({"bands": 0}, "bands"),
         ({"fft": 256}, "256 points are fewer than the 400"),
         ({"low": 9000.0}, "low < high"),

@@ -102,7 +102,7 @@ def test_finite_whatever_the_wave(samples: np.ndarray, average: int, unvoiced: s
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"unvoiced": "nil"}, "unknown mfbf0 unvoiced"),
+        ({"unvoiced": "nil"}, "unknown mfbf0.unvoiced"),
         ({"average": 0}, "average"),
         ({"f0_low": 20.0}, "40 Hz"),
         ({"f0_low": 300.0, "f0_high": 400.0}, "octave"),

@@ -8,29 +8,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE
-from unheard.errors import UsageError, unknown
+from unheard.errors import UsageError
 from unheard.features.contract import Spec
 from unheard.features.frames import BLOCK, EDGES, blocks, checked, count, frames
 from unheard.features.mel import NORMS, SCALES, TRIANGLES, mel_filters
+from unheard.settings import OneOf, Within, check
 
 #: Frames whose spectra are computed together.
 FEW = 32
 WINDOWS = ("povey", "hamming", "hann", "hann_periodic")
-LOGS = ("natural", "decibel", "none")
-CHOICES = {
-    "window": WINDOWS,
-    "edges": EDGES,
-    "scale": SCALES,
-    "triangles": TRIANGLES,
-    "norm": NORMS,
-    "log": LOGS,
-}
 
 
 @dataclass(frozen=True)
@@ -54,32 +46,28 @@ class LogMel(Spec):
     floor : least energy before the logarithm.
     """
 
-    bands: int = 80
+    bands: Annotated[int, Within(1, 10_000)] = 80
     frame: float = 0.025
     hop: float = 0.010
     fft: int = 512
     low: float = 20.0
     high: float = 8000.0
-    window: str = "povey"
-    edges: str = "snip"
-    scale: str = "htk"
-    triangles: str = "mel"
-    norm: str = "none"
+    window: Annotated[str, OneOf(*WINDOWS)] = "povey"
+    edges: Annotated[str, OneOf(*EDGES)] = "snip"
+    scale: Annotated[str, OneOf(*SCALES)] = "htk"
+    triangles: Annotated[str, OneOf(*TRIANGLES)] = "mel"
+    norm: Annotated[str, OneOf(*NORMS)] = "none"
     preemphasis: float = 0.97
     remove_dc: bool = True
     gain: float = 32768.0
     power: float = 2.0
-    log: str = "natural"
+    log: Annotated[str, OneOf("natural", "decibel", "none")] = "natural"
     floor: float = float(np.finfo(np.float32).eps)
 
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        for kind, choices in CHOICES.items():
-            if getattr(self, kind) not in choices:
-                raise unknown(f"logmel {kind}", getattr(self, kind), choices)
-        if self.bands < 1:
-            raise UsageError(f"logmel bands: {self.bands}; give at least 1")
+        check(self, "logmel")
         if not 1 / RATE <= self.hop <= 1 or not 2 / RATE <= self.frame <= 1:
             raise UsageError(f"logmel frame and hop are seconds up to 1: found {self.frame} and {self.hop}")
         if self.fft < self._length:

@@ -7,20 +7,20 @@ choice.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE
-from unheard.errors import UsageError, unknown
+from unheard.errors import UsageError
 from unheard.features.contract import Spec
 from unheard.features.frames import checked, frames
 from unheard.features.logmel import LogMel
 from unheard.features.pitch import HOP, track
+from unheard.settings import OneOf, Within, check
 
 LENGTH = round(0.025 * RATE)
-UNVOICED = ("interpolate", "zero")
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,18 @@ class MFBF0(Spec):
     bands: int = 40
     f0_low: float = 60.0
     f0_high: float = 650.0
-    unvoiced: str = "interpolate"
-    average: int = 1
+    unvoiced: Annotated[str, OneOf("interpolate", "zero")] = "interpolate"
+    average: Annotated[int, Within(1, 10_000)] = 1
 
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        if self.unvoiced not in UNVOICED:
-            raise unknown("mfbf0 unvoiced", self.unvoiced, UNVOICED)
+        check(self, "mfbf0")
         if not 40 <= self.f0_low < self.f0_high / 2 <= 1000:
             raise UsageError(
                 "mfbf0 f0_low and f0_high must be 40 Hz or more, 2000 Hz or less and an octave apart: "
                 f"found {self.f0_low:g} and {self.f0_high:g}"
             )
-        if self.average < 1:
-            raise UsageError(f"mfbf0 average: {self.average}; give a number of frames, at least 1")
         LogMel(bands=self.bands)
 
     def compute(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
