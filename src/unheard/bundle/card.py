@@ -63,12 +63,12 @@ _LIMITS = """\
 ## Limits
 
 - Scores hold for people, languages, recordings and ways of acting like those of the corpus. Acted emotion
-  is clearer than everyday speech; on other corpora scores are lower, often by far.
+  is clearer than everyday speech. On other corpora scores are lower, down to chance, and probabilities
+  promise more than is kept there: score it on recordings like yours first (unheard score).
 - The labels are not the range of human expression: whatever is heard, one of them is answered.
 - Recordings that are silent, constant, shorter than 0.1 s or not finite get no label. Noise, rooms,
   telephones and clipping change answers; what is seen of them in a recording is flagged.
-- Probabilities are calibrated on validation speakers of the corpus, and hold no better than the calibration
-  measured above.
+- Probabilities hold no better than the calibration measured above.
 - People differ: the mean over people hides that some are recognised far less well.
 """
 
@@ -94,8 +94,8 @@ def _about(d: Description) -> str:
     said = []
     if classes:
         said.append(
-            f"one of {len(d.target.classes)} labels for a recording, with calibrated probabilities. Labels, in "
-            f"the order of probabilities: {classes}."
+            f"one of {len(d.target.classes)} labels for a recording, with probabilities that were calibrated on "
+            f"validation speakers of its corpus. Labels, in the order of probabilities: {classes}."
         )
     if dimensions:
         said.append(f"{'Also ' if classes else ''}values on [0, 1] of: {dimensions}.")
