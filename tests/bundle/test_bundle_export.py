@@ -22,6 +22,7 @@ from unheard.bundle.runtime import load
 from unheard.errors import BundleError, UsageError
 from unheard.inputs import Form
 from unheard.onnx_graphs.head_inputs import Shape
+from unheard.onnx_graphs.head_outputs import Columns
 from unheard.onnx_graphs.heads import graph_of
 from unheard.targets import Target
 
@@ -256,7 +257,7 @@ def test_many_random_heads_agree_with_their_graphs(made: Make) -> None:
         with torch.no_grad():
             for parameter in head.network_.parameters():  # type: ignore[attr-defined]
                 parameter.mul_(3)
-        graph = GraphHead(graph_of(head, {"voice": Shape(Form.FRAMES, dims)}, 3), description)
+        graph = GraphHead(graph_of(head, {"voice": Shape(Form.FRAMES, dims)}, Columns(3)), description)
         assert_allclose(graph.outputs(named(clips)), outputs_of(head, clips), rtol=1e-4, atol=1e-4)
 
 

@@ -16,6 +16,7 @@ from unheard.errors import UsageError
 from unheard.heads import Examples
 from unheard.inputs import Form
 from unheard.onnx_graphs.head_inputs import Shape
+from unheard.onnx_graphs.head_outputs import Columns
 from unheard.onnx_graphs.heads import graph_of
 
 pytest.importorskip("torch")
@@ -103,8 +104,8 @@ def test_every_head_can_be_exported() -> None:
 def test_a_graph_is_its_head(name: str) -> None:
     form, settings = HEADS[name]
     head = heads.build(settings).fit(clips(form, 0), clips(form, 1))
-    model = graph_of(head, {"voice": shape(form)}, 3)
-    assert model == graph_of(head, {"voice": shape(form)}, 3)
+    model = graph_of(head, {"voice": shape(form)}, Columns(3))
+    assert model == graph_of(head, {"voice": shape(form)}, Columns(3))
     seen = list(clips(form, 2).inputs["voice"])
     expected = outputs_of(head, seen)
     assert np.abs(expected - expected[:1]).max() > 0.1
@@ -127,14 +128,14 @@ def test_a_graph_of_two_inputs_is_its_head() -> None:
         {"name": "convolutional", "channels": 7, "attention": 5, "epochs": 4, "input": "voice"},
     ]
     head = heads.build({"name": "ensemble", "of": of}).fit(rows(0), rows(1))
-    model = graph_of(head, {"voice": shape("frames"), "functionals": Shape(Form.ROW, DIMS)}, 3)
+    model = graph_of(head, {"voice": shape("frames"), "functionals": Shape(Form.ROW, DIMS)}, Columns(3))
     seen = rows(2).inputs
     feeds = fed("voice", list(seen["voice"]), "frames", float("nan"))
     feeds |= fed("functionals", list(seen["functionals"]), "row")
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     assert_allclose(session.run(["outputs"], feeds)[0], head.outputs(seen), atol=2e-5)
     with pytest.raises(UsageError, match="takes the input 'functionals', and there are voice, rhythm"):
-        graph_of(head, {"voice": shape("frames"), "rhythm": Shape(Form.ROW, DIMS)}, 3)
+        graph_of(head, {"voice": shape("frames"), "rhythm": Shape(Form.ROW, DIMS)}, Columns(3))
 
 
 @pytest.mark.parametrize(("name", "other"), [("emobox", "row"), ("mean", "pooled"), ("weighted", "frames")])
@@ -142,7 +143,7 @@ def test_another_form_of_input_is_refused(name: str, other: str) -> None:
     form, settings = HEADS[name]
     head = heads.build(settings).fit(clips(form, 0), clips(form, 1))
     with pytest.raises(UsageError, match=f"the head '{name}' takes {form}, not an input of the form {other}"):
-        graph_of(head, {"voice": Shape(Form(other), DIMS)}, 3)
+        graph_of(head, {"voice": Shape(Form(other), DIMS)}, Columns(3))
 
 
 def test_heads_of_an_ensemble_share_what_is_equal() -> None:
@@ -151,7 +152,9 @@ def test_heads_of_an_ensemble_share_what_is_equal() -> None:
     head = heads.build({"name": "ensemble", "of": [network, network]}).fit(
         clips("frames", 0), clips("frames", 1)
     )
-    constants = onnx.load_from_string(graph_of(head, {"voice": shape("frames")}, 3)).graph.initializer
+    constants = onnx.load_from_string(
+        graph_of(head, {"voice": shape("frames")}, Columns(3))
+    ).graph.initializer
     values = [onnx.numpy_helper.to_array(constant) for constant in constants]
     # Both standardise by the training frames; their weights differ.
     mean = head.heads_[0].network_.mean.numpy()

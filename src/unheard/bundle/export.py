@@ -30,6 +30,7 @@ from unheard.features.contract import Spec
 from unheard.features.fronts import build_front
 from unheard.inputs import Form
 from unheard.onnx_graphs.head_inputs import Shape
+from unheard.onnx_graphs.head_outputs import Columns
 from unheard.onnx_graphs.heads import graph_of
 from unheard.targets import Target
 
@@ -170,7 +171,7 @@ def export(
         versions=_versions(),
     )
     shapes = {name: Shape(each.form, each.dims, each.layers) for name, each in described.items()}
-    graphs["model.onnx"] = graph_of(head, shapes, target.width)
+    graphs["model.onnx"] = graph_of(head, shapes, Columns(len(target.classes), len(target.dimensions)))
     stored = golden.Golden(waves, computed, outputs)
     bundle = Bundle(
         description, Extractors(description, graphs), GraphHead(graphs["model.onnx"], description)

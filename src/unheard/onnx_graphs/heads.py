@@ -17,12 +17,13 @@ from unheard.inputs import Form
 from unheard.onnx_graphs import network_heads as networks
 from unheard.onnx_graphs.graph import Graph
 from unheard.onnx_graphs.head_inputs import Shape, Taken, input_of, take, valid_frames
+from unheard.onnx_graphs.head_outputs import Columns, changed
 
-#: Adds the nodes of a fitted head to a graph, and returns the tensor of its outputs.
-Writer = Callable[[Graph, Any, Mapping[str, Taken]], str]
+#: Adds the nodes of a fitted head with outputs of these columns to a graph, and returns the tensor of its outputs.
+Writer = Callable[[Graph, Any, Mapping[str, Taken], Columns], str]
 
 
-def graph_of(head: Any, inputs: Mapping[str, Shape], columns: int) -> bytes:
+def graph_of(head: Any, inputs: Mapping[str, Shape], columns: Columns) -> bytes:
     """Return the ONNX model of a fitted head.
 
     Parameters
@@ -32,7 +33,7 @@ def graph_of(head: Any, inputs: Mapping[str, Shape], columns: int) -> bytes:
     inputs
         Shapes of what it takes, by name.
     columns
-        Number of its outputs.
+        Of its outputs.
 
     Raises
     ------
@@ -40,13 +41,13 @@ def graph_of(head: Any, inputs: Mapping[str, Shape], columns: int) -> bytes:
         No graph is known for the head, or it takes another form.
     """
     g = Graph()
-    outputs = _written(g, head, {name: take(g, name, shape) for name, shape in inputs.items()})
+    outputs = _written(g, head, {name: take(g, name, shape) for name, shape in inputs.items()}, columns)
     g.share_constants()
-    g.give("outputs", outputs, ["batch", columns])
+    g.give("outputs", outputs, ["batch", sum(columns)])
     return g.bytes()
 
 
-def _written(g: Graph, head: Any, inputs: Mapping[str, Taken]) -> str:
+def _written(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
     writers: dict[str, Writer] = {
         "probe": _linear,
         "svm": _linear,
@@ -59,16 +60,24 @@ def _written(g: Graph, head: Any, inputs: Mapping[str, Taken]) -> str:
     }
     if head.name not in writers:
         raise UsageError(f"the head {head.name!r} has no graph in onnx_graphs and cannot be exported")
-    return writers[head.name](g, head, inputs)
+    return writers[head.name](g, head, inputs, columns)
 
 
-def _ensemble(g: Graph, head: Any, inputs: Mapping[str, Taken]) -> str:
-    """The heads' outputs beside each other, and the mean of their log probabilities."""
-    answers = [g.add("LogSoftmax", _written(g, each, inputs), axis=1) for each in head.heads_]
+def _ensemble(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
+    """The mean of the heads' log probabilities, and of their dimensions."""
+    answers = [
+        changed(
+            g,
+            _written(g, each, inputs, columns),
+            columns,
+            scores=lambda x: g.add("LogSoftmax", x, axis=1),
+        )
+        for each in head.heads_
+    ]
     return g.add("Mean", *answers)
 
 
-def _linear(g: Graph, head: Any, inputs: Mapping[str, Taken]) -> str:
+def _linear(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
     """Statistics over frames, standardisation and one matrix; in float64, as the head computes."""
     state, taken = head.state(), input_of(inputs, head.input, head.name)
     if taken.shape.form is Form.ROW:
@@ -80,7 +89,13 @@ def _linear(g: Graph, head: Any, inputs: Mapping[str, Taken]) -> str:
     centred = g.add("Sub", x, g.constant(state["mean_"]))
     standardised = g.add("Div", centred, g.constant(state["scale_"]))
     z = g.add("Gemm", standardised, g.constant(state["coef_"].T), g.constant(state["intercept_"]))
+    z = changed(g, z, columns, dimensions=lambda x: _within_0_1(g, x))
     return g.add("Cast", z, to=g.types.FLOAT)
+
+
+def _within_0_1(g: Graph, x: str) -> str:
+    """A ridge knows no bounds; the scale of dimensions has them."""
+    return g.add("Clip", x, g.constant(0.0, np.float64), g.constant(1.0, np.float64))
 
 
 def _pooled(g: Graph, head: Any, taken: Taken) -> str:

@@ -12,11 +12,12 @@ from unheard.errors import UsageError
 from unheard.inputs import Form
 from unheard.onnx_graphs.graph import Graph
 from unheard.onnx_graphs.head_inputs import Taken, input_of, valid_frames
+from unheard.onnx_graphs.head_outputs import Columns, changed
 
 State = Mapping[str, NDArray[Any]]
 
 
-def tcgru(g: Graph, head: Any, inputs: Mapping[str, Taken]) -> str:
+def tcgru(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
     """The network of ``heads/tcgru_network.py``."""
     w, taken = _weights(head), _taken(head, inputs, Form.FRAMES)
     frames, lengths = taken.values, taken.lengths
@@ -27,20 +28,20 @@ def tcgru(g: Graph, head: Any, inputs: Mapping[str, Taken]) -> str:
     first = g.add("Squeeze", _gru(g, w, 0, sequence, steps, last=False), g.constant([1]))
     last = g.add("Squeeze", _gru(g, w, 1, first, steps, last=True), g.constant([0]))
     embedded = g.add("Tanh", _dense(g, w, "embedding", last))
-    return _dense(g, w, "output", embedded)
+    return _output(g, w, embedded, columns)
 
 
-def mean(g: Graph, head: Any, inputs: Mapping[str, Taken]) -> str:
+def mean(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
     """The network of ``heads/mean_network.py``."""
     w, taken = _weights(head), _taken(head, inputs, Form.FRAMES)
     frames, lengths = taken.values, taken.lengths
     x = g.add("Relu", _map(g, w, "frame", frames)) if "frame.weight" in w else frames
     total = g.add("ReduceSum", _clean(g, valid_frames(g, frames, lengths), x), g.constant([1]), keepdims=0)
     count = g.add("Unsqueeze", g.add("Cast", lengths, to=g.types.FLOAT), g.constant([1]))
-    return _dense(g, w, "output", g.add("Div", total, count))
+    return _output(g, w, g.add("Div", total, count), columns)
 
 
-def weighted(g: Graph, head: Any, inputs: Mapping[str, Taken]) -> str:
+def weighted(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
     """The network of ``heads/weighted_network.py``."""
     w, taken = _weights(head), _taken(head, inputs, Form.LAYERS)
     frames, lengths = taken.values, taken.lengths
@@ -52,10 +53,10 @@ def weighted(g: Graph, head: Any, inputs: Mapping[str, Taken]) -> str:
     mixed = g.add("ReduceSum", g.add("Mul", frames, g.constant(shares)), time, keepdims=0)
     valid = valid_frames(g, mixed, lengths)
     hidden = g.add("Relu", _dense(g, w, "hidden", _attentive(g, w, mixed, valid)))
-    return _dense(g, w, "output", hidden)
+    return _output(g, w, hidden, columns)
 
 
-def convolutional(g: Graph, head: Any, inputs: Mapping[str, Taken]) -> str:
+def convolutional(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
     """The network of ``heads/convolutional_network.py``; its batch norm is part of the output's weights."""
     w, taken = _weights(head), _taken(head, inputs, Form.FRAMES)
     frames, lengths = taken.values, taken.lengths
@@ -71,7 +72,7 @@ def convolutional(g: Graph, head: Any, inputs: Mapping[str, Taken]) -> str:
         "output.weight": w["output.weight"] * gain,
         "output.bias": w["output.bias"] + w["output.weight"] @ shift,
     }
-    return _dense(g, folded, "output", _attentive(g, w, x, valid))
+    return _output(g, folded, _attentive(g, w, x, valid), columns)
 
 
 def _attentive(g: Graph, w: State, frames: str, valid: str) -> str:
@@ -110,6 +111,12 @@ def _gru(g: Graph, w: State, layer: int, sequence: str, steps: str, *, last: boo
     return g.add(
         "GRU", sequence, *weights, steps, outputs=2 if last else 1, hidden_size=hidden, linear_before_reset=1
     )
+
+
+def _output(g: Graph, w: State, x: str, columns: Columns) -> str:
+    """The layer of ``heads/output_layer.py``: dimensions pass through a sigmoid."""
+    outputs = _dense(g, w, "output", x)
+    return changed(g, outputs, columns, dimensions=lambda part: g.add("Sigmoid", part))
 
 
 def _dense(g: Graph, w: State, name: str, x: str) -> str:
