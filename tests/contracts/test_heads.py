@@ -13,7 +13,7 @@ import json
 import pkgutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -26,6 +26,7 @@ from one_input import clips_of, examples, outputs_of
 from unheard import heads
 from unheard.errors import DataError, UsageError
 from unheard.heads import Examples
+from unheard.targets import Target, one_hot
 from unheard.training.examples import Rows
 
 CLASSES, DIMS = 3, 5
@@ -104,6 +105,22 @@ def rows(case: Case, seed: int, per_class: int = 8, speakers: int = 4, prefix: s
         pooled = np.stack([layers.mean(axis=1), layers.std(axis=1)], axis=1)
         features.append({"frames": layers[1], "layers": layers, "pooled": pooled}[case.form])
     return examples(features, labels.astype(np.int64), groups, CLASSES)
+
+
+def with_dimensions(rows: Examples, votes: bool = False, classes: bool = True) -> Examples:
+    """The same clips with two dimensions that follow the class, unknown for some; shares for labels on demand."""
+    rng = np.random.default_rng(5)
+    shares = one_hot(rows.labels, CLASSES)
+    if votes:
+        shares = 0.7 * shares + 0.3 * rng.dirichlet(np.ones(CLASSES), len(rows))
+    dimensions = np.stack([0.2 + 0.3 * rows.labels, 0.8 - 0.3 * rows.labels], axis=1)
+    dimensions = (dimensions + rng.normal(0, 0.02, dimensions.shape)).clip(0, 1)
+    dimensions[1::7, 0] = np.nan
+    dimensions[2::9] = np.nan
+    names = tuple(str(number) for number in range(CLASSES)) if classes else ()
+    target = Target(names, "votes" if votes else "label", ("activation", "valence"))
+    parts = [shares, dimensions] if classes else [dimensions]
+    return replace(rows, targets=np.concatenate(parts, axis=1), target=target)
 
 
 def small(case: Case, **settings: Any) -> heads.Head:
@@ -296,6 +313,94 @@ def check_nothing_is_printed(case: Case, capfd: pytest.CaptureFixture[str]) -> N
         warnings.simplefilter("error")
         small(case).fit(rows(case, 0), rows(case, 1)).refit(rows(case, 0))
     assert capfd.readouterr() == ("", "")
+
+
+def of_targets(case: Case, seed: int, prefix: str = "s", **kind: bool) -> Examples:
+    return with_dimensions(rows(case, seed, prefix=prefix), **kind)
+
+
+def refuses(case: Case, **kind: bool) -> bool:
+    """Whether the head says that it cannot learn such a target: then there is nothing else to check."""
+    if case.name != "svm":
+        return False
+    with pytest.raises(UsageError, match="learns one class a clip"):
+        small(case).fit(of_targets(case, 0, **kind), of_targets(case, 1, "v", **kind))
+    return True
+
+
+def correlation(answers: np.ndarray, truth: np.ndarray) -> float:
+    known = ~np.isnan(truth)
+    return float(np.corrcoef(answers[known], truth[known])[0, 1])
+
+
+def check_shares_and_dimensions_are_learned_together(case: Case) -> None:
+    if refuses(case, votes=True):
+        return
+    head = small(case).fit(of_targets(case, 0, votes=True), of_targets(case, 1, "v", votes=True))
+    other = of_targets(case, 2, "t", votes=True)
+    found = outputs_of(head, clips_of(other))
+    assert found.shape == (len(other), CLASSES + 2)
+    assert head.classes_ == CLASSES
+    assert (found[:, :CLASSES].argmax(axis=1) == other.labels).mean() > 0.6
+    dimensions = found[:, CLASSES:]
+    assert dimensions.min() >= 0
+    assert dimensions.max() <= 1
+    assert (
+        min(correlation(*pair) for pair in zip(dimensions.T, other.targets[:, CLASSES:].T, strict=True)) > 0.4
+    )
+    assert is_plain(head.chosen_)
+    assert is_plain(head.history_)
+    again = through_a_file(head)
+    assert_array_equal(outputs_of(again, clips_of(other)), found)
+    alone = np.concatenate([outputs_of(head, [clip]) for clip in clips_of(other)])
+    assert_allclose(alone, found, atol=1e-5)
+    assert head.refit(other).classes_ == CLASSES
+
+
+def check_dimensions_are_learned_alone(case: Case) -> None:
+    if refuses(case, classes=False):
+        return
+    train = of_targets(case, 0, classes=False)
+    val = of_targets(case, 1, "v", classes=False)
+    if case.name == "ensemble":
+        # Its probe and its network answer the same two outputs.
+        assert outputs_of(small(case).fit(train, val), []).shape == (0, 2)
+    head = small(case).fit(train, val)
+    other = of_targets(case, 2, "t", classes=False)
+    found = outputs_of(head, clips_of(other))
+    assert found.shape == (len(other), 2)
+    assert min(correlation(*pair) for pair in zip(found.T, other.targets.T, strict=True)) > 0.4
+
+
+def check_a_dimension_known_for_few_clips_leaves_the_rest_alone(case: Case) -> None:
+    if case.name == "svm":
+        return
+    train, test = of_targets(case, 0), of_targets(case, 2, "t")
+    targets = train.targets.copy()
+    targets[8:, CLASSES:] = np.nan
+    found = outputs_of(
+        small(case).fit(replace(train, targets=targets), of_targets(case, 1, "v")), clips_of(test)
+    )
+    assert np.isfinite(found).all()
+    assert (found[:, :CLASSES].argmax(axis=1) == test.labels).mean() > 0.6
+    targets[:, CLASSES] = np.nan
+    with pytest.raises(DataError, match="no training row has the dimension activation"):
+        small(case).fit(replace(train, targets=targets), of_targets(case, 1, "v"))
+
+
+def check_the_input_that_is_named_is_taken_of_two(case: Case) -> None:
+    train, val, test = rows(case, 0), rows(case, 1, prefix="v"), rows(case, 2)
+    both = [
+        replace(side, inputs={"other": [clip[..., :2] for clip in clips_of(side)], **side.inputs})
+        for side in (train, val, test)
+    ]
+    settings: dict[str, Any] = {"input": "voice"}
+    if case.name == "ensemble":
+        settings = {"of": [{**own, "input": "voice"} for own in SMALL["ensemble"]["of"]]}
+    head = small(case, **settings).fit(*both[:2])
+    assert_array_equal(head.outputs(both[2].inputs), outputs_of(fitted(case), clips_of(test)))
+    with pytest.raises(UsageError, match="takes one input, and there are 2: other, voice"):
+        small(case).fit(*both[:2])
 
 
 CHECKS: list[Callable[..., None]] = [f for key, f in list(globals().items()) if key.startswith("check_")]

@@ -36,7 +36,7 @@ def test_the_gradient_is_gone_at_every_c(dims: int, classes: int, spread: float)
     weight = 1 / (classes * np.bincount(y)[y])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = list(logistic.path(Z, y, GRID))
+        found = list(logistic.path(Z, np.eye(y.max() + 1)[y], GRID))
     for C, (coef, intercept) in zip(GRID, found, strict=True):
         off = (softmax(Z @ coef.T + intercept, axis=1) - np.eye(classes)[y]) * weight[:, None]
         penalty = (2 if classes == 2 else 1) / (C * len(y))
@@ -50,7 +50,7 @@ def test_the_gradient_is_gone_at_every_c(dims: int, classes: int, spread: float)
 def test_no_neighbour_is_lower() -> None:
     Z, y = rows(8, 3)
     rng = np.random.default_rng(1)
-    for C, (coef, intercept) in zip(GRID, logistic.path(Z, y, GRID), strict=True):
+    for C, (coef, intercept) in zip(GRID, logistic.path(Z, np.eye(y.max() + 1)[y], GRID), strict=True):
         least = objective(Z, y, C, coef, intercept)
         for size in (1e-3, 1e-1, 1.0):
             for _ in range(20):
@@ -60,8 +60,8 @@ def test_no_neighbour_is_lower() -> None:
 
 def test_a_fit_along_the_path_is_the_fit_from_zero() -> None:
     Z, y = rows(100, 5)
-    for C, (coef, intercept) in zip(GRID, logistic.path(Z, y, GRID), strict=True):
-        alone, bias = next(logistic.path(Z, y, [C]))
+    for C, (coef, intercept) in zip(GRID, logistic.path(Z, np.eye(y.max() + 1)[y], GRID), strict=True):
+        alone, bias = next(logistic.path(Z, np.eye(y.max() + 1)[y], [C]))
         assert_allclose(coef, alone, atol=1e-4)
         assert_allclose(intercept, bias, atol=1e-4)
 
@@ -69,9 +69,9 @@ def test_a_fit_along_the_path_is_the_fit_from_zero() -> None:
 def test_constant_columns_get_nothing() -> None:
     Z, y = rows(10, 3)
     Z[:, 4] = 0
-    for coef, _ in logistic.path(Z, y, GRID):
+    for coef, _ in logistic.path(Z, np.eye(y.max() + 1)[y], GRID):
         assert_allclose(coef[:, 4], 0, atol=1e-9)
-    only = list(logistic.path(np.zeros((60, 1)), y, GRID))
+    only = list(logistic.path(np.zeros((60, 1)), np.eye(3)[y], GRID))
     for coef, intercept in only:
         assert_allclose(coef, 0)
         assert_allclose(intercept, 0, atol=1e-7)
@@ -80,4 +80,5 @@ def test_constant_columns_get_nothing() -> None:
 def test_what_has_not_settled_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logistic, "STEPS", 1)
     with pytest.warns(RuntimeWarning, match=r"has not settled: largest component of its gradient .*1e-08"):
-        next(logistic.path(*rows(10, 3), [1.0]))
+        Z, y = rows(10, 3)
+        next(logistic.path(Z, np.eye(3)[y], [1.0]))

@@ -50,7 +50,7 @@ def test_each_c_of_the_search_ends_where_a_fresh_start_does() -> None:
     rows = problem(0, 150)
     Z = np.stack(clips_of(rows)).astype(np.float64)
     grid = (1e-3, 1e-1, 10.0)
-    for C, (coef, intercept) in zip(grid, SVM.solve(Z, rows.labels, grid), strict=True):
-        fresh, bias = next(SVM.solve(Z, rows.labels, [C]))
+    for C, (coef, intercept) in zip(grid, SVM.solve(Z, rows.targets, grid), strict=True):
+        fresh, bias = next(SVM.solve(Z, rows.targets, [C]))
         assert_allclose(coef, fresh, atol=1e-6 * np.abs(fresh).max())
         assert_allclose(intercept, bias, atol=1e-5)

@@ -46,13 +46,13 @@ def clips(seed: int, n: int = 24, dims: int = 4, classes: int = 3, longest: int 
 
 
 def test_has_the_published_number_of_parameters() -> None:
-    network = TCGRUNetwork(dims=1024, width=12)
+    network = TCGRUNetwork(dims=1024, classes=12)
     assert sum(p.numel() for p in network.parameters()) == 1_645_068
 
 
 def test_equals_the_equations_written_in_numpy() -> None:
     torch.manual_seed(0)
-    network = TCGRUNetwork(dims=3, width=2, hidden=5).eval()
+    network = TCGRUNetwork(dims=3, classes=2, hidden=5).eval()
     network.mean.copy_(torch.tensor([1.0, -2.0, 0.5]))
     network.scale.copy_(torch.tensor([2.0, 0.5, 1.0]))
     frames = np.random.default_rng(0).normal(0, 1, (7, 3))
@@ -80,7 +80,7 @@ def test_equals_the_equations_written_in_numpy() -> None:
 
 def test_padding_never_leaks_whatever_it_holds() -> None:
     torch.manual_seed(1)
-    network = TCGRUNetwork(dims=4, width=3, hidden=16).eval()
+    network = TCGRUNetwork(dims=4, classes=3, hidden=16).eval()
     network.mean.fill_(5.0)
     features = clips_of(clips(0))
     frames, lengths = padded(features)

@@ -184,7 +184,7 @@ def test_bad_rows_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not fitted"):
         outputs_of(model(tmp_path), clips_of(rows["val"]))
     absent = examples(clips_of(rows["train"]), np.zeros(12, np.int64), rows["train"].speakers, 2)
-    with pytest.raises(DataError, match="no training row of class number 1"):
+    with pytest.raises(DataError, match="no training row of the class 1"):
         model(tmp_path).fit(absent, rows["val"])
     frames = examples([np.zeros((5, 3), np.float32)] * 12, rows["train"].labels, rows["train"].speakers, 2)
     with pytest.raises(DataError, match="have shape"):

@@ -22,8 +22,8 @@ from training_toys import STILL, model, tones  # noqa: E402
 from one_input import clips_of, outputs_of  # noqa: E402
 from unheard.errors import DataError, MachineError  # noqa: E402
 from unheard.metrics import categorical  # noqa: E402
+from unheard.training import checkpoint  # noqa: E402
 from unheard.training.divergence import DivergenceError  # noqa: E402
-from unheard.tuning import checkpoint  # noqa: E402
 from unheard.tuning.network import TunedNetwork  # noqa: E402
 
 PLAIN_HEAD = {"name": "tcgru", "hidden": 8, "dropout": 0.0}
@@ -178,7 +178,7 @@ def _late(calls_before: int) -> Any:
 def test_a_killed_process_loses_the_epoch_in_hand_alone(tmp_path: Path) -> None:
     code = f"""
         import os, sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path[:0] = {[str(folder) for folder in Path(__file__).parents[:2]]!r}
         from pathlib import Path
         from training_toys import model, tones
         from unheard.tuning import loop as course

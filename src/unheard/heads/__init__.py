@@ -1,4 +1,4 @@
-"""Heads: what turns named inputs into class scores. One file a head, one contract for all.
+"""Heads: what turns named inputs into class scores and dimensions. One file a head, one contract for all.
 
 A head learns from :class:`~unheard.training.examples.Examples` of training speakers, and may choose with those of
 validation speakers; it never sees a test row, a fold or a protocol. Its constructor only stores; what it
@@ -44,19 +44,32 @@ class Head(Protocol):
     form: ClassVar[Form]
     seed: int
     threads: int
+    #: Number of class scores among the outputs, which come first; the rest are dimensions.
+    classes_: int
     #: What fitting chose (``{"C": 0.01}``, ``{"epochs": 17}``); plain values.
     chosen_: dict[str, Any]
     #: One record per epoch or candidate; plain values.
     history_: list[dict[str, Any]]
 
     def fit(self, train: Examples, val: Examples | None = None) -> Self:
-        """Choose and learn; returns itself."""
+        """Choose and learn; returns itself.
+
+        Raises
+        ------
+        DataError
+            Rows that do not fit together, or a class or dimension without any.
+        UsageError
+            Targets of a kind that the head cannot learn.
+        """
 
     def refit(self, rows: Examples) -> Self:
         """Return a new head that learned from ``rows`` with ``chosen_``, choosing nothing."""
 
     def outputs(self, inputs: Mapping[str, Features]) -> Floats:
-        """Return class scores before softmax, shape (n, classes); a clip's do not depend on the others."""
+        """Return class scores before softmax and dimensions on [0, 1], shape (n, classes + dimensions).
+
+        A clip's do not depend on the others.
+        """
 
     def settings(self) -> dict[str, Any]:
         """Return plain values from which :func:`build` makes the same unfitted head."""

@@ -75,19 +75,25 @@ class Convolutional(NetworkHead):
         if self.precision not in PRECISIONS:
             raise unknown("head.precision", self.precision, PRECISIONS)
 
-    def network(self, sizes: Mapping[str, Size], width: int) -> ConvolutionalNetwork:
+    def network(self, sizes: Mapping[str, Size], classes: int, dimensions: int = 0) -> ConvolutionalNetwork:
         """See :class:`~unheard.heads.convolutional_network.ConvolutionalNetwork`."""
         from unheard.heads.convolutional_network import ConvolutionalNetwork
 
         (size,) = sizes.values()
         return ConvolutionalNetwork(
-            size.dims, width, channels=self.channels, attention=self.attention, dropout=self.dropout
+            size.dims,
+            classes,
+            channels=self.channels,
+            attention=self.attention,
+            dropout=self.dropout,
+            dimensions=dimensions,
         )
 
     def plan(self) -> Plan:
         """AdamW, one cycle of the learning rate; the epoch of the best UAR."""
         from unheard.training.augmentation import Augmentation
         from unheard.training.loop import Plan
+        from unheard.training.objective import objective_of
 
         return Plan(
             epochs=self.epochs,
@@ -95,6 +101,7 @@ class Convolutional(NetworkHead):
             weight_decay=self.weight_decay,
             warmup=self.warmup,
             metric=self.metric,
+            objective=objective_of(self.objective),
             patience=self.patience,
             balanced=self.balanced,
             smoothing=self.smoothing,

@@ -6,23 +6,33 @@ import torch
 from torch import Tensor, nn
 
 from unheard.heads.one_input_network import StandardisingNetwork
+from unheard.heads.output_layer import OutputLayer
 from unheard.heads.weighted_network import AttentiveStatistics
 from unheard.training.batches import valid
 
 
 class ConvolutionalNetwork(StandardisingNetwork):
-    """Frames to class scores.
+    """Frames to class scores and dimensions.
 
     Parameters
     ----------
-    dims, width
-        Values of a frame, and number of outputs.
+    dims, classes
+        Values of a frame, and number of class scores.
     channels, attention, dropout
         See :class:`~unheard.heads.convolutional.Convolutional`.
+    dimensions
+        Number of dimensions after the class scores.
     """
 
     def __init__(
-        self, dims: int, width: int, *, channels: int = 192, attention: int = 64, dropout: float = 0.4
+        self,
+        dims: int,
+        classes: int,
+        *,
+        channels: int = 192,
+        attention: int = 64,
+        dropout: float = 0.4,
+        dimensions: int = 0,
     ) -> None:
         super().__init__()
         self.dims = dims
@@ -31,21 +41,21 @@ class ConvolutionalNetwork(StandardisingNetwork):
         self.pool = AttentiveStatistics(channels, attention)
         self.norm = nn.BatchNorm1d(2 * channels)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(2 * channels, width)
+        self.output = OutputLayer(2 * channels, classes, dimensions)
         # Statistics of the training frames: part of the network, but nothing that training changes.
         self.register_buffer("mean", torch.zeros(dims))
         self.register_buffer("scale", torch.ones(dims))
 
     def classify(self, standardised: Tensor, lengths: Tensor) -> Tensor:
-        """Class scores of standardised frames."""
+        """Outputs (B, classes + dimensions) of standardised frames."""
         true = valid(standardised, lengths)
         # No gain and shift of its own: the convolution that follows has both, and its input needs no gradient.
         x = nn.functional.layer_norm(standardised, (self.dims,))
         x = torch.relu(self.near(_clean(x, true).transpose(1, 2))).transpose(1, 2)
         x = x + torch.relu(self.far(_clean(x, true).transpose(1, 2))).transpose(1, 2)
         pooled = self.pool(x, lengths)
-        scores: Tensor = self.output(self.dropout(self._normalised(pooled)))
-        return scores
+        outputs: Tensor = self.output(self.dropout(self._normalised(pooled)))
+        return outputs
 
     def _normalised(self, pooled: Tensor) -> Tensor:
         """Batch norm; a single clip, which has no deviation, is normalised by the running statistics."""

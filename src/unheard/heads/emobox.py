@@ -37,21 +37,23 @@ class EmoBox(NetworkHead):
     batch: int = 32
     learning_rate: float = 1e-4
 
-    def network(self, sizes: Mapping[str, Size], width: int) -> MeanNetwork:
+    def network(self, sizes: Mapping[str, Size], classes: int, dimensions: int = 0) -> MeanNetwork:
         """See :class:`~unheard.heads.mean_network.MeanNetwork`."""
         from unheard.heads.mean_network import MeanNetwork
 
         (size,) = sizes.values()
-        return MeanNetwork(size.dims, width, hidden=self.hidden)
+        return MeanNetwork(size.dims, classes, hidden=self.hidden, dimensions=dimensions)
 
     def plan(self) -> Plan:
         """Adam on the plain cross-entropy, to the last epoch."""
         from unheard.training.loop import Plan
+        from unheard.training.objective import objective_of
 
         return Plan(
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             balanced=False,
             metric=self.metric,
+            objective=objective_of(self.objective),
             device=self.device,
         )

@@ -24,7 +24,7 @@ def _build(settings: Mapping[str, Any]) -> heads.Head:
 
 @dataclass(kw_only=True)
 class Ensemble:
-    """The mean of the heads' log probabilities: a product of experts with equal weights, fixed in advance.
+    """The mean of the heads' log probabilities (a product of experts with equal weights) and of their dimensions.
 
     Parameters
     ----------
@@ -85,13 +85,18 @@ class Ensemble:
         return ensemble
 
     def outputs(self, inputs: Mapping[str, Features]) -> NDArray[np.float64]:
-        """Return the mean of the heads' log probabilities, shape (n, classes)."""
+        """Return the mean of the heads' log probabilities and of their dimensions, (n, classes + dimensions)."""
         if not hasattr(self, "heads_"):
             raise UsageError(f"the head {self.name!r} is not fitted")
         mean: NDArray[np.float64] = np.mean(
-            [_log_softmax(head.outputs(inputs)) for head in self.heads_], axis=0
+            [_log_softmax(head.outputs(inputs), self.classes_) for head in self.heads_], axis=0
         )
         return mean
+
+    @property
+    def classes_(self) -> int:
+        """Number of class scores; what follows them are dimensions."""
+        return self.heads_[0].classes_
 
     def settings(self) -> dict[str, Any]:
         """Plain values from which ``heads.build`` makes the same unfitted head."""
@@ -134,7 +139,11 @@ def _of_head(number: int, values: Mapping[str, Any]) -> dict[str, Any]:
     return {key.removeprefix(own): value for key, value in values.items() if key.startswith(own)}
 
 
-def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    shifted = logits - logits.max(axis=1, keepdims=True, initial=-np.inf)
-    result: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return result
+def _log_softmax(outputs: NDArray[np.float64], classes: int) -> NDArray[np.float64]:
+    """Return outputs with log probabilities in place of the first columns, the class scores."""
+    if not classes:
+        return outputs
+    scores = outputs[:, :classes]
+    shifted = scores - scores.max(axis=1, keepdims=True, initial=-np.inf)
+    result = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return np.concatenate([result, outputs[:, classes:]], axis=1)

@@ -1,4 +1,4 @@
-"""Linear heads: standardise, rotate into row space, choose C by inner grouped folds, fit."""
+"""Linear heads: standardise, rotate into row space, choose the penalty by inner grouped folds, fit."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import DataError, UsageError, need, unknown
-from unheard.heads.inner_folds import Floats, Labels, moments, row_space, scores
+from unheard.heads import ridge
+from unheard.heads.inner_folds import Floats, cccs, moments, row_space, uars
 from unheard.heads.one_input import input_of, name_of
 from unheard.heads.pooled_layers import candidates, check_form, check_same_width, pooled_matrix
 from unheard.heads.rows import STATISTICS, check_dims, check_examples, check_pooled, matrix
 from unheard.heads.settings import between, pack, settings_of, unpack
 from unheard.inputs import Features, Form
+from unheard.targets import Target
 from unheard.training.examples import Examples
 
 DECADES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
@@ -27,11 +29,22 @@ ARRAYS = ("mean_", "scale_", "coef_", "intercept_", "layers_")
 
 @dataclass(frozen=True)
 class _Rows:
-    """Features (n clips), class numbers (n,) and speakers (n,) that a linear model is fitted on."""
+    """What a linear model is fitted on: features (n clips), targets by part, and speakers (n,)."""
 
     features: Features
-    labels: Labels
+    shares: Floats
+    dimensions: Floats
     speakers: NDArray[np.str_]
+
+    @property
+    def of_class(self) -> NDArray[np.bool_]:
+        """Which rows have shares of the classes, shape (n,)."""
+        return np.asarray(~np.isnan(self.shares).any(axis=1))
+
+    @property
+    def of_dimension(self) -> NDArray[np.bool_]:
+        """Which rows have some dimension, shape (n,)."""
+        return np.asarray(~np.isnan(self.dimensions).all(axis=1))
 
 
 @dataclass
@@ -76,9 +89,11 @@ class LinearHead(ABC):
     #: Of the training rows, shape (columns,) after the statistics; scale is 1 where a column is constant.
     mean_: Floats = field(init=False, repr=False)
     scale_: Floats = field(init=False, repr=False)
-    #: Of standardised rows: logits = coef_ @ ((x - mean_) / scale_) + intercept_; (classes, columns), (classes,).
+    #: Of standardised rows: outputs = coef_ @ ((x - mean_) / scale_) + intercept_, (width, columns) and (width,);
+    #: what comes after the first ``classes_`` outputs are dimensions, and these are clipped to [0, 1].
     coef_: Floats = field(init=False, repr=False)
     intercept_: Floats = field(init=False, repr=False)
+    classes_: int = field(init=False, repr=False)
     #: Numbers of the layers that the columns are made of; none where the features are not pooled layers.
     layers_: NDArray[np.int64] = field(init=False, repr=False)
 
@@ -98,33 +113,58 @@ class LinearHead(ABC):
         return int(self.layers_.max()) if len(self.layers_) else None
 
     def fit(self, train: Examples, val: Examples | None = None) -> Self:
-        """Choose C, and a layer where one is to be chosen, by UAR over inner folds; then fit on all rows.
+        """Choose what there is to choose over inner folds of the training speakers; then fit on all rows.
 
-        The inner folds are over the training speakers. ``val`` is not used: its rows are left for calibration.
+        C, and a layer where one is to be chosen, are chosen by UAR; the penalty α of dimensions, and without
+        classes the layer, by the mean CCC. ``val`` is not used: its rows are left for calibration.
         """
         check_examples(train)
+        self.check_target(train.target)
         rows = self._rows(train)
         several = self._candidates(rows.features)
-        grid = sorted(self.grid)
-        self.history_ = []
         with _limited(self.threads):
-            if len(several) * len(grid) > 1:
-                for numbers in several:
-                    X = self._matrix(rows.features, numbers)
-                    X = X[:, _live(X)]
-                    uars = scores(self.solve, X, rows.labels, rows.speakers, grid, self.folds)
-                    layer = self._layer(numbers)
-                    self.history_ += [
-                        {**layer, "C": C, "uar": uar} for C, uar in zip(grid, uars, strict=True)
-                    ]
-            alone = {**self._layer(several[0]), "C": grid[0]}
-            self.chosen_ = _best(self.history_) if self.history_ else alone
+            self.chosen_, self.history_ = {}, []
+            if train.classes:
+                self._choose_penalty_of_classes(rows, several)
+            if train.target.dimensions:
+                self._choose_penalty_of_dimensions(
+                    rows, self._chosen_layers(several) if self.chosen_ else several
+                )
             self._learn(rows)
         return self
+
+    def _choose_penalty_of_classes(self, rows: _Rows, several: list[tuple[int, ...]]) -> None:
+        grid = sorted(self.grid)
+        known = rows.of_class
+        if len(several) * len(grid) == 1:
+            self.chosen_ = {**self._layer(several[0]), "C": grid[0]}
+            return
+        records = []
+        for numbers in several:
+            X = self._matrix(rows.features, numbers)[known]
+            X = X[:, _live(X)]
+            found = uars(self.solve, X, rows.shares[known], rows.speakers[known], grid, self.folds)
+            layer = self._layer(numbers)
+            records += [{**layer, "C": C, "uar": uar} for C, uar in zip(grid, found, strict=True)]
+        self.chosen_ = _best(records, "C", "uar")
+        self.history_ += records
+
+    def _choose_penalty_of_dimensions(self, rows: _Rows, several: list[tuple[int, ...]]) -> None:
+        known = rows.of_dimension
+        records = []
+        for numbers in several:
+            X = self._matrix(rows.features, numbers)[known]
+            X = X[:, _live(X)]
+            found = cccs(X, rows.dimensions[known], rows.speakers[known], self.folds)
+            layer = self._layer(numbers)
+            records += [{**layer, "alpha": a, "ccc": ccc} for a, ccc in zip(ridge.ALPHAS, found, strict=True)]
+        self.chosen_ |= _best(records, "alpha", "ccc")
+        self.history_ += records
 
     def refit(self, rows: Examples) -> Self:
         """Return a new head fitted on ``rows`` with what was chosen."""
         check_examples(rows)
+        self.check_target(rows.target)
         head = copy(self)
         head.chosen_, head.history_ = dict(self.chosen_), []
         with _limited(self.threads):
@@ -132,7 +172,7 @@ class LinearHead(ABC):
         return head
 
     def outputs(self, inputs: Mapping[str, Features]) -> Floats:
-        """Return class scores before softmax, shape (n, classes).
+        """Return class scores before softmax and dimensions on [0, 1], shape (n, classes + dimensions).
 
         Pooled layers may be those of an encoder cut at ``needs_layers_``, and then be narrower.
         """
@@ -144,12 +184,17 @@ class LinearHead(ABC):
         X = self._columns(features)
         with _limited(self.threads):
             result: Floats = (X - self.mean_) / self.scale_ @ self.coef_.T + self.intercept_
+        # A ridge knows no bounds; the scale has them.
+        np.clip(result[:, self.classes_ :], 0, 1, out=result[:, self.classes_ :])
         return result
+
+    def check_target(self, target: Target) -> None:  # noqa: B027
+        """Refuse a target that the head cannot learn."""
 
     @staticmethod
     @abstractmethod
-    def solve(Z: Floats, y: Labels, grid: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:
-        """Yield coefficients and intercepts for each C of an ascending grid (see ``inner_folds.Solver``)."""
+    def solve(Z: Floats, Y: Floats, grid: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:
+        """Yield coefficients and intercepts of classes along an ascending grid of C (``inner_folds.Solver``)."""
 
     def settings(self) -> dict[str, Any]:
         """Plain values from which ``heads.build`` makes the same unfitted head."""
@@ -157,7 +202,11 @@ class LinearHead(ABC):
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that was learned and set."""
-        return {**pack(self), **{name: getattr(self, name) for name in ARRAYS}}
+        return {
+            **pack(self),
+            **{name: getattr(self, name) for name in ARRAYS},
+            "classes_": np.array(self.classes_),
+        }
 
     @classmethod
     def from_state(cls, state: Mapping[str, NDArray[Any]]) -> Self:
@@ -166,6 +215,8 @@ class LinearHead(ABC):
         for name in ARRAYS[:-1]:
             setattr(head, name, np.asarray(state[name], dtype=np.float64))
         head.layers_ = np.asarray(state["layers_"], dtype=np.int64)
+        # Heads that were stored before there were dimensions have classes alone.
+        head.classes_ = int(state.get("classes_", np.array(len(head.intercept_))))
         return head
 
     def _rows(self, given: Examples) -> _Rows:
@@ -174,7 +225,8 @@ class LinearHead(ABC):
         several = [given.inputs[name], *(given.augmented.get(name, ()) if self.augmented else ())]
         return _Rows(
             several[0] if len(several) == 1 else [clip for features in several for clip in features],
-            np.tile(given.labels, len(several)),
+            np.tile(given.targets[:, : given.classes], (len(several), 1)),
+            np.tile(given.targets[:, given.classes :], (len(several), 1)),
             np.tile(given.speakers, len(several)),
         )
 
@@ -195,6 +247,10 @@ class LinearHead(ABC):
 
     def _layer(self, numbers: tuple[int, ...]) -> dict[str, int]:
         return {"layer": numbers[0]} if numbers and self.layers in (None, "chosen") else {}
+
+    def _chosen_layers(self, several: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """Return the layer that was chosen, or the only set that there is."""
+        return [(self.chosen_["layer"],)] if "layer" in self.chosen_ else several
 
     def _matrix(self, features: Features, numbers: tuple[int, ...]) -> Floats:
         if not numbers:
@@ -232,14 +288,21 @@ class LinearHead(ABC):
                 raise DataError(
                     f"layer {numbers[0]} was chosen, and these features have layers 0 … {len(several) - 1}"
                 )
-        self.layers_ = np.array(numbers, dtype=np.int64)
+        self.layers_, self.classes_ = np.array(numbers, dtype=np.int64), rows.shares.shape[1]
         X = self._matrix(rows.features, numbers)
         live = _live(X)
         width = X.shape[1]
         mean, scale = moments(X[:, live])
         Z, basis = row_space((X[:, live] - mean) / scale)
-        # From zero, not from the inner folds' path: the result depends on rows and C alone.
-        coef, self.intercept_ = next(self.solve(Z, rows.labels, [self.chosen_["C"]]))
+        models = []
+        # From zero, not from the inner folds' path: the result depends on rows and penalty alone.
+        if self.classes_:
+            known = rows.of_class
+            models.append(next(self.solve(Z[known], rows.shares[known], [self.chosen_["C"]])))
+        if rows.dimensions.shape[1]:
+            models.append(next(ridge.path(Z, rows.dimensions, [self.chosen_["alpha"]])))
+        coef = np.concatenate([of_part for of_part, _ in models])
+        self.intercept_ = np.concatenate([of_part for _, of_part in models])
         self.mean_, self.scale_ = np.zeros(width), np.ones(width)
         self.coef_ = np.zeros((len(coef), width))
         self.mean_[live], self.scale_[live] = mean, scale
@@ -254,12 +317,12 @@ def _live(X: Floats) -> NDArray[np.bool_]:
     return live
 
 
-def _best(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What has the highest UAR; on a tie the smaller C, then the lower layer."""
-    top = max(record["uar"] for record in history)
-    equals = [record for record in history if record["uar"] >= top - 1e-12]
-    best = min(equals, key=lambda record: (record["C"], record.get("layer", 0)))
-    return {key: value for key, value in best.items() if key != "uar"}
+def _best(records: Sequence[Mapping[str, Any]], penalty: str, figure: str) -> dict[str, Any]:
+    """Return what has the highest figure; on a tie the smaller C or α, then the lower layer."""
+    top = max(record[figure] for record in records)
+    equals = [record for record in records if record[figure] >= top - 1e-12]
+    best = min(equals, key=lambda record: (record[penalty], record.get("layer", 0)))
+    return {key: value for key, value in best.items() if key != figure}
 
 
 def _limited(threads: int) -> AbstractContextManager[Any]:

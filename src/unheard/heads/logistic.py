@@ -1,8 +1,9 @@
 """Multinomial logistic regression with an L2 penalty: the exact minimum, along a grid of C.
 
-For rows z with class y and weight s (balanced over the classes, summing to 1), W and b minimise
+For rows z with shares q of the classes (one-hot where each has one class) and weights w of the classes (balanced:
+w_c = 1 / (classes · Σ q_c)), W and b minimise
 
-    Σ s (logsumexp(W z + b) - (W z + b)_y) + 1 / (2 C n) |W|²,
+    Σ Σ_c w_c q_c (logsumexp(W z + b) - (W z + b)_c) + 1 / (2 C n) |W|²,
 
 b without penalty, by Newton's method with conjugate gradients (Nocedal and Wright 2006, "Numerical optimization",
 section 7.1). What makes it fast where n and dims are near a thousand: the penalty's null direction (the same added
@@ -35,19 +36,22 @@ STEPS, INNER = 200, 1000
 PART = 400_000
 
 
-def path(Z: Floats, y: NDArray[np.int64], grid: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:
+def path(Z: Floats, Y: Floats, grid: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:
     """Yield coefficients (classes, dims) and intercepts (classes,) for each C of an ascending grid.
 
     Parameters
     ----------
-    Z : rows, shape (n, dims), of similar scale in every dimension.
-    y : class numbers 0 … classes - 1, all of which occur.
-    grid : each fit starts from the last one's result.
+    Z
+        Rows, shape (n, dims), of similar scale in every dimension.
+    Y
+        Shares of the classes, shape (n, classes): each row sums to 1, and every class has some.
+    grid
+        Each fit starts from the last one's result.
     """
-    problem = _problem(Z, y)
+    problem = _problem(Z, Y)
     W = np.zeros((problem.X.shape[1], problem.Y.shape[1]))
     for C in grid:
-        penalty = np.full((len(W), 1), 1 / (C * len(y)))
+        penalty = np.full((len(W), 1), 1 / (C * len(Y)))
         if problem.Y.shape[1] == 2:
             # As the customary binary form, whose one row of coefficients is the difference of ours.
             penalty *= 2
@@ -58,7 +62,10 @@ def path(Z: Floats, y: NDArray[np.int64], grid: Sequence[float]) -> Iterator[tup
 
 @dataclass(frozen=True)
 class _Problem:
-    """Rows with a last column of ones (n, dims + 1), classes one-hot (n, classes), weights (n, 1)."""
+    """Rows with a last column of ones (n, dims + 1), their weights (n, 1), and shares of the classes (n, classes).
+
+    A row weighs what its shares of the classes weigh together, and the shares are as these weights make them.
+    """
 
     X: Floats
     Y: Floats
@@ -71,16 +78,17 @@ class _Problem:
     parts: list[tuple[slice, Singles]]
 
 
-def _problem(Z: Floats, y: NDArray[np.int64]) -> _Problem:
-    n, classes = len(y), int(y.max()) + 1
-    weight = (1 / (classes * np.bincount(y)))[y][:, None]
+def _problem(Z: Floats, Y: Floats) -> _Problem:
+    n, classes = Y.shape
+    weighted = Y * (1 / (classes * Y.sum(axis=0)))
+    weight = weighted.sum(axis=1, keepdims=True)
     moments = ((Z * weight).T @ Z).astype(np.float32)
     spread, axes = need("scipy.linalg", "eval").eigh(moments, driver="evd", overwrite_a=True)
     turned = np.hstack([Z.astype(np.float32) @ axes, np.ones((n, 1), np.float32)])
     size = max(1, PART // turned[0].nbytes)
     return _Problem(
         X=np.hstack([Z, np.ones((n, 1))]),
-        Y=np.eye(classes)[y],
+        Y=weighted / weight,
         weight=weight,
         axes=axes,
         spread=np.append(np.maximum(spread, 0), np.float32(1))[:, None],

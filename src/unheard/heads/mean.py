@@ -39,22 +39,24 @@ class Mean(NetworkHead):
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
 
-    def network(self, sizes: Mapping[str, Size], width: int) -> MeanNetwork:
+    def network(self, sizes: Mapping[str, Size], classes: int, dimensions: int = 0) -> MeanNetwork:
         """See :class:`~unheard.heads.mean_network.MeanNetwork`."""
         from unheard.heads.mean_network import MeanNetwork
 
         (size,) = sizes.values()
-        return MeanNetwork(size.dims, width, dropout=self.dropout)
+        return MeanNetwork(size.dims, classes, dropout=self.dropout, dimensions=dimensions)
 
     def plan(self) -> Plan:
         """AdamW; early stopping by UAR."""
         from unheard.training.loop import Plan
+        from unheard.training.objective import objective_of
 
         return Plan(
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             metric=self.metric,
+            objective=objective_of(self.objective),
             patience=self.patience,
             device=self.device,
         )

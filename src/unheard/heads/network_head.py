@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -24,6 +24,7 @@ from unheard.heads.settings import between, pack, settings_of, unpack
 from unheard.inputs import Features, Form
 from unheard.targets import Floats
 from unheard.training.examples import Examples
+from unheard.training.objective import Objective, objective_of
 
 if TYPE_CHECKING:
     from unheard.training.loop import Plan
@@ -70,6 +71,9 @@ class NetworkHead(ABC):
         Of the training; ``epochs`` at most, where validation rows stop it sooner.
     input
         Name of the input that it takes; None takes the only one.
+    objective
+        Which loss classes and dimensions have: ``{classes: cross_entropy | ccc, dimensions: ccc | mse}``
+        (:class:`~unheard.training.objective.Objective`).
     device
         ``cpu`` or ``cuda``.
     seed
@@ -88,6 +92,7 @@ class NetworkHead(ABC):
     batch: int = 32
     learning_rate: float = 1e-3
     input: str | None = None
+    objective: dict[str, str] = field(default_factory=lambda: asdict(Objective()))
     device: str = "cpu"
     seed: int = 0
     threads: int = 1
@@ -95,9 +100,10 @@ class NetworkHead(ABC):
     history_: list[dict[str, Any]] = field(init=False, repr=False)
     #: ``forward({name: tensor}, {name: lengths}) -> (B, width)``.
     network_: Any = field(init=False, repr=False)
-    #: Sizes of the inputs that it was trained on, and the number of its outputs.
+    #: Sizes of the inputs that it was trained on, and the numbers of its class scores and its dimensions.
     sizes_: dict[str, Size] = field(init=False, repr=False)
-    width_: int = field(init=False, repr=False)
+    classes_: int = field(init=False, repr=False)
+    dimensions_: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name, (low, high) in BOUNDS.items():
@@ -105,10 +111,14 @@ class NetworkHead(ABC):
                 between(self, name, low, high)
         if self.device not in ("cpu", "cuda"):
             raise unknown("head.device", self.device, ("cpu", "cuda"))
+        self.objective = asdict(objective_of(self.objective))
 
     @abstractmethod
-    def network(self, sizes: Mapping[str, Size], width: int) -> Any:
-        """Make the untrained network for inputs of these sizes; the caller has seeded torch."""
+    def network(self, sizes: Mapping[str, Size], classes: int, dimensions: int = 0) -> Any:
+        """Make the untrained network for inputs of these sizes; the caller has seeded torch.
+
+        Its outputs are class scores, then dimensions on [0, 1].
+        """
 
     @abstractmethod
     def plan(self) -> Plan:
@@ -135,7 +145,10 @@ class NetworkHead(ABC):
                 "add --val next-fold to the protocol"
             )
         self.history_ = self._learn(train, val, self.epochs)
-        best = max(self.history_, key=lambda record: (record[f"val_{self.metric}"], -record["val_loss"]))
+        from unheard.training.validation import metric_for
+
+        metric = metric_for(train.target, self.metric)
+        best = max(self.history_, key=lambda record: (record[f"val_{metric}"], -record["val_loss"]))
         self.chosen_ = {"epochs": best["epoch"] + 1}
         return self
 
@@ -147,12 +160,12 @@ class NetworkHead(ABC):
         return head
 
     def outputs(self, inputs: Mapping[str, Features]) -> Floats:
-        """Return class scores before softmax, shape (n, classes)."""
+        """Return class scores before softmax and dimensions on [0, 1], shape (n, classes + dimensions)."""
         if not hasattr(self, "network_"):
             raise UsageError(f"the head {self.name!r} is not fitted")
         taken = self._taken(inputs)
         count = len(next(iter(taken.values())))
-        answers = np.zeros((count, self.width_))
+        answers = np.zeros((count, self.classes_ + self.dimensions_))
         if not count:
             return answers
         lengths = {name: self._check(features) for name, features in taken.items()}
@@ -177,7 +190,9 @@ class NetworkHead(ABC):
     def state(self) -> dict[str, NDArray[Any]]:
         """All that was learned and set; the network's arrays under ``network.``."""
         arrays = {f"network.{name}": value.numpy() for name, value in self.network_.state_dict().items()}
-        sizes = canonical_json({"inputs": self.sizes_, "outputs": self.width_})
+        sizes = canonical_json(
+            {"inputs": self.sizes_, "classes": self.classes_, "dimensions": self.dimensions_}
+        )
         return {**pack(self), "sizes": np.array(sizes), **arrays}
 
     @classmethod
@@ -193,10 +208,10 @@ class NetworkHead(ABC):
         try:
             sizes = json.loads(str(state["sizes"]))
             head.sizes_ = {name: Size(*size) for name, size in sizes["inputs"].items()}
-            head.width_ = int(sizes["outputs"])
+            head.classes_, head.dimensions_ = int(sizes["classes"]), int(sizes["dimensions"])
         except (KeyError, ValueError, TypeError) as error:
             raise DataError(f"not the state of a head {cls.name!r} of this version: {error}") from error
-        head.network_ = head.network(head.sizes_, head.width_)
+        head.network_ = head.network(head.sizes_, head.classes_, head.dimensions_)
         head.network_.load_state_dict(arrays)
         head.network_.eval()
         return head
@@ -233,7 +248,7 @@ class NetworkHead(ABC):
         taken = self._taken(rows.inputs)
         lengths = {name: self._check(features) for name, features in taken.items()}
         self.sizes_ = {name: self._size(features) for name, features in taken.items()}
-        self.width_ = rows.target.width
+        self.classes_, self.dimensions_ = rows.classes, len(rows.target.dimensions)
         if val is not None:
             held_out = self._taken(val.inputs)
             val_lengths = {name: self._check(features) for name, features in held_out.items()}
@@ -246,7 +261,7 @@ class NetworkHead(ABC):
         from unheard.training.loop import train
 
         with seeded(self.threads, self.seed):
-            self.network_ = self.network(self.sizes_, self.width_)
+            self.network_ = self.network(self.sizes_, self.classes_, self.dimensions_)
             self.prepare(self.network_, taken)
             rng = np.random.default_rng([self.seed, 1])
             held = None if val is None else Batches(val, tuple(taken), val_lengths, self.batch, None)

@@ -1,4 +1,4 @@
-"""The probe: multinomial logistic regression with balanced class weights (definitions in docs/heads.md)."""
+"""The probe: logistic regression of classes, ridge regression of dimensions (definitions in docs/heads.md)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from unheard.heads import logistic
-from unheard.heads.inner_folds import Floats, Labels
+from unheard.heads.inner_folds import Floats
 from unheard.heads.linear import LinearHead
 
 
 @dataclass
 class Probe(LinearHead):
-    """Logistic regression; logits are log probabilities up to a constant."""
+    """Multinomial logistic regression to the shares of the classes, with balanced weights, and ridge regression.
+
+    Class scores are log probabilities up to a constant.
+    """
 
     name: ClassVar[str] = "probe"
 
     @staticmethod
-    def solve(Z: Floats, y: Labels, grid: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:
+    def solve(Z: Floats, Y: Floats, grid: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:
         """Fit along ascending C, each fit starting from the last."""
-        return logistic.path(Z, y, grid)
+        return logistic.path(Z, Y, grid)

@@ -61,17 +61,36 @@ def check_frames(features: Features, *, layers: bool = False) -> list[int]:
 
 
 def check_examples(rows: Examples) -> None:
-    """Refuse training rows in which a class has no example, or that do not fit together."""
-    n = len(rows)
+    """Refuse training rows in which a class or a dimension has no example, or that do not fit together.
+
+    Shares of votes may leave out a class: nobody may have chosen it.
+    """
+    n, target = len(rows), rows.target
     if n == 0:
         raise DataError("there are no training rows")
+    if rows.targets.shape != (n, target.width):
+        raise DataError(f"targets are {rows.targets.shape}, expected {(n, target.width)} (rows, outputs)")
     for name, features in rows.inputs.items():
         if len(features) != n or len(rows.speakers) != n:
             raise DataError(
                 f"{len(features)} clips of the input {name!r} and {len(rows.speakers)} speakers for {n} targets"
             )
+    _check_classes(rows)
+    dimensions = rows.targets[:, rows.classes :]
+    lacking = [name for name, x in zip(target.dimensions, dimensions.T, strict=True) if np.isnan(x).all()]
+    if lacking:
+        raise DataError(f"no training row has the dimension {first_five(lacking)}")
+
+
+def _check_classes(rows: Examples) -> None:
+    if not rows.classes and rows.target.dimensions:
+        return
     if rows.classes < 2:
         raise DataError(f"at least two classes are needed, found {rows.classes}")
+    if rows.target.of == "votes":
+        if (rows.labels < 0).all():
+            raise DataError("no training row has votes for its classes")
+        return
     absent = sorted(set(range(rows.classes)) - set(rows.labels.tolist()))
     if absent:
         named = first_five(rows.target.classes[number] for number in absent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,11 @@ from unheard.files import canonical_json
 
 def construct(cls: Any, settings: Mapping[str, Any]) -> Any:
     """Make a head of ``cls``; every value must be of the kind of the field's default."""
-    defaults = {field.name: field.default for field in fields(cls) if field.init}
+    defaults = {
+        field.name: field.default if field.default_factory is MISSING else field.default_factory()
+        for field in fields(cls)
+        if field.init
+    }
     values = {}
     for key, value in settings.items():
         if key == "name":

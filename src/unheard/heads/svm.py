@@ -17,23 +17,32 @@ from typing import ClassVar
 
 import numpy as np
 
-from unheard.errors import need
-from unheard.heads.inner_folds import Floats, Labels
+from unheard.errors import UsageError, need
+from unheard.heads.inner_folds import Floats
 from unheard.heads.linear import LinearHead
+from unheard.targets import Target
 
 STEPS = 200
 
 
 @dataclass
 class SVM(LinearHead):
-    """Linear SVM; logits are the decision values of each class against the rest."""
+    """Linear SVM of one class a clip; class scores are the decision values of each class against the rest."""
 
     name: ClassVar[str] = "svm"
 
+    def check_target(self, target: Target) -> None:
+        """Refuse what has no margin: votes, and dimensions."""
+        if target.of == "votes" or target.dimensions:
+            raise UsageError(
+                f"the head {self.name!r} learns one class a clip, and the target has "
+                f"{'dimensions' if target.dimensions else 'votes'}; take the probe or a network"
+            )
+
     @staticmethod
-    def solve(Z: Floats, y: Labels, grid: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:
+    def solve(Z: Floats, Y: Floats, grid: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:
         """Fit along ascending C, each fit starting from the last."""
-        classes = int(y.max()) + 1
+        y, classes = Y.argmax(axis=1), Y.shape[1]
         X = np.hstack([Z, np.ones((len(Z), 1))])
         W = np.zeros((classes, X.shape[1]))
         for C in grid:

@@ -51,22 +51,24 @@ class TCGRU(NetworkHead):
     time_mask: float = 0.1
     frequency_mask: float = 0.1
 
-    def network(self, sizes: Mapping[str, Size], width: int) -> TCGRUNetwork:
+    def network(self, sizes: Mapping[str, Size], classes: int, dimensions: int = 0) -> TCGRUNetwork:
         """See :class:`~unheard.heads.tcgru_network.TCGRUNetwork`."""
         from unheard.heads.tcgru_network import TCGRUNetwork
 
         (size,) = sizes.values()
-        return TCGRUNetwork(size.dims, width, self.hidden, self.dropout)
+        return TCGRUNetwork(size.dims, classes, self.hidden, self.dropout, dimensions)
 
     def plan(self) -> Plan:
         """Adam; early stopping by UAR."""
         from unheard.training.augmentation import Augmentation
         from unheard.training.loop import Plan
+        from unheard.training.objective import objective_of
 
         return Plan(
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             metric=self.metric,
+            objective=objective_of(self.objective),
             patience=self.patience,
             augmentation=Augmentation(self.level, self.noise, self.time_mask, self.frequency_mask),
             device=self.device,

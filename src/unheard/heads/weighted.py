@@ -61,24 +61,26 @@ class Weighted(NetworkHead):
             raise UsageError(f"the head {self.name!r} is not fitted")
         return {"layer_weights": self.network_.shares().tolist()}
 
-    def network(self, sizes: Mapping[str, Size], width: int) -> WeightedNetwork:
+    def network(self, sizes: Mapping[str, Size], classes: int, dimensions: int = 0) -> WeightedNetwork:
         """See :class:`~unheard.heads.weighted_network.WeightedNetwork`."""
         from unheard.heads.weighted_network import WeightedNetwork
 
         (size,) = sizes.values()
         return WeightedNetwork(
             size.dims,
-            width,
+            classes,
             size.layers,
             normalise=self.normalise,
             attention=self.attention,
             hidden=self.hidden,
             dropout=self.dropout,
+            dimensions=dimensions,
         )
 
     def plan(self) -> Plan:
         """AdamW with warm-up and a cosine; early stopping by macro-F1, as published."""
         from unheard.training.loop import Plan
+        from unheard.training.objective import objective_of
 
         return Plan(
             epochs=self.epochs,
@@ -87,6 +89,7 @@ class Weighted(NetworkHead):
             warmup=self.warmup,
             clip=self.clip,
             metric=self.metric,
+            objective=objective_of(self.objective),
             patience=self.patience,
             device=self.device,
         )

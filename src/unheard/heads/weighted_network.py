@@ -6,32 +6,36 @@ import torch
 from torch import Tensor, nn
 
 from unheard.heads.one_input_network import OneInputNetwork
+from unheard.heads.output_layer import OutputLayer
 from unheard.training.batches import valid
 
 
 class WeightedNetwork(OneInputNetwork):
-    """Frames of all layers to class scores.
+    """Frames of all layers to class scores and dimensions.
 
     Parameters
     ----------
-    dims, width, layers
-        Values of a frame, number of outputs, and how many layers are weighted.
+    dims, classes, layers
+        Values of a frame, number of class scores, and how many layers are weighted.
     normalise
         Layer-normalise each layer first, without parameters.
     attention, hidden, dropout
         See :class:`~unheard.heads.weighted.Weighted`.
+    dimensions
+        Number of dimensions after the class scores.
     """
 
     def __init__(
         self,
         dims: int,
-        width: int,
+        classes: int,
         layers: int,
         *,
         normalise: bool = False,
         attention: int = 128,
         hidden: int = 256,
         dropout: float = 0.3,
+        dimensions: int = 0,
     ) -> None:
         super().__init__()
         self.dims, self.layers, self.normalise = dims, layers, normalise
@@ -39,18 +43,18 @@ class WeightedNetwork(OneInputNetwork):
         self.dropout = nn.Dropout(dropout)
         self.pool = AttentiveStatistics(dims, attention)
         self.hidden = nn.Linear(2 * dims, hidden)
-        self.output = nn.Linear(hidden, width)
+        self.output = OutputLayer(hidden, classes, dimensions)
 
     def score(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Class scores (B, width) of frames (B, layers, T, dims), ``lengths`` (B,) of which are valid."""
+        """Outputs (B, classes + dimensions) of (B, layers, T, dims), the first ``lengths`` (B,) of which count."""
         if self.normalise:
             frames = nn.functional.layer_norm(frames, (self.dims,))
         # As a product of matrices that lie as the frames do: an einsum would copy all layers first.
         shares = self.shares().expand(len(frames), 1, -1)
         mixed = (shares @ frames.flatten(2)).view(len(frames), *frames.shape[2:])
         pooled = self.pool(self.dropout(mixed), lengths)
-        scores: Tensor = self.output(self.dropout(torch.relu(self.hidden(pooled))))
-        return scores
+        outputs: Tensor = self.output(self.dropout(torch.relu(self.hidden(pooled))))
+        return outputs
 
     def shares(self) -> Tensor:
         """Weights of the layers, which sum to 1."""

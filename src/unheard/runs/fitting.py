@@ -21,7 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from unheard import heads, tuning
-from unheard.corpora.table import classes, corpus_of
+from unheard.corpora.table import corpus_of
 from unheard.decide.calibration import apply_temperature, fit_temperature
 from unheard.errors import DataError, first_five
 from unheard.files import write_bytes, write_json
@@ -29,8 +29,10 @@ from unheard.predictions.table import predictions, write_predictions
 from unheard.protocols.fold import Protocol
 from unheard.runs.folder import fold_folder
 from unheard.runs.recipe import Recipe
+from unheard.runs.target import answers, matrix, target_of, truth
 from unheard.training.divergence import DivergenceError
-from unheard.training.examples import Examples, Rows, labelled
+from unheard.targets import Target
+from unheard.training.examples import Examples, Rows
 
 #: Features of one input by the id of the clip.
 Found = Mapping[str, NDArray[np.float32]]
@@ -68,17 +70,18 @@ def fit_fold(
     """
     started = time.monotonic()
     sides = protocol.folds[number]
-    train = examples(table, sides.train, inputs, augmented)
-    val = examples(table, sides.val, inputs, augmented)
+    target = wanted(recipe, table)
+    train = examples(table, sides.train, inputs, augmented, target)
+    val = examples(table, sides.val, inputs, augmented, target)
     if len(train) == 0:
-        raise DataError(f"fold {number}: no training clip could be read")
+        raise DataError(f"fold {number}: no training clip could be read and has what the target asks for")
     head = unfitted(recipe, seed, checkpoints)
-    learned = _readable(sides.train, inputs)
-    with named(learned):
+    with named(ids_of(train)):
         head = head.fit(train, val if len(val) else None)
     answered_val = _readable(sides.val, inputs)
-    val_logits = outputs(head, inputs, answered_val, train.target.width)
-    temperature = temperature_of(recipe, val_logits, val.labels)
+    val_outputs = outputs(head, inputs, answered_val, target.width)
+    known = np.isin(answered_val, ids_of(val))
+    temperature = temperature_of(recipe, val_outputs[known, : val.classes], val.labels)
     record: dict[str, Any] = {
         "fold": number,
         "seed": seed,
@@ -90,7 +93,7 @@ def fit_fold(
         "history": head.history_,
     }
     if recipe.refit == "val":
-        with named([*learned, *answered_val]):
+        with named([*ids_of(train), *ids_of(val)]):
             head = head.refit(train + val)
     if getattr(head, "learned_", None):
         record["learned"] = head.learned_
@@ -98,10 +101,10 @@ def fit_fold(
     record["n_train_speakers"] = speakers_in(table, taught)
     record["n_train_clips"] = len(train) + (len(val) if recipe.refit == "val" else 0)
     answered_test = _readable(sides.test, inputs)
-    test_logits = outputs(head, inputs, answered_test, train.target.width)
+    test_outputs = outputs(head, inputs, answered_test, target.width)
     rows = [
-        _rows(table, sides.val, answered_val, val_logits, temperature, "val"),
-        _rows(table, sides.test, answered_test, test_logits, temperature, "test"),
+        _rows(table, target, sides.val, answered_val, val_outputs, temperature, "val"),
+        _rows(table, target, sides.test, answered_test, test_outputs, temperature, "test"),
     ]
     frame = pl.concat(row for row in rows if len(row)).with_columns(
         system=pl.lit(recipe.recipe),
@@ -114,14 +117,18 @@ def fit_fold(
         data_hash=pl.lit(data_hash),
     )
     record["seconds"] = round(time.monotonic() - started, 2)
-    return Fitted(predictions(frame, classes(table)), head, record)
+    return Fitted(predictions(frame, target.classes), head, record)
 
 
 def temperature_of(recipe: Recipe, logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Return the temperature that validation rows ask for; a free one may also sharpen."""
-    if recipe.calibration == "none" or not len(labels):
+    """Return the temperature that validation rows of a known class ask for; a free one may also sharpen.
+
+    ``logits`` (n, classes) are class scores, ``labels`` (n,) the classes, -1 where there is none.
+    """
+    known = labels >= 0
+    if recipe.calibration == "none" or not known.any():
         return 1.0
-    return fit_temperature(logits, labels, floor=0.0 if recipe.calibration == "free" else 1.0)
+    return fit_temperature(logits[known], labels[known], floor=0.0 if recipe.calibration == "free" else 1.0)
 
 
 def unfitted(recipe: Recipe, seed: int, checkpoints: Path | None = None) -> Any:
@@ -153,32 +160,50 @@ def outputs(head: Any, inputs: Mapping[str, Found], ids: Sequence[str], width: i
     return found
 
 
+def wanted(recipe: Recipe, table: pl.DataFrame) -> Target:
+    """Return what the recipe asks for of a corpus."""
+    return target_of(table, recipe.target.classes, recipe.target.dimensions)
+
+
 def examples(
     table: pl.DataFrame,
     ids: Sequence[str],
     inputs: Mapping[str, Found],
     augmented: Mapping[str, Sequence[Found]] | None = None,
+    target: Target | None = None,
 ) -> Examples:
-    """Return the clips that a head learns from: those of ``ids`` that have every input, in their order."""
-    listed = _readable(ids, inputs)
-    rows = pl.DataFrame({"id": listed}, schema={"id": pl.String}).join(
-        table.select(
-            "id", pl.col("label").to_physical().cast(pl.Int64), pl.col("speaker").fill_null(pl.col("id"))
-        ),
+    """Return the clips that a head learns from: those of ``ids`` with every input and some target, in their order.
+
+    Without ``target`` it is the label.
+    """
+    target = target_of(table) if target is None else target
+    rows = pl.DataFrame({"id": _readable(ids, inputs)}, schema={"id": pl.String}).join(
+        table.with_columns(pl.col("speaker").fill_null(pl.col("id"))),
         on="id",
         how="left",
         maintain_order="left",
     )
-    return labelled(
+    targets = matrix(rows, target)
+    known = ~np.isnan(targets).all(axis=1)
+    rows = rows.filter(pl.Series(known))
+    listed = rows["id"].to_list()
+    return Examples(
         {name: Rows(clips, listed) for name, clips in inputs.items()},
-        rows["label"].fill_null(-1).to_numpy(),
+        targets[known],
+        target,
         rows["speaker"].to_numpy().astype(np.str_),
-        classes(table),
         {
             name: tuple(Rows(clips, listed) for clips in several)
             for name, several in (augmented or {}).items()
         },
     )
+
+
+def ids_of(rows: Examples) -> list[str]:
+    """Return the ids of the clips of :func:`examples`."""
+    found = next(iter(rows.inputs.values()))
+    assert isinstance(found, Rows)
+    return found.ids
 
 
 def speakers_in(table: pl.DataFrame, ids: Sequence[str]) -> int:
@@ -233,24 +258,20 @@ def _readable(ids: Sequence[str], inputs: Mapping[str, Found]) -> list[str]:
 
 def _rows(
     table: pl.DataFrame,
+    target: Target,
     ids: Sequence[str],
     answered: Sequence[str],
-    logits: NDArray[np.float64],
+    found: NDArray[np.float64],
     temperature: float,
     part: str,
 ) -> pl.DataFrame:
-    """Make prediction rows of one side, with nulls for the clips without an answer."""
-    answers = pl.DataFrame(
-        {
-            "id": list(answered),
-            "logits": logits.tolist(),
-            "probabilities": apply_temperature(logits, temperature).tolist(),
-        },
-        schema={"id": pl.String, "logits": pl.List(pl.Float64), "probabilities": pl.List(pl.Float64)},
-    )
+    """Make prediction rows of one part, with nulls for the clips without an answer."""
+    asked = table.filter(pl.col("id").is_in(list(ids)))
+    scores = found[:, : len(target.classes)]
+    probabilities = apply_temperature(scores, temperature) if target.classes else scores
     return (
-        table.filter(pl.col("id").is_in(list(ids)))
-        .select("id", "speaker", "gender", "label")
-        .join(answers, on="id", how="left", maintain_order="left")
+        asked.select("id", "speaker", "gender")
+        .join(truth(asked, target), on="id", how="left", maintain_order="left")
+        .join(answers(answered, found, probabilities, target), on="id", how="left", maintain_order="left")
         .with_columns(part=pl.lit(part))
     )

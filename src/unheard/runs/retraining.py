@@ -11,7 +11,7 @@ import polars as pl
 
 from unheard.errors import UsageError, first_five
 from unheard.predictions.table import logits, truth
-from unheard.runs.fitting import examples, load_head, named, temperature_of, unfitted
+from unheard.runs.fitting import examples, ids_of, load_head, named, temperature_of, unfitted, wanted
 from unheard.runs.folder import Run
 from unheard.runs.preparing import of_layers, read_inputs
 from unheard.runs.salient_layer import chosen_layers
@@ -63,11 +63,11 @@ def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
     seen = of_layers(recipe, chosen_layers(recipe, head.chosen_))
     prepared = read_inputs(seen, heard)
     used = [i for i in heard["id"] if i in folds and all(i in clips for clips in prepared.inputs.values())]
-    rows = examples(table, used, prepared.inputs, prepared.augmented)
+    rows = examples(table, used, prepared.inputs, prepared.augmented, wanted(recipe, table))
     val = run.predictions.filter((pl.col("part") == "val") & pl.col("logits").is_not_null())
     temperature = temperature_of(recipe, logits(val), truth(val))
-    speakers = table.filter(pl.col("id").is_in(used))["speaker"].drop_nulls().unique().sort()
-    with named(used):
+    speakers = table.filter(pl.col("id").is_in(ids_of(rows)))["speaker"].drop_nulls().unique().sort()
+    with named(ids_of(rows)):
         fitted = head.refit(rows)
     return Trained(fitted, temperature, speakers.to_list())
 

@@ -17,8 +17,8 @@ from unheard.training.examples import Examples
 class Batches:
     """An iterable over batches; iterating again gives other batches where there is an ``rng``.
 
-    A batch is a mapping: ``inputs`` and ``lengths`` by name (see :func:`padded`), ``labels`` (B,) and ``rows``,
-    the numbers of its clips. The features may lie in files: each is read when its turn comes.
+    A batch is a mapping: ``inputs`` and ``lengths`` by name (see :func:`padded`), ``targets`` (B, width)
+    and ``rows``, the numbers of its clips. The features may lie in files: each is read when its turn comes.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class Batches:
                 if self.rng is not None and self.crop < 1:
                     clips = [cropped(clip, self.crop, self.rng) if clip.ndim > 1 else clip for clip in clips]
                 batch["inputs"][name], batch["lengths"][name] = padded(clips)
-            batch["labels"] = torch.as_tensor(self.rows.labels[numbers])
+            batch["targets"] = torch.as_tensor(self.rows.targets[numbers], dtype=torch.float32)
             yield batch
 
     def _drawn(self) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import lightning.pytorch as lightning
@@ -20,11 +20,13 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 from unheard.errors import MachineError
-from unheard.metrics import categorical
 from unheard.training.augmentation import Augmentation, augmented, mixed
 from unheard.training.batches import Batches
 from unheard.training.divergence import DivergenceError
+from unheard.training.gradients import Goal, add_gradients
+from unheard.training.objective import Loss, Objective, class_weights
 from unheard.training.schedule import share
+from unheard.training.validation import figure, metric_for
 
 Record = dict[str, Any]
 
@@ -42,8 +44,11 @@ class Plan:
     device
         ``cpu`` or ``cuda``.
     metric, patience
-        Of :mod:`unheard.metrics.categorical`: with validation rows, the epoch of the highest is kept (lowest loss
-        among equals), and training stops when so many epochs brought nothing better.
+        Of :mod:`unheard.metrics.categorical`, or without classes the mean CCC: with validation rows, the epoch of
+        the highest is kept (lowest loss among equals), and training stops when so many epochs brought nothing
+        better.
+    objective
+        Loss of classes and of dimensions.
     balanced
         Whether the cross-entropy gives every class the same total weight.
     weight_decay
@@ -67,6 +72,7 @@ class Plan:
     device: str
     metric: str | None
     patience: int = 0
+    objective: Objective = field(default_factory=Objective)
     balanced: bool = True
     weight_decay: float | None = None
     warmup: float | None = None
@@ -115,13 +121,12 @@ class _Course(lightning.LightningModule):
         self.automatic_optimization = False
         self.network = network
         self.batches, self.rows, self.plan = batches, batches.rows, plan
+        self.metric = metric_for(self.rows.target, str(plan.metric))
         self.part = batches.size
         self.history: list[Record] = []
         self.best: dict[str, Tensor] | None = None
-        counts = np.bincount(self.rows.labels, minlength=self.rows.classes)
-        balanced = len(self.rows) / (self.rows.classes * counts)
-        weights = torch.tensor(balanced if plan.balanced else np.ones(len(counts)), dtype=torch.float32)
-        self.register_buffer("class_weights", weights)
+        weights = class_weights(self.rows.targets[:, : self.rows.classes], balanced=plan.balanced)
+        self.register_buffer("class_weights", torch.tensor(weights, dtype=torch.float32))
         self._losses: list[float] = []
         self._last: tuple[int, ...] = ()
         self._seen: list[tuple[Tensor, Tensor]] = []
@@ -161,20 +166,20 @@ class _Course(lightning.LightningModule):
 
     def validation_step(self, batch: dict[str, Any], _: int) -> None:
         """Keep the scores; they are judged together at the end of the epoch."""
-        self._seen.append((self.network(batch["inputs"], batch["lengths"]), batch["labels"]))
+        self._seen.append((self.network(batch["inputs"], batch["lengths"]), batch["targets"]))
 
     def on_train_epoch_end(self) -> None:
         """Note the losses and, with validation rows, their score."""
         record: Record = {"epoch": self.current_epoch, "train_loss": sum(self._losses) / len(self.rows)}
         self._losses.clear()
         if self._seen:
-            logits = torch.cat([z for z, _ in self._seen])
-            labels = torch.cat([y for _, y in self._seen])
+            outputs = torch.cat([found for found, _ in self._seen])
+            targets = torch.cat([wanted for _, wanted in self._seen])
             self._seen.clear()
-            record["val_loss"] = float(torch.nn.functional.cross_entropy(logits, labels, self.class_weights))
-            answers = logits.argmax(1).cpu().numpy()
-            counts = categorical.confusion(labels.cpu().numpy(), answers, self.rows.classes)
-            record[f"val_{self.plan.metric}"] = float(getattr(categorical, str(self.plan.metric))(counts))
+            record["val_loss"] = float(Loss(self.plan.objective, self.class_weights)(outputs, targets))
+            record[f"val_{self.metric}"] = figure(
+                outputs.double().cpu().numpy(), targets.double().cpu().numpy(), self.rows.target, self.metric
+            )
             if not np.isfinite(record["val_loss"]):
                 raise DivergenceError(self.current_epoch, self._last)
             self._judge(record)
@@ -182,7 +187,7 @@ class _Course(lightning.LightningModule):
 
     def _judge(self, record: Record) -> None:
         """Keep the weights of the best epoch, and stop when patience is over."""
-        score = (record[f"val_{self.plan.metric}"], -record["val_loss"])
+        score = (record[f"val_{self.metric}"], -record["val_loss"])
         if self.best is None or score > self._score:
             self._score, self._best_epoch = score, record["epoch"]
             self.best = copy.deepcopy(self.network.state_dict())
@@ -191,43 +196,33 @@ class _Course(lightning.LightningModule):
 
     def _backward(self, batch: dict[str, Any]) -> float:
         """Gradients of the batch's weighted mean loss, and its value."""
-        inputs, lengths, labels, score = batch["inputs"], batch["lengths"], batch["labels"], self.network
+        inputs, lengths, targets, score = batch["inputs"], batch["lengths"], batch["targets"], self.network
         how, rng = self.plan.augmentation, self.batches.rng
-        targets = [(1.0, labels)]
+        goals = [Goal(1.0, targets, targets)]
         if how is not None:
             assert rng is not None
             ((name, frames),) = inputs.items()
             own = lengths[name]
             frames = augmented(self.network.standardise(frames), own, how, rng)
             if how.mixup and rng.uniform() < how.mixup:
-                share = rng.uniform()
-                partners = torch.from_numpy(rng.permutation(len(labels))).to(labels.device)
-                frames, own = mixed(frames, own, share, partners)
-                targets = [(share, labels), (1 - share, labels[partners])]
+                own_share = rng.uniform()
+                partners = torch.from_numpy(rng.permutation(len(targets))).to(targets.device)
+                frames, own = mixed(frames, own, own_share, partners)
+                other = targets[partners]
+                goals = [Goal(own_share, targets, targets), Goal(1 - own_share, other, other)]
             inputs, lengths = {name: frames}, {name: own}
 
             def score(inputs: Mapping[str, Tensor], lengths: Mapping[str, Tensor]) -> Any:
                 return self.network.classify(inputs[name], lengths[name])
 
-        total = 0.0
-        for start in range(0, len(labels), self.part):
-            some = slice(start, start + self.part)
-            with torch.autocast(
-                labels.device.type, torch.bfloat16, enabled=self.plan.precision == "bfloat16"
-            ):
-                logits = score(_part(inputs, some), _part(lengths, some)).float()
-            loss = sum((share * self._loss(logits, goal, some) for share, goal in targets), torch.zeros(()))
-            self.manual_backward(loss)
-            total += float(loss.detach())
-        return total
+        def outputs_of(some: slice) -> Tensor:
+            mixed_precision = self.plan.precision == "bfloat16"
+            with torch.autocast(targets.device.type, torch.bfloat16, enabled=mixed_precision):
+                outputs: Tensor = score(_part(inputs, some), _part(lengths, some)).float()
+            return outputs
 
-    def _loss(self, logits: Tensor, labels: Tensor, some: slice) -> Tensor:
-        """Part of the batch's weighted mean cross-entropy that its clips ``some`` have."""
-        weight = self.class_weights[labels]
-        each = torch.nn.functional.cross_entropy(
-            logits, labels[some], reduction="none", label_smoothing=self.plan.smoothing
-        )
-        return (each * weight[some]).sum() / weight.sum()
+        loss = Loss(self.plan.objective, self.class_weights, self.plan.smoothing)
+        return add_gradients(outputs_of, self.part, goals, loss)
 
     def _halve(self, error: RuntimeError, batch: dict[str, Any]) -> None:
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -102,12 +103,15 @@ class FineTuned:
         return model
 
     def outputs(self, inputs: Mapping[str, Features]) -> NDArray[np.float64]:
-        """Class scores, shape (n, classes), of waveforms; of long ones, as much as training heard of any."""
+        """Return class scores and dimensions, shape (n, classes + dimensions), of waveforms.
+
+        Of long ones only as much is taken as training took of any.
+        """
         if not hasattr(self, "network_"):
             raise UsageError("the fine-tuned model is not fitted")
         features = input_of(inputs, None, self.name)
         if not len(features):
-            return np.zeros((0, self._classes))
+            return np.zeros((0, self.classes_ + self.dimensions_))
         from unheard.tuning.inference import answers
 
         network, rows = self.network_.to(self.training.device), range(len(features))
@@ -135,7 +139,8 @@ class FineTuned:
         return {
             "settings": np.array(canonical_json(self.settings())),
             "chosen": np.array(canonical_json(self.chosen_)),
-            "classes": np.array(self._classes),
+            "classes": np.array(self.classes_),
+            "dimensions": np.array(self.dimensions_),
             **arrays,
         }
 
@@ -165,7 +170,7 @@ class FineTuned:
         )
         model.chosen_, model.history_ = chosen, []
         with seeded(model.threads, model.seed):
-            model.network_ = model._network(classes)
+            model.network_ = model._network(classes, int(state.get("dimensions", np.array(0))))
         arrays = {
             name.removeprefix("network."): torch.from_numpy(np.array(value))
             for name, value in state.items()
@@ -197,11 +202,12 @@ class FineTuned:
                 f"training.device is 'cuda' with training.devices={self.training.devices}, and torch finds "
                 f"{torch.cuda.device_count()} here; take training.device=cpu, or fewer devices"
             )
+        from unheard.tuning.heads import objective_of
         from unheard.tuning.loop import Plan
         from unheard.tuning.train import train
 
         with seeded(self.threads, self.seed):
-            self.network_ = self._network(rows.classes)
+            self.network_ = self._network(rows.classes, len(rows.target.dimensions))
             identity = digest(
                 {
                     **self.settings(),
@@ -211,13 +217,21 @@ class FineTuned:
                     "val": _plain(val),
                 }
             )
-            plan = Plan(self.training, epochs, self.rate_, self.seed, self.threads, identity)
+            plan = Plan(
+                self.training,
+                epochs,
+                self.rate_,
+                self.seed,
+                self.threads,
+                identity,
+                objective_of(self.head),
+            )
             folder = None if self.folder is None else self.folder / task
             progress = train(self.network_, rows, val, plan, folder)
         self.history_ = progress.history
         return len(progress.history) - 1 if progress.best is None else progress.best
 
-    def _network(self, classes: int) -> TunedNetwork:
+    def _network(self, classes: int, dimensions: int = 0) -> TunedNetwork:
         """Load the encoder, put the head behind it, and set free what is to move. The caller has seeded torch."""
         from unheard.tuning.heads import head_network
         from unheard.tuning.network import TunedNetwork
@@ -229,7 +243,7 @@ class FineTuned:
         last = len(loaded.layers) - 1
         stacked = self.training.layer == "weighted"
         entries = tuple(range(last + 1)) if stacked else (last,)
-        head = head_network(self.head, loaded.layers[last].dims, classes, len(entries))
+        head = head_network(self.head, loaded.layers[last].dims, len(entries), classes, dimensions)
         set_free(module, self.training)
         network = TunedNetwork(
             module,
@@ -239,10 +253,14 @@ class FineTuned:
             whole=self.training.tune == "all",
             precision=self.training.precision,
         )
-        self._classes = classes
+        self.classes_, self.dimensions_ = classes, dimensions
         return network.eval()
 
 
 def _plain(rows: Examples | None) -> Any:
     """Return what tells one set of rows from another without reading their waveforms."""
-    return None if rows is None else [rows.labels.tolist(), rows.speakers.tolist(), rows.classes]
+    return (
+        None
+        if rows is None
+        else [sha256(rows.targets.tobytes()).hexdigest(), rows.speakers.tolist(), asdict(rows.target)]
+    )

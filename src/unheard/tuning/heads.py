@@ -9,6 +9,7 @@ from unheard import heads
 from unheard.errors import UsageError, unknown
 from unheard.heads.network_head import NetworkHead, Size
 from unheard.inputs import Form
+from unheard.training import objective
 from unheard.tuning.settings import Settings
 
 
@@ -26,8 +27,17 @@ def check_head(settings: Mapping[str, Any], training: Settings) -> None:
         )
 
 
-def head_network(settings: Mapping[str, Any], dims: int, classes: int, entries: int) -> Any:
+def head_network(
+    settings: Mapping[str, Any], dims: int, entries: int, classes: int, dimensions: int = 0
+) -> Any:
     """Make the unfitted network of a head for frames of ``dims``; the caller has seeded torch."""
     head = heads.build(settings)
     assert isinstance(head, NetworkHead)
-    return head.network({"voice": Size(dims, entries)}, classes)
+    return head.network({"voice": Size(dims, entries)}, classes, dimensions)
+
+
+def objective_of(settings: Mapping[str, Any]) -> objective.Objective:
+    """Return the objective that a head's settings ask for."""
+    head = heads.build(settings)
+    assert isinstance(head, NetworkHead)
+    return objective.objective_of(head.objective)

@@ -15,12 +15,14 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 from unheard.errors import MachineError
-from unheard.metrics import categorical
 from unheard.training import checkpoint
 from unheard.training.checkpoint import Progress
 from unheard.training.divergence import DivergenceError
 from unheard.training.examples import Examples
+from unheard.training.gradients import Goal, add_gradients
+from unheard.training.objective import Loss, Objective, class_weights
 from unheard.training.schedule import share
+from unheard.training.validation import figure, metric_for
 from unheard.tuning import processes
 from unheard.tuning.batches import Batch, ahead, steps, steps_an_epoch, training_batch, waves_of
 from unheard.tuning.inference import answers
@@ -42,6 +44,7 @@ class Plan:
     rate : Hz of the waveforms.
     seed, threads : of everything drawn, and of torch on the CPU.
     identity : digest of settings and rows, for a state on disk.
+    objective : loss of classes and of dimensions.
     """
 
     settings: Settings
@@ -50,6 +53,7 @@ class Plan:
     seed: int
     threads: int
     identity: str
+    objective: Objective
 
 
 class Course(lightning.LightningModule):
@@ -76,9 +80,10 @@ class Course(lightning.LightningModule):
         if self.resumed and self.progress.best is not None:
             assert folder is not None
             self.best = checkpoint.weights_in(folder, self.progress, best=True)
-        counts = np.bincount(rows.labels, minlength=rows.classes)
-        balanced = len(rows) / (rows.classes * counts)
-        self.register_buffer("class_weights", torch.tensor(balanced, dtype=torch.float32))
+        weights = class_weights(rows.targets[:, : rows.classes], balanced=True)
+        self.register_buffer("class_weights", torch.tensor(weights, dtype=torch.float32))
+        self.targets = torch.tensor(rows.targets, dtype=torch.float32)
+        self.metric = metric_for(rows.target, self.settings.metric)
         self._loss = 0.0
         self._steps: list[list[int]] = []
 
@@ -120,12 +125,11 @@ class Course(lightning.LightningModule):
         optimizer = self.optimizers()
         assert isinstance(optimizer, LightningOptimizer)
         all_rows = self._steps[number]
-        weight = float(self.class_weights[torch.as_tensor(self.rows.labels[all_rows])].sum())
         with processes.apart(self.trainer):
             while True:
                 optimizer.zero_grad()
                 try:
-                    loss = self._backward(batch, weight)
+                    loss = self._backward(batch, all_rows)
                     break
                 except (torch.OutOfMemoryError, RuntimeError) as error:
                     self._halve(error, batch)
@@ -159,40 +163,36 @@ class Course(lightning.LightningModule):
         """Note loss and score of the validation rows, and say whether no epoch was better."""
         assert self.val is not None
         own, count = self.global_rank, self.trainer.world_size
-        seen = torch.zeros(len(self.val), self.val.classes, device=self.device)
+        seen = torch.zeros(len(self.val), self.val.target.width, device=self.device)
         mine = list(range(own, len(self.val), count))
         self.network.eval()
         if mine:
             part = self.progress.part
             seen[mine] = answers(self.network, waves_of(self.val), mine, self.settings, self.plan.rate, part)
         processes.summed(self.trainer, seen)
-        labels = torch.tensor(self.val.labels, device=self.device)
-        loss = float(torch.nn.functional.cross_entropy(seen, labels, self.class_weights))
+        targets = torch.tensor(self.val.targets, dtype=torch.float32, device=self.device)
+        loss = float(Loss(self.plan.objective, self.class_weights)(seen, targets))
         if not np.isfinite(loss):
             self._diverged(self._steps[-1])
-        given = seen.argmax(dim=1).cpu().numpy()
-        counts = categorical.confusion(self.val.labels, given, self.val.classes)
-        key = f"val_{self.settings.metric}"
+        key = f"val_{self.metric}"
         record["val_loss"] = loss
-        record[key] = float(getattr(categorical, self.settings.metric)(counts))
+        record[key] = figure(seen.double().cpu().numpy(), self.val.targets, self.val.target, self.metric)
         if self.progress.best is None:
             return True
         best = self.progress.history[self.progress.best]
         return (record[key], -loss) > (best[key], -best["val_loss"])
 
-    def _backward(self, batch: Batch, weight: float) -> float:
-        """Add up the gradients of the parts of a batch; the loss is their share of the step's weighted mean."""
-        total = 0.0
-        for start in range(0, len(batch.rows), self.progress.part):
-            some = slice(start, start + self.progress.part)
+    def _backward(self, batch: Batch, all_rows: list[int]) -> float:
+        """Add up the gradients of a batch; its loss is its share of that of all rows of the step."""
+        goal = Goal(1.0, self.targets[batch.rows].to(self.device), self.targets[all_rows].to(self.device))
+
+        def outputs_of(some: slice) -> Tensor:
             waves, lengths = padded(batch.waves[some])
-            labels = torch.as_tensor(self.rows.labels[batch.rows[some]]).to(self.device)
-            logits = self.network(waves.to(self.device), lengths.to(self.device))
-            each = torch.nn.functional.cross_entropy(logits, labels, self.class_weights, reduction="sum")
-            loss = each / weight
-            self.manual_backward(loss)
-            total += float(loss.detach())
-        return total
+            outputs: Tensor = self.network(waves.to(self.device), lengths.to(self.device))
+            return outputs
+
+        loss = Loss(self.plan.objective, self.class_weights)
+        return add_gradients(outputs_of, self.progress.part, [goal], loss)
 
     def _halve(self, error: RuntimeError, batch: Batch) -> None:
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):

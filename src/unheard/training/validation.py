@@ -1,0 +1,45 @@
+"""How good outputs are for validation rows: the figure by which an epoch is chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unheard.metrics import categorical, dimensional
+from unheard.targets import Floats, Target, class_numbers
+
+#: The figure where there are no classes: the mean concordance correlation coefficient over dimensions.
+CCC = "ccc"
+
+
+def metric_for(target: Target, metric: str) -> str:
+    """Return the name of the figure: the asked one of :mod:`unheard.metrics.categorical`; without classes, CCC."""
+    return metric if target.classes else CCC
+
+
+def figure(outputs: Floats, targets: Floats, target: Target, metric: str) -> float:
+    """Return the figure of outputs for targets, both (n, classes + dimensions); higher is better.
+
+    Without classes it is the mean CCC over the dimensions of which some truth is known.
+    """
+    count = len(target.classes)
+    if metric != CCC:
+        labels = class_numbers(targets[:, :count])
+        known = labels >= 0
+        counts = categorical.confusion(labels[known], outputs[known, :count].argmax(axis=1), count)
+        return float(getattr(categorical, metric)(counts))
+    known_dimensions = [
+        column for column in range(targets.shape[1]) if not np.isnan(targets[:, column]).all()
+    ]
+    return mean_ccc(outputs[:, known_dimensions], targets[:, known_dimensions])
+
+
+def mean_ccc(answers: Floats, truth: Floats) -> float:
+    """Return the mean over columns of the CCC of answers and known truth, shape (n, columns)."""
+    return float(
+        np.mean(
+            [
+                dimensional.ccc(x[~np.isnan(y)], y[~np.isnan(y)])
+                for x, y in zip(answers.T, truth.T, strict=True)
+            ]
+        )
+    )
