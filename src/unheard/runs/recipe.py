@@ -28,7 +28,10 @@ VERSION = 2
 
 
 class Published(BaseModel):
-    """A figure from a publication to set beside ours, as published, in percent."""
+    """A figure from a publication to compare ours with, as published: shares in percent, CCC as it is.
+
+    ``ccc`` is the mean over dimensions.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,6 +40,12 @@ class Published(BaseModel):
     train_speakers: int
     accuracy: float | None = None
     uar: float | None = None
+    macro_f1: float | None = None
+    weighted_f1: float | None = None
+    ccc: float | None = None
+    activation_ccc: float | None = None
+    valence_ccc: float | None = None
+    dominance_ccc: float | None = None
     source: str
 
 
