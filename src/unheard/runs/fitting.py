@@ -30,8 +30,8 @@ from unheard.protocols.fold import Protocol
 from unheard.runs.folder import fold_folder
 from unheard.runs.recipe import Recipe
 from unheard.runs.target import answers, matrix, target_of, truth
-from unheard.training.divergence import DivergenceError
 from unheard.targets import Target
+from unheard.training.divergence import DivergenceError
 from unheard.training.examples import Examples, Rows
 
 #: Features of one input by the id of the clip.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from unheard.errors import UsageError
-from unheard.metrics.compare import Comparison
-from unheard.metrics.compare import leakage_gap
+from unheard.metrics.compare import Comparison, leakage_gap
 from unheard.runs.folder import Run
 
 

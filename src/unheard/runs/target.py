@@ -1,0 +1,106 @@
+"""What a recipe's target means in an utterance table: the matrix that heads learn, and the truth of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from unheard.corpora.table import DIMENSIONS, classes
+from unheard.errors import DataError, UsageError, unknown
+from unheard.targets import Floats, Target, one_hot
+
+
+def target_of(table: pl.DataFrame, kind: str = "label", dimensions: Sequence[str] = ()) -> Target:
+    """Return the target that a recipe asks of a corpus.
+
+    Parameters
+    ----------
+    table
+        The utterance table, whose ``label`` holds the classes in order.
+    kind
+        ``label``, ``votes``, or ``none`` for dimensions alone.
+    dimensions
+        Names among the table's dimensions.
+
+    Raises
+    ------
+    UsageError
+        An unknown dimension.
+    DataError
+        The table has no clip with what is asked for.
+    """
+    for name in dimensions:
+        if name not in DIMENSIONS:
+            raise unknown("dimension of the target", name, DIMENSIONS)
+    columns = [*(["votes"] if kind == "votes" else []), *dimensions]
+    lacking = [name for name in columns if name not in table.columns or table[name].is_null().all()]
+    if lacking:
+        raise DataError(f"the target asks for {', '.join(lacking)}, and no clip of the corpus has any")
+    if kind == "none":
+        return Target((), dimensions=tuple(dimensions))
+    names = classes(table)
+    if not names:
+        raise UsageError("the corpus has no classes; take target.classes=none and dimensions")
+    return Target(names, kind, tuple(dimensions))
+
+
+def matrix(table: pl.DataFrame, target: Target) -> Floats:
+    """Return the targets of the clips of a table in its order, shape (clips, width); NaN where not known."""
+    parts: list[Floats] = []
+    if target.of == "votes":
+        parts.append(shares(table, target.classes))
+    elif target.classes:
+        numbers = table["label"].to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+        parts.append(one_hot(numbers, len(target.classes)))
+    parts += [
+        table[name].cast(pl.Float64).fill_null(np.nan).to_numpy()[:, None] for name in target.dimensions
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def shares(table: pl.DataFrame, names: Sequence[str]) -> Floats:
+    """Return the share of the votes for each class by their weights, shape (clips, classes).
+
+    Votes for what is no class are left out; a clip without any other vote is NaN.
+    """
+    numbers = {name: number for number, name in enumerate(names)}
+    counts = np.zeros((len(table), len(names)))
+    for row, votes in enumerate(table["votes"].to_list()):
+        for vote in votes or ():
+            if vote["label"] in numbers:
+                weight = vote["weight"]
+                counts[row, numbers[vote["label"]]] += 1.0 if weight is None else weight
+    total = counts.sum(axis=1, keepdims=True)
+    return np.where(total > 0, counts / np.where(total > 0, total, 1.0), np.nan)
+
+
+def truth(table: pl.DataFrame, target: Target) -> pl.DataFrame:
+    """Return the truth of each clip as columns of a prediction table, beside its ``id`` and ``label``.
+
+    ``target`` holds shares where the target is of votes; ``NAME_true`` holds a dimension.
+    """
+    columns = [pl.col("id"), pl.col("label") if target.classes else pl.lit(None).alias("label")]
+    frame = table.select(*columns, *(pl.col(name).alias(f"{name}_true") for name in target.dimensions))
+    if target.of != "votes":
+        return frame
+    rows = [None if np.isnan(row).any() else row.tolist() for row in shares(table, target.classes)]
+    return frame.with_columns(pl.Series("target", rows, dtype=pl.List(pl.Float64)))
+
+
+def answers(ids: Sequence[str], outputs: Floats, probabilities: Floats, target: Target) -> pl.DataFrame:
+    """Return what was answered to some clips as columns of a prediction table.
+
+    ``outputs`` (clips, width) holds class scores and dimensions, ``probabilities`` (clips, classes) the calibrated
+    probabilities.
+    """
+    count = len(target.classes)
+    lists = pl.List(pl.Float64)
+    columns = {"id": pl.Series("id", list(ids), dtype=pl.String)}
+    if count:
+        columns["logits"] = pl.Series("logits", outputs[:, :count].tolist(), dtype=lists)
+        columns["probabilities"] = pl.Series("probabilities", probabilities.tolist(), dtype=lists)
+    for number, name in enumerate(target.dimensions, count):
+        columns[name] = pl.Series(name, outputs[:, number], dtype=pl.Float64)
+    return pl.DataFrame(columns)
