@@ -107,7 +107,7 @@ def write(out: Path, head: Any, given: dict[str, ExportInput], **changes: Any) -
 def write_onnx(folder: Path, rate: int = 16_000) -> Path:
     """A foreign graph over log-mel frames: ReLU (1, T, 6), its map (1, 4, T), and a part that nobody needs.
 
-    At 32 kHz its front end is EfficientAT's, and it declares that its weights are random.
+    At 32 kHz its frontend is EfficientAT's, and it declares that its weights are random.
     """
     rng = np.random.default_rng(5)
     front: dict[str, Any] = {"name": "logmel", "bands": 10, "window": "hamming"}

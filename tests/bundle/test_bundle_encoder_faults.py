@@ -165,7 +165,7 @@ def test_a_graph_that_asks_for_absurd_amounts(folder: Path) -> None:
         ("window__step", 0, r"encoder\.window\.step is 0"),
         ("window__length", 10**10, r"encoder\.window\.length is 10000000000"),
         ("window__longest", 160, r"encoder\.window is"),
-        ("frontend", {"name": "video"}, r"encoder\.frontend: unknown front end 'video'"),
+        ("frontend", {"name": "video"}, r"encoder\.frontend: unknown frontend 'video'"),
         ("frontend", {"name": "logmel", "bands": 10**7}, r"encoder\.frontend\.bands is 10000000"),
         ("frontend", {"name": "whisper", "seconds": 3600}, r"encoder\.frontend\.seconds is 3600"),
         ("frontend", {"name": "efficientat"}, "the frontend's is 32000"),

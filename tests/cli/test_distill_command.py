@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unheard.features.fronts import front_settings
+from unheard.features.frontends import frontend_settings
 
 torch = pytest.importorskip("torch")
 
@@ -24,7 +24,7 @@ QUICK = [
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("teacher")
-    front = front_settings({"name": "logmel", "bands": 8})
+    front = frontend_settings({"name": "logmel", "bands": 8})
     card = {"about": "toy", "licence": "CC0-1.0", "attribution": "a toy"}
     write(Student(Shape((3, 3), 8, width=6, projection=3, past=1)).eval(), folder, ["a", "b"], front, card)
     return folder

@@ -1,4 +1,4 @@
-"""EfficientAT as an ONNX encoder: equal to a restatement of front end and network; speech is heard as speech."""
+"""EfficientAT as an ONNX encoder: equal to a restatement of frontend and network; speech is heard as speech."""
 
 from __future__ import annotations
 

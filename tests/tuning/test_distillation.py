@@ -14,7 +14,7 @@ from numpy.testing import assert_array_equal
 
 from unheard import encoders
 from unheard.errors import DataError, UsageError
-from unheard.features.fronts import front_settings
+from unheard.features.frontends import frontend_settings
 from unheard.testing import toy_corpus, toy_encoder
 from unheard.tuning.distillation_data import Segments, heard, material
 
@@ -28,7 +28,7 @@ from unheard.tuning.student_graph import write  # noqa: E402
 from unheard.tuning.teacher import Teacher  # noqa: E402
 
 BANDS = 10
-FRONT = front_settings({"name": "logmel", "bands": BANDS})
+FRONT = frontend_settings({"name": "logmel", "bands": BANDS})
 SMALL: dict[str, Any] = {"batch": 4, "seconds": 0.2, "width": 16, "projection": 8, "past": 3, "every": 5}
 
 

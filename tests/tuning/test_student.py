@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from unheard import encoders
 from unheard.errors import DataError, UsageError
-from unheard.features.fronts import build_front, front_settings
+from unheard.features.frontends import build_frontend, frontend_settings
 
 torch = pytest.importorskip("torch")
 
@@ -20,7 +20,7 @@ from unheard.tuning.student import Shape, Student, spliced  # noqa: E402
 from unheard.tuning.student_graph import joined, write  # noqa: E402
 
 BANDS = 8
-FRONT = front_settings({"name": "logmel", "bands": BANDS, "window": "hamming"})
+FRONT = frontend_settings({"name": "logmel", "bands": BANDS, "window": "hamming"})
 CARD = {"about": "a toy", "licence": "CC0-1.0", "attribution": "imitates nobody"}
 
 
@@ -60,7 +60,7 @@ def test_the_encoder_is_the_student(tmp_path: Path, shape: dict[str, Any]) -> No
     )
     heard = wave(0)
     low, high, every = encoder.extract([heard], [0, 1, 2])[0]
-    expected = layers(made, build_front(FRONT).compute(heard))
+    expected = layers(made, build_frontend(FRONT).compute(heard))
     assert max(layer.max() for layer in expected) > 0.1
     assert_allclose(low, expected[0], atol=2e-5)
     assert_allclose(high, expected[1], atol=2e-5)
@@ -146,7 +146,7 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
     write(student(), tmp_path / "b", ["low", "other"], FRONT, CARD)
     with pytest.raises(UsageError, match="at least two students"):
         joined([tmp_path / "a"], tmp_path / "out")
-    with pytest.raises(UsageError, match="another front end or other layers"):
+    with pytest.raises(UsageError, match="another frontend or other layers"):
         joined([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
     (tmp_path / "b" / "card.json").unlink()
     with pytest.raises(DataError, match="holds no student"):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unheard.bundle.schema import Input
 from unheard.errors import BundleError, UsageError
-from unheard.features.fronts import build_front
+from unheard.features.frontends import build_frontend
 from unheard.inputs import Form
 from unheard.onnx_graphs.graph import PREFIX
 from unheard.onnx_graphs.session import Session
@@ -55,7 +55,7 @@ class BundleEncoder:
         self._outputs = [PREFIX + d.layers[k] for k in d.needed]
         at = f"bundle.json: inputs.{name}.extractor.encoder"
         try:
-            self._frontend = None if d.frontend is None else build_front(d.frontend)
+            self._frontend = None if d.frontend is None else build_frontend(d.frontend)
         except UsageError as error:
             raise BundleError(f"{at}.frontend: {error}") from error
         if self._frontend is not None and self._frontend.rate != d.rate:

@@ -52,7 +52,7 @@ class EncoderDescription:
     standardise
         Whether the waveform is given zero mean and unit variance over its own samples.
     frontend
-        Settings of the frontend whose frames the graph takes (``unheard.features.fronts``); None where it takes
+        Settings of the frontend whose frames the graph takes (``unheard.features.frontends``); None where it takes
         the waveform.
     layers, widths
         Names and dims of the layers that the head takes, in order.

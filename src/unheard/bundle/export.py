@@ -27,7 +27,7 @@ from unheard.encoders.contract import Encoder
 from unheard.errors import BundleError, UsageError
 from unheard.extraction.storage import averaged, statistics
 from unheard.features.contract import Spec
-from unheard.features.fronts import build_front
+from unheard.features.frontends import build_frontend
 from unheard.inputs import Form
 from unheard.onnx_graphs.head_inputs import Shape
 from unheard.onnx_graphs.head_outputs import Columns
@@ -199,7 +199,7 @@ def _described(each: ExportInput, head: Any) -> tuple[bytes | None, Input]:
         version = str(extractor.version)
         return None, Input(extractor.settings, None, each.form, layer.dims, 1, version)
     encoder, graph = frozen(extractor, numbers, _needed(head, numbers), each.average)
-    version = "none" if encoder.frontend is None else str(build_front(encoder.frontend).version)
+    version = "none" if encoder.frontend is None else str(build_frontend(encoder.frontend).version)
     return graph, Input(None, encoder, each.form, max(encoder.widths), len(numbers), version)
 
 

@@ -83,8 +83,8 @@ class Export:
         ``longest`` samples are taken in one piece; what is longer in windows of ``length`` samples every ``step``,
         which is rounded down to where the layers have a frame.
     frontend
-        Settings in full of what makes the graph's frames (``unheard.features.fronts``); None where the graph takes
-        samples.
+        Settings in full of what makes the graph's frames (``unheard.features.frontends``); None where the graph
+        takes samples.
     standardise
         Whether the waveform is brought to mean 0 and variance 1 first.
     shortest, multiple

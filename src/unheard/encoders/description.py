@@ -15,7 +15,7 @@ from typing import Any
 from unheard.encoders.contract import WEIGHTS
 from unheard.encoders.old_names import description_today
 from unheard.errors import DataError, UsageError, unknown
-from unheard.features.fronts import build_front
+from unheard.features.frontends import build_frontend
 from unheard.settings import construct
 
 #: Name of a description that lies beside its model.
@@ -83,7 +83,7 @@ class Description:
     about, attribution
         What it is; whom to name.
     frontend
-        Settings of a frontend (``unheard.features.fronts``); None: the waveform itself enters.
+        Settings of a frontend (``unheard.features.frontends``); None: the waveform itself enters.
     splice
         Number of neighbouring frames, the middle one's own, that stand side by side in a frame; the first and last
         frames are repeated at the ends. Odd; 1 for none.
@@ -183,7 +183,7 @@ def read(content: Any, where: str) -> Description:
         )
         made: Description = construct(Description, values, "description")
         if made.frontend is not None:
-            build_front(made.frontend)
+            build_frontend(made.frontend)
     except UsageError as error:
         raise DataError(str(error) if where in str(error) else f"{where}: {error}") from error
     _check(made, where)
@@ -228,5 +228,5 @@ def _check(made: Description, where: str) -> None:
             raise DataError(
                 f"{where}: {name!r} must be the name of a file beside the model, without a folder"
             )
-    if made.frontend is not None and build_front(made.frontend).rate != made.rate:
+    if made.frontend is not None and build_frontend(made.frontend).rate != made.rate:
         raise DataError(f"{where}: rate is {made.rate} Hz, and the frontend works at another")

@@ -20,7 +20,7 @@ from unheard.encoders.kaldi import kaldi_norm
 from unheard.encoders.old_names import description_then
 from unheard.encoders.windows import in_windows, window
 from unheard.errors import DataError, MachineError, UsageError, need
-from unheard.features.fronts import Front, build_front, front_settings
+from unheard.features.frontends import Frontend, build_frontend, frontend_settings
 from unheard.files import digest, file_digest
 from unheard.inputs import Layer, Source
 from unheard.onnx_graphs.graph import PREFIX
@@ -114,12 +114,12 @@ class OnnxEncoder(Encoder):
         self.description = replace(description, layers=kept)
         self.rate = description.rate
         self.source = Source(description.licence, description.attribution, description.trained_on or {})
-        self._front: Front | None = (
-            None if description.frontend is None else build_front(description.frontend)
+        self._frontend: Frontend | None = (
+            None if description.frontend is None else build_frontend(description.frontend)
         )
         self._model, self._norm = model, norm
         self._sessions: dict[int, Session] = {}
-        base = float(self.rate) if self._front is None else self._front.frames_per_second
+        base = float(self.rate) if self._frontend is None else self._frontend.frames_per_second
         second = self._window(np.zeros(self.rate, dtype=np.float32), range(len(kept)))
         self.layers = tuple(
             Layer(layer.name, frames.shape[1], base / layer.stride)
@@ -127,15 +127,15 @@ class OnnxEncoder(Encoder):
         )
 
     @property
-    def front(self) -> dict[str, Any] | None:
+    def frontend(self) -> dict[str, Any] | None:
         """Settings in full of the frontend that makes the graph's frames; None where it takes samples."""
         given = self.description.frontend
-        return None if given is None else front_settings(given)
+        return None if given is None else frontend_settings(given)
 
     def frames(self, samples: int) -> tuple[int, ...]:
         """Return the number of frames of each layer for a waveform of so many samples."""
         given = max(samples, self.description.min_samples)
-        given = given if self._front is None else self._front.count(given)
+        given = given if self._frontend is None else self._frontend.count(given)
         return tuple(layer.count(given) for layer in self.description.layers)
 
     def _extract(self, items: Sequence[Wave], layers: Sequence[int]) -> list[Layers]:
@@ -146,12 +146,12 @@ class OnnxEncoder(Encoder):
     def export(self, layers: Sequence[int]) -> Export:
         """Return the graph that gives these layers, behind the frontend of the description."""
         model = need("onnx", "eval").load_from_string(self.graph(layers))
-        return Export(model, window(self.rate), self.front, shortest=self.description.min_samples)
+        return Export(model, window(self.rate), self.frontend, shortest=self.description.min_samples)
 
     def graph(self, layers: Sequence[int]) -> bytes:
         """Return the graph that gives some layers, which onnxruntime runs without anything else of ours.
 
-        It takes what :attr:`front` makes of a clip, ``unheard.frames`` (frames, dims), or its samples,
+        It takes what :attr:`frontend` makes of a clip, ``unheard.frames`` (frames, dims), or its samples,
         ``unheard.samples`` (samples,), and gives ``unheard.NAME`` (frames, dims) for each of them.
         """
         d = self.description
@@ -167,8 +167,8 @@ class OnnxEncoder(Encoder):
     def _window(self, wave: Wave, layers: Sequence[int]) -> Layers:
         short = self.description.min_samples - len(wave)
         given = np.pad(wave, (0, short)) if short > 0 else np.asarray(wave, dtype=np.float32)
-        name = PREFIX + ("samples" if self._front is None else "frames")
-        value = given if self._front is None else self._front.compute(given)
+        name = PREFIX + ("samples" if self._frontend is None else "frames")
+        value = given if self._frontend is None else self._frontend.compute(given)
         asked = [PREFIX + self.description.layers[k].name for k in layers]
         found = self._session(max(layers)).run(asked, {name: value})
         expected = self.frames(len(wave))

@@ -21,7 +21,7 @@ from unheard.encoders.contract import Encoder, Export, Layers, Settings, Wave
 from unheard.encoders.precision import device_of, precision_of
 from unheard.encoders.windows import by_length
 from unheard.errors import DataError, UsageError, need
-from unheard.features.fronts import front_settings
+from unheard.features.frontends import frontend_settings
 from unheard.files import digest
 from unheard.inputs import Layer, Source
 from unheard.onnx_graphs.whisper import whisper_graph
@@ -37,7 +37,7 @@ MODES = ("30s", "trimmed")
 ROUNDINGS = ("ceil", "floor")
 #: Frames of a batch: a window padded to 30 s has 1,500.
 BUDGET = {"cpu": 1500, "cuda": 24_000}
-#: What the front end computes; a preprocessor file that says otherwise is refused.
+#: What the frontend computes; a preprocessor file that says otherwise is refused.
 _FRONT = {"sampling_rate": 16_000, "hop_length": 160, "n_fft": 400, "do_normalize": False}
 
 
@@ -150,7 +150,7 @@ class WhisperEncoder(Encoder):
         return Export(
             whisper_graph(self.network, layers),
             {"longest": self.network.longest, "length": self.network.longest, "step": self.network.longest},
-            front_settings(front),
+            frontend_settings(front),
             multiple=1 if padded else self.hop(0),
             own=self.network.rounding,
         )

@@ -44,7 +44,7 @@ class WhisperMel:
     def __post_init__(self) -> None:
         if self.bands < 1 or not 0 <= self.seconds <= 3600:
             raise UsageError(
-                f"whisper front end: bands {self.bands} must be at least 1, seconds {self.seconds:g} in 0 … 3600"
+                f"whisper frontend: bands {self.bands} must be at least 1, seconds {self.seconds:g} in 0 … 3600"
             )
 
     @property

@@ -129,7 +129,7 @@ def heard(
 
     Parameters
     ----------
-    front : settings in full of a log-mel front end.
+    front : settings in full of a log-mel frontend.
     jobs : processes.
     progress : called with (corpus, clips done, all clips).
     say : told of every clip that cannot be used; it is left out.

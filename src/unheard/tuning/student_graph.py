@@ -33,7 +33,7 @@ def write(
     student : trained.
     folder : for ``student.onnx``, ``encoder.json`` and ``card.json``; made where it is not there.
     names : of the imitated layers.
-    front : settings in full of the front end that makes its frames.
+    front : settings in full of the frontend that makes its frames.
     card : what it learned from; ``about``, ``licence`` and ``attribution`` of it enter the description.
     """
     graph = Graph()
@@ -50,7 +50,7 @@ def write(
 
 
 def joined(folders: Sequence[Path], out: Path) -> None:
-    """Put students of one front end and of the same layers together into one encoder.
+    """Put students of one frontend and of the same layers together into one encoder.
 
     Its entries are ``student0`` … (the ``all`` of each), their ``mean``, and ``all`` (frames, students · dims).
 
@@ -77,7 +77,7 @@ def joined(folders: Sequence[Path], out: Path) -> None:
         strides = {layer["stride"] for layer in content["layers"]}
         kind = content["frontend"], strides, [layer["name"] for layer in content["layers"]]
         if first is not None and kind != first:
-            raise UsageError(f"{folder} has another front end or other layers than {folders[0]}")
+            raise UsageError(f"{folder} has another frontend or other layers than {folders[0]}")
         first = kind
         models.append(model)
     front, (stride,), _ = first

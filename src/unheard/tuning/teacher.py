@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from unheard import encoders
 from unheard.encoders.onnx import OnnxEncoder
 from unheard.errors import DataError, UsageError
-from unheard.features.fronts import build_front
+from unheard.features.frontends import build_frontend
 from unheard.features.logmel import LogMel
 from unheard.onnx_graphs.graph import PREFIX
 from unheard.onnx_graphs.session import Session
@@ -20,7 +20,7 @@ Frames = NDArray[np.float32]
 
 
 class Teacher:
-    """Entries of an encoder of the family ``onnx`` behind a log-mel front end.
+    """Entries of an encoder of the family ``onnx`` behind a log-mel frontend.
 
     Parameters
     ----------
@@ -30,18 +30,18 @@ class Teacher:
     Raises
     ------
     UsageError
-        Another family, a front end that is not log-mels in natural logarithms of power, or entries that the
+        Another family, a frontend that is not log-mels in natural logarithms of power, or entries that the
         encoder does not have or that are fewer than the frames.
     """
 
     def __init__(self, settings: Mapping[str, Any], entries: Sequence[int]) -> None:
         encoder = encoders.load(settings)
-        front = None if not isinstance(encoder, OnnxEncoder) else encoder.front
-        made = None if front is None else build_front(front)
+        front = None if not isinstance(encoder, OnnxEncoder) else encoder.frontend
+        made = None if front is None else build_frontend(front)
         if not isinstance(encoder, OnnxEncoder) or not isinstance(made, LogMel):
             raise UsageError(
                 f"encoder {settings['name']!r} cannot teach: a student hears log-mels, so its teacher must be an "
-                "'onnx' encoder behind the front end 'logmel'"
+                "'onnx' encoder behind the frontend 'logmel'"
             )
         if (made.log, made.power) != ("natural", 2.0):
             raise UsageError(

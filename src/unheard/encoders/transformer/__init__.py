@@ -1,1 +1,1 @@
-"""Convolutional front end and transformer over raw waveforms: wav2vec 2.0, HuBERT and WavLM."""
+"""Convolutional frontend and transformer over raw waveforms: wav2vec 2.0, HuBERT and WavLM."""

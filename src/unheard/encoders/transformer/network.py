@@ -121,7 +121,7 @@ class Network(nn.Module):
         return [wanted[index] for index in layers], counts
 
     def _frames(self, waves: Sequence[Tensor], counts: Sequence[int]) -> Tensor:
-        """Front end, rows of all clips: one clip at a time keeps memory small; a GPU takes them all at once."""
+        """Frontend, rows of all clips: one clip at a time keeps memory small; a GPU takes them all at once."""
         shortest = self.config.shortest
         waves = [functional.pad(wave, (0, max(0, shortest - len(wave)))) for wave in waves]
         lengths = [len(wave) for wave in waves]

@@ -7,7 +7,7 @@ import pytest
 from transformers import WhisperFeatureExtractor
 
 from unheard.errors import AudioError, UsageError
-from unheard.features.fronts import FRONTS, build_front, front_settings
+from unheard.features.frontends import FRONTENDS, build_frontend, frontend_settings
 from unheard.features.logmel import LogMel
 
 
@@ -19,14 +19,14 @@ def wave(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("bands", [80, 128])
 @pytest.mark.parametrize("seconds", [0.5, 3.0, 31.0])
-def test_whispers_front_end_equals_transformers(bands: int, seconds: float) -> None:
+def test_whispers_frontend_equals_transformers(bands: int, seconds: float) -> None:
     samples = wave(seconds, 16_000)
     theirs = WhisperFeatureExtractor(feature_size=bands)
     expected = theirs(samples, sampling_rate=16_000, return_tensors="np")["input_features"][0].T
-    found = build_front({"name": "whisper", "bands": bands}).compute(samples)
+    found = build_frontend({"name": "whisper", "bands": bands}).compute(samples)
     np.testing.assert_allclose(found, expected, atol=3e-5)
     plain = theirs(samples, sampling_rate=16_000, return_tensors="np", padding=False, truncation=False)
-    own = build_front({"name": "whisper", "bands": bands, "seconds": 0}).compute(samples)
+    own = build_frontend({"name": "whisper", "bands": bands, "seconds": 0}).compute(samples)
     np.testing.assert_allclose(own, plain["input_features"][0].T, atol=3e-5)
 
 
@@ -36,36 +36,36 @@ def test_whispers_front_end_equals_transformers(bands: int, seconds: float) -> N
     + [{"name": "whisper", "seconds": 0.0}, {"name": "whisper", "seconds": 1.0}, {"name": "efficientat"}],
 )
 def test_counts_are_those_of_what_is_computed(settings: dict) -> None:
-    front = build_front(settings)
+    front = build_frontend(settings)
     for samples in (0, 1, 159, 160, 399, 400, 401, 719, 720, 1023, 1024, 5000, 32_000, 100_001):
         found = front.compute(wave(samples, 1))
         assert found.shape == (front.count(samples), len(front.names)), samples
         assert found.dtype == np.float32
 
 
-@pytest.mark.parametrize("name", FRONTS)
-def test_settings_make_the_same_front_end_again(name: str) -> None:
-    full = front_settings({"name": name})
-    assert front_settings(full) == full
-    assert build_front(full) == build_front({"name": name})
+@pytest.mark.parametrize("name", FRONTENDS)
+def test_settings_make_the_same_frontend_again(name: str) -> None:
+    full = frontend_settings({"name": name})
+    assert frontend_settings(full) == full
+    assert build_frontend(full) == build_frontend({"name": name})
     bad = wave(0.5, 16_000)
     bad[7] = np.nan
     with pytest.raises(AudioError, match="not finite"):
-        build_front(full).compute(bad)
+        build_frontend(full).compute(bad)
 
 
-def test_a_feature_is_the_front_end_of_its_name() -> None:
+def test_a_feature_is_the_frontend_of_its_name() -> None:
     samples = wave(0.3, 16_000)
-    found = build_front({"name": "logmel", "bands": 40}).compute(samples)
+    found = build_frontend({"name": "logmel", "bands": 40}).compute(samples)
     np.testing.assert_array_equal(found, LogMel(bands=40).compute(samples))
 
 
 def test_what_is_unknown_is_refused_with_near_matches() -> None:
     with pytest.raises(UsageError, match="did you mean 'whisper'"):
-        build_front({"name": "wisper"})
+        build_frontend({"name": "wisper"})
     with pytest.raises(UsageError, match="did you mean 'bands'"):
-        build_front({"name": "whisper", "band": 80})
+        build_frontend({"name": "whisper", "band": 80})
     with pytest.raises(UsageError, match="a 'name' is missing"):
-        build_front({})
+        build_frontend({})
     with pytest.raises(UsageError, match="seconds -1 in 0"):
-        build_front({"name": "whisper", "seconds": -1.0})
+        build_frontend({"name": "whisper", "seconds": -1.0})

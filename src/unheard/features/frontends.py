@@ -1,6 +1,6 @@
-"""Front ends of networks, by name: what turns a waveform into the frames that a network was trained on.
+"""Frontends of networks, by name: what turns a waveform into the frames that a network was trained on.
 
-A front end is a frozen dataclass of plain values that works at its own ``rate``. Unlike a spec (``spec``), it need
+A frontend is a frozen dataclass of plain values that works at its own ``rate``. Unlike a spec (``spec``), it need
 not be a feature that anyone learns from, and it need not be at 16 kHz.
 """
 
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from unheard.settings import construct, plain, resolve
 
 #: Module and class behind each name.
-FRONTS = {
+FRONTENDS = {
     "logmel": ("unheard.features.logmel", "LogMel"),
     "efficientat": ("unheard.features.efficientat", "EfficientATMel"),
     "whisper": ("unheard.features.whisper", "WhisperMel"),
 }
 
 
-class Front(Protocol):
+class Frontend(Protocol):
     """What a network takes in place of the waveform."""
 
     @property
@@ -54,18 +54,18 @@ class Front(Protocol):
         ...
 
 
-def build_front(settings: Mapping[str, Any]) -> Front:
-    """Return the front end that plain settings describe, such as ``{"name": "logmel", "window": "hamming"}``.
+def build_frontend(settings: Mapping[str, Any]) -> Frontend:
+    """Return the frontend that plain settings describe, such as ``{"name": "logmel", "window": "hamming"}``.
 
     Raises
     ------
     UsageError
         Where a name or key is unknown or a value is of the wrong kind or out of bounds.
     """
-    made: Front = construct(resolve(FRONTS, settings, "front end"), settings, "front end")
+    made: Frontend = construct(resolve(FRONTENDS, settings, "frontend"), settings, "frontend")
     return made
 
 
-def front_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a front end in full, defaults included; ``build_front`` makes it again."""
-    return {"name": settings["name"], **plain(build_front(settings))}
+def frontend_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a frontend in full, defaults included; ``build_frontend`` makes it again."""
+    return {"name": settings["name"], **plain(build_frontend(settings))}
