@@ -25,9 +25,9 @@ import numpy as np
 import soundfile
 
 from unheard import encoders
-from unheard.extraction.extract import Keep, extract
-from unheard.extraction.features import ClipRef
+from unheard.extraction.extract import Storage, extract
 from unheard.heads.weighted import Weighted
+from unheard.inputs import Clip, Form, Piece
 from unheard.training.examples import Examples, Rows
 
 RATE = 16_000
@@ -45,9 +45,9 @@ def main() -> None:
     settings = {"name": "wavlm", "weights": "random", "precision": given.precision}
     with TemporaryDirectory() as folder:
         clips, labels, speakers = corpus(Path(folder))
-        keep = Keep("frames", None, given.type, given.average)
+        storage = Storage(Form.LAYERS, None, given.type, given.average)
         with timed() as extraction:
-            stored = extract(clips, settings, keep, folder=Path(folder) / "store", say=print)
+            stored = extract(clips, settings, storage, folder=Path(folder) / "store", say=print)
 
         def rows(chosen: np.ndarray, features: object) -> Examples:
             ids = [clips[i].id for i in chosen]
@@ -103,14 +103,14 @@ def timed() -> Iterator[list[float]]:
     spent[:] = time.perf_counter() - wall, time.process_time() - cpu
 
 
-def corpus(folder: Path) -> tuple[list[ClipRef], np.ndarray, np.ndarray]:
+def corpus(folder: Path) -> tuple[list[Clip], np.ndarray, np.ndarray]:
     """Clips of noise, 3.7 s long with a standard deviation of 0.34 s as in RAVDESS, their classes and speakers."""
     rng = np.random.default_rng(0)
     clips = []
     for n, seconds in enumerate(np.clip(rng.normal(3.7, 0.34, CLIPS), 2.9, 5.3)):
         path = folder / f"{n}.wav"
         soundfile.write(path, 0.1 * rng.standard_normal(round(seconds * RATE)), RATE)
-        clips.append(ClipRef(f"c{n}", str(path)))
+        clips.append(Clip(f"c{n}", Piece(str(path))))
     return clips, np.arange(CLIPS) % CLASSES, (np.arange(CLIPS) // CLASSES % FOLDS).astype(str)
 
 
@@ -122,12 +122,12 @@ def sides(speakers: np.ndarray, fold: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def encoded(
-    settings: dict[str, str], clips: list[ClipRef], both: tuple[np.ndarray, np.ndarray]
+    settings: dict[str, str], clips: list[Clip], both: tuple[np.ndarray, np.ndarray]
 ) -> tuple[list[float], dict[str, np.ndarray]]:
     """Seconds that the encoder takes for an epoch's clips in batches, and what it gives, all entries in full."""
     encoder = encoders.load(settings)
     every = range(len(encoder.layers))
-    waves = {clip.id: soundfile.read(clip.path, dtype="float32")[0] for clip in clips}
+    waves = {clip.id: soundfile.read(clip.audio.path, dtype="float32")[0] for clip in clips}
     encoder.extract([waves[clips[0].id]], every)  # warms up
     outputs: dict[str, np.ndarray] = {}
     with timed() as spent:

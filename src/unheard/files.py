@@ -9,9 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO
 
-from unheard.errors import MachineError, UsageError
+from unheard.errors import DataError, MachineError, UsageError
 
 
 def canonical_json(value: Any) -> str:
@@ -28,6 +29,48 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class FileDigests:
+    """Digests of files' bytes, each file read once as long as it stays the same; safe for threads.
+
+    Copies in other processes begin with nothing.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[tuple[int, ...], str]] = {}
+        self._reading: dict[str, Lock] = {}
+        self._lock = Lock()
+
+    def of(self, path: str) -> str:
+        """Return the SHA-256 of a file's bytes as they are now.
+
+        Raises
+        ------
+        DataError
+            There is no such file, or it cannot be read.
+        """
+        with self._lock:
+            reading = self._reading.setdefault(path, Lock())
+        with reading:
+            try:
+                found = Path(path).stat()
+                if not Path(path).is_file():
+                    raise DataError("is not a regular file")
+                state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+                known = self._known.get(path)
+                if known is None or known[0] != state:
+                    known = self._known[path] = (state, file_digest(path))
+            except FileNotFoundError:
+                raise DataError("no such file") from None
+            except (OSError, ValueError) as error:
+                reason = error.strerror if isinstance(error, OSError) else None
+                raise DataError(f"cannot be opened: {reason or error}") from error
+        return known[1]
+
+    def __reduce__(self) -> tuple[type[FileDigests], tuple[()]]:
+        """Travel to another process without what is known here."""
+        return FileDigests, ()
 
 
 @contextmanager

@@ -22,9 +22,8 @@ from one_input import outputs_of
 from unheard import encoders
 from unheard.bundle.runtime import load
 from unheard.errors import BundleError
-from unheard.extraction.extract import Keep, extract
-from unheard.extraction.features import ClipRef
-from unheard.inputs import Form
+from unheard.extraction.extract import Storage, extract
+from unheard.inputs import Clip, Form, Piece
 
 pytest.importorskip("torch")
 
@@ -76,8 +75,8 @@ def test_predictions_are_the_head_s_on_stored_features(made: Make, family: str, 
     for k, path in enumerate(paths):
         # Each at another rate: the store and the bundle resample it alike.
         soundfile.write(path, sound(60 + k, 0.9), (16_000, 8_000, 44_100, 32_000)[k], subtype="FLOAT")
-    clips = [ClipRef(path.stem, str(path)) for path in paths]
-    stored = extract(clips, one.settings, Keep("pooled"), folder=tmp_path / "store")
+    clips = [Clip(path.stem, Piece(str(path))) for path in paths]
+    stored = extract(clips, one.settings, Storage(), folder=tmp_path / "store")
     logits = outputs_of(one.head, [stored.features[clip.id] for clip in clips]) / 1.5
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     found = [list(bundle.predict_file(path).probabilities.values()) for path in paths]

@@ -34,25 +34,27 @@ def few(tmp_path: Path, toy_folder: Path) -> Path:
 def test_a_corpus_is_stored_once_and_the_cache_knows(  # type: ignore[no-untyped-def]
     call, few: Path, weights: Path, own_cache: Path
 ) -> None:
-    options = ("--keep", "frames", "--entries", "1-2", "--type", "int8", "--average", "2")
+    options = ("--form", "layers", "--layers", "1-2", "--type", "int8", "--average", "2")
     common = ("extract", "--data", few, "--encoder", "wavlm", "--model", weights, "--set", "encoder.trim=30")
     done = call(*common, *options)
     assert done.returncode == 0, done.stderr
     assert "clips:   4, 0 of them stored" in done.stderr
-    assert "frames as int8, averaged by 2 of 2 entries, 1 … 2" in done.stderr
+    assert "frames as int8, averaged by 2 of 2 layers, 1 … 2" in done.stderr
     assert "4 clips in " in done.stdout
     assert "mean cosine to what was computed 0.99" in done.stdout
-    (store,) = (own_cache / "layers").iterdir()
+    (store,) = (own_cache / "store").iterdir()
     assert f"4 clips in {store}" in done.stdout
     again = call(*common, *options)
     assert (again.returncode, again.stdout) == (0, done.stdout)
     assert "clips:" not in again.stderr  # nothing is left to plan
-    assert f"{store.name[:12]}: wavlm ({weights}), int8 frames averaged by 2, 1 … 2" in call("cache").stdout
+    assert (
+        f"{store.name[:12]}: wavlm ({weights}), frames as int8, averaged by 2, 1 … 2" in call("cache").stdout
+    )
     (shard,) = store.glob("*.shard")
     shard.write_bytes(shard.read_bytes()[:-1])
-    assert "1 damaged shards of layers dropped" in call("cache", "--verify").stdout
+    assert "1 damaged shards dropped" in call("cache", "--verify").stdout
     call("cache", "--clear")
-    assert not list((own_cache / "layers").iterdir())
+    assert not list((own_cache / "store").iterdir())
 
 
 def test_bad_recordings_are_named_and_too_many_of_them_end_in_3(  # type: ignore[no-untyped-def]
@@ -73,7 +75,7 @@ def test_bad_recordings_are_named_and_too_many_of_them_end_in_3(  # type: ignore
     ("options", "code", "said"),
     [
         (["--encoder", "wavlm"], 2, "no weights are named"),
-        (["--encoder", "wavlm", "--type", "int8"], 2, "belong to form frames"),
+        (["--encoder", "wavlm", "--type", "int8"], 2, "belong to the forms frames and layers"),
         (["--encoder", "wavlm", "--set", "head.dropout=1"], 2, "only settings of the encoder"),
         (["--encoder", "wavlm", "--set", "encoder.trimm=30"], 2, "did you mean 'trim'"),
     ],

@@ -13,9 +13,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from unheard.errors import DataError, UsageError
-from unheard.extraction.features import ClipRef, extract
+from unheard.extraction.extract import extract
 from unheard.features import build, settings, spec_hash
 from unheard.features.precomputed import Precomputed
+from unheard.inputs import Clip, Piece
 
 FORMS = ["npz", "folder", "safetensors"]
 ARRAYS = {
@@ -65,7 +66,7 @@ def test_a_table_has_one_vector_a_row(tmp_path: Path) -> None:
     path.write_text('\ufeffid,AU01_r,AU02_r\n03-01,0.25,-1e-3\n"a/b, c",2,3\nhole,1,\nword,1,n/a\n', "utf-8")
     spec = build({"name": "precomputed", "path": str(path)})
     assert len(spec.names) == 2
-    done = extract([ClipRef(i, "") for i in ("03-01", "a/b, c", "hole", "word", "no")], spec, cache=None)
+    done = extract([Clip(i) for i in ("03-01", "a/b, c", "hole", "word", "no")], spec)
     assert {i: array.tolist() for i, array in done.features.items()} == {
         "03-01": [0.25, np.float32(-1e-3)],
         "a/b, c": [2, 3],
@@ -95,7 +96,7 @@ def test_tables_that_cannot_be_meant_are_refused(tmp_path: Path, text: str, said
 def test_features_without_a_file_have_settings_and_nothing_else() -> None:
     spec = build({"name": "precomputed", "path": ""})
     assert settings(spec) == {"name": "precomputed", "path": "", "sha256": ""}
-    for ask in (lambda: spec.names, lambda: extract([ClipRef("a", "")], spec, cache=None)):
+    for ask in (lambda: spec.names, lambda: extract([Clip("a")], spec)):
         with pytest.raises(UsageError, match=r"set features\.path"):
             ask()
 
@@ -103,9 +104,9 @@ def test_features_without_a_file_have_settings_and_nothing_else() -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_extraction_reads_no_audio_and_names_what_is_missing(tmp_path: Path, form: str) -> None:
     spec = build({"name": "precomputed", "path": store(tmp_path, form, ARRAYS)})
-    clips = [ClipRef(name, "/no/such/file.wav") for name in [*ARRAYS, "absent", "../../etc/passwd"]]
+    clips = [Clip(name, Piece("/no/such/file.wav")) for name in [*ARRAYS, "absent", "../../etc/passwd"]]
     steps: list[tuple[int, int]] = []
-    done = extract(clips, spec, cache=None, jobs=2, progress=lambda *step: steps.append(step))
+    done = extract(clips, spec, jobs=2, progress=lambda *step: steps.append(step))
     assert list(done.features) == list(ARRAYS)
     np.testing.assert_array_equal(done.features["a/b/c d"], ARRAYS["a/b/c d"])
     assert [bad.id for bad in done.errors] == ["absent", "../../etc/passwd"]
@@ -120,7 +121,7 @@ def test_values_that_are_not_finite_are_refused_for_their_clip(tmp_path: Path, f
     broken[1, 2] = np.nan
     arrays = {"good": np.ones((2, 3)), "nan": broken, "huge": np.full((1, 3), 1e300)}
     spec = Precomputed(store(tmp_path, form, arrays))
-    done = extract([ClipRef(name, "") for name in arrays], spec, cache=None)
+    done = extract([Clip(name) for name in arrays], spec)
     assert list(done.features) == ["good"]
     reasons = {bad.id: bad.reason for bad in done.errors}
     assert "'nan' holds 1 values that are not finite" in reasons["nan"]

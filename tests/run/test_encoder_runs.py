@@ -13,13 +13,13 @@ import pytest
 
 import unheard as ut
 from one_input import outputs_of
+from unheard.corpora.table import clips
 from unheard.errors import UsageError
-from unheard.extraction.extract import Keep, extract
-from unheard.extraction.features import ClipRef
+from unheard.extraction.extract import extract
 from unheard.runs import recipe as recipes
 from unheard.runs.fitting import fit_fold, load_head
 from unheard.runs.folder import Run
-from unheard.runs.preparing import read_inputs, with_weights
+from unheard.runs.preparing import loaded, read_inputs
 from unheard.runs.run import run as run_recipe
 from unheard.testing import toy_encoder
 
@@ -234,7 +234,7 @@ def test_only_clips_that_are_trained_on_are_heard_in_noise(
     model: Path, few: pl.DataFrame, refit: str
 ) -> None:
     recipe = stated(model, {"name": "mean", "epochs": 6}, layer="last", augment=[COLOURED], refit=refit)
-    recipe = with_weights(recipe)
+    recipe, _ = loaded(recipe)
     prepared = read_inputs(recipe, few)
     protocol = ut.protocol("group-3", few)
     sides = protocol.folds[0]
@@ -385,10 +385,9 @@ def test_weights_must_be_named_before_any_work(few: pl.DataFrame, tmp_path: Path
 
 
 def test_what_was_extracted_is_not_computed_again(model: Path, few: pl.DataFrame, tmp_path: Path) -> None:
-    clips = [ClipRef(*row) for row in few.select("id", "path", "start", "end").iter_rows()]
     settings = {"name": "hubert", "model": str(model), "trim": 35.0}
     plans: list[str] = []
-    extract(clips, settings, Keep("pooled"), say=plans.append)
+    extract(clips(few), settings, say=plans.append)
     assert plans
     plans.clear()
     head = {"name": "probe", "statistics": "mean", "grid": [0.01], "layers": "last"}

@@ -13,8 +13,8 @@ import yaml
 import unheard as ut
 from unheard import encoders
 from unheard.analysis.inspection import inspect, saving
+from unheard.corpora.table import clips
 from unheard.errors import UsageError
-from unheard.extraction.features import ClipRef
 from unheard.protocols.fold import Protocol
 from unheard.runs.folder import Run, open_run
 from unheard.runs.recipe import Recipe, validate
@@ -88,11 +88,10 @@ def test_recordings_of_the_test_and_validation_sides_are_not_opened(
 def test_a_cut_saves_the_parameters_of_the_layers_above(recipe: Recipe, toy: pl.DataFrame) -> None:
     loaded: Any = encoders.load(recipe.inputs["voice"].encoder or {})
     last = len(loaded.layers) - 1
-    clips = [ClipRef(*row) for row in toy.select("id", "path", "start", "end").head(2).iter_rows()]
-    options = {"channel": None, "allow_truncated": False}
-    assert saving(loaded.settings, last, last, clips, options) is None
-    assert saving({**loaded.settings, "model": ""}, 0, last, clips, options) is None
-    found = saving(loaded.settings, 1, last, clips, options)
+    chosen = clips(toy.head(2))
+    assert saving(loaded.settings, last, last, chosen, False) is None
+    assert saving({**loaded.settings, "model": ""}, 0, last, chosen, False) is None
+    found = saving(loaded.settings, 1, last, chosen, False)
     assert found is not None and found["clips"] == 2 and found["seconds"]["cut"] > 0
     above = sum(p.numel() for layer in loaded.network.layers[1:] for p in layer.parameters())
     assert found["parameters"]["whole"] - found["parameters"]["cut"] >= above > 0

@@ -12,14 +12,14 @@ import polars as pl
 
 from unheard import encoders
 from unheard.analysis.layers import layers, learned_weights
-from unheard.audio.decode import load
-from unheard.audio.trim import trim
+from unheard.audio.medium import AudioMedium
+from unheard.corpora.table import clips
 from unheard.encoders.cut import cost
 from unheard.encoders.transformer.architecture import Architecture
 from unheard.errors import UsageError, first_five
-from unheard.extraction.extract import Keep, extract
-from unheard.extraction.features import ClipRef
+from unheard.extraction.extract import Storage, extract
 from unheard.files import write_json
+from unheard.inputs import Clip
 from unheard.protocols.fold import Protocol
 from unheard.report.layers import layers_page
 from unheard.runs.folder import Run
@@ -69,19 +69,22 @@ def inspect(
     if run is not None and run.scores["protocol_hash"] != protocol.hash:
         raise UsageError(f"{run.folder} was run on other folds than {protocol.name} has here")
     rows = table.filter(pl.col("id").is_in(list(protocol.folds[fold].train)))
-    clips = [ClipRef(*row) for row in rows.select("id", "path", "start", "end").iter_rows()]
-    options: dict[str, Any] = {"channel": recipe.channel, "allow_truncated": recipe.allow_truncated}
-    stored = extract(clips, encoder, Keep("pooled"), progress=_staged(progress, "layers"), say=say, **options)
+    listed = clips(rows, recipe.channel)
+    stored = extract(
+        listed, encoder, Storage(), progress=_staged(progress, "layers"), say=say,
+        allow_truncated=recipe.allow_truncated,
+    )  # fmt: skip
+    names, widths = zip(*((layer.name, layer.dims) for layer in stored.layers), strict=True)
     learned = None if run is None else _weights(run, fold, stored.settings)
     stamps = ["RANDOM WEIGHTS"] if encoders.is_random(stored.settings) else []
     found = layers(
-        table, protocol, fold, stored.features, stored.names, stored.widths, targets=targets, learned=learned,
+        table, protocol, fold, stored.features, names, widths, targets=targets, learned=learned,
         stamps=stamps, threads=recipe.threads, progress=_staged(progress, "entries"),
     )  # fmt: skip
     found = {"recipe": recipe.recipe, "encoder": stored.settings, **found, "n_unreadable": len(stored.errors)}
-    heard = [clip for clip in clips if clip.id in stored.features][:TIMED]
-    entry, last = found["salient"]["entry"], len(stored.names) - 1
-    found["saving"] = saving(stored.settings, entry, last, heard, options)
+    heard = [clip for clip in listed if clip.id in stored.features][:TIMED]
+    entry, last = found["salient"]["entry"], len(stored.layers) - 1
+    found["saving"] = saving(stored.settings, entry, last, heard, recipe.allow_truncated)
     if out is not None:
         write_json(Path(out) / "layers.json", found)
         layers_page(found, Path(out) / "layers.html")
@@ -89,7 +92,7 @@ def inspect(
 
 
 def saving(
-    settings: Mapping[str, Any], entry: int, last: int, clips: Sequence[ClipRef], options: Mapping[str, Any]
+    settings: Mapping[str, Any], entry: int, last: int, chosen: Sequence[Clip], allow_truncated: bool
 ) -> dict[str, Any] | None:
     """Return what cutting the encoder at an entry saves: seconds on some clips, parameters, multiply-adds.
 
@@ -100,9 +103,8 @@ def saving(
     if entry == last or not settings["model"]:
         return None
     whole, cut = (encoders.load({**settings, "cut": top}) for top in (last, entry))
-    waves = [load(clip.path, clip.start, clip.end, rate=whole.rate, **options) for clip in clips]
-    cut_off = settings["trim"]
-    heard = [wave.wave if cut_off is None else trim(wave.wave, cut_off, wave.rate) for wave in waves]
+    medium = AudioMedium(whole.rate, settings["trim"], allow_truncated)
+    heard = [medium.open(clip) for clip in chosen]
     seconds = {"whole": float("inf"), "cut": float("inf")}
     for _ in range(2):  # the first time warms up
         for name, encoder, top in (("whole", whole, last), ("cut", cut, entry)):

@@ -11,26 +11,24 @@ from unheard.cli.terminal import show
 
 def cache(
     verify: Annotated[
-        bool, typer.Option("--verify", help="Check every entry; drop what is damaged.")
+        bool, typer.Option("--verify", help="Check every shard; drop what is damaged.")
     ] = False,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove every entry.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove every store.")] = False,
     size: Annotated[bool, typer.Option("--size", help="Print the size (default).")] = False,
 ) -> None:
-    """Features and encoders' layers that were computed once are kept; all of it can be computed again."""
-    from unheard.extraction import maintenance as stores
-    from unheard.extraction.cache import default_cache
-    from unheard.extraction.store import default_folder
+    """Features and layers of encoders that were computed once are stored; all of it can be computed again."""
+    from unheard.extraction import maintenance
+    from unheard.extraction.store import default_bound, default_folder
 
-    kept, layers = default_cache(), default_folder()
+    root = default_folder()
     if verify:
-        show(f"{kept.verify()} damaged entries dropped")
-        show(f"{stores.verify(layers)} damaged shards of layers dropped")
+        show(f"{maintenance.verify(root)} damaged shards dropped")
     if clear:
-        kept.clear()
-        stores.clear(layers)
+        maintenance.clear(root)
+        maintenance.clear_former()
     if size or not (verify or clear):
-        show(f"{kept.folder}: {kept.size() / 1e6:.1f} MB")
-        found = stores.sizes(layers)
-        show(f"{layers}: {sum(taken for _, taken in found.values()) / 1e6:.1f} MB")
+        found = maintenance.sizes(root)
+        taken = sum(taken for _, taken in found.values())
+        show(f"{root}: {taken / 1e6:.1f} MB of at most {default_bound() / 1e9:g} GB (UNHEARD_CACHE_MAX)")
         for folder, (words, taken) in found.items():
             show(f"  {folder.name[:12]}: {words}: {taken / 1e6:.1f} MB")

@@ -1,4 +1,4 @@
-"""``unheard extract``: a corpus through an encoder into the layer-wise store."""
+"""``unheard extract``: a corpus through an encoder into the store."""
 
 from __future__ import annotations
 
@@ -25,10 +25,15 @@ def extract(
     model: Annotated[
         str, typer.Option("--model", "--weights", "-w", help="Folder, file or hub name of the weights.")
     ] = "",
-    keep: Annotated[
-        str, typer.Option("--keep", help="pooled (mean and sd of each clip) or frames.")
+    form: Annotated[
+        str,
+        typer.Option(
+            "--form", "--keep", help="pooled (mean, sd of each clip), frames of one layer, or layers."
+        ),
     ] = "pooled",
-    entries: Annotated[str | None, typer.Option("--entries", help="9-12 or 0,4,8; default: all.")] = None,
+    layers: Annotated[
+        str | None, typer.Option("--layers", "--entries", help="9-12 or 0,4,8; default: all.")
+    ] = None,
     kind: Annotated[str, typer.Option("--type", help="Of frames: float32, float16 or int8.")] = "float32",
     average: Annotated[int, typer.Option("--average", help="Average so many frames in time.")] = 1,
     changes: Annotated[
@@ -51,8 +56,9 @@ def extract(
     ] = 0.01,
 ) -> None:
     """Compute what an encoder gives for every clip, once; training then reads it as often as it likes."""
-    from unheard.errors import UsageError
-    from unheard.extraction.extract import Keep
+    from unheard.errors import UsageError, unknown
+    from unheard.extraction.extract import Storage
+    from unheard.inputs import Form
     from unheard.runs import extracting
     from unheard.runs import recipe as recipes
     from unheard.runs.changes import parse_changes, settings_below
@@ -71,16 +77,23 @@ def extract(
             stated = recipes.load(recipe, changed | ({"encoder.model": model} if model else {}))
             stored = extracting.of_recipe(stated, table, **options)
         else:
-            numbers = number_list(entries)
-            storage = Keep(keep, None if numbers is None else tuple(numbers), kind, average)
+            forms = [one.value for one in Form if one is not Form.ROW]
+            if form not in forms:
+                raise unknown("--form", form, forms)
+            numbers = number_list(layers)
+            # Frames of several layers are the form layers, however they are asked for.
+            several = form == "frames" and (numbers is None or len(numbers) > 1)
+            chosen = Form.LAYERS if several else Form(form)
+            storage = Storage(chosen, None if numbers is None else tuple(numbers), kind, average)
             settings = {"name": encoder, "model": model, "precision": "auto"}
             stored = extracting.of_encoder(
                 settings | settings_below("encoder", changed), storage, table, **options
             )
     show(f"{len(stored.features)} clips in {stored.folder}")
     show(f"encoder.sha256: {stored.settings['sha256']}")
-    if stored.cosines is not None:
-        worst = int(stored.cosines.argmin())
-        show(f"stored: mean cosine to what was computed {stored.cosines.mean():.6f}, "
-             f"smallest {stored.cosines[worst]:.6f} (layer {stored.names[worst]})")  # fmt: skip
+    cosines = stored.cosines
+    if cosines is not None:
+        worst = int(cosines.argmin())
+        show(f"stored: mean cosine to what was computed {cosines.mean():.6f}, "
+             f"smallest {cosines[worst]:.6f} (layer {stored.layers[worst].name})")  # fmt: skip
     extracting.refuse_too_many_bad(stored, max_bad)

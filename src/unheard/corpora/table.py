@@ -15,6 +15,7 @@ import polars as pl
 
 from unheard.errors import DataError, first_five
 from unheard.files import atomic, digest
+from unheard.inputs import Clip, Piece, Turn
 
 VOTE = pl.Struct({"grader": pl.String, "label": pl.String, "weight": pl.Float64, "modality": pl.String})
 
@@ -174,6 +175,51 @@ def table_digest(table: pl.DataFrame) -> str:
     """SHA-256 of the rows without their paths: equal tables have equal digests wherever the audio lies."""
     rows = complete(table).drop("path").sort("id").to_dicts()
     return digest({"classes": list(classes(table)), "rows": rows})
+
+
+def clips(table: pl.DataFrame, channel: int | None = None) -> list[Clip]:
+    """Return the clips of a table in its order, with the turns of their dialogues before them.
+
+    Parameters
+    ----------
+    table
+        Utterances; of columns that it lacks nothing is known.
+    channel
+        The channel of recordings to take, counted from 0; None for the mean of all.
+    """
+    known = [
+        name
+        for name in ("id", "path", "start", "end", "speaker", "text", "dialogue", "turn")
+        if name in table.columns
+    ]
+    rows = list(table.select(known).iter_rows(named=True))
+    said = {row["id"]: Turn(row.get("speaker"), row["text"]) for row in rows if row.get("text") is not None}
+    dialogues: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row.get("dialogue") is not None and row.get("turn") is not None:
+            dialogues.setdefault(row["dialogue"], []).append(row)
+    before: dict[str, tuple[Turn, ...]] = {}
+    for dialogue in dialogues.values():
+        turns: list[Turn] = []
+        for row in sorted(dialogue, key=lambda row: _turn_number(row["turn"])):
+            before[row["id"]] = tuple(turns)
+            turns += [said[row["id"]]] if row["id"] in said else []
+    return [
+        Clip(
+            row["id"],
+            Piece(row["path"], row["start"], row["end"], channel),
+            turn=said.get(row["id"]),
+            context=before.get(row["id"], ()),
+        )
+        for row in rows
+    ]
+
+
+def _turn_number(turn: str) -> tuple[float, str]:
+    try:
+        return float(turn), turn
+    except ValueError:
+        return float("inf"), turn
 
 
 def write_table(table: pl.DataFrame, path: str | os.PathLike[str]) -> None:

@@ -21,12 +21,14 @@ __all__ = [
     "Encoder",
     "Export",
     "Layers",
+    "LazyEncoder",
     "Wave",
     "checked",
     "chosen",
     "is_random",
     "key",
     "load",
+    "medium",
 ]
 
 #: Name of a family to its module, which has the dataclass ``Options`` (of ``contract.Settings``), ``VERSION`` (of
@@ -99,6 +101,42 @@ def chosen(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the name of an encoder and the settings that differ from their defaults, in plain values."""
     options, _ = _options(settings)
     return named(settings, options)
+
+
+class LazyEncoder:
+    """An encoder by its settings, loaded when it is first needed and never twice: what a run hands around.
+
+    Parameters
+    ----------
+    settings
+        As :func:`load` takes them. With ``sha256`` and ``cut`` among them, what is stored needs no weights.
+    """
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._settings = checked(settings)
+        self._encoder: Encoder | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings in full; ``sha256`` and ``cut`` may be missing until it is loaded."""
+        return self._settings if self._encoder is None else self._encoder.settings
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the settings say which weights and layers they mean, so that what is stored can be found."""
+        return bool(self.settings["sha256"]) and self.settings["cut"] is not None
+
+    def load(self) -> Encoder:
+        """Return the encoder; see :func:`unheard.encoders.load` for the errors."""
+        if self._encoder is None:
+            self._encoder = load(self._settings)
+        return self._encoder
+
+
+def medium(settings: Mapping[str, Any]) -> str:
+    """Return the name of the medium that encoders of these settings take."""
+    options, _ = _options(renamed(settings))
+    return str(options.medium)
 
 
 def _options(settings: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,9 @@ class Settings:
     device
         ``cpu`` or ``cuda``.
     """
+
+    #: Name of the medium that encoders of the family take.
+    medium: ClassVar[str] = "audio"
 
     model: Annotated[str, PLACE] = ""
     revision: Annotated[str | None, PLACE] = None

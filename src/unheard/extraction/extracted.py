@@ -1,10 +1,15 @@
-"""What an extraction gives back: arrays by clip id, read from memory maps when they are asked for."""
+"""What an extraction gives back: arrays by clip id, read from memory maps when they are asked for.
+
+It can be written to a small index and read again, so that other processes open it without loading an extractor,
+hashing a file or checking a clip anew.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,55 +17,57 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import MachineError
-from unheard.extraction.features import BadClip
 from unheard.extraction.shard import Place
-from unheard.extraction.storage import Array, Keep, unpack
+from unheard.extraction.storage import Array, Storage, unpack
+from unheard.files import canonical_json, write_text
+from unheard.inputs import Clip, Form, Layer
 
 OPEN = 256  # memory maps at a time
 
 
 @dataclass(frozen=True)
-class Described:
-    """What ``store.json`` says.
+class BadClip:
+    """A clip without features, and why; ``path`` names its file where it has one."""
 
-    Attributes
-    ----------
-    settings, rate : of the encoder: in full; Hz.
-    keep, entries : what is kept, and of which entries.
-    names, widths : of the kept entries.
-    """
-
-    settings: dict[str, Any]
-    rate: int
-    keep: Keep
-    entries: tuple[int, ...]
-    names: tuple[str, ...]
-    widths: tuple[int, ...]
+    id: str
+    path: str
+    reason: str
 
 
 @dataclass(frozen=True)
-class Stored:
-    """An extraction's result.
+class Metadata:
+    """What ``store.json`` says of a store.
 
-    Attributes
+    Parameters
     ----------
-    features : the array of each clip by its id, float32: (entries, 2, widest) where statistics are kept, else
-        (frames, dims) of one entry or (entries, frames, dims) of several. Read when it is asked for.
-    errors : the clips that gave none.
-    names, widths : of the kept entries.
-    settings : of the encoder, in full.
-    cosines : of each kept entry, mean over clips and frames between what the encoder gave and what is stored; None
-        where nothing is lost.
-    folder : of the store.
+    settings
+        Of the extractor, in full.
+    storage
+        How its output is stored; ``layers`` are said by number.
+    layers
+        The stored layers.
     """
 
-    features: Features
-    errors: list[BadClip]
-    names: tuple[str, ...]
-    widths: tuple[int, ...]
     settings: dict[str, Any]
-    cosines: NDArray[np.float64] | None
-    folder: Path
+    storage: Storage
+    layers: tuple[Layer, ...]
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        # JSON has no NaN: a rate that nobody says is written as a text.
+        layers = [[layer.name, layer.dims, _rate_as_plain(layer.rate)] for layer in self.layers]
+        return {"settings": self.settings, "storage": self.storage.plain(), "layers": layers}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Metadata:
+        """Return what :meth:`plain` gave."""
+        storage = dict(plain["storage"])
+        storage["form"] = Form(storage["form"])
+        storage["layers"] = None if storage["layers"] is None else tuple(storage["layers"])
+        layers = tuple(
+            Layer(name, dims, None if rate is None else float(rate)) for name, dims, rate in plain["layers"]
+        )
+        return cls(dict(plain["settings"]), Storage(**storage), layers)
 
 
 class Features(Mapping[str, Array]):
@@ -69,15 +76,15 @@ class Features(Mapping[str, Array]):
     It travels to other processes as a list of places, and opens the shards there again.
     """
 
-    def __init__(self, places: dict[str, tuple[Path, Place]], keep: Keep) -> None:
-        self._places = places
-        self._keep = keep
+    def __init__(self, places: Mapping[str, tuple[Path, Place]], storage: Storage) -> None:
+        self._places = dict(places)
+        self._storage = storage
         self._maps: OrderedDict[Path, NDArray[np.uint8]] = OrderedDict()
 
     def __getitem__(self, name: str) -> Array:
         path, place = self._places[name]
         raw = self._map(path)[place.first : place.first + place.length]
-        return unpack(raw, place.shape, self._keep)
+        return unpack(raw, place.shape, self._storage)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -89,10 +96,15 @@ class Features(Mapping[str, Array]):
         return name in self._places  # without reading it
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_places": self._places, "_keep": self._keep, "_maps": OrderedDict()}
+        return {"_places": self._places, "_storage": self._storage, "_maps": OrderedDict()}
+
+    @property
+    def places(self) -> Mapping[str, tuple[Path, Place]]:
+        """Shard and place of each clip."""
+        return self._places
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Shape of a clip's array, without reading it."""
+        """Return the shape of a clip's array, without reading it."""
         return self._places[name][1].shape
 
     def _map(self, path: Path) -> NDArray[np.uint8]:
@@ -102,9 +114,82 @@ class Features(Mapping[str, Array]):
                 found = np.memmap(path, np.uint8, "r")
             except OSError as error:
                 raise MachineError(
-                    f"{path}: a shard of the layer store is gone ({error.strerror}); run again to compute it again"
+                    f"{path}: a shard of the store is gone ({error.strerror}); run again to compute it again"
                 ) from error
         self._maps[path] = found
         while len(self._maps) > OPEN:
             self._maps.popitem(last=False)
         return found
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """An extraction's result.
+
+    Parameters
+    ----------
+    features
+        The array of each clip by its id, float32, in the form of the storage.
+    errors
+        The clips that gave none.
+    metadata
+        What was extracted, and how it is stored.
+    folder
+        Of the store.
+    """
+
+    features: Features
+    errors: tuple[BadClip, ...]
+    metadata: Metadata
+    folder: Path
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The stored layers."""
+        return self.metadata.layers
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the extractor, in full."""
+        return self.metadata.settings
+
+    @property
+    def cosines(self) -> NDArray[np.float64] | None:
+        """Mean cosine of each layer between what was extracted and what is stored; None where nothing is lost."""
+        found = [place.cosines for _, place in self.features.places.values() if place.cosines is not None]
+        return np.mean(found, axis=0) if found else None
+
+    def write(self, path: Path) -> None:
+        """Write the index: where everything lies, and no features."""
+        shards = sorted({shard for shard, _ in self.features.places.values()})
+        numbers = {shard: number for number, shard in enumerate(shards)}
+        clips = [
+            [name, numbers[shard], asdict(place)] for name, (shard, place) in self.features.places.items()
+        ]
+        content = {
+            "metadata": self.metadata.plain(),
+            "folder": str(self.folder),
+            "shards": [str(shard) for shard in shards],
+            "clips": clips,
+            "errors": [asdict(error) for error in self.errors],
+        }
+        write_text(path, canonical_json(content))
+
+    @classmethod
+    def read(cls, path: Path) -> Extracted:
+        """Return what :meth:`write` wrote. Nothing of the store is opened until a clip is asked for."""
+        content = json.loads(path.read_text(encoding="utf-8"))
+        metadata = Metadata.from_plain(content["metadata"])
+        shards = [Path(shard) for shard in content["shards"]]
+        places = {name: (shards[number], Place.from_plain(place)) for name, number, place in content["clips"]}
+        errors = tuple(BadClip(**error) for error in content["errors"])
+        return cls(Features(places, metadata.storage), errors, metadata, Path(content["folder"]))
+
+
+def bad_clip(clip: Clip, reason: str) -> BadClip:
+    """Return a clip with the reason why it gives nothing."""
+    return BadClip(clip.id, "" if clip.audio is None else clip.audio.path, reason)
+
+
+def _rate_as_plain(rate: float | None) -> float | str | None:
+    return str(rate) if rate is not None and rate != rate else rate

@@ -1,14 +1,19 @@
-"""All layer-wise stores of a folder: how large they are, whether they are whole, and away with them."""
+"""All stores of a folder: how large they are, whether they are whole, and their removal."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from unheard.extraction.shard import read_index
-from unheard.extraction.store import described, intact
+from unheard.extraction.store import intact, metadata_of
+from unheard.files import cache_folder
+
+#: Folders of the cache that earlier versions wrote and that nothing reads any more.
+FORMER = ("features", "layers")
 
 _STORE = re.compile(r"[0-9a-f]{64}")
 _OURS = re.compile(r"[0-9a-f]{32}\.shard|\.[0-9a-f]{32}\.shard\..*\.part|store\.json|\.store\.json\..*\.part")
@@ -18,14 +23,14 @@ def sizes(root: Path) -> dict[Path, tuple[str, int]]:
     """Return, for each store by its folder, what it holds in words and the bytes that it takes."""
     found = {}
     for folder in _stores(root):
-        said = described(folder)
+        said = metadata_of(folder)
         words = "unknown content"
         if said is not None:
-            model, keep = said.settings.get("model"), said.keep
-            kept = "pooled" if keep.form == "pooled" else f"{keep.type} frames"
-            averaged = f" averaged by {keep.average}" if keep.average > 1 else ""
-            entries = said.names[0] if len(said.names) == 1 else f"{said.names[0]} … {said.names[-1]}"
-            words = f"{said.settings['name']}{f' ({model})' if model else ''}, {kept}{averaged}, {entries}"
+            model, names = said.settings.get("model"), [layer.name for layer in said.layers]
+            layers = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
+            words = (
+                f"{said.settings['name']}{f' ({model})' if model else ''}, {said.storage.words()}, {layers}"
+            )
         found[folder] = (words, sum(path.stat().st_size for path in _files(folder)))
     return found
 
@@ -50,6 +55,12 @@ def clear(root: Path) -> None:
             path.unlink(missing_ok=True)
         with suppress(OSError):  # not empty: something else is in it
             folder.rmdir()
+
+
+def clear_former() -> None:
+    """Remove what earlier versions wrote into the user's cache."""
+    for name in FORMER:
+        shutil.rmtree(cache_folder() / name, ignore_errors=True)
 
 
 def _stores(root: Path) -> list[Path]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from unheard.audio.source import opened
 from unheard.encoders.contract import Encoder
-from unheard.errors import DataError, MachineError, UsageError
-from unheard.extraction.features import ClipRef
-from unheard.extraction.storage import Keep, shape_of, size_of
+from unheard.errors import MachineError, UsageError
+from unheard.extraction.storage import Storage, shape_of, size_of
+from unheard.inputs import Extractor, Form
 
 SPARE = 64 * 2**20  # bytes that stay free
 
@@ -22,20 +23,32 @@ class Plan:
 
     Attributes
     ----------
-    clips, stored : of the corpus, and those of them that are in the store already.
-    audio : seconds of what is missing, as the files' headers have it; silence that will be cut off included.
-    bytes : that it will take on disk.
-    seconds : that it will take to compute; None where that was not measured.
-    measured : clips that this was measured on.
-    free : bytes on the disk of the store.
+    extractor
+        How it is called.
+    storage
+        How its output is stored.
+    names
+        Of the stored layers.
+    clips, stored
+        Of the corpus, and those of them that are in the store already.
+    amount
+        Size of what is missing: seconds as the files' headers have them, silence that will be cut off included.
+    bytes
+        That it will take on disk.
+    seconds
+        That it will take to compute; None where that was not measured.
+    measured
+        Clips that this was measured on.
+    free
+        Bytes on the disk of the store.
     """
 
-    encoder: str
-    keep: Keep
+    extractor: str
+    storage: Storage
     names: tuple[str, ...]
     clips: int
     stored: int
-    audio: float
+    amount: float
     bytes: int
     folder: Path
     free: int
@@ -44,16 +57,13 @@ class Plan:
 
     def text(self) -> str:
         """Return it in a few lines."""
-        kept = "pooled statistics" if self.keep.form == "pooled" else f"frames as {self.keep.type}"
-        if self.keep.average > 1:
-            kept += f", averaged by {self.keep.average}"
         time = "not measured: little to do"
         if self.seconds is not None:
             time = f"about {_duration(self.seconds)}, as measured on {self.measured} clips"
         return "\n".join(
             [
-                f"encoder: {self.encoder}, {kept} of {_entries(self.names)}",
-                f"clips:   {self.clips}, {self.stored} of them stored; {_duration(self.audio)} of audio to do",
+                f"extract: {self.extractor}, {self.storage.words()} of {_layers(self.names)}",
+                f"clips:   {self.clips}, {self.stored} of them stored; {_duration(self.amount)} of audio to do",
                 f"disk:    {_size(self.bytes)} to write, {_size(self.free)} free, in {self.folder}",
                 f"time:    {time}",
             ]
@@ -61,18 +71,18 @@ class Plan:
 
 
 def planned(
-    encoder: Encoder, keep: Keep, entries: Sequence[int], clips: int, missing: Sequence[float], folder: Path
+    extractor: Extractor[Any], storage: Storage, clips: int, missing: Sequence[float], folder: Path
 ) -> Plan:
-    """Return the plan for an encoder and missing clips of so many seconds, before anything was measured."""
-    widths = [encoder.layers[entry].dims for entry in entries]
+    """Return the plan for missing clips of these sizes (seconds or tokens), before anything was measured."""
+    assert storage.layers is not None
     return Plan(
-        encoder=_called(encoder),
-        keep=keep,
-        names=tuple(encoder.layers[entry].name for entry in entries),
+        extractor=_called(extractor),
+        storage=storage,
+        names=tuple(extractor.layers[k].name for k in storage.layers),
         clips=clips,
         stored=clips - len(missing),
-        audio=sum(missing),
-        bytes=_bytes(encoder, keep, entries, widths, missing),
+        amount=sum(missing),
+        bytes=_bytes(extractor, storage, missing),
         folder=folder,
         free=shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free,
     )
@@ -88,75 +98,83 @@ def refuse_too_large(plan: Plan) -> None:
     """
     if plan.bytes + SPARE <= plan.free:
         return
-    keep, ways = plan.keep, []
-    if keep.form == "frames":
-        smaller = {"float32": 4, "float16": 2, "int8": 1}[keep.type]
-        if smaller > 1:
-            ways.append(f"type int8 (about {_size(plan.bytes // smaller)})")
-        ways.append(f"average {2 * keep.average} (half)")
-        ways += ["fewer entries"] if len(plan.names) > 1 else []
-        ways.append("form pooled (statistics of each clip)")
+    storage, smaller = plan.storage, []
+    if storage.form.has_frames:
+        times = {"float32": 4, "float16": 2, "int8": 1}[storage.type]
+        if times > 1:
+            smaller.append(f"type int8 (about {_size(plan.bytes // times)})")
+        smaller.append(f"average {2 * storage.average} (half)")
+        smaller += ["fewer layers"] if len(plan.names) > 1 else []
+        smaller.append("form pooled (statistics of each clip)")
     else:
-        ways.append("fewer entries")
+        smaller.append("fewer layers")
     raise MachineError(
-        f"the disk is too small: {_size(plan.bytes)} to write, {_size(plan.free)} free in {plan.folder}; keep "
-        f"less: {', '.join(ways)}; or free some space, or set UNHEARD_CACHE to a folder on another disk"
+        f"the disk is too small: {_size(plan.bytes)} to write, {_size(plan.free)} free in {plan.folder}; store "
+        f"less: {', '.join(smaller)}; or free some space, or set UNHEARD_CACHE to a folder on another disk"
     )
 
 
-def refuse_unlike(encoder: Encoder, keep: Keep, entries: Sequence[int]) -> None:
-    """Refuse entries that the encoder does not have, or that cannot be kept together in full.
+def resolved(extractor: Extractor[Any], storage: Storage) -> Storage:
+    """Return the storage with its layers said by number.
 
     Raises
     ------
     UsageError
-        It is so.
+        The extractor does not have these layers, or they cannot be stored together in full.
     """
-    if entries[-1] >= len(encoder.layers):
-        last = len(encoder.layers) - 1
-        raise UsageError(f"keep.entries: {_called(encoder)} has entries 0 to {last}, found {entries[-1]}")
-    shapes = {(encoder.layers[entry].dims, encoder.layers[entry].rate) for entry in entries}
-    if keep.form == "frames" and len(shapes) > 1:
-        found = ", ".join(f"{width} dims at {rate:g} Hz" for width, rate in sorted(shapes))
+    count = len(extractor.layers)
+    numbers = tuple(range(count)) if storage.layers is None else storage.layers
+    if numbers[-1] >= count:
         raise UsageError(
-            "keep.entries: entries that are kept together in full must agree in dims and frames, found "
-            f"{found}; keep one entry, or form pooled"
+            f"storage.layers: {_called(extractor)} has layers 0 to {count - 1}, found {numbers[-1]}"
         )
-
-
-def seconds_of(clip: ClipRef) -> float:
-    """Return how long a clip is by its header; 0 where that is not known or the file cannot be used."""
-    if clip.end is not None:
-        return max(0.0, clip.end - (clip.start or 0.0))
-    try:
-        with opened(clip.path) as source:
-            return max(0.0, (source.frames or 0) / source.rate - (clip.start or 0.0))
-    except DataError:
-        return 0.0
+    chosen = [extractor.layers[k] for k in numbers]
+    rows = [layer.name for layer in chosen if layer.rate is None]
+    if (storage.form is Form.ROW) != bool(rows):
+        raise UsageError(
+            f"storage.form {storage.form.value!r}: {_called(extractor)} gives "
+            f"{'one row a clip' if rows else 'frames'}"
+        )
+    shapes = {(layer.dims, str(layer.rate)) for layer in chosen}
+    if storage.form.has_frames and len(shapes) > 1:
+        found = ", ".join(f"{dims} dims at {float(rate):g} Hz" for dims, rate in sorted(shapes))
+        raise UsageError(
+            "storage.layers: layers that are stored together in full must agree in dims and frames, found "
+            f"{found}; store one layer, or form pooled"
+        )
+    return replace(storage, layers=numbers)
 
 
 def with_time(plan: Plan, seconds: float, measured: int) -> Plan:
     """Return the plan with its time, from the seconds that a second of audio took."""
-    return replace(plan, seconds=seconds * plan.audio, measured=measured)
+    return replace(plan, seconds=seconds * plan.amount, measured=measured)
 
 
-def _bytes(
-    encoder: Encoder, keep: Keep, entries: Sequence[int], widths: Sequence[int], missing: Sequence[float]
-) -> int:
+def frames_of(extractor: Extractor[Any], size: float) -> list[int]:
+    """Return about how many frames each layer has of a clip of so many seconds or tokens; 1 for a row."""
+    if isinstance(extractor, Encoder) and extractor.medium == "audio":
+        return list(extractor.frames(max(1, round(size * extractor.rate))))
+    rates = [layer.rate for layer in extractor.layers]
+    return [1 if rate is None or math.isnan(rate) else max(1, math.ceil(size * rate)) for rate in rates]
+
+
+def _bytes(extractor: Extractor[Any], storage: Storage, missing: Sequence[float]) -> int:
+    assert storage.layers is not None
+    dims = [extractor.layers[k].dims for k in storage.layers]
     total = 0
-    for seconds in missing:
-        frames = encoder.frames(max(1, round(seconds * encoder.rate)))
-        total += size_of(keep, shape_of(keep, [frames[entry] for entry in entries], widths))
+    for size in missing:
+        frames = frames_of(extractor, size)
+        total += size_of(storage, shape_of(storage, [frames[k] for k in storage.layers], dims))
     return total
 
 
-def _called(encoder: Encoder) -> str:
-    name, model = encoder.settings["name"], encoder.settings.get("model")
+def _called(extractor: Extractor[Any]) -> str:
+    name, model = extractor.settings["name"], extractor.settings.get("model")
     return f"{name} ({model})" if model else str(name)
 
 
-def _entries(names: Sequence[str]) -> str:
-    return f"entry {names[0]}" if len(names) == 1 else f"{len(names)} entries, {names[0]} … {names[-1]}"
+def _layers(names: Sequence[str]) -> str:
+    return f"layer {names[0]}" if len(names) == 1 else f"{len(names)} layers, {names[0]} … {names[-1]}"
 
 
 def _size(count: float) -> str:

@@ -36,6 +36,18 @@ class Place:
     cosines: tuple[float, ...] | None
     sha256: str
 
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Place:
+        """Return a place from its fields as JSON has them."""
+        cosines = plain["cosines"]
+        return cls(
+            plain["first"],
+            plain["length"],
+            tuple(plain["shape"]),
+            None if cosines is None else tuple(cosines),
+            plain["sha256"],
+        )
+
 
 @dataclass(frozen=True)
 class Index:
@@ -89,7 +101,7 @@ def read_index(path: Path, store: str) -> Index | None:
         if _sha256(store, index) != tail[8:-8] or file.read(len(MAGIC)) != MAGIC:
             return None
     read = json.loads(index)
-    return Index({key: _place(entry) for key, entry in read["clips"].items()}, read["refused"])
+    return Index({key: Place.from_plain(place) for key, place in read["clips"].items()}, read["refused"])
 
 
 def intact(path: Path, places: list[Place]) -> bool:
@@ -108,14 +120,3 @@ def intact(path: Path, places: list[Place]) -> bool:
 
 def _sha256(store: str, index: bytes) -> bytes:
     return hashlib.sha256(MAGIC + store.encode() + index).digest()
-
-
-def _place(entry: dict[str, Any]) -> Place:
-    cosines = entry["cosines"]
-    return Place(
-        entry["first"],
-        entry["length"],
-        tuple(entry["shape"]),
-        None if cosines is None else tuple(cosines),
-        entry["sha256"],
-    )

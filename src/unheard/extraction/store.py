@@ -1,11 +1,13 @@
-"""The layer-wise store: what an encoder gave for each clip, extracted once and read many times from memory maps.
+"""The store: what extractors gave for each clip, extracted once and read many times from memory maps.
 
-A store is a folder named by the digest of all that decides about its content: the encoder's key, what is kept
-of it, and the versions of what decodes. It holds ``store.json``, which says so in words, and shards
-(``shard.py``). Within it a clip is known by its content. Any number of processes may read and write: a file
-appears whole or not at all, and one that two of them write is the same. A shard that is damaged, cut short or
-foreign is dropped, said once, and its clips count as missing. Nothing here is ever removed to save room:
-``unheard cache --clear`` does that.
+All stores lie in one folder. Each is a folder named by the digest of all that decides about its content: the
+extractor's key and how its output is stored. It holds ``store.json``, which says so in words, and shards
+(``shard.py``). Within it a clip is known by its content and by the versions of what opens it. Any number of
+processes may read and write: a file appears whole or not at all, and one that two of them write is the same. A
+shard that is damaged, cut short or foreign is dropped, said once, and its clips count as missing.
+
+Where all stores together pass a bound, the shards that were not used for longest go, but none that this process
+has used, or that any has used within the hour.
 """
 
 from __future__ import annotations
@@ -21,20 +23,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from unheard.audio.decode import VERSIONS
-from unheard.errors import MachineError, UnheardError
+from unheard.errors import MachineError, UsageError
 from unheard.extraction import shard
-from unheard.extraction.extracted import Described, Features, Stored
+from unheard.extraction.extracted import Metadata
 from unheard.extraction.shard import Index, Place
-from unheard.extraction.storage import Keep, Packed
+from unheard.extraction.storage import Packed, Storage
 from unheard.files import cache_folder, digest, write_json
-from unheard.settings import construct, plain
 
-__all__ = ["Described", "Features", "Keep", "Store", "Stored", "default_folder", "described", "store_name"]
-
-VERSION = 1  # of what is written
+VERSION = 2  # of what is written
 HOUR = 3600.0
 CHECKERS = 4  # threads that read shards
+BOUND = 20.0  # GB of all stores together, unless UNHEARD_CACHE_MAX says another number
+STARTED = time.time()  # what was used since is used by this process
 
 _log = logging.getLogger(__name__)
 
@@ -44,14 +44,26 @@ class Store:
 
     Parameters
     ----------
-    folder : of all stores.
-    name : of this one, see ``store_name``.
+    root
+        Folder of all stores.
+    name
+        Name of this one, see :func:`store_name`.
+    bound
+        Bytes that all stores together may take; None for any number.
+
+    Raises
+    ------
+    MachineError
+        The folder cannot be read.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder = folder / name
+    def __init__(self, root: Path, name: str, bound: int | None = None) -> None:
+        self.root = root
+        self.folder = root / name
         self.name = name
+        self.bound = bound
         self.refused: dict[str, str] = {}
+        self._unchecked: int | None = None  # bytes written since the bound was last looked at
         self._dropped = 0
         self._clips: dict[str, tuple[Path, Place]] = {}
         self._remove_leftovers(older_than=HOUR)
@@ -62,16 +74,19 @@ class Store:
         return key in self._clips or key in self.refused
 
     def place(self, key: str) -> tuple[Path, Place]:
-        """Shard and place of a clip."""
+        """Return shard and place of a clip."""
         return self._clips[key]
 
     def check(self, keys: Iterable[str]) -> None:
-        """Read these clips, and drop the shards in which one was altered."""
+        """Read these clips, drop the shards in which one was altered, and mark the others as used now."""
         wanted: dict[Path, list[Place]] = {}
         for key in keys:
             if key in self._clips:
                 path, place = self._clips[key]
                 wanted.setdefault(path, []).append(place)
+        for path in wanted:
+            with suppress(OSError):
+                os.utime(path)
         with ThreadPoolExecutor(CHECKERS) as pool:
             for path, whole in zip(wanted, pool.map(intact, wanted, wanted.values()), strict=True):
                 if not whole:
@@ -86,19 +101,34 @@ class Store:
             Where the disk is full or the folder cannot be written; what is in the store stays.
         """
         with _explained(self.folder):
-            self._add(shard.write(self.folder, self.name, clips, refused))
+            path = shard.write(self.folder, self.name, clips, refused)
+        self._add(path)
+        if self.bound is not None:
+            written = path.stat().st_size
+            if self._unchecked is None or self._unchecked + written > self.bound // 50:
+                remove_least_recently_used(self.root, self.bound)
+                self._unchecked = 0
+            else:
+                self._unchecked += written
 
-    def describe(self, described: Described) -> None:
+    def describe(self, metadata: Metadata) -> None:
         """Write ``store.json`` where it is not there."""
-        if self.described() is not None:
+        if self.metadata() is not None:
             return
-        said = {**plain(described), "keep": plain(described.keep), "version": VERSION}
+        said = {**metadata.plain(), "version": VERSION}
         with _explained(self.folder):
             write_json(self.folder / "store.json", {**said, "sha256": digest([self.name, said])})
 
-    def described(self) -> Described | None:
-        """What ``store.json`` says; None where it is missing, damaged or another store's."""
-        return described(self.folder)
+    def metadata(self) -> Metadata | None:
+        """Return what ``store.json`` says; None where it is missing, damaged or another store's."""
+        return metadata_of(self.folder)
+
+    def also_in(self, root: Path) -> Store:
+        """Return this store with another folder to write into."""
+        other = Store(root, self.name)
+        other._clips = {**self._clips}
+        other.refused = {**self.refused}
+        return other
 
     def _shards(self) -> list[Path]:
         return sorted(self.folder.glob("*.shard"))
@@ -139,30 +169,67 @@ class Store:
 
 
 def default_folder() -> Path:
-    """Folder of the user's stores."""
-    return cache_folder() / "layers"
+    """Return the folder of the user's stores."""
+    return cache_folder() / "store"
 
 
-def store_name(encoder: str, keep: Keep) -> str:
-    """Name of the store for an encoder (``encoders.key``) and what is kept of it."""
-    return digest({"encoder": encoder, "keep": plain(keep), "decode": VERSIONS, "version": VERSION})
+def default_bound() -> int:
+    """Return the bytes that the user's stores may take: ``UNHEARD_CACHE_MAX`` in GB, else 20 GB.
 
-
-def described(folder: Path) -> Described | None:
-    """What a store's ``store.json`` says; None where it is missing, damaged or another store's."""
+    Raises
+    ------
+    UsageError
+        ``UNHEARD_CACHE_MAX`` is no positive number.
+    """
+    said = os.environ.get("UNHEARD_CACHE_MAX", "")
     try:
-        said = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+        gigabytes = float(said) if said else BOUND
+        if not 0 < gigabytes < float("inf"):
+            raise ValueError
+    except ValueError:
+        raise UsageError(
+            f"UNHEARD_CACHE_MAX is {said!r}; give the GB that the cache may take, such as 50"
+        ) from None
+    return round(gigabytes * 1e9)
+
+
+def remove_least_recently_used(root: Path, bound: int) -> None:
+    """Remove shards that were not used for longest until all take at most nine tenths of the bound.
+
+    Nothing goes below the bound, and never a shard that was used since this process began or within the hour.
+    """
+    found = []
+    for path in root.glob("*/*.shard"):
+        with suppress(FileNotFoundError):  # removed by another process meanwhile
+            state = path.stat()
+            found.append((state.st_mtime, path.name, path, state.st_size))
+    total = sum(size for *_, size in found)
+    if total <= bound:
+        return
+    in_use = min(STARTED, time.time() - HOUR)
+    for used, _, path, size in sorted(found):
+        if used >= in_use or total <= 0.9 * bound:
+            return
+        with suppress(OSError):
+            path.unlink()
+            total -= size
+
+
+def store_name(extractor: str, storage: Storage) -> str:
+    """Return the name of the store for an extractor's key and how its output is stored."""
+    return digest({"extractor": extractor, "storage": storage.plain(), "version": VERSION})
+
+
+def metadata_of(folder: Path) -> Metadata | None:
+    """Return what a store's ``store.json`` says; None where it is missing, damaged or another store's."""
+    try:
+        said: dict[str, Any] = json.loads((folder / "store.json").read_text(encoding="utf-8"))
         sha256 = said.pop("sha256")
         if sha256 != digest([folder.name, said]) or said.pop("version") != VERSION:
             return None
-        keep: Keep = construct(Keep, said.pop("keep"), "keep")
-        return Described(keep=keep, **{key: _tuple(value) for key, value in said.items()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UnheardError):
+        return Metadata.from_plain(said)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def intact(path: Path, places: list[Place]) -> bool:
@@ -183,8 +250,8 @@ def _explained(folder: Path) -> Iterator[None]:
         number = error.errno if isinstance(error, OSError) else errno.ENOSPC  # what atomic writes make of it
         if number in (errno.ENOSPC, errno.EDQUOT):
             raise MachineError(
-                f"the disk is full; what was written to {folder} stays and is used again: free some space, keep "
-                f"less (int8, average, fewer entries, pooled), or {elsewhere}"
+                f"the disk is full; what was written to {folder} stays and is used again: free some space, store "
+                f"less (int8, average, fewer layers, pooled), or {elsewhere}"
             ) from error
         raise MachineError(
             f"clips are missing in the store {folder}, which cannot be written ({os.strerror(number or 0)}); "

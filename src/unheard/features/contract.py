@@ -66,6 +66,13 @@ class Spec(ABC):
         return settings(self)
 
     @property
+    def key(self) -> str:
+        """SHA-256 over what differs from the defaults and the version of what computes."""
+        from unheard.features.spec import spec_hash
+
+        return spec_hash(self)
+
+    @property
     def layers(self) -> tuple[Layer, ...]:
         """The one layer."""
         return (Layer("features", len(self.names), self.frames_per_second),)

@@ -6,29 +6,28 @@ nor the number of processes changes it.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unheard import encoders, features
 from unheard.audio import conditions
-from unheard.audio.decode import check_trainable, load
-from unheard.audio.resample import RATE
+from unheard.audio.decode import shown
+from unheard.audio.medium import AudioMedium
 from unheard.audio.trim import trim
 from unheard.encoders.contract import Encoder
 from unheard.errors import DataError
-from unheard.extraction.features import ClipRef
+from unheard.extraction.ahead import ahead
 from unheard.extraction.processes import Died, spread
-from unheard.extraction.storage import Keep, pack, unpack
+from unheard.extraction.storage import Storage, pack, restored
 from unheard.extraction.threads import all_cores
 from unheard.features.contract import Spec
 from unheard.files import digest
+from unheard.inputs import Clip
 from unheard.runs.preparing import storage_of
 from unheard.runs.recipe import Recipe
 
@@ -60,8 +59,8 @@ class Listening:
     """A clip that a fold tests and the conditions to hear it under, with who babbles in each."""
 
     fold: int
-    clip: ClipRef
-    heard: tuple[tuple[Condition, tuple[ClipRef, ...]], ...]
+    clip: Clip
+    heard: tuple[tuple[Condition, tuple[Clip, ...]], ...]
     seed: int
 
 
@@ -107,9 +106,8 @@ def listen(
     UsageError, MachineError
         The encoder cannot be loaded (``unheard.encoders.load``).
     """
-    options = {"channel": recipe.channel, "allow_truncated": recipe.allow_truncated}
     names = list(recipe.inputs)
-    several = [_input(recipe, name, tasks, jobs, options) for name in names]
+    several = [_input(recipe, name, tasks, jobs) for name in names]
     for parts in zip(*several, strict=True):
         task = parts[0][0]
         clips = zip(*(answers for _, answers in parts), strict=True)
@@ -128,27 +126,30 @@ def _joined(parts: Mapping[str, _Computed]) -> Heard:
 
 
 def _input(
-    recipe: Recipe, name: str, tasks: Sequence[Listening], jobs: int, options: Mapping[str, Any]
+    recipe: Recipe, name: str, tasks: Sequence[Listening], jobs: int
 ) -> Iterator[tuple[Listening, list[_Computed]]]:
     """Yield the tasks with one input of each; in their order where there are several inputs."""
     own = recipe.inputs[name]
     if own.encoder is not None:
-        encoder, keep = encoders.load(own.encoder), storage_of(recipe, name)
-        yield from _through_encoder(encoder, keep, tasks, jobs, options)
+        encoder, storage = encoders.load(own.encoder), storage_of(recipe, name)
+        medium = AudioMedium(encoder.rate, allow_truncated=recipe.allow_truncated)
+        yield from _through_encoder(encoder, storage, tasks, jobs, medium)
         return
-    work = partial(_computed, spec=features.build(own.features or {}), options=options)
+    medium = AudioMedium(allow_truncated=recipe.allow_truncated)
+    work = partial(_computed, spec=features.build(own.features or {}), medium=medium)
     if len(recipe.inputs) > 1:
         with ThreadPoolExecutor(jobs) as pool:
-            yield from _ahead(pool, work, tasks)
+            for (task,), (found,) in ahead(pool, work, ([task] for task in tasks), AHEAD):
+                yield task, found
         return
-    for task, found in spread(work, tasks, jobs):
-        if isinstance(found, Died):
+    for task, answer in spread(work, tasks, jobs):
+        if isinstance(answer, Died):
             raise DataError(f"{task.clip.id}: the process that computed its features died; is memory short?")
-        yield task, found
+        yield task, answer
 
 
-def _computed(task: Listening, *, spec: Spec, options: Mapping[str, Any]) -> list[_Computed]:
-    return [(_answerable(spec, wave), snr, cut) for wave, snr, cut in _waves(task, RATE, options)]
+def _computed(task: Listening, *, spec: Spec, medium: AudioMedium) -> list[_Computed]:
+    return [(_answerable(spec, wave), snr, cut) for wave, snr, cut in _waves(task, medium)]
 
 
 def _answerable(spec: Spec, wave: Array) -> Array | None:
@@ -160,59 +161,38 @@ def _answerable(spec: Spec, wave: Array) -> Array | None:
 
 
 def _through_encoder(
-    encoder: Encoder, keep: Keep, tasks: Sequence[Listening], jobs: int, options: Mapping[str, Any]
+    encoder: Encoder, storage: Storage, tasks: Sequence[Listening], jobs: int, medium: AudioMedium
 ) -> Iterator[tuple[Listening, list[_Computed]]]:
     """A clip's conditions go through the encoder together: without ``trim`` they are of one length."""
     decibels = encoder.settings["trim"]
-    entries = tuple(range(len(encoder.layers))) if keep.entries is None else keep.entries
+    layers = tuple(range(len(encoder.layers))) if storage.layers is None else storage.layers
     with ThreadPoolExecutor(jobs) as pool:
-        for task, mixed in _ahead(pool, partial(_waves, rate=encoder.rate, options=options), tasks):
+        for (task,), (mixed,) in ahead(pool, partial(_waves, medium=medium), ([one] for one in tasks), AHEAD):
             waves = [wave if decibels is None else trim(wave, decibels, encoder.rate) for wave, _, _ in mixed]
             with all_cores():
-                kept = _encoded(encoder, waves, entries, keep)
+                kept = _encoded(encoder, waves, layers, storage)
             yield task, [(k, snr, cut) for k, (_, snr, cut) in zip(kept, mixed, strict=True)]
 
 
 def _encoded(
-    encoder: Encoder, waves: Sequence[Array], entries: Sequence[int], keep: Keep
+    encoder: Encoder, waves: Sequence[Array], layers: Sequence[int], storage: Storage
 ) -> list[Array | None]:
     """Encode, and lose what storing loses; where the encoder refuses, each waveform alone."""
     try:
-        packed = [pack(layers, keep) for layers in encoder.extract(waves, entries)]
+        packed = [pack(each, storage) for each in encoder.extract(waves, layers)]
     except DataError:
         if len(waves) == 1:
             return [None]
-        return [_encoded(encoder, [wave], entries, keep)[0] for wave in waves]
-    raw = [np.frombuffer(b"".join(part.tobytes() for part in clip.parts), np.uint8) for clip in packed]
-    return [unpack(data, clip.shape, keep) for data, clip in zip(raw, packed, strict=True)]
+        return [_encoded(encoder, [wave], layers, storage)[0] for wave in waves]
+    return [restored(clip, storage) for clip in packed]
 
 
 _Mixed = list[tuple[Array, float | None, int]]
-T = TypeVar("T")
 
 
-def _ahead(
-    pool: ThreadPoolExecutor, work: Callable[[Listening], T], tasks: Sequence[Listening]
-) -> Iterator[tuple[Listening, T]]:
-    """Yield tasks with what became of them, while a few more are being worked on."""
-    waiting: deque[tuple[Listening, Future[T]]] = deque()
-    try:
-        for task in tasks:
-            waiting.append((task, pool.submit(work, task)))
-            if len(waiting) > AHEAD:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        while waiting:
-            first, future = waiting.popleft()
-            yield first, future.result()
-    finally:
-        for _, future in waiting:
-            future.cancel()
-
-
-def _waves(task: Listening, rate: int, options: Mapping[str, Any]) -> _Mixed:
+def _waves(task: Listening, medium: AudioMedium) -> _Mixed:
     """Waveform, realised ratio and number of clipped samples under each condition."""
-    clean = _recording(task.clip, rate, *options.values())
+    clean, rate = _recording(task.clip, medium), medium.rate
     mixed: _Mixed = []
     for condition, voices in task.heard:
         if condition == CLEAN:
@@ -222,7 +202,7 @@ def _waves(task: Listening, rate: int, options: Mapping[str, Any]) -> _Mixed:
         if condition.kind == "white":
             noisy = conditions.white(clean, rate, rng, snr=condition.snr)
         else:
-            others = [_recording(voice, rate, *options.values()) for voice in voices]
+            others = [_recording(voice, medium) for voice in voices]
             noisy = conditions.babble(clean, rate, rng, snr=condition.snr, voices=others)
         wave, beyond = conditions.clipped(noisy)
         mixed.append((wave, conditions.realised_snr(clean, noisy, rate), beyond))
@@ -230,8 +210,10 @@ def _waves(task: Listening, rate: int, options: Mapping[str, Any]) -> _Mixed:
 
 
 @lru_cache(RECORDINGS)
-def _recording(clip: ClipRef, rate: int, channel: int | None, allow_truncated: bool) -> Array:
+def _recording(clip: Clip, medium: AudioMedium) -> Array:
     """Decode a clip, once in a process as long as it is at hand."""
-    heard = load(clip.path, clip.start, clip.end, channel=channel, allow_truncated=allow_truncated, rate=rate)
-    check_trainable(heard)
-    return heard.wave
+    try:
+        return medium.open(clip)
+    except DataError as error:
+        path = "" if clip.audio is None else f"{shown(clip.audio.path)}: "
+        raise DataError(f"{path}{error}") from error

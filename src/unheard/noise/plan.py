@@ -10,15 +10,15 @@ from typing import Any
 import polars as pl
 
 from unheard.audio.conditions import RATIOS, VOICES
-from unheard.corpora.table import corpus_of
+from unheard.corpora.table import clips, corpus_of
 from unheard.errors import UsageError, first_five, unknown
-from unheard.extraction.features import ClipRef
+from unheard.inputs import Clip
 from unheard.noise.inference import CLEAN, KINDS, Condition, Listening, generator
 from unheard.runs.folder import Run
 from unheard.runs.salient_layer import chosen_layers
 
 #: Clips of those who may babble, by speaker.
-Pool = Mapping[str, Sequence[ClipRef]]
+Pool = Mapping[str, Sequence[Clip]]
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,9 @@ def _fold(
     pool = {} if all(c.kind != "babble" for c in conditions) else _pool(run, number, others)
     answered = rows.filter((pl.col("part") == "test") & pl.col("logits").is_not_null())["id"].unique()
     tasks: list[Listening] = []
-    for speaker, clip in _clips(run.table.filter(pl.col("id").is_in(answered.to_list())).sort("id")):
+    for speaker, clip in _clips(
+        run.table.filter(pl.col("id").is_in(answered.to_list())).sort("id"), run.recipe.channel
+    ):
         # One clip a fold is also heard as it is, which says whether the head still answers as it did.
         under = conditions if tasks else [CLEAN, *conditions]
         # Speakers of another corpus are other people, whatever they are called.
@@ -172,20 +174,19 @@ def _pool(run: Run, number: int, others: pl.DataFrame | None) -> Pool:
         )
     else:
         free = others
-    pool: dict[str, list[ClipRef]] = {}
-    for speaker, clip in _clips(free.filter(pl.col("speaker").is_not_null()).sort("id")):
+    pool: dict[str, list[Clip]] = {}
+    for speaker, clip in _clips(free.filter(pl.col("speaker").is_not_null()).sort("id"), run.recipe.channel):
         pool.setdefault(str(speaker), []).append(clip)
     return pool
 
 
-def _clips(table: pl.DataFrame) -> list[tuple[str | None, ClipRef]]:
-    rows = table.select("speaker", "id", "path", "start", "end").iter_rows()
-    return [(speaker, ClipRef(*clip)) for speaker, *clip in rows]
+def _clips(table: pl.DataFrame, channel: int | None) -> list[tuple[str | None, Clip]]:
+    return list(zip(table["speaker"], clips(table, channel), strict=True))
 
 
 def _voices(
     condition: Condition, clip: str, speaker: str | None, number: int, pool: Pool, seed: int
-) -> tuple[ClipRef, ...]:
+) -> tuple[Clip, ...]:
     """Draw who babbles, and with which clip of theirs."""
     if condition.kind != "babble":
         return ()

@@ -8,16 +8,16 @@ from typing import Any
 
 import polars as pl
 
+from unheard.corpora.table import clips
+from unheard.encoders import LazyEncoder
 from unheard.errors import DataError, UsageError, first_five
-from unheard.extraction.extract import Keep
-from unheard.extraction.extract import extract as encode
-from unheard.extraction.extracted import Stored
-from unheard.extraction.features import ClipRef
-from unheard.runs.preparing import Progress, Say, augmentations, storage_of, with_weights
+from unheard.extraction.extract import Extracted, Storage, extract
+from unheard.files import FileDigests
+from unheard.runs.preparing import Progress, Say, augmentations, loaded, storage_of
 from unheard.runs.recipe import Recipe
 
 
-def of_recipe(recipe: Recipe, table: pl.DataFrame, **options: Any) -> Stored:
+def of_recipe(recipe: Recipe, table: pl.DataFrame, **options: Any) -> Extracted:
     """Compute the output of a recipe's encoder, under each augmentation too; options as for :func:`of_encoder`.
 
     Raises
@@ -27,54 +27,59 @@ def of_recipe(recipe: Recipe, table: pl.DataFrame, **options: Any) -> Stored:
     """
     if recipe.training is not None or not any(own.encoder for own in recipe.inputs.values()):
         raise UsageError(f"the recipe {recipe.recipe} stores nothing of an encoder")
-    whole = with_weights(recipe)
+    whole, encoders = loaded(recipe)
     name = whole.encoder_input()
-    own, storage, say = whole.inputs[name], storage_of(whole, name), options.get("say")
-    for what, how in augmentations(own):
+    encoder, storage, say = encoders[name], storage_of(whole, name), options.get("say")
+    options["digests"] = FileDigests()
+    for what, how in augmentations(whole.inputs[name]):
         if say is not None:
             say(what)
-        of_encoder(own.encoder or {}, storage, table, **options, **how)
-    return of_encoder(own.encoder or {}, storage, table, **options)
+        of_encoder(encoder, storage, table, **options, **how)
+    return of_encoder(encoder, storage, table, **options)
 
 
 def of_encoder(
-    settings: Mapping[str, Any],
-    storage: Keep,
+    encoder: LazyEncoder | Mapping[str, Any],
+    storage: Storage,
     table: pl.DataFrame,
     *,
     folder: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
     say: Say | None = None,
+    channel: int | None = None,
     **options: Any,
-) -> Stored:
+) -> Extracted:
     """Compute what an encoder gives for every clip of a table, as far as it is not stored.
 
     Parameters
     ----------
-    settings, storage
-        Of the encoder; what of its output is stored, and how.
+    encoder, storage
+        The encoder or its settings; what of its output is stored, and how.
     table
         The utterances.
     folder
         Folder of stores; None for the cache, where runs look.
     jobs
         Threads that decode.
+    channel
+        Of recordings; None for the mean of all.
     progress, say
         Called as ``progress("layers", done, total)``, and with lines to show.
     options
-        As for ``unheard.extraction.extract``: channel, allow_truncated, speed, noise.
+        As for ``unheard.extraction.extract``: allow_truncated, speed, noise.
     """
-    clips = [ClipRef(*row) for row in table.select("id", "path", "start", "end").iter_rows()]
     report = None if progress is None else lambda done, total: progress("layers", done, total)
-    stored = encode(clips, settings, storage, folder=folder, jobs=jobs, progress=report, say=say, **options)
+    stored = extract(
+        clips(table, channel), encoder, storage, folder=folder, jobs=jobs, progress=report, say=say, **options
+    )
     if say is not None:
         for clip in stored.errors:
             say(f"left out: {clip.path}: {clip.reason}")
     return stored
 
 
-def refuse_too_many_bad(stored: Stored, max_bad: float) -> None:
+def refuse_too_many_bad(stored: Extracted, max_bad: float) -> None:
     """Raise a DataError where a larger share of the clips than ``max_bad`` gave nothing; all others are stored."""
     total = len(stored.features) + len(stored.errors)
     if len(stored.errors) > max_bad * total:

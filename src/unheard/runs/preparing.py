@@ -12,25 +12,26 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from unheard import encoders, features
+from unheard import features
+from unheard.audio.medium import AudioMedium
 from unheard.audio.noise import Noise, Voices
 from unheard.corpora.synthetic import crowd
-from unheard.corpora.table import table_digest
-from unheard.extraction.cache import default_cache
-from unheard.extraction.extract import extract as encode
-from unheard.extraction.extracted import Stored
-from unheard.extraction.features import BadClip, ClipRef, Extracted, extract
-from unheard.extraction.storage import Keep
-from unheard.files import digest, file_digest
+from unheard.corpora.table import clips, table_digest
+from unheard.encoders import LazyEncoder
+from unheard.extraction.extracted import BadClip
+from unheard.extraction.storage import Storage
+from unheard.files import FileDigests, digest, file_digest
 from unheard.inputs import Form
+from unheard.runs.indexes import Indexes
 from unheard.runs.input_settings import Input, Speed
 from unheard.runs.recipe import Recipe
-from unheard.runs.waves import read_waves
 
 #: Arrays of one input by the id of the clip.
 Found = Mapping[str, NDArray[np.float32]]
 Progress = Callable[[str, int, int], None]
 Say = Callable[[str], None]
+#: Encoders by the name of the input.
+Encoders = Mapping[str, LazyEncoder]
 
 CROWD = Voices(crowd.NAME, crowd.PEOPLE, crowd.TAKES, crowd.voice)
 
@@ -58,56 +59,81 @@ class Prepared:
     augmented: Mapping[str, tuple[Found, ...]] = field(default_factory=dict)
 
 
-def with_weights(recipe: Recipe) -> Recipe:
-    """Return the recipe with its encoders' settings in full, the digests of the weights among them.
+def loaded(recipe: Recipe) -> tuple[Recipe, Encoders]:
+    """Return the recipe with its encoders' settings in full, digests of weights included, and the encoders.
+
+    Inputs of the same encoder share it.
 
     Raises
     ------
     UsageError, DataError, MachineError
         A model cannot be found or read (``unheard.encoders.load``).
     """
+    found: dict[str, LazyEncoder] = {}
+    shared: dict[str, LazyEncoder] = {}
     for name, own in recipe.inputs.items():
-        if own.encoder is None or (own.encoder["sha256"] and not own.encoder["model"]):
+        if own.encoder is None:
             continue
         wanted = dict(own.encoder)
         if isinstance(own.layer, int):
             wanted["cut"] = own.layer
-        recipe = recipe.with_input(name, encoder=encoders.load(wanted).settings)
-    return recipe
+        encoder = found[name] = shared.setdefault(digest(wanted), LazyEncoder(wanted))
+        if own.encoder["sha256"] and not own.encoder["model"]:
+            continue  # what is stored of such weights can be used without them
+        encoder.load()
+        recipe = recipe.with_input(name, encoder=encoder.settings)
+    return recipe, found
 
 
 def read_inputs(
     recipe: Recipe,
     table: pl.DataFrame,
     *,
+    encoders: Encoders | None = None,
+    indexes: Indexes | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
     say: Say | None = None,
 ) -> Prepared:
-    """Return every input of the recipe for every clip of the table: what is stored, or computed and stored.
+    """Return every input of the recipe for every clip of the table, computing what is not stored.
 
     An input whose layer is ``salient`` comes as the pooled statistics that its layer is chosen by; each fold gets
     the frames of its own layer by :func:`of_layers`.
+
+    Parameters
+    ----------
+    encoders
+        Those that :func:`loaded` gave, where they are at hand.
+    indexes
+        Where to write what was extracted for other processes, or to read it; None for neither.
     """
-    clips = [ClipRef(*row) for row in table.select("id", "path", "start", "end").iter_rows()]
+    listed = clips(table, recipe.channel)
     report = None if progress is None else lambda done, total: progress("features", done, total)
-    options: Any = {"channel": recipe.channel, "allow_truncated": recipe.allow_truncated, "progress": report}
+    indexes = indexes or Indexes(None)
+    options: dict[str, Any] = {"allow_truncated": recipe.allow_truncated}
     if recipe.training is not None:
         ((name, own),) = recipe.inputs.items()
-        waves, errors = read_waves(clips, (own.encoder or {})["trim"], jobs=jobs, **options)
+        medium = AudioMedium(trim=(own.encoder or {})["trim"], **options)
+        waves, errors = indexes.waves(listed, medium, jobs=jobs, progress=report)
         return Prepared({name: waves}, errors)
+    options |= {"progress": report, "digests": FileDigests()}
     inputs: dict[str, Found] = {}
     augmented: dict[str, tuple[Found, ...]] = {}
     widths: dict[str, tuple[int, ...]] = {}
     bad: dict[str, BadClip] = {}
     for name, own in recipe.inputs.items():
-        read = _reader(recipe, name, clips, jobs, say, options)
+        if own.encoder is not None:
+            encoder = (encoders or {}).get(name) or LazyEncoder(own.encoder)
+            read = partial(indexes.extract, listed, encoder, storage_of(recipe, name), say=say, **options)
+        else:
+            spec = features.build(own.features or {})
+            read = partial(indexes.extract, listed, spec, None, jobs=jobs, **options)
         found = read()
         inputs[name] = found.features
         bad = {clip.id: clip for clip in found.errors} | bad
-        if isinstance(found, Stored):
-            widths[name] = found.widths
-        several = []
+        if own.encoder is not None:
+            widths[name] = tuple(layer.dims for layer in found.layers)
+        several: list[Found] = []
         for what, how in augmentations(own):
             if say is not None:
                 say(what)
@@ -115,22 +141,6 @@ def read_inputs(
         if several:
             augmented[name] = tuple(several)
     return Prepared(inputs, list(bad.values()), widths, augmented)
-
-
-def _reader(
-    recipe: Recipe,
-    name: str,
-    clips: Sequence[ClipRef],
-    jobs: int,
-    say: Say | None,
-    options: Mapping[str, Any],
-) -> Callable[..., Stored | Extracted]:
-    """Return what reads one input: called with the options of an augmentation, or without any."""
-    own = recipe.inputs[name]
-    if own.encoder is not None:
-        return partial(encode, clips, own.encoder, storage_of(recipe, name), say=say, **options)
-    spec = features.build(own.features or {})
-    return partial(extract, clips, spec, cache=default_cache(), jobs=jobs, **options)
 
 
 def of_layers(recipe: Recipe, layers: Mapping[str, int]) -> Recipe:
@@ -142,17 +152,17 @@ def of_layers(recipe: Recipe, layers: Mapping[str, int]) -> Recipe:
     return recipe
 
 
-def storage_of(recipe: Recipe, name: str) -> Keep:
-    """Return what of an encoder's output is stored for the recipe's heads."""
+def storage_of(recipe: Recipe, name: str) -> Storage:
+    """Return how an encoder's output is stored for the recipe's heads."""
     own, form = recipe.inputs[name], recipe.form(name)
     if form is Form.POOLED or own.layer == "salient":
-        return Keep("pooled")
+        return Storage(Form.POOLED)
     average = 1 if own.storage is None else own.storage.average
     kind = None if own.storage is None else own.storage.type
     if form is Form.LAYERS:
-        return Keep("frames", None, kind or "int8", average)
+        return Storage(Form.LAYERS, None, kind or "int8", average)
     last: int = own.layer if isinstance(own.layer, int) else (own.encoder or {})["cut"]
-    return Keep("frames", (last,), kind or "float16", average)
+    return Storage(Form.FRAMES, (last,), kind or "float16", average)
 
 
 def augmentations(own: Input) -> list[tuple[str, dict[str, Any]]]:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,16 @@ from unheard.audio.decode import VERSIONS, check_trainable, load
 from unheard.audit import RULES, audit
 from unheard.corpora.table import corpus_of, write_table
 from unheard.errors import AudioError, DataError, ProtocolError, UnheardError, UsageError, first_five
-from unheard.extraction.cache import Cache
-from unheard.extraction.features import BadClip
+from unheard.extraction.extracted import BadClip
 from unheard.files import cache_folder, digest, write_json, write_text
 from unheard.predictions.table import read_predictions, write_predictions
 from unheard.protocols.fold import Protocol, check_classes
 from unheard.runs import ledger as ledger_file
 from unheard.runs import salient_layer as salience
 from unheard.runs.folder import FOLDS, MARK, Run, begin, fold_folder, is_run, locked
+from unheard.runs.indexes import FOLDER, Indexes
 from unheard.runs.pool import Task, fit_all
-from unheard.runs.preparing import Progress, Say, data_digest, read_inputs, with_weights
+from unheard.runs.preparing import Progress, Say, data_digest, loaded, read_inputs
 from unheard.runs.provenance import provenance
 from unheard.runs.recipe import Recipe
 from unheard.runs.scoring import results
@@ -98,7 +99,7 @@ def run(
                 f"recipe {recipe.recipe} reads its {name} from a file: name it with --set features.path=FILE "
                 "(.csv, .npz, .safetensors or a folder of .npy, one array for each utterance id)"
             )
-    recipe = with_weights(recipe.model_copy(update={"protocol": protocol.name}))
+    recipe, encoders = loaded(recipe.model_copy(update={"protocol": protocol.name}))
     numbers = _fold_numbers(protocol, only)
     _check_validation(recipe, protocol)
     if recipe.target.classes == "label":
@@ -117,10 +118,20 @@ def run(
             if not (folder / "audit.json").is_file():
                 certificate = _certificate(table, protocol, data_hash, jobs, _staged(progress, "audit"))
                 write_json(folder / "audit.json", certificate)
-            prepared = read_inputs(recipe, table, jobs=jobs, progress=progress, say=say)
+            shared: Any = {
+                "encoders": encoders,
+                "indexes": Indexes(folder / FOLDER),
+                "progress": progress,
+                "say": say,
+            }
+            prepared = read_inputs(recipe, table, jobs=jobs, **shared)
             _report_bad(folder, prepared.errors, len(table), max_bad)
-            salience.prepare(recipe, table, protocol, numbers, prepared, progress=progress, say=say)
-            failed = _fit(folder, recipe, numbers, jobs, progress)
+            salience.prepare(recipe, table, protocol, numbers, prepared, **shared)
+            del encoders, shared  # the memory of the weights is free for the folds
+            try:
+                failed = _fit(folder, recipe, numbers, jobs, progress)
+            finally:
+                shutil.rmtree(folder / FOLDER, ignore_errors=True)
             return _finish(folder, recipe, table, protocol, numbers, failed, ledger, decided)
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; `--resume` with --out {folder} goes on") from None
@@ -158,13 +169,15 @@ def _certificate(
     """Return the audit's certificate; the same data, folds and rules are not listened to twice."""
     made_by = [RULES, __version__, np.__version__, VERSIONS]
     key = digest([data_hash, protocol.name, protocol.hash, made_by, sorted(table["path"])])
-    cache = Cache(cache_folder() / "audits")
-    kept = cache.get(key)
-    if kept is not None:
-        found: dict[str, Any] = json.loads(kept.tobytes())
-        return found
+    place = cache_folder() / "audits" / f"{key}.json"
+    with suppress(OSError, ValueError, KeyError, TypeError):  # damaged or missing: it is made again
+        kept = json.loads(place.read_text(encoding="utf-8"))
+        if digest([key, kept["certificate"]]) == kept["sha256"]:
+            found: dict[str, Any] = kept["certificate"]
+            return found
     certificate = audit(table, protocol, jobs=jobs, progress=progress).as_dict()
-    cache.put(key, np.frombuffer(json.dumps(certificate).encode(), np.uint8))
+    with suppress(OSError):  # a cache that is read-only
+        write_json(place, {"certificate": certificate, "sha256": digest([key, certificate])})
     return certificate
 
 

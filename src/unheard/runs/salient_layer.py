@@ -11,12 +11,13 @@ import polars as pl
 from unheard.extraction.saliency import salient
 from unheard.protocols.fold import Fold, Protocol
 from unheard.runs.fitting import examples
-from unheard.runs.preparing import Prepared, Progress, Say, of_layers, read_inputs
+from unheard.runs.indexes import Indexes
+from unheard.runs.preparing import Encoders, Prepared, Progress, Say, of_layers, read_inputs
 from unheard.runs.recipe import Recipe
 
 
 def of_fold(
-    recipe: Recipe, table: pl.DataFrame, sides: Fold, prepared: Prepared
+    recipe: Recipe, table: pl.DataFrame, sides: Fold, prepared: Prepared, indexes: Indexes | None = None
 ) -> tuple[Prepared, dict[str, Any]]:
     """Return what the head of one fold learns from, and what was chosen to get it.
 
@@ -26,7 +27,7 @@ def of_fold(
     if not layers:
         return prepared, {}
     chosen = {layer_key(name): layer for name, layer in layers.items()}
-    return read_inputs(of_layers(recipe, layers), table), chosen
+    return read_inputs(of_layers(recipe, layers), table, indexes=indexes), chosen
 
 
 def prepare(
@@ -36,13 +37,18 @@ def prepare(
     numbers: Sequence[int],
     prepared: Prepared,
     *,
+    encoders: Encoders | None = None,
+    indexes: Indexes | None = None,
     progress: Progress | None = None,
     say: Say | None = None,
 ) -> None:
-    """Keep the frames of the layers that the folds choose, so that fitting finds them."""
+    """Store the frames of the layers that the folds choose, so that fitting finds them."""
     several = [salient_layers(recipe, table, protocol.folds[number], prepared) for number in numbers]
     for layers in sorted({tuple(chosen.items()) for chosen in several if chosen}):
-        read_inputs(of_layers(recipe, dict(layers)), table, progress=progress, say=say)
+        read_inputs(
+            of_layers(recipe, dict(layers)), table,
+            encoders=encoders, indexes=indexes, progress=progress, say=say,
+        )  # fmt: skip
 
 
 def salient_layers(recipe: Recipe, table: pl.DataFrame, sides: Fold, pooled: Prepared) -> dict[str, int]:

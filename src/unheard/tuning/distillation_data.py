@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from unheard.corpora.table import corpus_of
+from unheard.corpora.table import clips, corpus_of
 from unheard.errors import DataError, UsageError, first_five, unknown
-from unheard.extraction.cache import default_cache
-from unheard.extraction.features import ClipRef, extract
+from unheard.extraction.extract import extract
 from unheard.features.spec import build
+from unheard.inputs import Clip
 
 Frames = NDArray[np.float32]
 
@@ -34,7 +34,7 @@ class Material:
     """
 
     corpus: str
-    clips: tuple[ClipRef, ...]
+    clips: tuple[Clip, ...]
     speakers: tuple[str, ...]
     excluded: tuple[str, ...]
     licences: tuple[str, ...]
@@ -66,7 +66,7 @@ def material(table: pl.DataFrame, excluded: Collection[str] = ()) -> Material:
         raise DataError(f"{corpus}: no clip is left once {first_five(sorted(excluded))} are left out")
     return Material(
         corpus,
-        tuple(ClipRef(*row) for row in kept.select("id", "path", "start", "end").sort("id").iter_rows()),
+        tuple(clips(kept.sort("id"))),
         tuple(kept["speaker"].drop_nulls().unique().sort().to_list()),
         tuple(sorted(excluded)),
         tuple(sorted(kept["licence"].fill_null("none stated").unique().to_list())),
@@ -125,7 +125,7 @@ def heard(
     progress: Callable[[str, int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Segments:
-    """Decode the clips and compute their log-mels, through the feature cache.
+    """Decode the clips and compute their log-mels, through the store.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def heard(
         report = (
             None if progress is None else lambda done, total, name=one.corpus: progress(name, done, total)
         )
-        found = extract(one.clips, spec, cache=default_cache(), jobs=jobs, progress=report)
+        found = extract(one.clips, spec, jobs=jobs, progress=report)
         for bad in found.errors:
             if say is not None:
                 say(f"left out: {bad.path}: {bad.reason}")

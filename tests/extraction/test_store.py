@@ -25,16 +25,16 @@ from unheard import encoders, files
 from unheard.audio.decode import load
 from unheard.audio.trim import trim
 from unheard.errors import DataError, MachineError, UsageError
-from unheard.extraction import compute as filling
+from unheard.extraction import extract as filling
 from unheard.extraction import maintenance as stores
 from unheard.extraction import shard as shards
 from unheard.extraction.extract import extract
-from unheard.extraction.features import ClipRef
-from unheard.extraction.storage import Keep, averaged, pack, shape_of, size_of, statistics, unpack
-from unheard.extraction.store import Stored
+from unheard.extraction.extracted import Extracted
+from unheard.extraction.storage import Storage, averaged, pack, shape_of, size_of, statistics, unpack
+from unheard.inputs import Clip, Form, Layer, Piece
 
 RATE = 16_000
-FRAMES = Keep("frames", (1, 2))
+FRAMES = Storage(Form.LAYERS, (1, 2))
 
 
 @pytest.fixture(autouse=True)
@@ -50,9 +50,9 @@ def recording(
     return path
 
 
-def corpus(folder: Path, count: int = 20) -> list[ClipRef]:
+def corpus(folder: Path, count: int = 20) -> list[Clip]:
     return [
-        ClipRef(f"c{n:02d}", str(recording(folder / f"{n}.wav", seconds=0.2 + 0.02 * (n % 7), seed=n)))
+        Clip(f"c{n:02d}", Piece(str(recording(folder / f"{n}.wav", seconds=0.2 + 0.02 * (n % 7), seed=n))))
         for n in range(count)
     ]
 
@@ -61,19 +61,19 @@ def settings_of(**more: object) -> dict[str, object]:
     return {"name": "fake", "model": "a", **more}
 
 
-def directly(clip: ClipRef, keep: Keep, **more: object) -> np.ndarray:
+def directly(clip: Clip, storage: Storage, **more: object) -> np.ndarray:
     """What must be stored, by the shortest way."""
     encoder = encoders.load(settings_of(**more))
-    entries = range(len(encoder.layers)) if keep.entries is None else keep.entries
-    wave = load(clip.path, clip.start, clip.end, rate=encoder.rate).wave
-    (layers,) = encoder.extract([wave], list(entries))
-    packed = pack(layers, keep)
+    numbers = range(len(encoder.layers)) if storage.layers is None else storage.layers
+    wave = load(clip.audio.path, clip.audio.start, clip.audio.end, rate=encoder.rate).wave
+    (layers,) = encoder.extract([wave], list(numbers))
+    packed = pack(layers, storage)
     return unpack(
-        np.frombuffer(b"".join(part.tobytes() for part in packed.parts), np.uint8), packed.shape, keep
+        np.frombuffer(b"".join(part.tobytes() for part in packed.parts), np.uint8), packed.shape, storage
     )
 
 
-def same(first: Stored, second: Stored) -> None:
+def same(first: Extracted, second: Extracted) -> None:
     assert list(first.features) == list(second.features)
     for name in first.features:
         np.testing.assert_array_equal(first.features[name], second.features[name], strict=True)
@@ -84,7 +84,7 @@ def calls(path: Path) -> int:
     return path.read_text().count("\n") if path.exists() else 0
 
 
-def shard_files(stored: Stored) -> list[Path]:
+def shard_files(stored: Extracted) -> list[Path]:
     return sorted(stored.folder.glob("*.shard"))
 
 
@@ -98,49 +98,48 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "keep",
+    "storage",
     [
-        Keep(),
-        Keep(entries=(0, 3)),
-        Keep("frames", (2,)),
+        Storage(),
+        Storage(layers=(0, 3)),
+        Storage(Form.FRAMES, (2,)),
         FRAMES,
-        Keep("frames", None, "float16"),
-        Keep("frames", None, "int8"),
-        Keep("frames", (3,), "int8", 2),
-        Keep("frames", None, "float32", 3),
+        Storage(Form.LAYERS, None, "float16"),
+        Storage(Form.LAYERS, None, "int8"),
+        Storage(Form.FRAMES, (3,), "int8", 2),
+        Storage(Form.LAYERS, None, "float32", 3),
     ],
 )
-def test_what_is_stored_is_what_the_encoder_gives(tmp_path: Path, keep: Keep) -> None:
+def test_what_is_stored_is_what_the_encoder_gives(tmp_path: Path, storage: Storage) -> None:
     clips = corpus(tmp_path)[::-1]
-    stored = extract(clips, settings_of(), keep, folder=tmp_path / "store")
+    stored = extract(clips, settings_of(), storage, folder=tmp_path / "store")
     assert list(stored.features) == [clip.id for clip in clips]
-    assert stored.errors == []
-    chosen = keep.entries or (0, 1, 2, 3)
-    assert stored.names == tuple(str(entry) for entry in chosen)
-    assert stored.widths == (6,) * len(chosen)
+    assert stored.errors == ()
+    chosen = storage.layers or (0, 1, 2, 3)
+    assert stored.layers == tuple(Layer(str(layer), 6, 50.0) for layer in chosen)
     for clip in clips:
         array = stored.features[clip.id]
-        np.testing.assert_array_equal(array, directly(clip, keep), strict=True)
+        np.testing.assert_array_equal(array, directly(clip, storage), strict=True)
         assert array.dtype == np.float32
         assert stored.features.shape(clip.id) == array.shape
         array[:] = 0  # it is the caller's
         assert stored.features[clip.id].any()
-    assert (stored.cosines is None) == (keep.type == "float32")
+    assert (stored.cosines is None) == (storage.type == "float32")
 
 
 def test_forms_have_the_shapes_that_heads_take(tmp_path: Path) -> None:
     (clip,) = corpus(tmp_path, 1)  # 0.2 s: 10 frames
 
-    def shape(keep: Keep, **more: object) -> tuple[int, ...]:
-        return extract([clip], settings_of(**more), keep, folder=tmp_path / "store").features["c00"].shape
+    def shape(storage: Storage, **more: object) -> tuple[int, ...]:
+        return extract([clip], settings_of(**more), storage, folder=tmp_path / "store").features["c00"].shape
 
-    assert shape(Keep()) == (4, 2, 6)
-    assert shape(Keep(entries=(3,))) == (1, 2, 6)
-    assert shape(Keep("frames", (1,))) == (10, 6)
-    assert shape(Keep("frames", None)) == (4, 10, 6)
-    assert shape(Keep("frames", (1, 2), average=4)) == (2, 3, 6)
-    assert shape(Keep(), cut=1) == (2, 2, 6)
-    assert shape(Keep(), widening=True) == (4, 2, 9)
+    assert shape(Storage()) == (4, 2, 6)
+    assert shape(Storage(layers=(3,))) == (1, 2, 6)
+    assert shape(Storage(Form.FRAMES, (1,))) == (10, 6)
+    assert shape(Storage(Form.LAYERS, None)) == (4, 10, 6)
+    assert shape(Storage(Form.LAYERS, (1, 2), average=4)) == (2, 3, 6)
+    assert shape(Storage(), cut=1) == (2, 2, 6)
+    assert shape(Storage(), widening=True) == (4, 2, 9)
 
 
 def test_pooled_are_mean_and_population_sd_with_zeros_beyond_an_entrys_width() -> None:
@@ -173,11 +172,11 @@ def hidden_states(seed: int = 0) -> np.ndarray:
     ("kind", "loss", "cosine"), [("float16", 2**-10, 0.9999999), ("int8", 1 / 254, 0.9999)]
 )
 def test_the_loss_is_bounded_and_measured(kind: str, loss: float, cosine: float) -> None:
-    states, keep = hidden_states(), Keep("frames", None, kind)
-    packed = pack(list(states), keep)
+    states, storage = hidden_states(), Storage(Form.LAYERS, None, kind)
+    packed = pack(list(states), storage)
     raw = np.frombuffer(b"".join(part.tobytes() for part in packed.parts), np.uint8)
-    assert len(raw) == size_of(keep, packed.shape)
-    restored = unpack(raw, packed.shape, keep)
+    assert len(raw) == size_of(storage, packed.shape)
+    restored = unpack(raw, packed.shape, storage)
     spread = np.ptp(states, axis=1, keepdims=True) if kind == "int8" else np.abs(states)
     assert (np.abs(restored - states) <= spread * loss * 0.51 + np.abs(states) * 1e-6 + 1e-7).all()
     assert packed.cosines is not None
@@ -190,9 +189,9 @@ def test_the_loss_is_bounded_and_measured(kind: str, loss: float, cosine: float)
 
 def test_the_measured_cosine_is_that_of_the_frames() -> None:
     states = hidden_states()
-    packed = pack(list(states), Keep("frames", None, "int8"))
+    packed = pack(list(states), Storage(Form.LAYERS, None, "int8"))
     raw = np.frombuffer(b"".join(part.tobytes() for part in packed.parts), np.uint8)
-    back = unpack(raw, packed.shape, Keep("frames", None, "int8"))[:, ::8].astype(np.float64)
+    back = unpack(raw, packed.shape, Storage(Form.LAYERS, None, "int8"))[:, ::8].astype(np.float64)
     there = states[:, ::8].astype(np.float64)
     expected = (there * back).sum(2) / np.linalg.norm(there, axis=2) / np.linalg.norm(back, axis=2)
     np.testing.assert_allclose(packed.cosines, expected.mean(axis=1), atol=1e-7)  # type: ignore[arg-type]
@@ -209,12 +208,12 @@ def test_the_measured_cosine_is_that_of_the_frames() -> None:
     st.integers(1, 4),
 )
 def test_any_frames_survive_packing(states: np.ndarray, kind: str, average: int) -> None:
-    keep = Keep("frames", None, kind, average)
-    packed = pack(list(states), keep)
-    assert packed.shape == shape_of(keep, [states.shape[1]] * len(states), [states.shape[2]] * len(states))
+    storage = Storage(Form.LAYERS, None, kind, average)
+    packed = pack(list(states), storage)
+    assert packed.shape == shape_of(storage, [states.shape[1]] * len(states), [states.shape[2]] * len(states))
     raw = np.frombuffer(b"".join(part.tobytes() for part in packed.parts), np.uint8)
-    assert len(raw) == size_of(keep, packed.shape)
-    restored = unpack(raw, packed.shape, keep).reshape(len(states), -1, states.shape[2])
+    assert len(raw) == size_of(storage, packed.shape)
+    restored = unpack(raw, packed.shape, storage).reshape(len(states), -1, states.shape[2])
     exact = np.stack([averaged(layer, average) for layer in states])
     step = {"float32": 0.0, "float16": 2**-11, "int8": 1 / 254}[kind]
     allowed = np.ptp(exact, axis=1, keepdims=True) if kind == "int8" else np.abs(exact)
@@ -236,12 +235,12 @@ def test_with_the_digest_said_no_weights_are_needed(tmp_path: Path, monkeypatch:
     clips = corpus(tmp_path, 3)
     silent = tmp_path / "silent.wav"
     soundfile.write(silent, np.zeros(RATE), RATE)
-    clips.append(ClipRef("silent", str(silent)))
+    clips.append(Clip("silent", Piece(str(silent))))
     first = extract(clips, settings_of(), FRAMES, folder=tmp_path / "store")
     monkeypatch.setattr(encoders, "load", lambda _: pytest.fail("the encoder was loaded"))
     again = extract(clips, {**first.settings, "model": ""}, FRAMES, folder=tmp_path / "store")
     same(first, again)
-    assert (again.names, again.widths, again.errors[0].id) == (("1", "2"), (6, 6), "silent")
+    assert ([layer.name for layer in again.layers], again.errors[0].id) == (["1", "2"], "silent")
 
 
 def test_settings_what_is_kept_content_piece_and_versions_decide(
@@ -250,34 +249,34 @@ def test_settings_what_is_kept_content_piece_and_versions_decide(
     log = tmp_path / "log"
     path = recording(tmp_path / "a.wav", seconds=1.0)
 
-    def new_calls(clip: ClipRef, keep: Keep = FRAMES, channel: int | None = None, **more: object) -> int:
+    def new_calls(clip: Clip, storage: Storage = FRAMES, **more: object) -> int:
         before = calls(log)
-        extract([clip], settings_of(log=str(log), **more), keep, folder=tmp_path / "store", channel=channel)
+        extract([clip], settings_of(log=str(log), **more), storage, folder=tmp_path / "store")
         return calls(log) - before
 
-    assert new_calls(ClipRef("a", str(path))) == 1
-    assert new_calls(ClipRef("b", str(path), 0.0, None)) == 0
+    assert new_calls(Clip("a", Piece(str(path)))) == 1
+    assert new_calls(Clip("b", Piece(str(path), 0.0, None))) == 0
     moved = path.rename(tmp_path / "moved.wav")
-    assert new_calls(ClipRef("a", str(moved))) == 0
-    assert new_calls(ClipRef("a", str(moved), 0.0, 0.5)) == 1
-    assert new_calls(ClipRef("a", str(moved)), channel=0) == 1
-    assert new_calls(ClipRef("a", str(moved)), Keep()) == 1
-    assert new_calls(ClipRef("a", str(moved)), trim=30.0) == 1
-    assert new_calls(ClipRef("a", str(moved)), model="b") == 1
-    assert new_calls(ClipRef("a", str(moved)), model="a") == 0
+    assert new_calls(Clip("a", Piece(str(moved)))) == 0
+    assert new_calls(Clip("a", Piece(str(moved), 0.0, 0.5))) == 1
+    assert new_calls(Clip("a", Piece(str(moved), channel=0))) == 1
+    assert new_calls(Clip("a", Piece(str(moved))), Storage()) == 1
+    assert new_calls(Clip("a", Piece(str(moved))), trim=30.0) == 1
+    assert new_calls(Clip("a", Piece(str(moved))), model="b") == 1
+    assert new_calls(Clip("a", Piece(str(moved))), model="a") == 0
     monkeypatch.setattr(fake_encoder, "VERSION", 2)
-    assert new_calls(ClipRef("a", str(moved))) == 1
-    monkeypatch.setattr("unheard.extraction.store.VERSIONS", {"decode": "another"})
-    assert new_calls(ClipRef("a", str(moved))) == 1
+    assert new_calls(Clip("a", Piece(str(moved)))) == 1
+    monkeypatch.setattr("unheard.audio.medium.VERSIONS", {"decode": "another"})
+    assert new_calls(Clip("a", Piece(str(moved)))) == 1
 
 
 def test_one_content_under_several_ids_is_computed_once(tmp_path: Path) -> None:
     log, path = tmp_path / "log", recording(tmp_path / "a.wav")
     steps: list[tuple[int, int]] = []
     stored = extract(
-        [ClipRef(name, str(path)) for name in "abc"],
+        [Clip(name, Piece(str(path))) for name in "abc"],
         settings_of(log=str(log)),
-        Keep(),
+        Storage(),
         folder=tmp_path / "store",
         progress=lambda done, total: steps.append((done, total)),
     )
@@ -357,7 +356,7 @@ def test_any_flipped_bit_of_a_shard_is_found(
     tmp_path_factory: pytest.TempPathFactory, place: float, bit: int
 ) -> None:
     folder = tmp_path_factory.mktemp("store")
-    packed = pack([np.arange(12, dtype=np.float32).reshape(4, 3)] * 2, Keep("frames", None, "int8"))
+    packed = pack([np.arange(12, dtype=np.float32).reshape(4, 3)] * 2, Storage(Form.LAYERS, None, "int8"))
     path = shards.write(folder, "a", {"k1": packed, "k2": packed}, {"k3": "silent"})
     data = bytearray(path.read_bytes())
     written = shards.read_index(path, "a")
@@ -379,22 +378,24 @@ def test_a_damaged_description_is_written_again(tmp_path: Path) -> None:
     first = extract(clips, settings_of(), FRAMES, folder=tmp_path / "store")
     said = first.folder / "store.json"
     whole = said.read_text()
-    for text in ("", "{}", "[]", whole.replace('"rate": 16000', '"rate": 8000'), whole[:-20]):
+    for text in ("", "{}", "[]", whole.replace('"average": 1', '"average": 2'), whole[:-20]):
         said.write_text(text)
         same(first, extract(clips, first.settings, FRAMES, folder=tmp_path / "store"))
     extract([*clips, *corpus(tmp_path, 3)[2:]], first.settings, FRAMES, folder=tmp_path / "store")
     assert said.read_text() == whole
-    assert json.loads(whole)["keep"]["entries"] == [1, 2]
+    assert json.loads(whole)["storage"]["layers"] == [1, 2]
 
 
 def test_all_stores_are_measured_verified_and_cleared(tmp_path: Path) -> None:
     root = tmp_path / "store"
     assert (stores.sizes(root), stores.verify(root)) == ({}, 0)
-    stored = [extract(corpus(tmp_path), settings_of(), keep, folder=root) for keep in (Keep(), FRAMES)]
+    stored = [
+        extract(corpus(tmp_path), settings_of(), storage, folder=root) for storage in (Storage(), FRAMES)
+    ]
     sizes = stores.sizes(root)
     assert {words for words, _ in sizes.values()} == {
-        "fake (a), pooled, 0 … 3",
-        "fake (a), float32 frames, 1 … 2",
+        "fake (a), pooled statistics, 0 … 3",
+        "fake (a), frames as float32, 1 … 2",
     }
     assert sizes[stored[1].folder][1] == sum(path.stat().st_size for path in stored[1].folder.iterdir())
     (path,) = shard_files(stored[0])
@@ -412,25 +413,25 @@ def test_all_stores_are_measured_verified_and_cleared(tmp_path: Path) -> None:
 SCRIPT = """
 import json, sys
 import fake_encoder
-from unheard.extraction import compute as fill
-from unheard.extraction.extract import Keep, extract
-from unheard.extraction.features import ClipRef
+from unheard.extraction import extract as fill
+from unheard.extraction.extract import Storage, extract
+from unheard.inputs import Clip, Form, Layer, Piece
 fake_encoder.register()
 fill.MOST_CLIPS = 4
 fill.SHARD = 1
 clips, settings, folder = json.loads(sys.argv[1])
-keep = Keep("frames", (1, 2))
-done = extract([ClipRef(*clip) for clip in clips], settings, keep, folder=folder)
+storage = Storage(Form.LAYERS, (1, 2))
+done = extract([Clip(name, Piece(path)) for name, path in clips], settings, storage, folder=folder)
 print(len(done.features))
 """
 
 
-def process(clips: list[ClipRef], given: dict[str, object], folder: Path) -> subprocess.Popen[str]:
+def process(clips: list[Clip], given: dict[str, object], folder: Path) -> subprocess.Popen[str]:
     here = str(Path(__file__).parent)
-    what = json.dumps([[[clip.id, clip.path] for clip in clips], given, str(folder)])
+    what = json.dumps([[[clip.id, clip.audio.path] for clip in clips], given, str(folder)])
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, what],
-        env={**os.environ, "PYTHONPATH": here},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -534,12 +535,12 @@ def test_bad_clips_are_named_and_the_others_go_on(tmp_path: Path) -> None:
     good = corpus(tmp_path, 3)
     (tmp_path / "empty.wav").touch()
     soundfile.write(tmp_path / "silent.wav", np.zeros(RATE), RATE)
-    bad = [ClipRef(name, str(tmp_path / f"{name}.wav")) for name in ("absent", "empty", "silent")]
+    bad = [Clip(name, Piece(str(tmp_path / f"{name}.wav"))) for name in ("absent", "empty", "silent")]
     steps: list[tuple[int, int]] = []
     stored = extract(
         [bad[0], good[0], *bad[1:], *good[1:]],
         settings_of(),
-        Keep(),
+        Storage(),
         folder=tmp_path / "store",
         progress=lambda done, total: steps.append((done, total)),
     )
@@ -556,26 +557,26 @@ def test_bad_clips_are_named_and_the_others_go_on(tmp_path: Path) -> None:
     ("fault", "kind", "reason"),
     [
         ("nan", "float32", "not finite"),
-        ("large", "float16", "beyond what float16 holds; keep int8 or float32"),
+        ("large", "float16", "beyond what float16 holds; take int8 or float32"),
         ("refuse", "float32", "too loud for this encoder"),
     ],
 )
 def test_what_the_encoder_cannot_do_is_an_error_of_that_clip(
     tmp_path: Path, fault: str, kind: str, reason: str
 ) -> None:
-    clips = [*corpus(tmp_path, 5), ClipRef("loud", str(recording(tmp_path / "loud.wav", loud=0.95)))]
-    keep = Keep("frames", (1,), kind)
-    stored = extract(clips, settings_of(fault=fault), keep, folder=tmp_path / "store")
+    clips = [*corpus(tmp_path, 5), Clip("loud", Piece(str(recording(tmp_path / "loud.wav", loud=0.95))))]
+    storage = Storage(Form.FRAMES, (1,), kind)
+    stored = extract(clips, settings_of(fault=fault), storage, folder=tmp_path / "store")
     assert len(stored.features) == 5
     assert [clip.id for clip in stored.errors] == ["loud"]
     assert reason in stored.errors[0].reason
-    same(stored, extract(clips, settings_of(fault=fault), keep, folder=tmp_path / "store"))
+    same(stored, extract(clips, settings_of(fault=fault), storage, folder=tmp_path / "store"))
 
 
 def test_large_values_fit_int8(tmp_path: Path) -> None:
-    clip = ClipRef("loud", str(recording(tmp_path / "loud.wav", loud=0.95)))
+    clip = Clip("loud", Piece(str(recording(tmp_path / "loud.wav", loud=0.95))))
     stored = extract(
-        [clip], settings_of(fault="large"), Keep("frames", (1,), "int8"), folder=tmp_path / "store"
+        [clip], settings_of(fault="large"), Storage(Form.FRAMES, (1,), "int8"), folder=tmp_path / "store"
     )
     assert np.abs(stored.features["loud"]).max() > 65_504
 
@@ -585,18 +586,18 @@ def test_a_file_that_changes_meanwhile_is_an_error_this_time_only(
 ) -> None:
     small_shards(monkeypatch)
     clips = corpus(tmp_path)
-    last = min(clips, key=lambda clip: (Path(clip.path).stat().st_size, clip.id))
+    last = min(clips, key=lambda clip: (Path(clip.audio.path).stat().st_size, clip.id))
 
     def meddle(done: int, _: int) -> None:
         if done == 4:
-            recording(Path(last.path), seconds=0.2, seed=99)
+            recording(Path(last.audio.path), seconds=0.2, seed=99)
 
     monkeypatch.setattr(filling, "AHEAD", 0)
     stored = extract(clips, settings_of(), FRAMES, folder=tmp_path / "store", progress=meddle)
     assert [clip.id for clip in stored.errors] == [last.id]
     assert "changed during the run" in stored.errors[0].reason
     again = extract(clips, settings_of(), FRAMES, folder=tmp_path / "store")
-    assert again.errors == []
+    assert again.errors == ()
     np.testing.assert_array_equal(again.features[last.id], directly(last, FRAMES))
 
 
@@ -606,7 +607,9 @@ def test_silence_is_cut_off_before_encoding_at_the_encoders_rate(tmp_path: Path)
     wave[:20_000] *= 1e-4
     soundfile.write(path, wave, 44_100, subtype="FLOAT")
     given = settings_of(trim=30.0, rate=32_000)
-    stored = extract([ClipRef("a", str(path))], given, Keep("frames", (1,)), folder=tmp_path / "store")
+    stored = extract(
+        [Clip("a", Piece(str(path)))], given, Storage(Form.FRAMES, (1,)), folder=tmp_path / "store"
+    )
     heard = trim(load(path, rate=32_000).wave, 30.0, 32_000)
     ((expected,),) = encoders.load(given).extract([heard], [1])
     np.testing.assert_array_equal(stored.features["a"], expected)
@@ -614,22 +617,22 @@ def test_silence_is_cut_off_before_encoding_at_the_encoders_rate(tmp_path: Path)
 
 def test_calls_that_are_off(tmp_path: Path) -> None:
     clips = corpus(tmp_path, 2)
-    for keep in ({"form": "pool"}, {"form": "frames", "type": "int4"}, {"form": "frames", "average": 0}):
-        with pytest.raises(UsageError, match="keep"):
-            Keep(**keep)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="belong to form frames"):
-        Keep(type="int8")
-    for entries in ((), (2, 1), (1, 1), (-1,)):
+    for storage in ({"form": "pool"}, {"form": "frames", "type": "int4"}, {"form": "frames", "average": 0}):
+        with pytest.raises(UsageError, match="storage"):
+            Storage(**storage)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="belong to the forms frames and layers"):
+        Storage(type="int8")
+    for layers in ((), (2, 1), (1, 1), (-1,)):
         with pytest.raises(UsageError, match="increasing"):
-            Keep(entries=entries)
-    with pytest.raises(UsageError, match=r"entries 0 to 3, found 4"):
-        extract(clips, settings_of(), Keep(entries=(4,)), folder=tmp_path)
+            Storage(layers=layers)
+    with pytest.raises(UsageError, match=r"layers 0 to 3, found 4"):
+        extract(clips, settings_of(), Storage(layers=(4,)), folder=tmp_path)
     with pytest.raises(UsageError, match=r"must agree in dims .* 6 dims at 50 Hz, 7 dims"):
-        extract(clips, settings_of(widening=True), Keep("frames"), folder=tmp_path)
+        extract(clips, settings_of(widening=True), Storage(Form.LAYERS), folder=tmp_path)
     with pytest.raises(DataError, match="same id"):
-        extract([clips[0], clips[0]], settings_of(), Keep(), folder=tmp_path)
+        extract([clips[0], clips[0]], settings_of(), Storage(), folder=tmp_path)
     with pytest.raises(UsageError, match="0 processes"):
-        extract(clips, settings_of(), Keep(), folder=tmp_path, jobs=0)
-    empty = extract([], settings_of(), Keep(), folder=tmp_path / "store")
-    assert (len(empty.features), empty.errors, empty.names) == (0, [], ("0", "1", "2", "3"))
+        extract(clips, settings_of(), Storage(), folder=tmp_path, jobs=0)
+    empty = extract([], settings_of(), Storage(), folder=tmp_path / "store")
+    assert (len(empty.features), empty.errors, len(empty.layers)) == (0, (), 4)
     assert not (tmp_path / "store").exists()

@@ -1,4 +1,4 @@
-"""Extraction: cache and processes change nothing but the time; bad files are told and the others go on."""
+"""Numpy features: store and processes change nothing but the time; bad files are told and the others go on."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ import numpy as np
 import pytest
 import soundfile
 
-from unheard.audio.decode import load
+from unheard.audio.decode import VERSIONS, load
 from unheard.errors import DataError, MachineError, UsageError
-from unheard.extraction import features as module
-from unheard.extraction.cache import Cache
-from unheard.extraction.features import ClipRef, extract
-from unheard.features import build, spec_hash
+from unheard.extraction.extract import extract
+from unheard.features import Spec, build
 from unheard.features.logmel import LogMel
+from unheard.inputs import Clip, Piece
 
 RATE = 16_000
 
 
 @dataclass(frozen=True)
-class Loudness:
+class Loudness(Spec):
     """A spec that is quick, counts its calls in a file, and misbehaves on demand."""
 
     calls: str = ""
@@ -38,6 +37,14 @@ class Loudness:
     @property
     def names(self) -> tuple[str, ...]:
         return ("loudness", "length")
+
+    @property
+    def settings(self) -> dict[str, object]:
+        return {"name": "loudness", "fault": self.fault}
+
+    @property
+    def key(self) -> str:
+        return self.fault or "loudness"
 
     def compute(self, wave: np.ndarray) -> np.ndarray:
         if self.calls:
@@ -55,16 +62,6 @@ class Loudness:
         return np.array([loud, len(wave)], dtype=np.float32)
 
 
-@pytest.fixture(autouse=True)
-def _plain_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the spec above, which has no name, a hash of its own."""
-
-    def hashed(spec: object) -> str:
-        return spec.fault or "loudness" if isinstance(spec, Loudness) else spec_hash(spec)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(module, "spec_hash", hashed)
-
-
 def recording(path: Path, *, loud: float = 0.5, seconds: float = 0.3, seed: int = 0) -> Path:
     noise = np.random.default_rng(seed).uniform(-1, 1, round(seconds * RATE))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,9 +69,9 @@ def recording(path: Path, *, loud: float = 0.5, seconds: float = 0.3, seed: int 
     return path
 
 
-def corpus(folder: Path, count: int = 20) -> list[ClipRef]:
+def corpus(folder: Path, count: int = 20) -> list[Clip]:
     return [
-        ClipRef(f"c{n:02d}", str(recording(folder / f"{n}.wav", loud=0.1 + 0.01 * n, seed=n)))
+        Clip(f"c{n:02d}", Piece(str(recording(folder / f"{n}.wav", loud=0.1 + 0.01 * n, seed=n))))
         for n in range(count)
     ]
 
@@ -89,83 +86,63 @@ def same(first: dict, second: dict) -> None:
         np.testing.assert_array_equal(first[name], second[name], strict=True)
 
 
-# --- the cache -------------------------------------------------------------------------------------------------
+# --- the store -------------------------------------------------------------------------------------------------
 
 
 def test_features_are_those_of_the_spec_in_the_order_of_the_clips(tmp_path: Path) -> None:
     clips = corpus(tmp_path)[::-1]
     spec = build({"name": "logmel", "trim": 40})
-    done = extract(clips, spec, cache=None)
+    done = extract(clips, spec, folder=tmp_path / "store")
     assert list(done.features) == [clip.id for clip in clips]
-    assert done.errors == []
+    assert done.errors == ()
     for clip in clips[:3]:
-        np.testing.assert_array_equal(done.features[clip.id], spec.compute(load(clip.path).wave))
+        np.testing.assert_array_equal(done.features[clip.id], spec.compute(load(clip.audio.path).wave))
 
 
 def test_a_second_run_computes_nothing_and_gives_the_same(tmp_path: Path) -> None:
-    clips, cache, log = corpus(tmp_path), Cache(tmp_path / "cache"), tmp_path / "log"
+    clips, store, log = corpus(tmp_path), tmp_path / "store", tmp_path / "log"
     spec = Loudness(str(log))
-    first = extract(clips, spec, cache=cache)
+    first = extract(clips, spec, folder=store)
     assert calls(log) == len(clips)
-    second = extract(clips, spec, cache=Cache(tmp_path / "cache"))
+    second = extract(clips, spec, folder=store)
     assert calls(log) == len(clips)
     same(first.features, second.features)
-
-
-def test_a_damaged_entry_is_dropped_said_and_computed_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    clips, cache, log = corpus(tmp_path), Cache(tmp_path / "cache"), tmp_path / "log"
-    spec = Loudness(str(log))
-    first = extract(clips, spec, cache=cache)
-    for path in sorted(cache.folder.rglob("*.entry"))[:3]:
-        data = bytearray(path.read_bytes())
-        data[-1] ^= 0xFF
-        path.write_bytes(data)
-    second = extract(clips, spec, cache=cache)
-    same(first.features, second.features)
-    assert calls(log) == len(clips) + 3
-    assert cache.dropped == 3
-    assert caplog.text.count("damaged cache entry") == 1
-    extract(clips, spec, cache=cache)
-    assert calls(log) == len(clips) + 3
-    assert cache.verify() == 0
 
 
 def test_the_key_is_content_piece_and_settings_and_neither_path_nor_time(tmp_path: Path) -> None:
-    cache, log = Cache(tmp_path / "cache"), tmp_path / "log"
+    log = tmp_path / "log"
     path = recording(tmp_path / "a.wav", seconds=1.0)
 
-    def new_calls(clip: ClipRef, fault: str = "", **options: object) -> int:
+    def new_calls(clip: Clip, fault: str = "", **options: object) -> int:
         before = calls(log)
-        extract([clip], Loudness(str(log), fault), cache=cache, **options)  # type: ignore[arg-type]
+        extract([clip], Loudness(str(log), fault), folder=tmp_path / "store", **options)  # type: ignore[arg-type]
         return calls(log) - before
 
-    assert new_calls(ClipRef("a", str(path))) == 1
-    assert new_calls(ClipRef("b", str(path), 0.0, None)) == 0
+    assert new_calls(Clip("a", Piece(str(path)))) == 1
+    assert new_calls(Clip("b", Piece(str(path), 0.0, None))) == 0
     moved = path.rename(tmp_path / "moved.wav")
     os.utime(moved, (5, 5))
-    assert new_calls(ClipRef("a", str(moved))) == 0
-    assert new_calls(ClipRef("a", str(moved), 0.0, 0.5)) == 1
-    assert new_calls(ClipRef("a", str(moved), 0.5, 1.0)) == 1
-    assert new_calls(ClipRef("a", str(moved), 0.5, 1.0)) == 0
-    assert new_calls(ClipRef("a", str(moved)), channel=0) == 1
-    assert new_calls(ClipRef("a", str(moved)), allow_truncated=True) == 1
-    assert new_calls(ClipRef("a", str(moved)), "other settings") == 1
+    assert new_calls(Clip("a", Piece(str(moved)))) == 0
+    assert new_calls(Clip("a", Piece(str(moved), 0.0, 0.5))) == 1
+    assert new_calls(Clip("a", Piece(str(moved), 0.5, 1.0))) == 1
+    assert new_calls(Clip("a", Piece(str(moved), 0.5, 1.0))) == 0
+    assert new_calls(Clip("a", Piece(str(moved), channel=0))) == 1
+    assert new_calls(Clip("a", Piece(str(moved))), allow_truncated=True) == 1
+    assert new_calls(Clip("a", Piece(str(moved))), "other settings") == 1
     state = moved.stat()
     recording(moved, seconds=1.0, seed=1)  # other content of the same size under the same name and time
     os.utime(moved, ns=(state.st_atime_ns, state.st_mtime_ns))
     assert moved.stat().st_size == state.st_size
-    assert new_calls(ClipRef("a", str(moved))) == 1
+    assert new_calls(Clip("a", Piece(str(moved)))) == 1
 
 
 def test_versions_of_what_decodes_are_part_of_the_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clips, cache, log = corpus(tmp_path, 1), Cache(tmp_path / "cache"), tmp_path / "log"
-    extract(clips, Loudness(str(log)), cache=cache)
-    monkeypatch.setitem(module.VERSIONS, "libsndfile", "0.0")
-    extract(clips, Loudness(str(log)), cache=cache)
+    clips, store, log = corpus(tmp_path, 1), tmp_path / "store", tmp_path / "log"
+    extract(clips, Loudness(str(log)), folder=store)
+    monkeypatch.setitem(VERSIONS, "libsndfile", "0.0")
+    extract(clips, Loudness(str(log)), folder=store)
     assert calls(log) == 2
 
 
@@ -177,9 +154,9 @@ def test_pieces_of_one_file_are_hashed_once(tmp_path: Path, monkeypatch: pytest.
         hashed.append(path)
         return "0" * 64
 
-    monkeypatch.setattr(module, "file_digest", counted)
-    clips = [ClipRef(f"p{n}", path, n / 10, n / 10 + 0.2) for n in range(20)]
-    done = extract(clips, Loudness(), cache=None)
+    monkeypatch.setattr("unheard.files.file_digest", counted)
+    clips = [Clip(f"p{n}", Piece(path, n / 10, n / 10 + 0.2)) for n in range(20)]
+    done = extract(clips, Loudness(), folder=tmp_path / "store")
     assert hashed == [path]
     assert [int(array[1]) for array in done.features.values()] == [3200] * 20
 
@@ -189,37 +166,37 @@ def test_pieces_of_one_file_are_hashed_once(tmp_path: Path, monkeypatch: pytest.
 
 def test_processes_change_nothing(tmp_path: Path) -> None:
     clips = corpus(tmp_path, 25)
-    clips[3] = ClipRef("missing", str(tmp_path / "missing.wav"))
+    clips[3] = Clip("missing", Piece(str(tmp_path / "missing.wav")))
     (tmp_path / "7.wav").write_bytes(b"damaged")
     spec = build({"name": "logmel", "bands": 20})
     steps: list[tuple[int, int]] = []
-    alone = extract(clips, spec, cache=None)
+    alone = extract(clips, spec, folder=tmp_path / "one")
     many = extract(
         clips,
         spec,
-        cache=Cache(tmp_path / "cache"),
+        folder=tmp_path / "two",
         jobs=2,
         progress=lambda done, total: steps.append((done, total)),
     )
     same(alone.features, many.features)
     assert alone.errors == many.errors
-    assert steps == [(n, 25) for n in range(1, 26)]
-    again = extract(clips, spec, cache=Cache(tmp_path / "cache"), jobs=2)
+    assert steps == sorted(steps) and steps[-1] == (25, 25) and len(set(steps)) == 24
+    again = extract(clips, spec, folder=tmp_path / "two", jobs=2)
     same(alone.features, again.features)
     assert alone.errors == again.errors
 
 
 def test_a_clip_that_kills_its_process_is_the_only_one_lost(tmp_path: Path) -> None:
     clips = corpus(tmp_path, 20)
-    recording(Path(clips[5].path), loud=0.9)
-    done = extract(clips, Loudness(fault="kill"), cache=None, jobs=2)
+    recording(Path(clips[5].audio.path), loud=0.9)
+    done = extract(clips, Loudness(fault="kill"), folder=tmp_path / "store", jobs=2)
     assert [(bad.id, "died" in bad.reason) for bad in done.errors] == [("c05", True)]
     assert len(done.features) == 19
 
 
 WORKER = """
 import sys
-from unheard.extraction.features import ClipRef, extract
+from unheard.extraction.extract import extract
 from unheard.features.logmel import LogMel
 import unheard.extraction.processes
 heavy = {"polars", "scipy", "sklearn", "torch", "pydantic", "yaml", "matplotlib", "onnx", "pandas"}
@@ -236,10 +213,11 @@ def test_a_script_without_guard_is_told(tmp_path: Path) -> None:
     clips = corpus(tmp_path, 20)
     script = tmp_path / "script.py"
     script.write_text(
-        "from unheard.extraction.features import ClipRef, extract\n"
+        "from unheard.extraction.extract import extract\n"
+        "from unheard.inputs import Clip, Piece\n"
         "from unheard.features.logmel import LogMel\n"
-        f"clips = [ClipRef(str(n), path) for n, path in enumerate({[clip.path for clip in clips]})]\n"
-        "extract(clips, LogMel(), cache=None, jobs=2)\n"
+        f"clips = [Clip(str(n), Piece(path)) for n, path in enumerate({[clip.audio.path for clip in clips]})]\n"
+        f"extract(clips, LogMel(), folder={str(tmp_path / 'store')!r}, jobs=2)\n"
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -267,52 +245,51 @@ def test_bad_clips_are_named_with_their_reason_and_the_others_go_on(tmp_path: Pa
         "nan.wav": "NaN",
         "x\0y": "null byte",
     }
-    clips = [ClipRef(name, str(tmp_path / name)) for name in expected]
-    clips += [ClipRef("late", str(good), 2.0, 3.0), ClipRef("short", str(good), 0.5, 0.55)]
-    clips += [ClipRef("good", str(good)), ClipRef("piece", str(good), 0.25, 0.5)]
+    clips = [Clip(name, Piece(str(tmp_path / name))) for name in expected]
+    clips += [Clip("late", Piece(str(good), 2.0, 3.0)), Clip("short", Piece(str(good), 0.5, 0.55))]
+    clips += [Clip("good", Piece(str(good))), Clip("piece", Piece(str(good), 0.25, 0.5))]
     expected |= {"late": "starts at 2.000 s", "short": "shorter than 0.1 s"}
-    done = extract(clips, Loudness(), cache=None)
+    done = extract(clips, Loudness(), folder=tmp_path / "store")
     assert list(done.features) == ["good", "piece"]
     assert [bad.id for bad in done.errors] == list(expected)
     for bad in done.errors:
         assert expected[bad.id] in bad.reason
         assert not bad.reason.startswith(bad.path)
-    assert "cut.wav" in extract(clips, Loudness(), cache=None, allow_truncated=True).features
+    assert "cut.wav" in extract(clips, Loudness(), folder=tmp_path / "store", allow_truncated=True).features
 
 
 @pytest.mark.parametrize("fault", ["nan", "shape", "empty"])
 def test_features_that_are_none_are_an_error_of_the_clip(tmp_path: Path, fault: str) -> None:
-    done = extract(corpus(tmp_path, 1), Loudness(fault=fault), cache=Cache(tmp_path / "cache"))
-    assert done.features == {}
+    done = extract(corpus(tmp_path, 1), Loudness(fault=fault), folder=tmp_path / "store")
+    assert dict(done.features) == {}
     assert "its features" in done.errors[0].reason
-    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_file_that_changes_or_disappears_during_the_run_is_an_error_of_that_file(
     tmp_path: Path, jobs: int
 ) -> None:
-    clips, cache = corpus(tmp_path, 40), Cache(tmp_path / "cache")
-    extract(clips[:1], Loudness(), cache=cache)  # found at once, before anything is computed
+    clips, store = corpus(tmp_path, 40), tmp_path / "store"
+    extract(clips[:1], Loudness(), folder=store)  # found at once, before anything is computed
 
     def meddle(done: int, _: int) -> None:
-        if done == 1:
-            recording(Path(clips[38].path), seed=99)
-            Path(clips[39].path).unlink()
+        if done == 2:  # the first that is computed
+            recording(Path(clips[38].audio.path), seed=99)
+            Path(clips[39].audio.path).unlink()
 
-    done = extract(clips, Loudness(), cache=cache, jobs=jobs, progress=meddle)
+    done = extract(clips, Loudness(), folder=store, jobs=jobs, progress=meddle)
     assert {bad.id: bad.reason.split(";")[0] for bad in done.errors} == {
         "c38": "changed during the run",
         "c39": "disappeared during the run",
     }
     assert len(done.features) == 38
-    assert len(list(cache.folder.rglob("*.entry"))) == 38
+    assert len(extract(clips[:38], Loudness(fault=""), folder=store).features) == 38
 
 
 def test_calls_that_are_off(tmp_path: Path) -> None:
     clips = corpus(tmp_path, 2)
     with pytest.raises(DataError, match="same id stands for several clips: c00"):
-        extract([clips[0], clips[1], clips[0]], Loudness(), cache=None)
+        extract([clips[0], clips[1], clips[0]], Loudness(), folder=tmp_path)
     with pytest.raises(UsageError, match="0 processes"):
-        extract(clips, Loudness(), cache=None, jobs=0)
-    assert extract([], LogMel(), cache=None).features == {}
+        extract(clips, Loudness(), folder=tmp_path, jobs=0)
+    assert not extract([], LogMel(), folder=tmp_path).features

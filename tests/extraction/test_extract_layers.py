@@ -15,23 +15,23 @@ import soundfile
 from tool_modules import tool
 from unheard import encoders
 from unheard.audio.decode import load
-from unheard.extraction import compute as filling
-from unheard.extraction.extract import Keep, extract
-from unheard.extraction.features import ClipRef
+from unheard.extraction import extract as filling
+from unheard.extraction.extract import Storage, extract
 from unheard.extraction.storage import pack, statistics, unpack
+from unheard.inputs import Clip, Form, Piece
 from unheard.testing import toy_encoder
 
 RATE = 16_000
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> list[ClipRef]:
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
     folder = tmp_path_factory.mktemp("clips")
     made = []
     for n in range(12):
         rng = np.random.default_rng(n)
         soundfile.write(folder / f"{n}.flac", rng.uniform(-0.5, 0.5, 3_000 + 1_777 * (n % 5)), RATE)
-        made.append(ClipRef(f"c{n}", str(folder / f"{n}.flac")))
+        made.append(Clip(f"c{n}", Piece(str(folder / f"{n}.flac"))))
     return made
 
 
@@ -42,28 +42,27 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 
 
 def test_stored_is_what_the_network_gives_for_a_clip_alone(
-    tmp_path: Path, clips: list[ClipRef], given: dict[str, object]
+    tmp_path: Path, clips: list[Clip], given: dict[str, object]
 ) -> None:
     encoder = encoders.load(given)
     every = list(range(len(encoder.layers)))
-    pooled = extract(clips, given, Keep(), folder=tmp_path)
-    frames = extract(clips, given, Keep("frames", None), folder=tmp_path)
-    assert pooled.names == frames.names == tuple(layer.name for layer in encoder.layers)
-    assert pooled.widths == tuple(layer.dims for layer in encoder.layers)
+    pooled = extract(clips, given, Storage(), folder=tmp_path)
+    frames = extract(clips, given, Storage(Form.LAYERS, None), folder=tmp_path)
+    assert pooled.layers == frames.layers == encoder.layers
     for clip in clips:
-        (alone,) = encoder.extract([load(clip.path).wave], every)
+        (alone,) = encoder.extract([load(clip.audio.path).wave], every)
         scale = np.abs(np.stack(alone)).max()
         np.testing.assert_allclose(frames.features[clip.id], np.stack(alone), atol=1e-4 * scale)
         np.testing.assert_allclose(pooled.features[clip.id], statistics(alone), atol=1e-4 * scale)
 
 
 def test_the_bytes_do_not_depend_on_jobs_order_or_what_was_there(
-    tmp_path: Path, clips: list[ClipRef], given: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clips: list[Clip], given: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(filling, "MOST_CLIPS", 5)
-    keep = Keep("frames", None)
-    once = extract(clips, given, keep, folder=tmp_path / "once", jobs=1)
-    turned = extract(clips[::-1], given, keep, folder=tmp_path / "turned", jobs=3)
+    storage = Storage(Form.LAYERS, None)
+    once = extract(clips, given, storage, folder=tmp_path / "once", jobs=1)
+    turned = extract(clips[::-1], given, storage, folder=tmp_path / "turned", jobs=3)
     assert list(turned.features) == list(once.features)[::-1]
     # Broken off after the first group, and gone on with.
     monkeypatch.setattr(filling, "SHARD", 1)
@@ -73,19 +72,19 @@ def test_the_bytes_do_not_depend_on_jobs_order_or_what_was_there(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        extract(clips, given, keep, folder=tmp_path / "broken", progress=stop)
-    broken = extract(clips, given, keep, folder=tmp_path / "broken")
+        extract(clips, given, storage, folder=tmp_path / "broken", progress=stop)
+    broken = extract(clips, given, storage, folder=tmp_path / "broken")
     for name, array in once.features.items():
         np.testing.assert_array_equal(array, turned.features[name])
         np.testing.assert_array_equal(array, broken.features[name])
 
 
-def test_a_cut_encoder_stores_the_same_entries(
-    tmp_path: Path, clips: list[ClipRef], given: dict[str, object]
+def test_a_cut_encoder_finds_what_the_whole_one_stored(
+    tmp_path: Path, clips: list[Clip], given: dict[str, object]
 ) -> None:
-    whole = extract(clips, given, Keep("frames", (1,)), folder=tmp_path)
-    cut = extract(clips, {**given, "cut": 1}, Keep("frames", (1,)), folder=tmp_path)
-    assert whole.folder != cut.folder
+    whole = extract(clips, given, Storage(Form.FRAMES, (1,)), folder=tmp_path)
+    cut = extract(clips, {**given, "cut": 1}, Storage(Form.FRAMES, (1,)), folder=tmp_path)
+    assert whole.folder == cut.folder
     for name, array in whole.features.items():
         np.testing.assert_allclose(array, cut.features[name], rtol=1e-5, atol=1e-6)
 
@@ -103,12 +102,12 @@ def test_int8_loses_next_to_nothing_of_real_networks(data_folder: Path, network:
     waves = [load(path, rate=encoder.rate).wave for path in files]
     ours, others = [], []
     for entry in range(len(encoder.layers)):
-        keep = Keep("frames", (entry,), "int8")
+        storage = Storage(Form.FRAMES, (entry,), "int8")
         own, spread, scaled = [], [], []
         for (frames,) in encoder.extract(waves, [entry]):
-            packed = pack([frames], keep)
+            packed = pack([frames], storage)
             raw = np.frombuffer(b"".join(part.tobytes() for part in packed.parts), np.uint8)
-            restored = unpack(raw, packed.shape, keep)
+            restored = unpack(raw, packed.shape, storage)
             step = np.abs(frames).max(axis=1, keepdims=True) / 127
             own.append(frames)
             spread.append(restored)
@@ -135,15 +134,15 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 import fake_encoder
-from unheard.extraction import compute as fill
-from unheard.extraction.extract import Keep, extract
-from unheard.extraction.features import ClipRef
+from unheard.extraction import extract as fill
+from unheard.extraction.extract import Storage, extract
+from unheard.inputs import Clip, Form, Layer, Piece
 fake_encoder.register()
-path, count, seconds, step, settings, keep, limits, folder = json.loads(sys.argv[1])
+path, count, seconds, step, settings, storage, limits, folder = json.loads(sys.argv[1])
 for name, value in limits.items():
     setattr(fill, name, value)
-clips = [ClipRef(f"c{n}", path, n * step, n * step + seconds) for n in range(count)]
-done = extract(clips, settings, Keep(**keep), folder=folder)
+clips = [Clip(f"c{n}", Piece(path, n * step, n * step + seconds)) for n in range(count)]
+done = extract(clips, settings, Storage(**storage), folder=folder)
 assert len(done.features) == count, done.errors[:1]
 status = Path("/proc/self/status").read_text()
 print(status.partition("VmHWM:")[2].split()[0])
@@ -152,9 +151,10 @@ print(status.partition("VmHWM:")[2].split()[0])
 
 def peak(folder: Path, *what: object) -> int:
     """Kilobytes that a process of its own has in memory at most."""
+    places = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps([*what, str(folder)])],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -169,7 +169,7 @@ def long_recording(path: Path, seconds: float) -> str:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
-@pytest.mark.parametrize(("form", "shard"), [("frames", 2**20), ("pooled", 2**15)])
+@pytest.mark.parametrize(("form", "shard"), [("layers", 2**20), ("pooled", 2**15)])
 def test_memory_does_not_grow_with_the_corpus(tmp_path: Path, form: str, shard: int) -> None:
     """The groups and shards are small, so that the smaller corpus fills several of them too."""
     path = long_recording(tmp_path / "a.wav", 101)
@@ -183,12 +183,13 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path, form: str, shard: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("keep", [{"form": "pooled"}, {"form": "frames", "type": "int8"}])
+@pytest.mark.parametrize("storage", [{"form": "pooled"}, {"form": "layers", "type": "int8"}])
 def test_ten_hours_take_no_more_memory_than_one(
-    tmp_path: Path, given: dict[str, object], keep: dict[str, str]
+    tmp_path: Path, given: dict[str, object], storage: dict[str, str]
 ) -> None:
     path = long_recording(tmp_path / "a.wav", 604)
     one, ten = (
-        peak(tmp_path / str(count), path, count, 3.7, 600 / count, given, keep, {}) for count in (973, 9730)
+        peak(tmp_path / str(count), path, count, 3.7, 600 / count, given, storage, {})
+        for count in (973, 9730)
     )
     assert ten <= 1.1 * one

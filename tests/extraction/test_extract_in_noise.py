@@ -14,18 +14,19 @@ import soundfile
 from unheard import encoders
 from unheard.audio.conditions import active_power, realised_snr
 from unheard.audio.decode import load
-from unheard.audio.noise import Voices, noisy
+from unheard.audio.medium import AudioMedium
+from unheard.audio.noise import Noise, Voices, noisy
 from unheard.audio.trim import trim
 from unheard.errors import UsageError
-from unheard.extraction import compute as filling
-from unheard.extraction.extract import Keep, Noise, extract
-from unheard.extraction.features import ClipRef
+from unheard.extraction import extract as filling
+from unheard.extraction.extract import Storage, extract
 from unheard.extraction.store import Store
 from unheard.files import digest, file_digest
+from unheard.inputs import Clip, Form, Piece
 from unheard.runs.preparing import CROWD
 
 RATE = 16_000
-FRAMES = Keep("frames", (1,))
+FRAMES = Storage(Form.FRAMES, (1,))
 NOISE = Noise("coloured", 0, 20)
 
 
@@ -46,13 +47,13 @@ def _fake() -> None:
 
 
 @pytest.fixture
-def clips(tmp_path: Path) -> list[ClipRef]:
+def clips(tmp_path: Path) -> list[Clip]:
     made = []
     for n in range(9):
         path = tmp_path / f"{n}.wav"
         wave = 0.3 * np.sin(np.arange(6_400 + 800 * (n % 4)) * (0.05 + 0.01 * n))
         soundfile.write(path, np.concatenate([np.zeros(3_200), wave]), RATE, subtype="FLOAT")
-        made.append(ClipRef(f"c{n}", str(path)))
+        made.append(Clip(f"c{n}", Piece(str(path))))
     return made
 
 
@@ -66,13 +67,13 @@ def logged(path: Path) -> int:
 
 @pytest.mark.parametrize("noise", [NOISE, BABBLE], ids=lambda noise: noise.kind)
 def test_the_same_noise_for_any_order_any_jobs_any_ids_and_after_a_break(
-    tmp_path: Path, clips: list[ClipRef], monkeypatch: pytest.MonkeyPatch, noise: Noise
+    tmp_path: Path, clips: list[Clip], monkeypatch: pytest.MonkeyPatch, noise: Noise
 ) -> None:
     monkeypatch.setattr(filling, "MOST_CLIPS", 4)
     once = extract(clips, given(), FRAMES, folder=tmp_path / "once", jobs=1, noise=noise)
     turned = extract(clips[::-1], given(), FRAMES, folder=tmp_path / "turned", jobs=2, noise=noise)
     some = extract(clips[4:6], given(), FRAMES, folder=tmp_path / "some", noise=noise)
-    others = [ClipRef(f"x{clip.id}", clip.path) for clip in clips]
+    others = [Clip(f"x{clip.id}", Piece(clip.audio.path)) for clip in clips]
     renamed = extract(others, given(), FRAMES, folder=tmp_path / "renamed", noise=noise)
     monkeypatch.setattr(filling, "SHARD", 1)
 
@@ -91,23 +92,13 @@ def test_the_same_noise_for_any_order_any_jobs_any_ids_and_after_a_break(
             np.testing.assert_array_equal(frames, some.features[name])
 
 
-def test_what_was_stored_without_noise_stays_and_is_found(tmp_path: Path, clips: list[ClipRef]) -> None:
+def test_what_was_stored_without_noise_stays_and_is_found(tmp_path: Path, clips: list[Clip]) -> None:
     log = tmp_path / "log"
     clean = extract(clips, given(log=str(log)), FRAMES, folder=tmp_path / "store")
     before = {path: path.read_bytes() for path in clean.folder.iterdir()}
     kept = {name: np.array(frames) for name, frames in clean.features.items()}
     # The key of a clip is what it was before there was noise.
-    keys = [
-        digest(
-            {
-                "content": file_digest(clip.path),
-                "piece": [0.0, None],
-                "channel": None,
-                "allow_truncated": False,
-            }
-        )
-        for clip in clips
-    ]
+    keys = [AudioMedium().key(clip) for clip in clips]
     store = Store(tmp_path / "store", clean.folder.name)
     assert all(key in store for key in keys)
     said: list[str] = []
@@ -133,18 +124,16 @@ def test_what_was_stored_without_noise_stays_and_is_found(tmp_path: Path, clips:
     assert logged(log) == 5 * len(clips)
 
 
-def test_silence_is_cut_off_after_the_noise_and_speed_comes_before(
-    tmp_path: Path, clips: list[ClipRef]
-) -> None:
+def test_silence_is_cut_off_after_the_noise_and_speed_comes_before(tmp_path: Path, clips: list[Clip]) -> None:
     settings = given(trim=40)
     encoder = encoders.load(settings)
     heard = extract(clips, settings, FRAMES, folder=tmp_path / "store", noise=NOISE)
     slow = extract(clips, settings, FRAMES, folder=tmp_path / "store", noise=NOISE, speed=0.5)
     for clip in clips:
-        wave = load(clip.path).wave
+        wave = load(clip.audio.path).wave
         key = digest(
             {
-                "content": file_digest(clip.path),
+                "content": file_digest(clip.audio.path),
                 "piece": [0.0, None],
                 "channel": None,
                 "allow_truncated": False,
