@@ -1,0 +1,61 @@
+"""Votes and two dimensions through a whole run: from the table to results and the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import unheard as ut
+from unheard.predictions.table import dimension_answers, dimensions, shares
+from unheard.runs.reporting import report
+
+
+@pytest.fixture(scope="module")
+def graded(toy: pl.DataFrame) -> pl.DataFrame:
+    """Five graders a clip who mostly agree with its label, and two dimensions that follow it."""
+    rng = np.random.default_rng(0)
+    names = list(toy.schema["label"].categories)
+    votes = [
+        [
+            {
+                "grader": f"{g}",
+                "label": label if rng.random() < 0.7 else str(rng.choice(names)),
+                "weight": 1.0,
+            }
+            for g in range(5)
+        ]
+        for label in toy["label"].cast(pl.String)
+    ]
+    place = toy["label"].to_physical().to_numpy() / len(names)
+    return toy.with_columns(
+        pl.Series("votes", votes, dtype=toy.schema["votes"]),
+        valence=pl.Series(place),
+        activation=pl.Series(1 - place / 2),
+    )
+
+
+@pytest.mark.parametrize("classes", ["votes", "none"])
+def test_votes_and_dimensions_are_trained_answered_scored_and_reported(
+    graded: pl.DataFrame, tmp_path: Path, classes: str
+) -> None:
+    run = ut.run(
+        "functionals",
+        graded,
+        ut.protocol("group-3", graded),
+        out=tmp_path / "run",
+        changes={"target": {"classes": classes, "dimensions": ["activation", "valence"]}},
+    )
+    t = run.predictions
+    assert dimensions(t) == ("activation", "valence")
+    answered = dimension_answers(t, ("activation", "valence"))
+    assert np.isfinite(answered).all() and answered.min() >= 0 and answered.max() <= 1
+    assert run.scores["dimensions"]["mean.ccc"]["pooled"] > 0
+    if classes == "votes":
+        assert np.isfinite(shares(t)).all() and {"kl", "cosine"} <= set(run.scores["distribution"])
+        assert run.scores["metrics"]["accuracy"]["pooled"] > 1 / len(run.scores["labels"])
+    else:
+        assert run.scores["metrics"] == {} and run.scores["labels"] == []
+    assert "<h3>Dimensions</h3>" in report([run], tmp_path / "report.html").read_text()
