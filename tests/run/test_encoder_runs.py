@@ -17,6 +17,7 @@ from unheard.corpora.table import clips
 from unheard.errors import UsageError
 from unheard.extraction.extract import extract
 from unheard.runs import recipe as recipes
+from unheard.runs.exporting import export
 from unheard.runs.fitting import fit_fold, load_head
 from unheard.runs.folder import Run
 from unheard.runs.preparing import loaded, read_inputs
@@ -207,13 +208,19 @@ def test_an_ensemble_learns_from_two_inputs_and_their_augmentations(
             {"name": "mean", "input": "voice", "epochs": 1, "patience": 1},
         ],
     }
-    run = done(recipes.validate(plain), few, tmp_path / "run", only=[0])
+    run = done(recipes.validate(plain), few, tmp_path / "run")
     assert run.predictions["logits"].null_count() == 0
     found = read_inputs(run.recipe, few)
     assert {name: len(several) for name, several in found.augmented.items()} == {"voice": 2, "functionals": 2}
     clip = few["id"][0]
     rows = [found.inputs["functionals"][clip], *(each[clip] for each in found.augmented["functionals"])]
     assert not any(np.allclose(one, other) for one, other in combinations(rows, 2))
+    bundle = ut.load(export(run, tmp_path / "bundle", fold=0))
+    test = run.predictions.filter(pl.col("part") == "test")
+    tested, due = test.filter(pl.col("fold") == 0).select("id", "probabilities").row(0)
+    path = few.filter(pl.col("id") == tested)["path"][0]
+    answer = bundle.predict_file(path)
+    np.testing.assert_allclose(list(answer.probabilities.values()), due, atol=1e-3)
 
 
 class Untouched(dict[str, np.ndarray]):

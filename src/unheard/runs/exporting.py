@@ -61,8 +61,6 @@ def export(
         )
     if fold is not None and speakers is not None:
         raise UsageError("the speakers of a fold's model are the fold's; give --fold or --speakers")
-    if len(recipe.inputs) > 1:
-        raise UsageError(f"{run.folder} has {len(recipe.inputs)} inputs; runs of one can be exported")
     trained = on_speakers(run, speakers) if fold is None else of_fold(run, fold)
     inputs = _inputs(of_layers(recipe, chosen_layers(recipe, trained.head.chosen_)))
     licences = {"weights": run.table["licence"].drop_nulls().unique().sort().to_list()}
