@@ -212,7 +212,13 @@ def differing(made: Any) -> dict[str, Any]:
         if not field.init or (known and PLACE in declared) or value == _default(field):
             continue
         build = next((part.build for part in declared if isinstance(part, Made)), None)
-        values[field.name] = _plain(value) if build is None else _parts(value, build)
+        if build is not None:
+            values[field.name] = _parts(value, build)
+        elif isinstance(value, Mapping) and isinstance(_default(field), Mapping):
+            usual = _default(field)
+            values[field.name] = {key: item for key, item in value.items() if item != usual.get(key)}
+        else:
+            values[field.name] = _plain(value)
     return values
 
 

@@ -250,7 +250,7 @@ def check_refit_takes_the_choice_and_chooses_nothing(case: Case) -> None:
 def check_unknown_settings_are_refused(case: Case) -> None:
     with pytest.raises(UsageError, match="did you mean 'threads'"):
         small(case, thread=1)
-    with pytest.raises(UsageError, match=r"head\.threads: expected a whole number, found 'two'"):
+    with pytest.raises(UsageError, match=r"head\.threads is 'two', expected a whole number"):
         small(case, threads="two")
     with pytest.raises(UsageError, match="threads must be in"):
         small(case, threads=0)

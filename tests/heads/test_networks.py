@@ -247,5 +247,5 @@ def test_what_does_not_fit_is_refused() -> None:
         Weighted(epochs=1).fit(layers(0), examples(few, layers(1).labels, layers(1).speakers, 3))
     with pytest.raises(UsageError, match=r"head\.warmup must be in 0 … 1"):
         Weighted(warmup=2.0)
-    with pytest.raises(UsageError, match=r"head\.normalise: expected true or false, found 1"):
+    with pytest.raises(UsageError, match=r"head\.normalise is 1, expected true or false"):
         heads.build({"name": "weighted", "normalise": 1})

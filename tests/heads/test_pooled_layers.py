@@ -206,5 +206,5 @@ def test_an_average_over_layers_of_different_widths_is_refused() -> None:
 def test_layers_is_a_plain_setting() -> None:
     assert build({"name": "probe", "layers": "concat 2-5"}).settings()["layers"] == "concat 2-5"
     assert build(build({"name": "svm"}).settings()).settings()["layers"] is None
-    with pytest.raises(UsageError, match=r"head\.layers: expected text, found 3"):
+    with pytest.raises(UsageError, match=r"head\.layers is 3, expected text or nothing"):
         build({"name": "probe", "layers": 3})

@@ -8,14 +8,12 @@ learned ends in an underscore.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any, ClassVar, Protocol, Self
 
 from numpy.typing import NDArray
 
-from unheard.errors import UsageError, unknown
-from unheard.heads.settings import construct
 from unheard.inputs import Features, Form
+from unheard.settings import construct, resolve
 from unheard.targets import Floats
 from unheard.training.examples import Examples
 
@@ -90,10 +88,5 @@ def build(settings: Mapping[str, Any]) -> Head:
     UsageError
         Unknown head or setting (with near matches), or a value of the wrong kind or out of range.
     """
-    if "name" not in settings:
-        raise UsageError(f"head: a 'name' is missing; choose from: {', '.join(sorted(HEADS))}")
-    if settings["name"] not in HEADS:
-        raise unknown("head", settings["name"], HEADS)
-    module, cls = HEADS[settings["name"]]
-    head: Head = construct(getattr(import_module(module), cls), settings)
+    head: Head = construct(resolve(HEADS, settings, "head"), settings, "head")
     return head

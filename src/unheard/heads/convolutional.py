@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from unheard.errors import unknown
 from unheard.heads.network_head import NetworkHead, Size
 from unheard.heads.rows import moments
 from unheard.inputs import Features, Form
+from unheard.settings import OneOf, Within
 
 if TYPE_CHECKING:
     from unheard.heads.convolutional_network import ConvolutionalNetwork
     from unheard.training.loop import Plan
-
-PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(kw_only=True)
@@ -51,29 +49,24 @@ class Convolutional(NetworkHead):
     form: ClassVar[Form] = Form.FRAMES
     metric: ClassVar[str | None] = "uar"
 
-    channels: int = 192
-    attention: int = 64
-    dropout: float = 0.4
-    epochs: int = 25
-    patience: int = 25
-    batch: int = 32
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 0.05
-    warmup: float = 0.3
+    channels: Annotated[int, Within(1, 8192)] = 192
+    attention: Annotated[int, Within(1, 8192)] = 64
+    dropout: Annotated[float, Within(0, 0.95)] = 0.4
+    epochs: Annotated[int, Within(1, 10_000)] = 25
+    patience: Annotated[int, Within(1, 10_000)] = 25
+    batch: Annotated[int, Within(1, 65_536)] = 32
+    learning_rate: Annotated[float, Within(1e-8, 10)] = 1.5e-3
+    weight_decay: Annotated[float, Within(0, 10)] = 0.05
+    warmup: Annotated[float, Within(0, 1)] = 0.3
     balanced: bool = True
-    smoothing: float = 0.1
-    crop: float = 0.7
-    mixup: float = 0.0
-    level: float = 0.0
-    noise: float = 0.0
-    time_mask: float = 0.0
-    frequency_mask: float = 0.0
-    precision: str = "float32"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.precision not in PRECISIONS:
-            raise unknown("head.precision", self.precision, PRECISIONS)
+    smoothing: Annotated[float, Within(0, 0.95)] = 0.1
+    crop: Annotated[float, Within(0.01, 1)] = 0.7
+    mixup: Annotated[float, Within(0, 1)] = 0.0
+    level: Annotated[float, Within(0, 10)] = 0.0
+    noise: Annotated[float, Within(0, 10)] = 0.0
+    time_mask: Annotated[float, Within(0, 1)] = 0.0
+    frequency_mask: Annotated[float, Within(0, 1)] = 0.0
+    precision: Annotated[str, OneOf("float32", "bfloat16")] = "float32"
 
     def network(self, sizes: Mapping[str, Size], classes: int, dimensions: int = 0) -> ConvolutionalNetwork:
         """See :class:`~unheard.heads.convolutional_network.ConvolutionalNetwork`."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from unheard.heads.network_head import NetworkHead, Size
 from unheard.inputs import Form
+from unheard.settings import Within
 
 if TYPE_CHECKING:
     from unheard.heads.mean_network import MeanNetwork
@@ -32,10 +33,10 @@ class EmoBox(NetworkHead):
     form: ClassVar[Form] = Form.FRAMES
     metric: ClassVar[str | None] = None
 
-    hidden: int = 128
-    epochs: int = 100
-    batch: int = 32
-    learning_rate: float = 1e-4
+    hidden: Annotated[int, Within(1, 8192)] = 128
+    epochs: Annotated[int, Within(1, 10_000)] = 100
+    batch: Annotated[int, Within(1, 65_536)] = 32
+    learning_rate: Annotated[float, Within(1e-8, 10)] = 1e-4
 
     def network(self, sizes: Mapping[str, Size], classes: int, dimensions: int = 0) -> MeanNetwork:
         """See :class:`~unheard.heads.mean_network.MeanNetwork`."""

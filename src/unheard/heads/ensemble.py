@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from unheard import heads
 from unheard.errors import UsageError
-from unheard.heads.settings import between, pack, settings_of, unpack
+from unheard.heads.state import pack, settings_of, unpack
 from unheard.inputs import Features, Form
-from unheard.settings import Made
+from unheard.settings import Made, Within, check
 from unheard.training.examples import Examples
 
 
@@ -44,16 +44,15 @@ class Ensemble:
         {"name": "probe"},
         {"name": "convolutional"},
     )
-    seed: int = 0
-    threads: int = 1
+    seed: Annotated[int, Within(0, 2**53)] = 0
+    threads: Annotated[int, Within(1, 64)] = 1
     #: What each head chose, its number before the name (``1.C``, ``2.epochs``).
     chosen_: dict[str, Any] = field(init=False, repr=False)
     history_: list[dict[str, Any]] = field(init=False, repr=False)
     heads_: list[heads.Head] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        between(self, "seed", 0, 2**53)
-        between(self, "threads", 1, 64)
+        check(self, "head")
         if len(self.of) < 2:
             raise UsageError(f"head.of must be two heads or more, found {len(self.of)}")
         whole = []

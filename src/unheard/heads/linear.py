@@ -7,19 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.errors import DataError, UsageError, need, unknown
+from unheard.errors import DataError, UsageError, need
 from unheard.heads import ridge
 from unheard.heads.inner_folds import Floats, cccs, moments, row_space, uars
 from unheard.heads.one_input import input_of, name_of
 from unheard.heads.pooled_layers import candidates, check_form, check_same_width, pooled_matrix
 from unheard.heads.rows import STATISTICS, check_dims, check_examples, check_pooled, matrix
-from unheard.heads.settings import between, pack, settings_of, unpack
+from unheard.heads.state import pack, settings_of, unpack
 from unheard.inputs import Features, Form
+from unheard.settings import OneOf, Within, check
 from unheard.targets import Target
 from unheard.training.examples import Examples
 
@@ -76,14 +77,14 @@ class LinearHead(ABC):
     name: ClassVar[str]
     form: ClassVar[Form] = Form.POOLED
 
-    statistics: str = "mean+sd"
+    statistics: Annotated[str, OneOf(*STATISTICS)] = "mean+sd"
     grid: tuple[float, ...] = DECADES
-    folds: int = 5
+    folds: Annotated[int, Within(2, 1000)] = 5
     layers: str | None = None
     input: str | None = None
     augmented: bool = False
     seed: int = 0
-    threads: int = 1
+    threads: Annotated[int, Within(1, 64)] = 1
     chosen_: dict[str, Any] = field(init=False, repr=False)
     history_: list[dict[str, Any]] = field(init=False, repr=False)
     #: Of the training rows, shape (columns,) after the statistics; scale is 1 where a column is constant.
@@ -98,14 +99,11 @@ class LinearHead(ABC):
     layers_: NDArray[np.int64] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.statistics not in STATISTICS:
-            raise unknown("head.statistics", self.statistics, STATISTICS)
-        if not all(C > 0 for C in self.grid) or len(set(self.grid)) < len(self.grid):
+        check(self, "head")
+        if not self.grid or not all(C > 0 for C in self.grid) or len(set(self.grid)) < len(self.grid):
             raise UsageError(f"head.grid must hold different numbers above 0, found {list(self.grid)}")
         if self.layers is not None:
             check_form(self.layers)
-        between(self, "folds", 2, 1000)
-        between(self, "threads", 1, 64)
 
     @property
     def needs_layers_(self) -> int | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from unheard.heads.network_head import NetworkHead, Size
 from unheard.inputs import Form
+from unheard.settings import Within
 
 if TYPE_CHECKING:
     from unheard.heads.mean_network import MeanNetwork
@@ -32,12 +33,12 @@ class Mean(NetworkHead):
     form: ClassVar[Form] = Form.FRAMES
     metric: ClassVar[str | None] = "uar"
 
-    dropout: float = 0.2
-    epochs: int = 50
-    patience: int = 10
-    batch: int = 32
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
+    dropout: Annotated[float, Within(0, 0.95)] = 0.2
+    epochs: Annotated[int, Within(1, 10_000)] = 50
+    patience: Annotated[int, Within(1, 10_000)] = 10
+    batch: Annotated[int, Within(1, 65_536)] = 32
+    learning_rate: Annotated[float, Within(1e-8, 10)] = 1e-3
+    weight_decay: Annotated[float, Within(0, 10)] = 1e-2
 
     def network(self, sizes: Mapping[str, Size], classes: int, dimensions: int = 0) -> MeanNetwork:
         """See :class:`~unheard.heads.mean_network.MeanNetwork`."""

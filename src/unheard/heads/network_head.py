@@ -11,47 +11,24 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.errors import DataError, MachineError, UsageError, need, unknown
+from unheard.errors import DataError, MachineError, UsageError, need
 from unheard.files import canonical_json
 from unheard.heads.one_input import name_of
 from unheard.heads.rows import check_dims, check_examples, check_frames
-from unheard.heads.settings import between, pack, settings_of, unpack
+from unheard.heads.state import pack, settings_of, unpack
 from unheard.inputs import Features, Form
+from unheard.settings import OneOf, Within, check
 from unheard.targets import Floats
 from unheard.training.examples import Examples
 from unheard.training.objective import Objective, objective_of
 
 if TYPE_CHECKING:
     from unheard.training.loop import Plan
-
-#: Least and greatest value of each setting that a network head may have.
-BOUNDS: dict[str, tuple[float, float]] = {
-    "hidden": (1, 8192),
-    "channels": (1, 8192),
-    "attention": (1, 8192),
-    "dropout": (0, 0.95),
-    "epochs": (1, 10_000),
-    "patience": (1, 10_000),
-    "batch": (1, 65_536),
-    "learning_rate": (1e-8, 10),
-    "weight_decay": (0, 10),
-    "warmup": (0, 1),
-    "clip": (1e-6, 1e6),
-    "smoothing": (0, 0.95),
-    "crop": (0.01, 1),
-    "mixup": (0, 1),
-    "level": (0, 10),
-    "noise": (0, 10),
-    "time_mask": (0, 1),
-    "frequency_mask": (0, 1),
-    "seed": (0, 2**63 - 1),
-    "threads": (1, 64),
-}
 
 
 class Size(NamedTuple):
@@ -88,14 +65,14 @@ class NetworkHead(ABC):
     #: Of validation rows, by which the epoch is chosen (``uar``, ``macro_f1``); None: the last epoch is.
     metric: ClassVar[str | None]
 
-    epochs: int = 1
-    batch: int = 32
-    learning_rate: float = 1e-3
+    epochs: Annotated[int, Within(1, 10_000)] = 1
+    batch: Annotated[int, Within(1, 65_536)] = 32
+    learning_rate: Annotated[float, Within(1e-8, 10)] = 1e-3
     input: str | None = None
     objective: dict[str, str] = field(default_factory=lambda: asdict(Objective()))
-    device: str = "cpu"
-    seed: int = 0
-    threads: int = 1
+    device: Annotated[str, OneOf("cpu", "cuda")] = "cpu"
+    seed: Annotated[int, Within(0, 2**63 - 1)] = 0
+    threads: Annotated[int, Within(1, 64)] = 1
     chosen_: dict[str, Any] = field(init=False, repr=False)
     history_: list[dict[str, Any]] = field(init=False, repr=False)
     #: ``forward({name: tensor}, {name: lengths}) -> (B, width)``.
@@ -106,11 +83,7 @@ class NetworkHead(ABC):
     dimensions_: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name, (low, high) in BOUNDS.items():
-            if hasattr(self, name):
-                between(self, name, low, high)
-        if self.device not in ("cpu", "cuda"):
-            raise unknown("head.device", self.device, ("cpu", "cuda"))
+        check(self, "head")
         self.objective = asdict(objective_of(self.objective))
 
     @abstractmethod

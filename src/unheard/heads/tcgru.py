@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from unheard.heads.network_head import NetworkHead, Size
 from unheard.heads.rows import moments
 from unheard.inputs import Features, Form
+from unheard.settings import Within
 
 if TYPE_CHECKING:
     from unheard.heads.tcgru_network import TCGRUNetwork
@@ -40,16 +41,16 @@ class TCGRU(NetworkHead):
     form: ClassVar[Form] = Form.FRAMES
     metric: ClassVar[str | None] = "uar"
 
-    hidden: int = 256
-    dropout: float = 0.1
-    epochs: int = 80
-    patience: int = 10
-    batch: int = 32
-    learning_rate: float = 5e-4
-    level: float = 0.1
-    noise: float = 0.1
-    time_mask: float = 0.1
-    frequency_mask: float = 0.1
+    hidden: Annotated[int, Within(1, 8192)] = 256
+    dropout: Annotated[float, Within(0, 0.95)] = 0.1
+    epochs: Annotated[int, Within(1, 10_000)] = 80
+    patience: Annotated[int, Within(1, 10_000)] = 10
+    batch: Annotated[int, Within(1, 65_536)] = 32
+    learning_rate: Annotated[float, Within(1e-8, 10)] = 5e-4
+    level: Annotated[float, Within(0, 10)] = 0.1
+    noise: Annotated[float, Within(0, 10)] = 0.1
+    time_mask: Annotated[float, Within(0, 1)] = 0.1
+    frequency_mask: Annotated[float, Within(0, 1)] = 0.1
 
     def network(self, sizes: Mapping[str, Size], classes: int, dimensions: int = 0) -> TCGRUNetwork:
         """See :class:`~unheard.heads.tcgru_network.TCGRUNetwork`."""

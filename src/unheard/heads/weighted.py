@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from unheard.errors import UsageError
 from unheard.heads.network_head import NetworkHead, Size
 from unheard.inputs import Form
+from unheard.settings import Within
 
 if TYPE_CHECKING:
     from unheard.heads.weighted_network import WeightedNetwork
@@ -43,16 +44,16 @@ class Weighted(NetworkHead):
     metric: ClassVar[str | None] = "macro_f1"
 
     normalise: bool = False
-    attention: int = 128
-    hidden: int = 256
-    dropout: float = 0.3
-    epochs: int = 25
-    patience: int = 7
-    batch: int = 16
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
-    warmup: float = 0.1
-    clip: float = 1.0
+    attention: Annotated[int, Within(1, 8192)] = 128
+    hidden: Annotated[int, Within(1, 8192)] = 256
+    dropout: Annotated[float, Within(0, 0.95)] = 0.3
+    epochs: Annotated[int, Within(1, 10_000)] = 25
+    patience: Annotated[int, Within(1, 10_000)] = 7
+    batch: Annotated[int, Within(1, 65_536)] = 16
+    learning_rate: Annotated[float, Within(1e-8, 10)] = 1e-3
+    weight_decay: Annotated[float, Within(0, 10)] = 1e-4
+    warmup: Annotated[float, Within(0, 1)] = 0.1
+    clip: Annotated[float, Within(1e-6, 1e6)] = 1.0
 
     @property
     def learned_(self) -> dict[str, list[float]]:
