@@ -15,7 +15,10 @@ from bundle_parts import CLASSES, change, sound
 from numpy.testing import assert_allclose
 
 from unheard.bundle.compact import compact
-from unheard.bundle.runtime import load
+from unheard.bundle.head import GraphHead
+from unheard.bundle.runtime import Bundle, load
+from unheard.bundle.schema import SCHEMA
+from unheard.bundle.schema1 import upgraded
 from unheard.errors import BundleError, UsageError
 from unheard.inputs import Form
 
@@ -106,7 +109,26 @@ def test_the_graph_of_an_encoder_of_today_does_not_belong_to_it(tmp_path: Path) 
         load(folder)
 
 
-def test_it_is_not_made_smaller_but_exported_again(tmp_path: Path) -> None:
-    folder = unpacked("encoder-pooled", tmp_path)
-    with pytest.raises(UsageError, match="older schema"):
-        compact(folder, tmp_path / "small", "float16")
+@pytest.mark.parametrize("kind", ["encoder-pooled", "encoder-layers", "features-frames"])
+def test_a_compact_copy_is_of_today_s_schema(kind: str, tmp_path: Path) -> None:
+    old = unpacked(kind, tmp_path)
+    small = compact(old, tmp_path / "small", "float16")
+    assert json.loads((small.folder / "bundle.json").read_text())["schema"] == SCHEMA
+    assert_same_answers(load(old), load(small.folder))
+
+
+def test_features_beside_frames_become_an_input_of_their_own(tmp_path: Path) -> None:
+    old = unpacked("beside", tmp_path)
+    with pytest.raises(UsageError, match="has float16 weights already"):
+        compact(old, tmp_path / "small", "int8")
+    bundle = load(old)
+    graph = upgraded((old / "model.onnx").read_bytes(), bundle.description)
+    head = GraphHead(graph, bundle.description)
+    inputs = bundle.inputs([sound(seed) for seed in range(3)])
+    assert_allclose(head.outputs(inputs), bundle.outputs(inputs), rtol=1e-5, atol=1e-5)
+
+
+def assert_same_answers(one: Bundle, other: Bundle) -> None:
+    for seed in range(3):
+        both = [bundle.predict(sound(seed), 16_000).probabilities for bundle in (one, other)]
+        assert_allclose(list(both[0].values()), list(both[1].values()), atol=0.01)

@@ -24,7 +24,7 @@ from unheard.bundle.fields import load_json
 from unheard.bundle.head import GraphHead
 from unheard.bundle.manifest import read_verified
 from unheard.bundle.runtime import Bundle, opened
-from unheard.bundle.schema import SCHEMA, WEIGHTS
+from unheard.bundle.schema import WEIGHTS
 from unheard.bundle.writing import write_bundle
 from unheard.errors import UsageError, unknown
 from unheard.onnx_graphs.packing import packed
@@ -72,12 +72,12 @@ def compact(
         raise UsageError(
             f"{folder} has {whole.description.weights} weights already; make it anew from the one in float32"
         )
+    whole_graphs = {name: data for name, data in files.items() if name.endswith(".onnx")}
     if schema1.is_schema1(load_json(files["bundle.json"], "bundle.json")):
-        raise UsageError(
-            f"{folder} is of an older schema than {SCHEMA}; export it again, then make it smaller"
-        )
+        whole_graphs = schema1.renamed_graphs(files)
+        whole_graphs["model.onnx"] = schema1.upgraded(whole_graphs["model.onnx"], whole.description)
     described = replace(whole.description, weights=weights)
-    graphs = {name: packed(data, weights) for name, data in files.items() if name.endswith(".onnx")}
+    graphs = {name: packed(data, weights) for name, data in whole_graphs.items()}
     bundle = Bundle(described, Extractors(described, graphs), GraphHead(graphs["model.onnx"], described))
     inputs = tuple(bundle.inputs(stored.waves))
     own = golden.Golden(stored.waves, inputs, bundle.outputs(inputs))

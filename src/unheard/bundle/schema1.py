@@ -30,8 +30,10 @@ from unheard.bundle.schema import (
     parse_names,
 )
 from unheard.bundle.training_range import parse_training_range
-from unheard.errors import BundleError, UsageError
+from unheard.errors import BundleError, UsageError, need
 from unheard.inputs import Form
+from unheard.onnx_graphs.graph import Graph
+from unheard.onnx_graphs.head_inputs import Shape, take
 from unheard.onnx_graphs.session import Session
 from unheard.targets import Target
 
@@ -142,6 +144,22 @@ class Head1:
         old = {"frames.lengths": "lengths"}
         feeds = {old.get(name, name): values for name, values in feeds.items()}
         return answered(self._session, "logits", feeds, len(clips), d.target.width)
+
+
+def upgraded(model: bytes, description: Description) -> bytes:
+    """Return a head's graph of schema 1 with the inputs and the output of schema 2; needs the onnx package."""
+    g = Graph()
+    taken = {name: take(g, name, Shape(e.form, e.dims, e.layers)) for name, e in description.inputs.items()}
+    values, lengths = taken[INPUT].values, taken[INPUT].lengths
+    if BESIDE in taken:
+        row = g.add("Unsqueeze", taken[BESIDE].values, g.constant([1]))
+        frames = g.add("Slice", g.add("Shape", values), g.constant([1]), g.constant([2]))
+        shape = g.add("Concat", g.constant([1]), frames, g.constant([1]), axis=0)
+        values = g.add("Concat", values, g.add("Expand", row, shape), axis=2)
+    old = {"frames": values, "lengths": lengths} if lengths else {"features": values}
+    (outputs,) = g.include(need("onnx", "eval").load_from_string(model), "head.", old)
+    g.give("outputs", outputs, ["batch", description.target.width])
+    return g.bytes()
 
 
 def _encoder(plain: Mapping[str, Any]) -> EncoderDescription:
