@@ -12,7 +12,7 @@ import io
 import json
 import pkgutil
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -26,6 +26,11 @@ from one_input import clips_of, examples, outputs_of
 from unheard import heads
 from unheard.errors import DataError, UsageError
 from unheard.heads import Examples
+from unheard.inputs import Form
+from unheard.onnx_graphs.head_inputs import Shape
+from unheard.onnx_graphs.head_outputs import Columns
+from unheard.onnx_graphs.heads import graph_of
+from unheard.onnx_graphs.session import Session
 from unheard.targets import Target, one_hot
 from unheard.training.examples import Rows
 
@@ -386,6 +391,71 @@ def check_a_dimension_known_for_few_clips_leaves_the_rest_alone(case: Case) -> N
     targets[:, CLASSES] = np.nan
     with pytest.raises(DataError, match="no training row has the dimension activation"):
         small(case).fit(replace(train, targets=targets), of_targets(case, 1, "v"))
+
+
+def graph_agrees(head: heads.Head, rows: Examples) -> None:
+    """The graph gives the head's outputs within 1e-4, for clips together and alone."""
+    shapes = {name: shape_of(features[0]) for name, features in rows.inputs.items()}
+    columns = Columns(len(rows.target.classes), len(rows.target.dimensions))
+    graph = Session(graph_of(head, shapes, columns), head.name)
+    assert list(graph.outputs) == ["outputs"]
+    expected = head.outputs(rows.inputs)
+    one = [{name: [features[i]] for name, features in rows.inputs.items()} for i in range(len(rows))]
+    alone = np.concatenate([graph.run(["outputs"], feeds(clip))[0] for clip in one])
+    for found in (graph.run(["outputs"], feeds(rows.inputs))[0], alone):
+        assert found.shape == (len(rows), sum(columns))
+        assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def shape_of(clip: np.ndarray) -> Shape:
+    form = {1: Form.ROW, 2: Form.FRAMES}.get(clip.ndim) or (
+        Form.POOLED if clip.shape[1] == 2 else Form.LAYERS
+    )
+    return Shape(form, clip.shape[-1], len(clip) if clip.ndim == 3 else 1)
+
+
+def feeds(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Tensors of a graph for clips; what lies beyond a clip's frames is NaN."""
+    found = {}
+    for name, clips in inputs.items():
+        if not shape_of(clips[0]).form.has_frames:
+            found[name] = np.stack(clips)
+            continue
+        lengths = np.array([clip.shape[-2] for clip in clips])
+        padded = np.full((len(clips), *clips[0].shape[:-2], lengths.max() + 1, DIMS), np.nan, np.float32)
+        for row, clip in zip(padded, clips, strict=True):
+            row[..., : clip.shape[-2], :] = clip
+        found |= {name: padded, f"{name}.lengths": lengths}
+    return found
+
+
+def check_the_graph_is_the_head(case: Case) -> None:
+    graph_agrees(fitted(case), rows(case, 2, prefix="t"))
+
+
+def check_the_graph_of_dimensions_is_the_head(case: Case) -> None:
+    kinds: list[dict[str, bool]] = [{"votes": True}, {"classes": False}]
+    for kind in kinds:
+        if not refuses(case, **kind):
+            head = small(case).fit(of_targets(case, 0, **kind), of_targets(case, 1, "v", **kind))
+            graph_agrees(head, of_targets(case, 2, "t", **kind))
+
+
+def check_the_graph_of_two_inputs_is_the_head(case: Case) -> None:
+    """Of a head that takes one of them, and where it can be in one, of an ensemble that takes both."""
+    if case.name == "ensemble":
+        return
+
+    def two(seed: int, prefix: str) -> Examples:
+        own = rows(case, seed, prefix=prefix)
+        means = [clip.reshape(-1, DIMS).mean(axis=0) for clip in clips_of(own)]
+        return replace(own, inputs={"row": means, **own.inputs})
+
+    head = small(case, input="voice")
+    if case.form == "frames":
+        probe = {"name": "probe", "grid": [0.1], "input": "row"}
+        head = heads.build({"name": "ensemble", "of": [head.settings(), probe]})
+    graph_agrees(head.fit(two(0, "s"), two(1, "v")), two(2, "t"))
 
 
 def check_the_input_that_is_named_is_taken_of_two(case: Case) -> None:
