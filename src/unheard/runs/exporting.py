@@ -11,19 +11,19 @@ import polars as pl
 from unheard import encoders, features
 from unheard.bundle.export import ExportInput
 from unheard.bundle.export import export as write_bundle
-from unheard.corpora.table import classes, corpus_of
+from unheard.corpora.table import corpus_of
 from unheard.decide.abstain import threshold_for
 from unheard.decide.calibration import apply_temperature
 from unheard.errors import UsageError
 from unheard.inputs import Form
 from unheard.predictions.table import logits
+from unheard.runs.fitting import wanted
 from unheard.runs.folder import Run
 from unheard.runs.preparing import of_layers
 from unheard.runs.recipe import Recipe
 from unheard.runs.retraining import of_fold, on_speakers
 from unheard.runs.salient_layer import chosen_layers
 from unheard.runs.training_range import domain_of
-from unheard.targets import Target
 
 #: Share of validation clips that a bundle gives an answer to.
 COVERAGE = 0.9
@@ -67,7 +67,7 @@ def export(
     return write_bundle(
         trained.head,
         inputs,
-        Target(classes(run.table)),
+        wanted(recipe, run.table),
         out,
         temperature=trained.temperature,
         thresholds=_thresholds(run, fold, trained.temperature, coverage),
@@ -84,16 +84,16 @@ def export(
 
 
 def _ground(run: Run, speakers: Sequence[str], others: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Recordings that the model and its encoder learned from."""
+    """Return the recordings that the model and its encoders were trained on."""
     own = run.table.filter(pl.col("speaker").is_in(speakers))
     return pl.concat([table.select("id", "path", "start", "end") for table in (own, *others)])
 
 
 def _thresholds(run: Run, fold: int | None, temperature: float, coverage: float) -> dict[str, float]:
-    """Confidence that an answer must reach, from validation rows at the bundle's temperature."""
+    """Return the confidence that an answer must reach, from validation rows at the bundle's temperature."""
     val = run.predictions.filter((pl.col("part") == "val") & pl.col("logits").is_not_null())
     val = val if fold is None else val.filter(pl.col("fold") == fold)
-    if val.is_empty() or coverage == 1:
+    if run.recipe.target.classes == "none" or val.is_empty() or coverage == 1:
         return {}
     confidence = threshold_for(apply_temperature(logits(val), temperature), coverage)
     return {"confidence": confidence, "coverage": coverage}

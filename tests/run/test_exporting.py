@@ -1,0 +1,82 @@
+"""From a run to a bundle: two inputs, and targets of votes and dimensions, answer as the run did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import unheard as ut
+from unheard.predictions.table import probabilities
+from unheard.runs.recipe import Recipe
+from unheard.runs.run import run as run_recipe
+
+TWO: dict[str, Any] = {
+    "rhythm": {"features": {"name": "functionals", "hop": 0.02, "trim": 40}},
+    "tone": {"features": {"name": "mfbf0", "average": 8, "trim": 40}},
+}
+HEAD: dict[str, Any] = {
+    "name": "ensemble",
+    "of": [
+        {"name": "probe", "grid": [0.01], "input": "rhythm"},
+        {"name": "probe", "grid": [0.01], "input": "tone", "statistics": "mean"},
+    ],
+}
+
+
+def recipe(**fields: Any) -> Recipe:
+    return Recipe(recipe="toy", about="", protocol="group-3", inputs=TWO, head=HEAD, **fields)
+
+
+@pytest.fixture(scope="module")
+def graded(toy: pl.DataFrame) -> pl.DataFrame:
+    """The toy corpus with five votes and two dimensions a clip, which follow its label."""
+    names = toy["label"].cast(pl.String).to_list()
+    classes = sorted(set(names))
+    rng = np.random.default_rng(0)
+    votes = [
+        [
+            {"grader": str(k), "label": name if k < 3 else str(rng.choice(classes)), "weight": 1.0}
+            for k in range(5)
+        ]
+        for name in names
+    ]
+    activation = [(classes.index(name) + rng.random()) / len(classes) for name in names]
+    return toy.with_columns(
+        pl.Series("votes", votes, dtype=toy.schema["votes"]),
+        pl.Series("activation", activation),
+        pl.Series("valence", [1 - value for value in activation]),
+    )
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {},
+        {"classes": "votes", "dimensions": ["activation", "valence"]},
+        {"classes": "none", "dimensions": ["valence"]},
+    ],
+    ids=["labels", "votes and dimensions", "a dimension"],
+)
+def test_a_bundle_answers_as_the_fold_s_model(
+    target: dict[str, Any], graded: pl.DataFrame, tmp_path: Path
+) -> None:
+    protocol = ut.protocol("group-3", graded)
+    run = run_recipe(recipe(target=target), graded, protocol, tmp_path / "run")
+    ids = dict(zip(graded["id"], graded["path"], strict=True))
+    rows = run.predictions.filter((pl.col("part") == "test") & (pl.col("fold") == 0)).head(8)
+    bundle = ut.load(ut.export(run, tmp_path / "bundle", fold=0))
+    assert list(bundle.description.inputs) == ["rhythm", "tone"]
+    assert bundle.dimensions == tuple(target.get("dimensions", ()))
+    answers = [bundle.predict_file(ids[i]) for i in rows["id"]]
+    for name in bundle.dimensions:
+        found = [answer.dimensions[name] for answer in answers]
+        np.testing.assert_allclose(found, rows[name].to_numpy(), atol=1e-4)
+    if bundle.classes:
+        found = [list(answer.probabilities.values()) for answer in answers]
+        np.testing.assert_allclose(found, probabilities(rows), atol=1e-4)
+    else:
+        assert all(answer.label is None and answer.answered for answer in answers)
