@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from unheard import heads
 from unheard.errors import UsageError
 from unheard.runs import recipe
-from unheard.runs.old_recipe import modern, modern_choice
+from unheard.runs.old_recipe import modern, modern_choice, modern_state
+from unheard.training.examples import labelled
 
 PLAIN: dict[str, Any] = {"recipe": "toy", "about": "", "protocol": "loso"}
 ENCODER = {"name": "hubert", "model": "x"}
@@ -103,3 +107,24 @@ def test_what_folds_chose_has_todays_names() -> None:
     assert modern_choice({"layer": 3, "epochs": 2}, {"layer": "salient"}) == {"voice.layer": 3, "epochs": 2}
     today = {"voice.layer": 3, "C": 1.0, "layer": 2}
     assert modern_choice(today, {"inputs": {}}) == today
+
+
+def test_the_state_of_a_linear_head_from_then_is_read() -> None:
+    rng = np.random.default_rng(0)
+    clips = [rng.standard_normal((3, 2, 4)).astype(np.float32) for _ in range(12)]
+    speakers = np.array([str(number % 4) for number in range(12)])
+    rows = labelled({"voice": clips}, [number % 2 for number in range(12)], speakers, ["a", "b"])
+    head = heads.build({"name": "probe", "grid": [1.0], "layers": "last"}).fit(rows)
+    state = head.state()
+    then = {("entries_" if name == "layers_" else name): array for name, array in state.items()}
+    del then["classes_"]
+    settings = json.loads(str(state["settings"]))
+    old = {"layers": "entries", "augmented": "variants"}
+    then["settings"] = np.array(
+        json.dumps({old.get(key, key): value for key, value in settings.items() if key != "input"})
+    )
+    again = type(head).from_state(modern_state(then))
+    np.testing.assert_array_equal(again.outputs({"voice": clips}), head.outputs({"voice": clips}))
+    assert {name: str(array) for name, array in modern_state(state).items()} == {
+        name: str(array) for name, array in state.items()
+    }

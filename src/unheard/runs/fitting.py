@@ -28,6 +28,7 @@ from unheard.files import write_bytes, write_json
 from unheard.predictions.table import predictions, write_predictions
 from unheard.protocols.fold import Protocol
 from unheard.runs.folder import fold_folder
+from unheard.runs.old_recipe import modern_state
 from unheard.runs.recipe import Recipe
 from unheard.runs.target import answers, matrix, target_of, truth
 from unheard.targets import Target
@@ -236,7 +237,7 @@ def load_head(folder: Path, recipe: Recipe, record: Mapping[str, Any]) -> Any:
     if not path.is_file():
         raise DataError(f"{folder}: fold {number} with seed {seed} has no model; run it first")
     with np.load(path, allow_pickle=False) as stored:
-        state = {name: stored[name] for name in stored.files}
+        state = modern_state({name: stored[name] for name in stored.files})
     head = unfitted(recipe, seed)
     # What was tuned is in the state; the frozen rest is read again from where the recipe says it lies now.
     now = [] if recipe.training is None else [own.encoder for own in recipe.inputs.values()]

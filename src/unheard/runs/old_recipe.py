@@ -7,10 +7,15 @@ There a recipe described its only input at the top level (``features`` or ``enco
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from unheard.errors import UsageError
+from unheard.files import canonical_json
 
 #: Fields that described the input.
 FIELDS = ("features", "encoder", "layer", "store", "speeds", "noises")
@@ -60,6 +65,19 @@ def modern_choice(chosen: Mapping[str, Any], config: Mapping[str, Any]) -> dict[
     result = {".".join(_renamed(part) for part in key.split(".")): value for key, value in chosen.items()}
     if "inputs" not in config and config.get("layer") == "salient" and "layer" in chosen:
         result["voice.layer"] = result.pop("layer")
+    return result
+
+
+def modern_state(state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the stored arrays of a head under the names of today; a state of today is returned as it is.
+
+    Enough for linear heads. Networks of that time did not store the sizes of their inputs; they are trained again.
+    """
+    result = {("layers_" if name == "entries_" else name): array for name, array in state.items()}
+    if not {"settings", "chosen"} <= result.keys():
+        return result
+    result["settings"] = np.array(canonical_json(_head(json.loads(str(result["settings"])))))
+    result["chosen"] = np.array(canonical_json(modern_choice(json.loads(str(result["chosen"])), {})))
     return result
 
 
