@@ -205,3 +205,21 @@ def check_refusal(extractor: Any) -> None:
         bad[100] = value
         with pytest.raises(DataError):
             extractor.extract([wave(0.9, extractor.rate), bad], [0])
+
+
+def test_features_are_made_again_of_their_settings(feature: Any) -> None:
+    again = features.build(feature.settings)
+    assert again == feature and again.settings == feature.settings and again.key == feature.key
+    with pytest.raises(UsageError, match="unknown"):
+        features.build({**feature.settings, "no such key": 1})
+
+
+def test_precomputed_features_are_looked_up_by_id(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", one=np.ones(3), two=np.arange(3.0))
+    made = features.build({"name": "precomputed", "path": str(tmp_path / "a.npz")})
+    assert made.medium == "id" and (made.layers[0].dims, made.layers[0].rate) == (3, None)
+    ((two,), (one,)) = made.extract(["two", "one"], [0])
+    assert_array_equal(two, [0, 1, 2])
+    assert_array_equal(one, [1, 1, 1])
+    with pytest.raises(DataError, match="no array named 'three'"):
+        made.extract(["three"], [0])

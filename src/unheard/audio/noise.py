@@ -6,19 +6,21 @@ content: two ids of the same content share what is stored, and so its noise.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from unheard.audio.conditions import VOICES, Wave, active_power, babble, clipped, coloured
-from unheard.errors import UsageError
+from unheard.audio.conditions import VOICES, Wave, active_power, babble, clipped, coloured, white
+from unheard.errors import UsageError, unknown
 from unheard.files import digest
 
 VERSION = 1  # of what is added; what is stored knows it
 
-Kind = Literal["coloured", "babble"]
+#: Every kind of noise, in training and in tests alike.
+Kind = Literal["white", "coloured", "babble"]
+KINDS: tuple[str, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,35 @@ def noisy(wave: Wave, rate: int, noise: Noise, clip: str) -> Wave:
         return wave
     rng = np.random.default_rng(int(digest([clip, noise.number, "noise"]), 16))
     snr = rng.uniform(noise.least, noise.most)
-    if noise.voices is None:
-        return clipped(coloured(wave, rate, rng, snr=snr))[0]
-    heard = _drawn(noise.voices, rate, rng)
-    return clipped(babble(wave, rate, rng, snr=snr, voices=heard))[0]
+    voices = [] if noise.voices is None else _drawn(noise.voices, rate, rng)
+    return clipped(added(noise.kind, wave, rate, rng, snr=snr, voices=voices))[0]
+
+
+def added(
+    kind: str, wave: Wave, rate: int, rng: np.random.Generator, *, snr: float, voices: Sequence[Wave] = ()
+) -> Wave:
+    """Return a waveform with noise of one kind, not clipped.
+
+    Parameters
+    ----------
+    kind
+        One of ``KINDS``: ``white``, ``coloured`` or ``babble`` (``unheard.audio.conditions``).
+    wave, rate
+        Samples (n,), and how many a second.
+    rng
+        Where the noise comes from.
+    snr
+        Ratio in dB.
+    voices
+        Recordings of those who babble, at the same rate.
+    """
+    if kind == "white":
+        return white(wave, rate, rng, snr=snr)
+    if kind == "coloured":
+        return coloured(wave, rate, rng, snr=snr)
+    if kind == "babble":
+        return babble(wave, rate, rng, snr=snr, voices=voices)
+    raise unknown("kind of noise", kind, KINDS)
 
 
 def _drawn(voices: Voices, rate: int, rng: np.random.Generator) -> list[Wave]:

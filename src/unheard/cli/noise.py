@@ -15,7 +15,7 @@ from unheard.errors import UsageError
 def noise(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     kinds: Annotated[
-        str, typer.Option("--kinds", help="Kinds of noise: white, babble (other unheard speakers).")
+        str, typer.Option("--kinds", help="Kinds of noise: white, coloured, babble (other unheard speakers).")
     ] = "white,babble",
     snr: Annotated[str, typer.Option("--snr", help="Signal-to-noise ratios in dB.")] = "20,10,5",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the noise.")] = 0,

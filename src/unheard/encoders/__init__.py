@@ -28,7 +28,6 @@ __all__ = [
     "is_random",
     "key",
     "load",
-    "medium",
 ]
 
 #: Name of a family to its module, which has the dataclass ``Options`` (of ``contract.Settings``), ``VERSION`` (of
@@ -122,21 +121,24 @@ class LazyEncoder:
         return self._settings if self._encoder is None else self._encoder.settings
 
     @property
+    def medium(self) -> str | None:
+        """Name of the medium that it takes; None where it has to be loaded to know."""
+        if self._encoder is not None:
+            return self._encoder.medium
+        options, _ = _options(self._settings)
+        medium: str | None = options.medium
+        return medium
+
+    @property
     def is_known(self) -> bool:
         """Whether the settings say which weights and layers they mean, so that what is stored can be found."""
-        return bool(self.settings["sha256"]) and self.settings["cut"] is not None
+        return bool(self.settings["sha256"]) and self.settings["cut"] is not None and self.medium is not None
 
     def load(self) -> Encoder:
         """Return the encoder; see :func:`unheard.encoders.load` for the errors."""
         if self._encoder is None:
             self._encoder = load(self._settings)
         return self._encoder
-
-
-def medium(settings: Mapping[str, Any]) -> str:
-    """Return the name of the medium that encoders of these settings take."""
-    options, _ = _options(renamed(settings))
-    return str(options.medium)
 
 
 def _options(settings: Mapping[str, Any]) -> tuple[Any, Any]:

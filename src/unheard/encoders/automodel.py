@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -42,6 +42,8 @@ UNUSED = ("pooler.", "masked_spec_embed")
 @dataclass(frozen=True)
 class Options(Settings):
     """Settings of an encoder on Transformers: those that all encoders share."""
+
+    medium: ClassVar[str | None] = None
 
 
 def load(options: Options) -> AudioEncoder | TextEncoder:

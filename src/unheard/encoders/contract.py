@@ -50,8 +50,8 @@ class Settings:
         ``cpu`` or ``cuda``.
     """
 
-    #: Name of the medium that encoders of the family take.
-    medium: ClassVar[str] = "audio"
+    #: Name of the medium that encoders of the family take; None where each model takes its own.
+    medium: ClassVar[str | None] = "audio"
 
     model: Annotated[str, PLACE] = ""
     revision: Annotated[str | None, PLACE] = None

@@ -122,6 +122,8 @@ def extract(
         and cannot be written where clips are missing.
     """
     source = LazyEncoder(extractor) if isinstance(extractor, Mapping) else extractor
+    if isinstance(source, LazyEncoder) and source.medium is None:
+        source.load()
     threads = jobs if jobs is not None else _threads(source)
     _check(clips, threads)
     digests = digests or FileDigests()
@@ -172,8 +174,8 @@ def _medium(
     source: Extractor[Any] | LazyEncoder, digests: FileDigests, options: Mapping[str, Any]
 ) -> Medium[Any]:
     if isinstance(source, LazyEncoder):
-        name = encoders.medium(source.settings)
-        return medium_of(name, trim=source.settings["trim"], digests=digests, **options)
+        assert source.medium is not None
+        return medium_of(source.medium, trim=source.settings["trim"], digests=digests, **options)
     if isinstance(source, Encoder):
         trim = source.settings.get("trim")
         return medium_of(source.medium, rate=source.rate, trim=trim, digests=digests, **options)

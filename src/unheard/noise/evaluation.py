@@ -17,7 +17,7 @@ from unheard.corpora.table import corpus_of
 from unheard.decide.calibration import apply_temperature
 from unheard.errors import DataError
 from unheard.files import write_json
-from unheard.noise.inference import CLEAN, KINDS, Condition, Heard, Listening, listen
+from unheard.noise.inference import CLEAN, Condition, Heard, Listening, listen
 from unheard.noise.plan import FoldPlan, crossed, heard_at_once, planned, text
 from unheard.noise.scores import scores
 from unheard.predictions.table import classes, predictions, write_predictions
@@ -40,7 +40,7 @@ KEPT = (
 
 def noisy(
     run: Run,
-    kinds: Sequence[str] = KINDS,
+    kinds: Sequence[str] = ("white", "babble"),
     snrs: Sequence[float] = (20, 10, 5),
     *,
     seed: int = 0,

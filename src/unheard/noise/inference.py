@@ -18,6 +18,7 @@ from unheard import encoders, features
 from unheard.audio import conditions
 from unheard.audio.decode import shown
 from unheard.audio.medium import AudioMedium
+from unheard.audio.noise import added
 from unheard.audio.trim import trim
 from unheard.encoders.contract import Encoder
 from unheard.errors import DataError
@@ -33,7 +34,6 @@ from unheard.runs.recipe import Recipe
 
 Array = NDArray[np.float32]
 
-KINDS = ("white", "babble")
 RECORDINGS = 512  # decoded ones that a process keeps at hand
 AHEAD = 8  # clips that are mixed while one is encoded
 
@@ -199,11 +199,8 @@ def _waves(task: Listening, medium: AudioMedium) -> _Mixed:
             mixed.append((clean, None, 0))
             continue
         rng = generator(task.seed, condition, task.clip.id, "noise")
-        if condition.kind == "white":
-            noisy = conditions.white(clean, rate, rng, snr=condition.snr)
-        else:
-            others = [_recording(voice, medium) for voice in voices]
-            noisy = conditions.babble(clean, rate, rng, snr=condition.snr, voices=others)
+        others = [_recording(voice, medium) for voice in voices]
+        noisy = added(condition.kind, clean, rate, rng, snr=condition.snr, voices=others)
         wave, beyond = conditions.clipped(noisy)
         mixed.append((wave, conditions.realised_snr(clean, noisy, rate), beyond))
     return mixed

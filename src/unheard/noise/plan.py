@@ -10,10 +10,11 @@ from typing import Any
 import polars as pl
 
 from unheard.audio.conditions import RATIOS, VOICES
+from unheard.audio.noise import KINDS
 from unheard.corpora.table import clips, corpus_of
 from unheard.errors import UsageError, first_five, unknown
 from unheard.inputs import Clip
-from unheard.noise.inference import CLEAN, KINDS, Condition, Listening, generator
+from unheard.noise.inference import CLEAN, Condition, Listening, generator
 from unheard.runs.folder import Run
 from unheard.runs.salient_layer import chosen_layers
 

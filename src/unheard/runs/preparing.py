@@ -174,7 +174,7 @@ def augmentations(own: Input) -> list[tuple[str, dict[str, Any]]]:
             made.append((f"at {one.speed:g} times the speed:", {"speed": one.speed}))
             continue
         low, high = one.snr
-        what = "coloured noise" if one.noise == "coloured" else "a babble of synthetic voices"
+        what = "a babble of synthetic voices" if one.noise == "babble" else f"{one.noise} noise"
         # A person who babbles in training must not be one whom a fold tests: these are nobody.
         voices = CROWD if one.noise == "babble" else None
         noise = Noise(one.noise, low, high, noises, voices)
