@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import fake_encoder
@@ -138,3 +139,10 @@ def test_lengths_come_from_headers_and_pieces(tmp_path: Path) -> None:
     for start, end, expected in ((None, None, 1.5), (0.5, None, 1.0), (0.5, 0.75, 0.25), (2.0, None, 0.0)):
         assert AudioMedium().size(Clip("a", Piece(clip.audio.path, start, end))) == pytest.approx(expected)
     assert AudioMedium().size(Clip("a", Piece(str(tmp_path / "bad.wav")))) == 0
+
+
+def test_a_plan_counts_what_the_extractor_takes(tmp_path: Path) -> None:
+    encoder = encoders.load({"name": "fake", "model": "a"})
+    plan = planned(encoder, resolved(encoder, Storage()), 1, [1200.0], tmp_path)
+    assert "of audio to do" in plan.text()
+    assert "; 1,200 words to do" in replace(plan, medium="text").text()

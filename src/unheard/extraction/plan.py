@@ -32,7 +32,10 @@ class Plan:
     clips, stored
         Of the corpus, and those of them that are in the store already.
     amount
-        Size of what is missing: seconds as the files' headers have them, silence that will be cut off included.
+        Size of what is missing: seconds as the files' headers have them, silence that will be cut off included; of
+        text, words.
+    medium
+        What the extractor takes.
     bytes
         That it will take on disk.
     seconds
@@ -49,6 +52,7 @@ class Plan:
     clips: int
     stored: int
     amount: float
+    medium: str
     bytes: int
     folder: Path
     free: int
@@ -63,7 +67,7 @@ class Plan:
         return "\n".join(
             [
                 f"extract: {self.extractor}, {self.storage.words()} of {_layers(self.names)}",
-                f"clips:   {self.clips}, {self.stored} of them stored; {_duration(self.amount)} of audio to do",
+                f"clips:   {self.clips}, {self.stored} of them stored; {_amount(self.amount, self.medium)} to do",
                 f"disk:    {_size(self.bytes)} to write, {_size(self.free)} free, in {self.folder}",
                 f"time:    {time}",
             ]
@@ -82,6 +86,7 @@ def planned(
         clips=clips,
         stored=clips - len(missing),
         amount=sum(missing),
+        medium=extractor.medium,
         bytes=_bytes(extractor, storage, missing),
         folder=folder,
         free=shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free,
@@ -183,6 +188,10 @@ def _size(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} TB"
+
+
+def _amount(amount: float, medium: str) -> str:
+    return f"{_duration(amount)} of audio" if medium == "audio" else f"{amount:,.0f} words"
 
 
 def _duration(seconds: float) -> str:
