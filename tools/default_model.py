@@ -1,4 +1,4 @@
-"""The model in the box, from recordings to the bundle that is installed: one command, the same weights again.
+"""The default model, from recordings to the bundle that is installed: one command, the same weights again.
 
     python tools/default_model.py DATA OUT
 
@@ -39,15 +39,15 @@ def main() -> None:
     if not (student / GRAPH).is_file():
         teacher = ["--teacher", "onnx", "--model", str(data / "weights" / "fsmn-vad")]
         teacher += ["--set", "teacher.description=fsmn-vad", "--entries", "1-4"]
-        heard = [part for corpus in corpora for part in ("--data", corpus)]
+        spoken = [part for corpus in corpora for part in ("--data", corpus)]
         how = [part for change in SHAPE for part in ("--set", change)]
         how += ["--steps", "4000", "--seed", "0", "--set", "precision=bfloat16", "--jobs", str(asked.jobs)]
-        unheard("distill", *teacher, *heard, *how, "--out", str(student), "--resume")
+        unheard("distill", *teacher, *spoken, *how, "--out", str(student), "--resume")
     where = ["--data", str(data / "ravdess" / "speech"), "--protocol", PROTOCOL, "--out", str(run)]
     jobs = ["--jobs", str(asked.jobs), "--resume"]
-    unheard("run", RECIPE, *where, "--set", f"encoder.model={student}", *jobs)
-    ground = [part for corpus in corpora for part in ("--encoder-data", corpus)]
-    unheard("export", str(run), "--out", str(bundle), *ground, "--force")
+    unheard("run", RECIPE, *where, "--set", f"inputs.voice.encoder.model={student}", *jobs)
+    learned = [part for corpus in corpora for part in ("--encoder-data", corpus)]
+    unheard("export", str(run), "--out", str(bundle), *learned, "--force")
     shutil.rmtree(out / "default", ignore_errors=True)
     copy = compact(bundle, out / "default", "float16")
     size = f"{copy.after / 1e6:.2f} MB, of {copy.before / 1e6:.2f} in float32"

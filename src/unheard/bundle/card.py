@@ -128,9 +128,9 @@ def _data(d: Description) -> str:
 
 def _others(corpora: Mapping[str, Sequence[str]]) -> list[str]:
     return [
-        f"- Of {_plain(corpus)} too, {len(heard)} speakers ({_plain(first_five(heard))}): an encoder or earlier "
+        f"- Of {_plain(corpus)} too, {len(known)} speakers ({_plain(first_five(known))}): an encoder or earlier "
         "training was trained on them. A score on any of them is contaminated."
-        for corpus, heard in corpora.items()
+        for corpus, known in corpora.items()
     ]
 
 
@@ -190,18 +190,20 @@ def _score(score: Mapping[str, Any] | None) -> str:
     if score is None:
         return "## Score\n\nNot scored: nothing is known about how often this model is right."
     stamps = ", ".join(f"**{_plain(stamp)}**" for stamp in score.get("stamps", ()))
-    heard = score.get("n_train_speakers")
+    count = score.get("n_train_speakers")
     protocol, refit = _plain(score.get("protocol", "unknown")), _plain(score.get("refit", "unknown"))
-    taught = f"{heard} speakers" if heard else "an unknown number of speakers"
+    trained_on = f"{count} speakers" if count else "an unknown number of speakers"
     # A stamp changes what was measured, and the sentence must not say otherwise.
     others = "tested on others"
     if "UNVERIFIED" in stamps:
-        others = "tested on clips of speakers nobody knows: they may have been heard in training"
+        others = "tested on clips of speakers nobody knows: they may have been trained on"
     if "LEAKY" in stamps:
-        others = "tested on speakers of whom it had heard other clips: it says nothing about unheard people"
+        others = (
+            "tested on speakers of whom other clips were trained on: it says nothing about unheard people"
+        )
     measured = (
         f"Protocol {protocol} (hash {_plain(score.get('protocol_hash', 'unknown'))[:12]}), refit: {refit}. This "
-        f"is the score of the models of the folds, each trained on {taught} and {others}; the model in "
+        f"is the score of the models of the folds, each trained on {trained_on} and {others}; the model in "
         "this bundle may have been trained on more (above)."
     )
     lines = ["## Score", measured]
@@ -223,7 +225,7 @@ def _score(score: Mapping[str, Any] | None) -> str:
 
 
 def _groupings(score: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Tables of scores by emotion and by whatever groups the results have (gender)."""
+    """Return tables of scores by emotion and by whatever groups the results have (gender)."""
     found = []
     if isinstance(score.get("per_class"), Mapping):
         found.append(("emotion", score["per_class"]))
@@ -241,7 +243,7 @@ def _group_table(title: str, groups: Mapping[str, Any]) -> str:
 
 
 def _flat(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """One number a metric: the mean where an estimate has several."""
+    """Return one number for each metric: the mean where an estimate has several."""
     return {
         name: value.get("mean", value.get("pooled")) if isinstance(value, Mapping) else value
         for name, value in scores.items()
@@ -273,7 +275,7 @@ def _licence(layer: str, text: Any) -> str:
 
 
 def _plain(value: object) -> str:
-    """Text that cannot break a table or become markup."""
+    """Return text that cannot break a table or become markup."""
     text = " ".join(str(value).split())
     for mark in ("\\", "|", "`", "<", ">", "[", "]"):
         text = text.replace(mark, "\\" + mark) if mark not in "<>`" else text.replace(mark, " ")

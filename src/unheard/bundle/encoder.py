@@ -105,8 +105,8 @@ class BundleEncoder:
         d = self.description
         length = max(len(wave), d.min_samples)
         length += -length % d.multiple
-        heard = np.pad(wave, (0, length - len(wave)))
-        value = heard if self._frontend is None else self._frontend.compute(heard)
+        padded = np.pad(wave, (0, length - len(wave)))
+        value = padded if self._frontend is None else self._frontend.compute(padded)
         found = self._session.run(self._outputs, {self._input: np.ascontiguousarray(value, dtype=np.float32)})
         for k, layer in zip(d.needed, found, strict=True):
             if layer.ndim != 2 or layer.shape[1] != d.widths[k] or not len(layer):
@@ -169,14 +169,14 @@ def _standardised(wave: Wave) -> Wave:
 
 
 def _joined(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Frames of two windows from where the second begins; where both have some, their mean."""
+    """Return the frames of two windows from where the second begins; where both have some, their mean."""
     both = min(len(before), len(after))
     mean = (before[:both] + after[:both]) / 2
     return np.concatenate([mean, after[both:], before[both:]])
 
 
 def _averaged(frames: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Mean of each ``count`` neighbouring frames; of what is left for the last."""
+    """Return the mean of each ``count`` neighbouring frames, and of what is left at the end."""
     if count == 1:
         return frames
     whole = len(frames) // count * count

@@ -163,7 +163,7 @@ def export(
         training={
             "corpus": corpus,
             "speakers": sorted(map(str, training_speakers)),
-            "others": {name: sorted(map(str, heard)) for name, heard in sorted((others or {}).items())},
+            "others": {name: sorted(map(str, known)) for name, known in sorted((others or {}).items())},
         },
         score=None if scores is None else {k: v for k, v in scores.items() if k not in LEFT_OUT},
         recipe=_without_places(recipe, described),

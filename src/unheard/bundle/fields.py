@@ -16,7 +16,7 @@ OTHER_BOUNDS = (-1e6, 1e6)
 
 
 def load_json(data: bytes, name: str) -> dict[str, Any]:
-    """JSON object in a file's bytes; NaN, infinity and doubled names are refused."""
+    """Return the JSON object in a file's bytes; NaN, infinity and doubled names are refused."""
     try:
         value = json.loads(data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_doubles)
     except (ValueError, RecursionError) as error:

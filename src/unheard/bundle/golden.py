@@ -74,7 +74,7 @@ def read_arrays(data: bytes) -> dict[str, NDArray[Any]]:
     """Read all arrays; nothing is unpickled, and sizes are looked at before anything is allocated."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
+            size = sum(each.file_size for each in archive.infolist())
         if size > MAX_BYTES:
             raise BundleError(f"golden.npz unpacks to {size} bytes, more than the {MAX_BYTES} allowed")
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:

@@ -14,7 +14,7 @@ from unheard.errors import BundleError, first_five
 from unheard.files import file_digest, write_json
 
 MANIFEST = "manifest.json"
-#: Files that every bundle has, with the most bytes that each may have.
+#: Files that every bundle has, with the number of bytes that each may have at most.
 FILES = {"bundle.json": 2**22, "card.md": 2**22, "golden.npz": 2**26, "model.onnx": 2**31 - 1}
 #: Most bytes of the graph of an encoder, NAME.onnx, of which a bundle may have several.
 MAX_GRAPH = 2**31 - 1
@@ -93,5 +93,5 @@ def _bytes(path: Path, max_bytes: int) -> bytes:
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}") from error
     if len(data) > max_bytes:
-        raise BundleError(f"{path} has more than {max_bytes} bytes, the most for this file")
+        raise BundleError(f"{path} has more than {max_bytes} bytes, which is the limit for this file")
     return data

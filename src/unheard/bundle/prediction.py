@@ -20,7 +20,7 @@ MEANINGS = {
     "too_short": "no answer: the recording is shorter than 0.1 s",
     "no_features": "no answer: no features could be computed from the recording",
     "no_logits": "no answer: the model gave no number",
-    "no_speech": "nobody speaks in the recording, as far as can be heard",
+    "no_speech": "nobody speaks in the recording, as far as can be told",
     "narrower": "the recording holds less of the high frequencies than what the model was trained on",
     "noisier": "the recording is noisier than what the model was trained on",
     "little_speech": "less of the recording is speech than of what the model was trained on",

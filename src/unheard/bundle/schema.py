@@ -179,7 +179,7 @@ def parse_common(plain: Mapping[str, Any]) -> dict[str, Any]:
     if not texts(training.get("speakers")):
         refuse("training.speakers", repr(training.get("speakers"))[:100], "a list of texts")
     others = training.setdefault("others", {})
-    if not isinstance(others, dict) or not all(texts(heard) for heard in others.values()):
+    if not isinstance(others, dict) or not all(texts(known) for known in others.values()):
         refuse("training.others", repr(others)[:100], "corpora, each with a list of texts")
     weights = plain.get("weights", "float32")
     if weights not in WEIGHTS:

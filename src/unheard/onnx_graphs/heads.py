@@ -64,7 +64,7 @@ def _written(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns)
 
 
 def _ensemble(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
-    """The mean of the heads' log probabilities, and of their dimensions."""
+    """Return the mean of the heads' log probabilities, and of their dimensions."""
     answers = [
         changed(
             g,
@@ -78,7 +78,7 @@ def _ensemble(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns
 
 
 def _linear(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
-    """Statistics over frames, standardisation and one matrix; in float64, as the head computes."""
+    """Return one matrix times standardised statistics over frames; in float64, as the head computes."""
     state, taken = head.state(), input_of(inputs, head.input, head.name)
     if taken.shape.form is Form.ROW:
         x = g.add("Cast", taken.values, to=g.types.DOUBLE)
@@ -94,12 +94,12 @@ def _linear(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) 
 
 
 def _within_0_1(g: Graph, x: str) -> str:
-    """A ridge knows no bounds; the scale of dimensions has them."""
+    """Return values within [0, 1], since a ridge knows no bounds, and the scale of dimensions has them."""
     return g.add("Clip", x, g.constant(0.0, np.float64), g.constant(1.0, np.float64))
 
 
 def _pooled(g: Graph, head: Any, taken: Taken) -> str:
-    """Columns of the layers that a linear head uses: their means, or means and deviations, beside each other."""
+    """Return the columns of the layers that a linear head uses: their means, or means and deviations."""
     exact = g.add("Cast", taken.values, to=g.types.DOUBLE)
     used = g.add("Gather", exact, g.constant(head.layers_), axis=1)
     kept = [0, 1] if head.statistics == "mean+sd" else [0]
@@ -110,7 +110,7 @@ def _pooled(g: Graph, head: Any, taken: Taken) -> str:
 
 
 def _statistics(g: Graph, taken: Taken, statistics: str) -> str:
-    """Mean, or mean and standard deviation, over the valid frames."""
+    """Return the mean, or mean and standard deviation, over the valid frames."""
     valid = valid_frames(g, taken.values, taken.lengths)
     x = g.add("Cast", taken.values, to=g.types.DOUBLE)
     nothing = g.constant(0.0, np.float64)

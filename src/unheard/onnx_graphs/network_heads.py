@@ -18,7 +18,7 @@ State = Mapping[str, NDArray[Any]]
 
 
 def tcgru(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
-    """The network of ``heads/tcgru_network.py``."""
+    """Return the outputs of ``heads/tcgru_network.py``."""
     w, taken = _weights(head), _taken(head, inputs, Form.FRAMES)
     frames, lengths = taken.values, taken.lengths
     standardised = g.add("Div", g.add("Sub", frames, g.constant(w["mean"])), g.constant(w["scale"]))
@@ -32,7 +32,7 @@ def tcgru(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) ->
 
 
 def mean(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
-    """The network of ``heads/mean_network.py``."""
+    """Return the outputs of ``heads/mean_network.py``."""
     w, taken = _weights(head), _taken(head, inputs, Form.FRAMES)
     frames, lengths = taken.values, taken.lengths
     x = g.add("Relu", _map(g, w, "frame", frames)) if "frame.weight" in w else frames
@@ -42,7 +42,7 @@ def mean(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> 
 
 
 def weighted(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
-    """The network of ``heads/weighted_network.py``."""
+    """Return the outputs of ``heads/weighted_network.py``."""
     w, taken = _weights(head), _taken(head, inputs, Form.LAYERS)
     frames, lengths = taken.values, taken.lengths
     if head.normalise:
@@ -57,7 +57,7 @@ def weighted(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns)
 
 
 def convolutional(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
-    """The network of ``heads/convolutional_network.py``; its batch norm is part of the output's weights."""
+    """Return the outputs of ``heads/convolutional_network.py``; its batch norm is part of the output's weights."""
     w, taken = _weights(head), _taken(head, inputs, Form.FRAMES)
     frames, lengths = taken.values, taken.lengths
     valid = valid_frames(g, frames, lengths)
@@ -76,7 +76,7 @@ def convolutional(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Col
 
 
 def _attentive(g: Graph, w: State, frames: str, valid: str) -> str:
-    """Attentive statistics (B, 2 dims) of the valid frames (B, T, dims), with the weights ``pool``."""
+    """Return attentive statistics (B, 2 dims) of the valid frames (B, T, dims), with the weights ``pool``."""
     time = g.constant([1])
     clean = _clean(g, valid, frames)
     energy = _map(g, w, "pool.direction", g.add("Tanh", _map(g, w, "pool.projection", clean)))
@@ -89,7 +89,7 @@ def _attentive(g: Graph, w: State, frames: str, valid: str) -> str:
 
 
 def _convolved(g: Graph, w: State, name: str, x: str, dilation: int = 1) -> str:
-    """``Conv1d`` of kernel 3 with as many frames as it takes, on (B, T, dims)."""
+    """Apply ``Conv1d`` of kernel 3 to (B, T, dims), which gives as many frames as it takes."""
     kernel, bias = g.constant(w[f"{name}.weight"]), g.constant(w[f"{name}.bias"])
     channels = g.add(
         "Conv", g.add("Transpose", x, perm=[0, 2, 1]), kernel, bias, pads=[dilation] * 2, dilations=[dilation]
@@ -98,7 +98,7 @@ def _convolved(g: Graph, w: State, name: str, x: str, dilation: int = 1) -> str:
 
 
 def _gru(g: Graph, w: State, layer: int, sequence: str, steps: str, *, last: bool) -> str:
-    """One GRU layer on (T, B, dims): all steps (T, 1, B, hidden), or the last valid one (1, B, hidden)."""
+    """Apply one GRU layer to (T, B, dims): all steps (T, 1, B, hidden), or the last valid one (1, B, hidden)."""
     hidden = w[f"gru.weight_hh_l{layer}"].shape[1]
 
     def gates(name: str) -> NDArray[Any]:
@@ -114,7 +114,7 @@ def _gru(g: Graph, w: State, layer: int, sequence: str, steps: str, *, last: boo
 
 
 def _output(g: Graph, w: State, x: str, columns: Columns) -> str:
-    """The layer of ``heads/output_layer.py``: dimensions pass through a sigmoid."""
+    """Apply the layer of ``heads/output_layer.py``: dimensions pass through a sigmoid."""
     outputs = _dense(g, w, "output", x)
     return changed(g, outputs, columns, dimensions=lambda part: g.add("Sigmoid", part))
 
@@ -124,13 +124,13 @@ def _dense(g: Graph, w: State, name: str, x: str) -> str:
 
 
 def _map(g: Graph, w: State, name: str, x: str) -> str:
-    """``Linear`` on the last axis of (B, T, dims)."""
+    """Apply ``Linear`` to the last axis of (B, T, dims)."""
     y = g.add("MatMul", x, g.constant(w[f"{name}.weight"].T))
     return g.add("Add", y, g.constant(w[f"{name}.bias"])) if f"{name}.bias" in w else y
 
 
 def _clean(g: Graph, valid: str, x: str) -> str:
-    """Zeros where nothing is valid."""
+    """Return x with zeros where nothing is valid."""
     return g.add("Where", valid, x, g.constant(0.0, np.float32))
 
 

@@ -14,7 +14,7 @@ from unheard.onnx_graphs.graph import Graph
 def attention(
     g: Graph, query: Any, key: Any, value: Any, out: Any, x: str, heads: int, bias: str | None = None
 ) -> str:
-    """Multi-head attention of (frames, dims); the four maps are ``Linear``, ``bias`` (heads, frames, frames)."""
+    """Apply multi-head attention to (frames, dims) by four ``Linear`` maps; ``bias``: (heads, frames, frames)."""
     width = query.in_features
     shape = g.constant([-1, heads, width // heads])
     q, k, v = (g.add("Reshape", linear(g, part, x), shape) for part in (query, key, value))
@@ -29,7 +29,7 @@ def attention(
 
 
 def convolution(g: Graph, conv: Any, x: str, **attributes: Any) -> str:
-    """Convolution of (1, channels, …); strides, padding and groups are said by the caller."""
+    """Apply a convolution to (1, channels, …); strides, padding and groups are said by the caller."""
     parts = [g.constant(array(conv.weight))]
     if conv.bias is not None:
         parts.append(g.constant(array(conv.bias)))
@@ -37,19 +37,19 @@ def convolution(g: Graph, conv: Any, x: str, **attributes: Any) -> str:
 
 
 def linear(g: Graph, part: Any, x: str) -> str:
-    """``Linear`` on the rows of (rows, dims)."""
+    """Apply ``Linear`` to the rows of (rows, dims)."""
     parts = [part.weight] if part.bias is None else [part.weight, part.bias]
     return g.add("Gemm", x, *(g.constant(array(each)) for each in parts), transB=1)
 
 
 def norm(g: Graph, part: Any, x: str) -> str:
-    """``LayerNorm`` over the last axis."""
+    """Apply ``LayerNorm`` over the last axis."""
     scale, shift = g.constant(array(part.weight)), g.constant(array(part.bias))
     return g.add("LayerNormalization", x, scale, shift, axis=-1, epsilon=part.eps)
 
 
 def activation(g: Graph, name: str, x: str) -> str:
-    """``relu``, or ``gelu`` by the error function."""
+    """Apply ``relu``, or ``gelu`` by the error function."""
     if name == "relu":
         return g.add("Relu", x)
     inner = g.add("Erf", g.add("Div", x, g.constant(math.sqrt(2), np.float32)))
