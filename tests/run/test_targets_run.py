@@ -1,8 +1,9 @@
-"""Votes and two dimensions through a whole run: from the table to results and the report."""
+"""Votes and two dimensions the whole way: from the table to results, the report, a bundle and a prediction."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -37,16 +38,26 @@ def graded(toy: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-@pytest.mark.parametrize("classes", ["votes", "none"])
-def test_votes_and_dimensions_are_trained_answered_scored_and_reported(
-    graded: pl.DataFrame, tmp_path: Path, classes: str
+NETWORK = {
+    "features": {"name": "logmel"},
+    "head": {"name": "mean", "epochs": 8, "patience": 8, "learning_rate": 0.02},
+}
+
+
+@pytest.mark.parametrize(
+    ("classes", "changes"),
+    [("votes", {}), ("none", {}), ("votes", NETWORK)],
+    ids=["votes", "none", "network"],
+)
+def test_votes_and_dimensions_are_trained_answered_scored_reported_and_exported(
+    graded: pl.DataFrame, tmp_path: Path, classes: str, changes: dict[str, Any]
 ) -> None:
     run = ut.run(
         "functionals",
         graded,
         ut.protocol("group-3", graded),
         out=tmp_path / "run",
-        changes={"target": {"classes": classes, "dimensions": ["activation", "valence"]}},
+        changes={"target.classes": classes, "target.dimensions": ["activation", "valence"], **changes},
     )
     t = run.predictions
     assert dimensions(t) == ("activation", "valence")
@@ -55,7 +66,16 @@ def test_votes_and_dimensions_are_trained_answered_scored_and_reported(
     assert run.scores["dimensions"]["mean.ccc"]["pooled"] > 0
     if classes == "votes":
         assert np.isfinite(shares(t)).all() and {"kl", "cosine"} <= set(run.scores["distribution"])
-        assert run.scores["metrics"]["accuracy"]["pooled"] > 1 / len(run.scores["labels"])
+        if not changes:  # a few epochs are enough for dimensions alone
+            assert run.scores["metrics"]["accuracy"]["pooled"] > 1 / len(run.scores["labels"])
     else:
         assert run.scores["metrics"] == {} and run.scores["labels"] == []
     assert "<h3>Dimensions</h3>" in report([run], tmp_path / "report.html").read_text()
+    bundle = ut.load(ut.export(run, tmp_path / "bundle"))
+    answer = bundle.predict_file(graded["path"][0])
+    assert set(answer.dimensions) == {"activation", "valence"}
+    assert all(0 <= value <= 1 for value in answer.dimensions.values())
+    if classes == "votes":
+        assert sum(answer.probabilities.values()) == pytest.approx(1)
+    else:
+        assert answer.label is None and not answer.probabilities

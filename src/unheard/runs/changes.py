@@ -80,7 +80,8 @@ def _put(plain: dict[str, Any], path: list[str], value: Any, dotted: str) -> Non
     for depth, part in enumerate(path[:-1], 1):
         if depth == 2 and path[0] == "inputs" and part not in place:
             raise unknown("input of the recipe", part, place)
-        if part == "storage":
+        # Groups of settings that a recipe may leave out.
+        if part in ("storage", "target"):
             place.setdefault(part, {})
         if not isinstance(place.get(part), dict):
             raise UsageError(
