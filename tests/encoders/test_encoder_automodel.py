@@ -181,6 +181,14 @@ def test_positions_bound_a_text_where_the_tokenizer_does_not(models: Path, tmp_p
     assert states[0].shape == (20, 24)
 
 
+@pytest.mark.parametrize(("name", "medium"), [("bert", "text"), ("bart", "text"), ("w2v-bert", "audio")])
+def test_the_medium_is_known_once_it_was_loaded(models: Path, name: str, medium: str) -> None:
+    assert encoders.LazyEncoder(settings(models, name)).medium is None
+    found = encoders.load(settings(models, name)).settings
+    again = encoders.LazyEncoder({**found, "model": ""})
+    assert (again.medium, again.is_known, found["medium"]) == (medium, True, medium)
+
+
 @pytest.mark.parametrize("name", ["bert", "hubert"])
 def test_random_and_shuffled_weights_follow_their_seed(models: Path, name: str) -> None:
     def last(**changes: Any) -> np.ndarray:
@@ -229,6 +237,8 @@ def test_the_digest_follows_weights_configuration_and_tokenizer(models: Path, tm
     [
         ("bert", {"cut": 4}, UsageError, "has 3 layers: choose 0 … 3"),
         ("bert", {"trim": 40}, UsageError, "trim is for audio"),
+        ("bert", {"medium": "audio"}, UsageError, "takes text"),
+        ("bert", {"medium": "video"}, UsageError, "audio, text"),
         ("bert", {"sha256": "0" * 64}, DataError, "expected 000"),
         ("whisper", {}, UsageError, r"encoder\.name=whisper"),
         ("nowhere", {}, UsageError, "unknown model"),

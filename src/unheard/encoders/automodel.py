@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from unheard.encoders.windows import by_length, in_windows
 from unheard.errors import DataError, UnheardError, UsageError, first_five, need
 from unheard.files import digest, file_digest
 from unheard.inputs import Layer, Source, Turn
-from unheard.settings import plain
+from unheard.settings import PLACE, OneOf, plain
 
 if TYPE_CHECKING:
     from unheard.encoders.hidden_states import HiddenStates
@@ -41,9 +41,15 @@ UNUSED = ("pooler.", "masked_spec_embed")
 
 @dataclass(frozen=True)
 class Options(Settings):
-    """Settings of an encoder on Transformers: those that all encoders share."""
+    """Settings of an encoder on Transformers.
 
-    medium: ClassVar[str | None] = None
+    Parameters
+    ----------
+    medium
+        ``audio`` or ``text``. It is filled in when the model is loaded; one that is given must agree.
+    """
+
+    medium: Annotated[str | None, OneOf("audio", "text"), PLACE] = None
 
 
 def load(options: Options) -> AudioEncoder | TextEncoder:
@@ -74,6 +80,9 @@ def load(options: Options) -> AudioEncoder | TextEncoder:
     elif options.weights == "shuffled":
         random_weights.shuffle(model, options.seed)
     text = model.main_input_name == "input_ids"
+    medium = "text" if text else "audio"
+    if options.medium not in (None, medium):
+        raise UsageError(f"encoder.medium is {options.medium!r}, and {folder} takes {medium}")
     found = _sha256(folder, text, options.seed if drawn else None)
     if options.sha256 not in ("", found):
         raise DataError(
@@ -82,7 +91,10 @@ def load(options: Options) -> AudioEncoder | TextEncoder:
         )
     states = HiddenStates(model, config.num_hidden_layers, options.cut)
     model.requires_grad_(False).eval().to(device, getattr(torch, precision))
-    settings = {"name": "transformers", **plain(replace(options, sha256=found, precision=precision))}
+    settings = {
+        "name": "transformers",
+        **plain(replace(options, sha256=found, precision=precision, medium=medium)),
+    }
     if not text:
         return AudioEncoder(settings, states, config, folder)
     if settings["trim"] is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,9 +50,6 @@ class Settings:
         ``cpu`` or ``cuda``.
     """
 
-    #: Name of the medium that encoders of the family take; None where each model takes its own.
-    medium: ClassVar[str | None] = "audio"
-
     model: Annotated[str, PLACE] = ""
     revision: Annotated[str | None, PLACE] = None
     sha256: Annotated[str, CONTENT] = ""
@@ -62,6 +59,11 @@ class Settings:
     trim: float | tuple[float, ...] | None = None
     precision: Annotated[str, OneOf("float32", "bfloat16", "auto")] = "float32"
     device: Annotated[str, OneOf("cpu", "cuda"), PLACE] = "cpu"
+
+    @property
+    def medium(self) -> str | None:
+        """Name of the medium that the encoder takes; None where only the model says it."""
+        return "audio"
 
     def __post_init__(self) -> None:
         check(self, "encoder")
