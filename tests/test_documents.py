@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
+
+import unheard
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -36,3 +39,31 @@ def test_the_readme_is_one_screen_and_has_the_commands_that_the_gate_runs() -> N
         assert lines[at + 1] == "```sh"
         assert lines[at + 2].startswith("pip install")
         assert lines[at + 3] == "```"
+
+
+def test_the_ways_that_the_design_draws_are_calls_that_exist() -> None:
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    drawn = text[text.index("## The longest ways") : text.index("## A run\n")]
+    names = set(
+        re.findall(r"\b([a-z_]+(?:\.[A-Za-z_]\w*)+)", "\n".join(re.findall(r"```(.*?)```", drawn, re.S)))
+    )
+    places = {name for name in names if name.split(".")[0] in ROOMS}
+    assert len(places) > 50
+    lost = {name for name in places if not exists(name.split("."))}
+    assert not lost
+
+
+ROOMS = {path.stem for path in Path(unheard.__path__[0]).iterdir()}
+
+
+def exists(parts: list[str]) -> bool:
+    """Whether a dotted name below ``unheard`` is a module, or an attribute of one."""
+    found = importlib.import_module("unheard")
+    for number, part in enumerate(parts, 1):
+        try:
+            found = importlib.import_module(".".join(["unheard", *parts[:number]]))
+        except ModuleNotFoundError:
+            if not hasattr(found, part):
+                return False
+            found = getattr(found, part)
+    return True
