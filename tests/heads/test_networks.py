@@ -23,8 +23,8 @@ torch = pytest.importorskip("torch")
 from unheard.heads.mean_network import MeanNetwork  # noqa: E402
 from unheard.heads.weighted_network import WeightedNetwork  # noqa: E402
 from unheard.training.batches import padded  # noqa: E402
-from unheard.training.loop import Plan, train  # noqa: E402
 from unheard.training.schedule import share  # noqa: E402
+from unheard.training.stored import Plan, train  # noqa: E402
 
 LAYERS, DIMS = 3, 4
 

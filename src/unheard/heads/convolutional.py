@@ -13,7 +13,7 @@ from unheard.settings import OneOf, Within
 
 if TYPE_CHECKING:
     from unheard.heads.convolutional_network import ConvolutionalNetwork
-    from unheard.training.loop import Plan
+    from unheard.training.stored import Plan
 
 
 @dataclass(kw_only=True)
@@ -85,8 +85,8 @@ class Convolutional(NetworkHead):
     def plan(self) -> Plan:
         """AdamW, one cycle of the learning rate; the epoch of the best UAR."""
         from unheard.training.augmentation import Augmentation
-        from unheard.training.loop import Plan
         from unheard.training.objective import objective_of
+        from unheard.training.stored import Plan
 
         return Plan(
             epochs=self.epochs,

@@ -12,7 +12,7 @@ from unheard.settings import Within
 
 if TYPE_CHECKING:
     from unheard.heads.mean_network import MeanNetwork
-    from unheard.training.loop import Plan
+    from unheard.training.stored import Plan
 
 
 @dataclass(kw_only=True)
@@ -47,8 +47,8 @@ class EmoBox(NetworkHead):
 
     def plan(self) -> Plan:
         """Adam on the plain cross-entropy, to the last epoch."""
-        from unheard.training.loop import Plan
         from unheard.training.objective import objective_of
+        from unheard.training.stored import Plan
 
         return Plan(
             epochs=self.epochs,

@@ -12,7 +12,7 @@ from unheard.settings import Within
 
 if TYPE_CHECKING:
     from unheard.heads.mean_network import MeanNetwork
-    from unheard.training.loop import Plan
+    from unheard.training.stored import Plan
 
 
 @dataclass(kw_only=True)
@@ -49,8 +49,8 @@ class Mean(NetworkHead):
 
     def plan(self) -> Plan:
         """AdamW; early stopping by UAR."""
-        from unheard.training.loop import Plan
         from unheard.training.objective import objective_of
+        from unheard.training.stored import Plan
 
         return Plan(
             epochs=self.epochs,

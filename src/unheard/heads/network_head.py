@@ -28,7 +28,8 @@ from unheard.training.examples import Examples
 from unheard.training.objective import Objective, objective_of
 
 if TYPE_CHECKING:
-    from unheard.training.loop import Plan
+    from unheard.training.checkpoint import Progress
+    from unheard.training.stored import Plan
 
 
 class Size(NamedTuple):
@@ -109,7 +110,7 @@ class NetworkHead(ABC):
             torch is missing, there is no GPU where one is asked for, or not enough memory.
         """
         if self.metric is None:
-            self.history_ = self._learn(train, None, self.epochs)
+            self._learn(train, None, self.epochs)
             self.chosen_ = {"epochs": self.epochs}
             return self
         if val is None or not len(val):
@@ -117,19 +118,16 @@ class NetworkHead(ABC):
                 f"head {self.name!r} chooses its epoch on validation speakers, and this fold has none; "
                 "add --val next-fold to the protocol"
             )
-        self.history_ = self._learn(train, val, self.epochs)
-        from unheard.training.validation import metric_for
-
-        metric = metric_for(train.target, self.metric)
-        best = max(self.history_, key=lambda record: (record[f"val_{metric}"], -record["val_loss"]))
-        self.chosen_ = {"epochs": best["epoch"] + 1}
+        best = self._learn(train, val, self.epochs).best
+        assert best is not None
+        self.chosen_ = {"epochs": best + 1}
         return self
 
     def refit(self, rows: Examples) -> Self:
         """Return a new head trained on ``rows`` for the chosen number of epochs."""
         head = copy(self)
         head.chosen_ = dict(self.chosen_)
-        head.history_ = head._learn(rows, None, self.chosen_["epochs"])
+        head._learn(rows, None, self.chosen_["epochs"])
         return head
 
     def outputs(self, inputs: Mapping[str, Features]) -> Floats:
@@ -216,7 +214,8 @@ class NetworkHead(ABC):
                     f"{found.layers}"
                 )
 
-    def _learn(self, rows: Examples, val: Examples | None, epochs: int) -> list[dict[str, Any]]:
+    def _learn(self, rows: Examples, val: Examples | None, epochs: int) -> Progress:
+        """Train a new network, set what was learned, and return how that went."""
         check_examples(rows)
         taken = self._taken(rows.inputs)
         lengths = {name: self._check(features) for name, features in taken.items()}
@@ -227,11 +226,10 @@ class NetworkHead(ABC):
             val_lengths = {name: self._check(features) for name, features in held_out.items()}
             self._check_sizes(held_out)
         torch = need("torch", "train")
-        need("lightning.pytorch", "train")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise MachineError("head.device is 'cuda' and torch finds no GPU here; take head.device=cpu")
         from unheard.training.batches import Batches
-        from unheard.training.loop import train
+        from unheard.training.stored import train
 
         with seeded(self.threads, self.seed):
             self.network_ = self.network(self.sizes_, self.classes_, self.dimensions_)
@@ -240,7 +238,9 @@ class NetworkHead(ABC):
             held = None if val is None else Batches(val, tuple(taken), val_lengths, self.batch, None)
             plan = self.plan()
             batches = Batches(rows, tuple(taken), lengths, self.batch, rng, plan.crop)
-            return train(self.network_, batches, held, plan, epochs)
+            progress = train(self.network_, batches, held, plan, epochs)
+        self.history_ = progress.history
+        return progress
 
 
 @contextmanager

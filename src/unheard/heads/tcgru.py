@@ -13,7 +13,7 @@ from unheard.settings import Within
 
 if TYPE_CHECKING:
     from unheard.heads.tcgru_network import TCGRUNetwork
-    from unheard.training.loop import Plan
+    from unheard.training.stored import Plan
 
 
 @dataclass(kw_only=True)
@@ -62,8 +62,8 @@ class TCGRU(NetworkHead):
     def plan(self) -> Plan:
         """Adam; early stopping by UAR."""
         from unheard.training.augmentation import Augmentation
-        from unheard.training.loop import Plan
         from unheard.training.objective import objective_of
+        from unheard.training.stored import Plan
 
         return Plan(
             epochs=self.epochs,

@@ -16,7 +16,7 @@ from unheard.settings import Within
 
 if TYPE_CHECKING:
     from unheard.heads.weighted_network import WeightedNetwork
-    from unheard.training.loop import Plan
+    from unheard.training.stored import Plan
 
 
 @dataclass(kw_only=True)
@@ -80,8 +80,8 @@ class Weighted(NetworkHead):
 
     def plan(self) -> Plan:
         """AdamW with warm-up and a cosine; early stopping by macro-F1, as published."""
-        from unheard.training.loop import Plan
         from unheard.training.objective import objective_of
+        from unheard.training.stored import Plan
 
         return Plan(
             epochs=self.epochs,

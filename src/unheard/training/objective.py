@@ -8,7 +8,7 @@ so that settings are checked without it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -66,6 +66,10 @@ class Loss:
         classes = len(self.class_weights)
         kinds = {self.objective.classes} if classes else set()
         return "ccc" not in kinds | ({self.objective.dimensions} if width > classes else set())
+
+    def unsmoothed(self) -> Loss:
+        """Return the same loss of targets as they are, for validation rows."""
+        return replace(self, smoothing=0.0)
 
     def __call__(self, outputs: Tensor, targets: Tensor, whole: Tensor | None = None) -> Tensor:
         """Return the loss of ``outputs`` (n, width).

@@ -196,7 +196,6 @@ class FineTuned:
         """Train, set what was learned, and return the number of the epoch that was kept."""
         check_examples(rows)
         torch = need("torch", "train")
-        need("lightning.pytorch", "train")
         if self.training.device == "cuda" and torch.cuda.device_count() < self.training.devices:
             raise MachineError(
                 f"training.device is 'cuda' with training.devices={self.training.devices}, and torch finds "
