@@ -31,6 +31,7 @@ from unheard.extraction import shard as shards
 from unheard.extraction.extract import extract
 from unheard.extraction.extracted import Extracted
 from unheard.extraction.storage import Storage, averaged, pack, shape_of, size_of, statistics, unpack
+from unheard.extraction.store import remove_least_recently_used
 from unheard.inputs import Clip, Form, Layer, Piece
 
 RATE = 16_000
@@ -636,3 +637,52 @@ def test_calls_that_are_off(tmp_path: Path) -> None:
     empty = extract([], settings_of(), Storage(), folder=tmp_path / "store")
     assert (len(empty.features), empty.errors, len(empty.layers)) == (0, (), 4)
     assert not (tmp_path / "store").exists()
+
+
+# --- removal and the index -------------------------------------------------------------------------------------
+
+
+def test_shards_that_were_not_used_for_longest_go_and_those_in_use_stay(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    paths = [
+        shard_files(extract(corpus(tmp_path, 4), settings_of(model=name), FRAMES, folder=root))[0]
+        for name in "abc"
+    ]
+    size = sum(path.stat().st_size for path in paths)
+    os.utime(paths[1], (1, 1))
+    os.utime(paths[0], (2, 2))
+    remove_least_recently_used(root, size)
+    assert all(path.exists() for path in paths)
+    remove_least_recently_used(root, size - 1)
+    assert [path.exists() for path in paths] == [True, False, True]
+    remove_least_recently_used(root, 1)
+    assert [path.exists() for path in paths] == [False, False, True]  # the last was used by this process
+    extract(corpus(tmp_path, 4), settings_of(model="c"), FRAMES, folder=root)
+
+
+def test_the_users_cache_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNHEARD_CACHE", str(tmp_path / "cache"))
+    clips = corpus(tmp_path, 4)
+    old = shard_files(extract(clips, settings_of(model="a"), FRAMES))[0]
+    os.utime(old, (1, 1))
+    monkeypatch.setenv("UNHEARD_CACHE_MAX", "1e-6")
+    new = extract(clips, settings_of(model="b"), FRAMES)
+    assert not old.exists() and len(new.features) == 4
+    for wrong in ("much", "-1", "0"):
+        monkeypatch.setenv("UNHEARD_CACHE_MAX", wrong)
+        with pytest.raises(UsageError, match="UNHEARD_CACHE_MAX"):
+            extract(clips, settings_of(), FRAMES)
+
+
+def test_an_index_opens_what_was_extracted_without_anything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [*corpus(tmp_path), Clip("absent", Piece(str(tmp_path / "absent.wav")))]
+    first = extract(clips, settings_of(), FRAMES, folder=tmp_path / "store")
+    first.write(tmp_path / "index.json")
+    monkeypatch.setattr(encoders, "load", lambda _: pytest.fail("the encoder was loaded"))
+    for clip in clips:
+        Path(clip.audio.path).unlink(missing_ok=True)
+    again = Extracted.read(tmp_path / "index.json")
+    same(first, again)
+    assert (again.layers, again.settings, again.folder) == (first.layers, first.settings, first.folder)
