@@ -16,7 +16,7 @@ def extract(
     ],
     encoder: Annotated[
         str | None,
-        typer.Option("--encoder", "-e", help="Family: wavlm, hubert, wav2vec2, whisper or onnx."),
+        typer.Option("--encoder", "-e", help="Family: wavlm, hubert, wav2vec2, whisper, transformers, onnx."),
     ] = None,
     recipe: Annotated[
         str | None,
