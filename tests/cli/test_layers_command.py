@@ -33,19 +33,19 @@ def test_layers_are_printed_drawn_and_stored(call, toy_folder: Path, weights: Pa
     done = call(*asked)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads((tmp_path / "layers" / "layers.json").read_text(encoding="utf-8"))
-    entries = found["entries"]
-    assert [e["entry"] for e in entries] == list(range(len(entries))) and len(entries) > 1
+    layers = found["entries"]
+    assert [layer["entry"] for layer in layers] == list(range(len(layers))) and len(layers) > 1
     assert found["stamps"] == ["FEW SPEAKERS", "SYNTHETIC", "RANDOM WEIGHTS"]
     assert found["fold"] == 1 and found["n_speakers"] == 4 and found["n_clips"] == 64
     assert found["encoder"]["sha256"] and found["encoder"]["model"] == str(weights)
     first, stamped, head, *rest = done.stdout.splitlines()
     assert first.startswith("64 training clips of 4 speakers of fold 1 of loso")
     assert stamped.split(" · ")[-1] == "RANDOM WEIGHTS"
-    assert head.split() == ["entry", "name", "saliency", "r", "alone", "emotion", "UAR", "%"]
-    for entry, line in zip(entries, rest, strict=False):
-        assert line.split()[0] == str(entry["entry"]) and f"{100 * entry['emotion']['uar']:.1f}" in line
-    assert any(line.startswith(f"Salient: entry {found['salient']['entry']}") for line in rest)
-    assert any("4 heard speakers" in line and "no score for unheard people" in line for line in rest)
+    assert head.split() == ["layer", "name", "saliency", "r", "alone", "emotion", "UAR", "%"]
+    for layer, line in zip(layers, rest, strict=False):
+        assert line.split()[0] == str(layer["entry"]) and f"{100 * layer['emotion']['uar']:.1f}" in line
+    assert any(line.startswith(f"Salient: layer {found['salient']['entry']}") for line in rest)
+    assert any("4 training speakers" in line and "no score for unheard people" in line for line in rest)
     page = (tmp_path / "layers" / "layers.html").read_text(encoding="utf-8")
     assert "RANDOM WEIGHTS" in page and page.count("<svg") == 1 and "<script" not in page
 

@@ -68,38 +68,38 @@ def layers(
 
 
 def lines(found: Mapping[str, Any]) -> list[str]:
-    """Return the result as text: sentences, a table an entry, and apart from it the scores for heard speakers."""
+    """Return the result as text: sentences, a table of layers, and the scores for training speakers apart."""
     from unheard.metrics.formatting import and_interval, percent
     from unheard.report.layers import sentences
 
-    entries = found["entries"]
+    layers = found["entries"]
     first, *rest = sentences(found)
     said = [first] + ([f"  {' · '.join(found['stamps'])}"] if found["stamps"] else [])
-    weighted = all("weight" in entry for entry in entries)
-    heading = ["entry", "name", "saliency", "r alone", *(["emotion UAR %"] if found["emotion"] else [])]
+    weighted = all("weight" in layer for layer in layers)
+    heading = ["layer", "name", "saliency", "r alone", *(["emotion UAR %"] if found["emotion"] else [])]
     rows = [heading + (["learned weight"] if weighted else [])]
-    for entry in entries:
+    for layer in layers:
         cells = [
-            str(entry["entry"]),
-            entry["name"],
-            *(_number(entry["saliency"][p]) for p in ("score", "correlation")),
+            str(layer["entry"]),
+            layer["name"],
+            *(_number(layer["saliency"][p]) for p in ("score", "correlation")),
         ]
         if found["emotion"]:
-            score = entry["emotion"]
+            score = layer["emotion"]
             cells.append(percent(score["uar"]) + and_interval(score["low"], score["high"]))
-        rows.append(cells + ([f"{entry['weight']:.3f}"] if weighted else []))
+        rows.append(cells + ([f"{layer['weight']:.3f}"] if weighted else []))
     said += _columns(rows) + rest
     if weighted:
-        said.append(f"Uniform weights would be {1 / len(entries):.3f}.")
+        said.append(f"Uniform weights would be {1 / len(layers):.3f}.")
     if found["speaker"]:
         told = found["speaker"]
         said.append(
-            f"Who of {told['classes']} heard speakers is speaking, on other {told['held_out']} of theirs "
+            f"Who of {told['classes']} training speakers is speaking, on other {told['held_out']} of theirs "
             f"(no score for unheard people; chance {percent(told['chance'])} %):"
         )
-        scores = [(e, e["speaker"]) for e in entries]
+        scores = [(e, e["speaker"]) for e in layers]
         said += _columns(
-            [["entry", "name", "speaker UAR %"]]
+            [["layer", "name", "speaker UAR %"]]
             + [
                 [str(e["entry"]), e["name"], percent(s["uar"]) + and_interval(s["low"], s["high"])]
                 for e, s in scores
