@@ -18,6 +18,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -471,6 +472,24 @@ def check_the_input_that_is_named_is_taken_of_two(case: Case) -> None:
     assert_array_equal(head.outputs(both[2].inputs), outputs_of(fitted(case), clips_of(test)))
     with pytest.raises(UsageError, match="takes one input, and there are 2: other, voice"):
         small(case).fit(*both[:2])
+
+
+def check_the_graph_gives_what_the_head_answers(case: Case) -> None:
+    for kind in ({"votes": True}, {"classes": False}) if case.name != "svm" else ():
+        train, val = of_targets(case, 0, **kind), of_targets(case, 1, "v", **kind)
+        head = small(case).fit(train, val)
+        clips = clips_of(of_targets(case, 2, "t", **kind))
+        shape = Shape(Form(case.form), DIMS, 1 if case.form == "frames" else 2)
+        columns = Columns(train.classes, len(train.target.dimensions))
+        session = onnxruntime.InferenceSession(
+            graph_of(head, {"voice": shape}, columns), providers=["CPUExecutionProvider"]
+        )
+        for clip, expected in zip(clips, outputs_of(head, clips), strict=True):
+            fed = {"voice": clip[None]}
+            if case.form != "pooled":
+                fed["voice.lengths"] = np.array([clip.shape[-2]])
+            (found,) = session.run(["outputs"], fed)[0]
+            assert_allclose(found, expected, atol=1e-4)
 
 
 CHECKS: list[Callable[..., None]] = [f for key, f in list(globals().items()) if key.startswith("check_")]
