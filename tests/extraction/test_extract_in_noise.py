@@ -147,7 +147,7 @@ def test_silence_is_cut_off_after_the_noise_and_speed_comes_before(tmp_path: Pat
         assert len(slow.features[clip.id]) == 2 * len(wave) // 320
 
 
-@pytest.mark.parametrize("noise", [NOISE, BABBLE, CROWDED], ids=["coloured", "voices", "synthetic"])
+@pytest.mark.parametrize("noise", [NOISE, BABBLE, CROWDED], ids=["coloured", "babble", "synthetic"])
 def test_the_ratio_is_drawn_uniformly_and_the_draw_is_the_clips_and_the_numbers(noise: Noise) -> None:
     wave = (0.05 * np.sin(np.arange(8_000) * 0.1)).astype(np.float32)
     ratios = [realised_snr(wave, noisy(wave, RATE, noise, f"{n}"), RATE) for n in range(300)]
@@ -189,7 +189,7 @@ def test_other_kinds_and_other_voices_are_other_clips() -> None:
     others = replace(BABBLE, voices=replace(PEOPLE, name="others"))
     keys = [noise.key()["noise"] for noise in (NOISE, BABBLE, others, replace(BABBLE, number=1))]
     assert len({digest(key) for key in keys}) == 4
-    assert [key[1] for key in keys] == ["coloured", "voices", "voices", "voices"]
+    assert [key[1] for key in keys] == ["coloured", "babble", "babble", "babble"]
 
 
 @pytest.mark.parametrize(("kind", "voices"), [("babble", None), ("coloured", PEOPLE)])
