@@ -411,3 +411,44 @@ def test_stored_results_do_not_say_where_weights_lay(model: Path, few: pl.DataFr
     assert str(model.parent) not in said
     assert "model: hubert" in said
     assert str(model.parent) not in json.dumps(json.loads((kept / "results.json").read_text()))
+
+
+def test_weights_are_loaded_and_hashed_once_and_workers_need_none(
+    few: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unheard import encoders
+    from unheard.encoders import checkpoint
+    from unheard.extraction import store
+
+    place = toy_encoder(tmp_path / "weights", "hubert")
+    counts = {"loads": 0, "hashes": 0, "checks": 0}
+
+    def counted(name: str, function: Any, of: Any = None) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
+            counts[name] += 1 if of is None else len(of(*arguments))
+            return function(*arguments, **options)
+
+        return call
+
+    monkeypatch.setattr(encoders, "load", counted("loads", encoders.load))
+    monkeypatch.setattr(checkpoint, "sha256", counted("hashes", checkpoint.sha256))
+    monkeypatch.setattr(store, "intact", counted("checks", store.intact, lambda path, places: places))
+    monkeypatch.setenv("UNHEARD_CACHE", str(tmp_path / "cache"))
+    recipe = stated(place, {"name": "mean", "epochs": 2}, layer="salient", augment=[{"speed": 0.9}])
+
+    def take_away(stage: str, finished: int, _: int) -> None:
+        if stage == "folds" and finished == 0:
+            place.rename(tmp_path / "away")  # whoever loads or hashes it from now on fails
+
+    run = done(recipe, few, tmp_path / "first", progress=take_away)
+    assert run.predictions["logits"].null_count() == 0
+    assert (counts["loads"], counts["hashes"]) == (1, 1)
+    assert not (run.folder / "extracted").exists()
+    (tmp_path / "away").rename(place)
+    counts["checks"] = 0
+    again = done(recipe, few, tmp_path / "second")
+    assert (counts["loads"], counts["hashes"]) == (2, 2)
+    layers = {record["chosen"]["voice.layer"] for record in again.folds()}
+    # Statistics and the frames of each chosen layer, at either speed: each clip that is stored is read once.
+    assert counts["checks"] <= 2 * (1 + len(layers)) * len(few)
+    assert [p.name for p in (tmp_path / "cache" / "store").iterdir()]
