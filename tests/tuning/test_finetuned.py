@@ -191,6 +191,12 @@ def test_bad_rows_are_refused(tmp_path: Path) -> None:
         model(tmp_path).fit(frames, rows["val"])
 
 
+def test_ccc_over_several_devices_is_refused(tmp_path: Path) -> None:
+    head = {"name": "tcgru", "hidden": 8, "objective": {"classes": "ccc"}}
+    with pytest.raises(UsageError, match=r"training\.devices is 2, and CCC is computed over all clips"):
+        model(tmp_path, head=head, devices=2).fit(tones(0), tones(1))
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_missing_gpu_is_said(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match=r"training\.device is 'cuda'"):

@@ -42,6 +42,13 @@ class Objective:
     def __post_init__(self) -> None:
         check(self, "objective")
 
+    def is_sum(self, target_classes: int, target_dimensions: int) -> bool:
+        """Whether the loss of so many outputs is a sum over clips: CCC is one of all clips together."""
+        kinds = ({self.classes} if target_classes else set()) | (
+            {self.dimensions} if target_dimensions else set()
+        )
+        return "ccc" not in kinds
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -62,10 +69,9 @@ class Loss:
     smoothing: float = 0.0
 
     def is_sum(self, width: int) -> bool:
-        """Whether the loss of a batch of this many outputs is a sum over clips: CCC is one of all together."""
+        """Whether the loss of a batch of this many outputs is a sum over clips."""
         classes = len(self.class_weights)
-        kinds = {self.objective.classes} if classes else set()
-        return "ccc" not in kinds | ({self.objective.dimensions} if width > classes else set())
+        return self.objective.is_sum(classes, width - classes)
 
     def unsmoothed(self) -> Loss:
         """Return the same loss of targets as they are, for validation rows."""

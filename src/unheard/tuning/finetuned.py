@@ -25,7 +25,7 @@ from unheard.heads.rows import check_examples
 from unheard.inputs import Features
 from unheard.settings import construct, plain
 from unheard.training.examples import Examples
-from unheard.tuning.heads import check_head
+from unheard.tuning.heads import check_head, objective_of
 from unheard.tuning.settings import Settings
 
 if TYPE_CHECKING:
@@ -195,13 +195,18 @@ class FineTuned:
     def _learn(self, rows: Examples, val: Examples | None, epochs: int, task: str) -> int:
         """Train, set what was learned, and return the number of the epoch that was kept."""
         check_examples(rows)
+        objective = objective_of(self.head)
+        if self.training.devices > 1 and not objective.is_sum(rows.classes, len(rows.target.dimensions)):
+            raise UsageError(
+                f"training.devices is {self.training.devices}, and CCC is computed over all clips of a step, "
+                "which the devices share; take head.objective.dimensions=mse, cross_entropy, or one device"
+            )
         torch = need("torch", "train")
         if self.training.device == "cuda" and torch.cuda.device_count() < self.training.devices:
             raise MachineError(
                 f"training.device is 'cuda' with training.devices={self.training.devices}, and torch finds "
                 f"{torch.cuda.device_count()} here; take training.device=cpu, or fewer devices"
             )
-        from unheard.tuning.heads import objective_of
         from unheard.tuning.loop import Plan
         from unheard.tuning.train import train
 
@@ -223,7 +228,7 @@ class FineTuned:
                 self.seed,
                 self.threads,
                 identity,
-                objective_of(self.head),
+                objective,
             )
             folder = None if self.folder is None else self.folder / task
             progress = train(self.network_, rows, val, plan, folder)
