@@ -28,7 +28,7 @@ from unheard import encoders
 from unheard.extraction.extract import Storage, extract
 from unheard.heads.weighted import Weighted
 from unheard.inputs import Clip, Form, Piece
-from unheard.training.examples import Examples, Rows
+from unheard.training.examples import Examples, Rows, labelled
 
 RATE = 16_000
 CLIPS, FOLDS, CLASSES, BATCH = 100, 6, 8, 16
@@ -51,7 +51,12 @@ def main() -> None:
 
         def rows(chosen: np.ndarray, features: object) -> Examples:
             ids = [clips[i].id for i in chosen]
-            return Examples(Rows(features, ids), labels[chosen], speakers[chosen], CLASSES)
+            return labelled(
+                {"voice": Rows(features, ids)},
+                labels[chosen],
+                speakers[chosen],
+                [str(k) for k in range(CLASSES)],
+            )
 
         def head(epochs: int) -> Weighted:
             return Weighted(epochs=epochs, patience=epochs, batch=BATCH)

@@ -18,7 +18,7 @@ from unheard.audio.medium import AudioMedium
 from unheard.audio.noise import Noise, Voices, noisy
 from unheard.audio.trim import trim
 from unheard.errors import UsageError
-from unheard.extraction import extract as filling
+from unheard.extraction import missing_clips as filling
 from unheard.extraction.extract import Storage, extract
 from unheard.extraction.store import Store
 from unheard.files import digest, file_digest

@@ -15,7 +15,7 @@ import soundfile
 from tool_modules import tool
 from unheard import encoders
 from unheard.audio.decode import load
-from unheard.extraction import extract as filling
+from unheard.extraction import missing_clips as filling
 from unheard.extraction.extract import Storage, extract
 from unheard.extraction.storage import pack, statistics, unpack
 from unheard.inputs import Clip, Form, Piece
@@ -134,7 +134,7 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 import fake_encoder
-from unheard.extraction import extract as fill
+from unheard.extraction import missing_clips as fill
 from unheard.extraction.extract import Storage, extract
 from unheard.inputs import Clip, Form, Layer, Piece
 fake_encoder.register()

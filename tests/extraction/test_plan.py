@@ -15,7 +15,7 @@ import soundfile
 from unheard import encoders
 from unheard.audio.medium import AudioMedium
 from unheard.errors import MachineError
-from unheard.extraction import extract as filling
+from unheard.extraction import missing_clips as filling
 from unheard.extraction import plan as planning
 from unheard.extraction.extract import extract
 from unheard.extraction.plan import planned, refuse_too_large, resolved

@@ -25,8 +25,8 @@ from unheard import encoders, files
 from unheard.audio.decode import load
 from unheard.audio.trim import trim
 from unheard.errors import DataError, MachineError, UsageError
-from unheard.extraction import extract as filling
 from unheard.extraction import maintenance as stores
+from unheard.extraction import missing_clips as filling
 from unheard.extraction import shard as shards
 from unheard.extraction.extract import extract
 from unheard.extraction.extracted import Extracted
@@ -414,7 +414,7 @@ def test_all_stores_are_measured_verified_and_cleared(tmp_path: Path) -> None:
 SCRIPT = """
 import json, sys
 import fake_encoder
-from unheard.extraction import extract as fill
+from unheard.extraction import missing_clips as fill
 from unheard.extraction.extract import Storage, extract
 from unheard.inputs import Clip, Form, Layer, Piece
 fake_encoder.register()

@@ -164,7 +164,9 @@ def _answers(
     ]
     if not able:
         return []
-    logits = head.outputs({name: [inputs[name] for _, inputs in able] for name in able[0][1]})
+    outputs = head.outputs({name: [inputs[name] for _, inputs in able] for name in able[0][1]})
+    # Dimensions stand behind the class scores; noise is scored for classes.
+    logits = outputs[:, : head.classes_]
     probabilities = apply_temperature(logits, record["temperature"])
     return [
         (task.fold, record["seed"], task.clip.id, name, z, p)

@@ -130,6 +130,10 @@ def _check(run: Run) -> None:
             f"{run.folder} tuned its encoder together with the head; noise is measured for heads on features "
             "and on frozen encoders"
         )
+    if recipe.target.classes == "none":
+        raise UsageError(
+            f"{run.folder} answers dimensions alone; what is lost in noise is measured for classes"
+        )
     if any(own.name == "precomputed" for own in recipe.inputs.values()):
         raise UsageError(
             f"{run.folder} learned from features that were computed elsewhere, and these cannot be computed from "
