@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from unheard.heads.network_head import NetworkHead, Size
@@ -26,7 +26,7 @@ class EmoBox(NetworkHead):
     hidden
         Units of the frames' layer; 128 as published.
     learning_rate
-        Of Adam.
+        Learning rate of Adam.
     """
 
     name: ClassVar[str] = "emobox"
@@ -46,15 +46,5 @@ class EmoBox(NetworkHead):
         return MeanNetwork(size.dims, classes, hidden=self.hidden, dimensions=dimensions)
 
     def plan(self) -> Plan:
-        """Adam on the plain cross-entropy, to the last epoch."""
-        from unheard.training.objective import objective_of
-        from unheard.training.stored import Plan
-
-        return Plan(
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            balanced=False,
-            metric=self.metric,
-            objective=objective_of(self.objective),
-            device=self.device,
-        )
+        """Return how to train: Adam on the cross-entropy without class weights, to the last epoch."""
+        return replace(super().plan(), balanced=False)

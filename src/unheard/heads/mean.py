@@ -12,7 +12,6 @@ from unheard.settings import Within
 
 if TYPE_CHECKING:
     from unheard.heads.mean_network import MeanNetwork
-    from unheard.training.stored import Plan
 
 
 @dataclass(kw_only=True)
@@ -22,11 +21,11 @@ class Mean(NetworkHead):
     Parameters
     ----------
     dropout
-        Of the mean.
+        Probability of dropout on the mean.
     patience
         Epochs without anything better on validation rows after which training stops.
     weight_decay
-        Of AdamW.
+        Weight decay of AdamW.
     """
 
     name: ClassVar[str] = "mean"
@@ -46,18 +45,3 @@ class Mean(NetworkHead):
 
         (size,) = sizes.values()
         return MeanNetwork(size.dims, classes, dropout=self.dropout, dimensions=dimensions)
-
-    def plan(self) -> Plan:
-        """AdamW; early stopping by UAR."""
-        from unheard.training.objective import objective_of
-        from unheard.training.stored import Plan
-
-        return Plan(
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            metric=self.metric,
-            objective=objective_of(self.objective),
-            patience=self.patience,
-            device=self.device,
-        )

@@ -1,6 +1,6 @@
 """Heads that are networks over frames: what they share around their training.
 
-torch is imported when a head fits or answers, so that its settings can be read and checked without.
+torch is imported when a head fits or predicts, so that its settings can be read and checked without.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -46,7 +46,8 @@ class NetworkHead(ABC):
     Parameters
     ----------
     epochs, batch, learning_rate
-        Of the training; ``epochs`` at most, where validation rows stop it sooner.
+        Largest number of passes over the training rows (validation rows may stop it sooner), clips in a step, and
+        peak learning rate.
     input
         Name of the input that it takes; None takes the only one.
     objective
@@ -55,15 +56,15 @@ class NetworkHead(ABC):
     device
         ``cpu`` or ``cuda``.
     seed
-        Of initial weights, batches, dropout and augmentation. The same seed, threads, device and machine give the
-        same logits.
+        Seed of initial weights, batches, dropout and augmentation. The same seed, threads, device and machine
+        give the same logits.
     threads
-        Of torch on the CPU.
+        Number of threads that torch uses on the CPU.
     """
 
     name: ClassVar[str]
     form: ClassVar[Form]
-    #: Of validation rows, by which the epoch is chosen (``uar``, ``macro_f1``); None: the last epoch is.
+    #: Metric of validation rows by which the epoch is chosen (``uar``, ``macro_f1``); None keeps the last epoch.
     metric: ClassVar[str | None]
 
     epochs: Annotated[int, Within(1, 10_000)] = 1
@@ -94,9 +95,12 @@ class NetworkHead(ABC):
         Its outputs are class scores, then dimensions on [0, 1].
         """
 
-    @abstractmethod
     def plan(self) -> Plan:
-        """How to train it."""
+        """Return how to train: a setting that the plan knows by the same name goes into it."""
+        from unheard.training.stored import Plan
+
+        own = {item.name: getattr(self, item.name) for item in fields(Plan) if hasattr(self, item.name)}
+        return Plan(**{**own, "objective": objective_of(self.objective)})
 
     def fit(self, train: Examples, val: Examples | None = None) -> Self:
         """Train; where the head has a metric, stop early by it on validation rows, and keep the best epoch.
@@ -136,9 +140,9 @@ class NetworkHead(ABC):
             raise UsageError(f"the head {self.name!r} is not fitted")
         taken = self._taken(inputs)
         count = len(next(iter(taken.values())))
-        answers = np.zeros((count, self.classes_ + self.dimensions_))
+        outputs = np.zeros((count, self.classes_ + self.dimensions_))
         if not count:
-            return answers
+            return outputs
         lengths = {name: self._check(features) for name, features in taken.items()}
         self._check_sizes(taken)
         import torch
@@ -151,8 +155,8 @@ class NetworkHead(ABC):
                 batch = {name: padded([features[i] for i in numbers]) for name, features in taken.items()}
                 tensors = {name: tensor for name, (tensor, _) in batch.items()}
                 valid = {name: count for name, (_, count) in batch.items()}
-                answers[numbers] = self.network_(tensors, valid).numpy()
-        return answers
+                outputs[numbers] = self.network_(tensors, valid).numpy()
+        return outputs
 
     def settings(self) -> dict[str, Any]:
         """Plain values from which ``heads.build`` makes the same unfitted head."""

@@ -1,4 +1,4 @@
-"""All entries of a frozen encoder under learned weights, attentive statistics and a small perceptron.
+"""All layers of a frozen encoder under learned weights, attentive statistics and a small perceptron.
 
 The published system is Ab-Romia's (RAVDESS, frozen WavLM-large); definitions in docs/heads.md.
 """
@@ -16,7 +16,6 @@ from unheard.settings import Within
 
 if TYPE_CHECKING:
     from unheard.heads.weighted_network import WeightedNetwork
-    from unheard.training.stored import Plan
 
 
 @dataclass(kw_only=True)
@@ -31,12 +30,12 @@ class Weighted(NetworkHead):
     attention, hidden
         Units of the attention and of the perceptron; 128 and 256 as published.
     dropout
-        Of the weighted frames, and of the hidden units.
+        Probability of dropout on the weighted frames and on the hidden units.
     patience
         Epochs without anything better on validation rows after which training stops.
     weight_decay, warmup, clip
-        Of AdamW; share of all steps in which the learning rate rises, before it falls as a cosine; largest norm of
-        the gradient.
+        Weight decay of AdamW; share of all steps in which the learning rate rises, before it falls as a cosine;
+        largest norm of the gradient.
     """
 
     name: ClassVar[str] = "weighted"
@@ -76,21 +75,4 @@ class Weighted(NetworkHead):
             hidden=self.hidden,
             dropout=self.dropout,
             dimensions=dimensions,
-        )
-
-    def plan(self) -> Plan:
-        """AdamW with warm-up and a cosine; early stopping by macro-F1, as published."""
-        from unheard.training.objective import objective_of
-        from unheard.training.stored import Plan
-
-        return Plan(
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            warmup=self.warmup,
-            clip=self.clip,
-            metric=self.metric,
-            objective=objective_of(self.objective),
-            patience=self.patience,
-            device=self.device,
         )
