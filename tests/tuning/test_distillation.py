@@ -16,7 +16,7 @@ from unheard import encoders
 from unheard.errors import DataError, UsageError
 from unheard.features.frontends import frontend_settings
 from unheard.testing import toy_corpus, toy_encoder
-from unheard.tuning.distillation_data import Segments, heard, material
+from unheard.tuning.distillation_data import Segments, distillation_data, segments_of
 
 torch = pytest.importorskip("torch")
 
@@ -94,14 +94,14 @@ def test_it_goes_on_after_a_kill_as_if_nothing_had_been(
 ) -> None:
     settings = Settings(steps=20, **SMALL)
     whole, history = distil(segments(), teacher(weights), settings)
-    real = distillation._Course._step
+    real = distillation._TrainingLoop._step
 
     def dying(self: Any, student: Any, optimizer: Any, spread: Any, step: int) -> float:
         if step == 13:
             raise KeyboardInterrupt
         return real(self, student, optimizer, spread, step)
 
-    monkeypatch.setattr(distillation._Course, "_step", dying)
+    monkeypatch.setattr(distillation._TrainingLoop, "_step", dying)
     with pytest.raises(KeyboardInterrupt):
         distil(segments(), teacher(weights), settings, tmp_path)
     steps: list[int] = []
@@ -110,7 +110,7 @@ def test_it_goes_on_after_a_kill_as_if_nothing_had_been(
         steps.append(step)
         return real(self, student, optimizer, spread, step)
 
-    monkeypatch.setattr(distillation._Course, "_step", counting)
+    monkeypatch.setattr(distillation._TrainingLoop, "_step", counting)
     resumed, told = distil(segments(), teacher(weights), settings, tmp_path)
     assert steps == list(range(10, 20))  # steps 10 to 12 are done again
     for name, value in numbers(whole).items():
@@ -127,9 +127,11 @@ def test_a_state_of_another_training_is_refused(weights: Path, tmp_path: Path) -
         distil(segments(1), teacher(weights), settings, tmp_path)
 
 
-def test_the_teacher_hears_no_noise_and_the_student_does(weights: Path) -> None:
+def test_the_teacher_is_given_no_noise_and_the_student_is(weights: Path) -> None:
     def batch(**settings: Any) -> tuple[Any, Any]:
-        course = distillation._Course(segments(), teacher(weights), Settings(**{**SMALL, **settings}), None)
+        course = distillation._TrainingLoop(
+            segments(), teacher(weights), Settings(**{**SMALL, **settings}), None
+        )
         return course._batch(3)
 
     clean, heard_ = batch(noise=1.0, babble=0.0)
@@ -141,7 +143,7 @@ def test_the_teacher_hears_no_noise_and_the_student_does(weights: Path) -> None:
     assert (heard_ >= clean - 1e-5).all()
     plain, same = batch(noise=0.0)
     assert torch.equal(plain, same)
-    # Without any change the teacher hears pieces of the clips themselves.
+    # Without any change the teacher is given pieces of the clips themselves.
     off = {"noise": 0.0, "speed": 0.0, "frequency": 0.0, "level": 0.0, "equalisation": 0.0}
     bare, _ = batch(**off)
     rows = np.concatenate([clip for corpus in segments().corpora for clip in corpus])
@@ -150,7 +152,7 @@ def test_the_teacher_hears_no_noise_and_the_student_does(weights: Path) -> None:
 
 def test_with_a_stride_the_mean_of_as_many_frames_is_imitated(weights: Path) -> None:
     settings = Settings(**{**SMALL, "seconds": 0.23, "stride": 4, "splice": 6})
-    course = distillation._Course(segments(), teacher(weights), settings, None)
+    course = distillation._TrainingLoop(segments(), teacher(weights), settings, None)
     clean, _ = course._batch(0)
     assert clean.shape == (4, 24, BANDS)  # 23 frames, rounded to whole places
     first, second = course._targets(clean)
@@ -186,14 +188,14 @@ def test_no_clip_of_an_excluded_speaker_is_ever_read(
         hidden.append(Path(path))
     said: list[str] = []
     try:
-        chosen = material(table, [gone])
+        chosen = distillation_data(table, [gone])
         make_student(
             [chosen], {"name": "onnx", "model": str(weights)}, [0, 1], tmp_path / "out",
             Settings(steps=2, **SMALL), say=said.append,
         )  # fmt: skip
         # The same without the exclusion does notice.
         complaints: list[str] = []
-        heard([material(table)], FRONT, say=complaints.append)
+        segments_of([distillation_data(table)], FRONT, say=complaints.append)
         assert len(complaints) == len(hidden)
     finally:
         for path in hidden:
@@ -214,22 +216,28 @@ def test_no_clip_of_an_excluded_speaker_is_ever_read(
 
 def test_speakers_to_leave_out_must_be_known(table: pl.DataFrame) -> None:
     with pytest.raises(UsageError, match="unknown speaker of synthetic '99'"):
-        material(table, ["99"])
+        distillation_data(table, ["99"])
     some = table["speaker"].unique().sort()[0]
     blind = table.with_columns(
         speaker=pl.when(pl.col("id") == table["id"][-1]).then(None).otherwise(pl.col("speaker"))
     )
     with pytest.raises(DataError, match="1 clips do not say whose they are"):
-        material(blind, [some])
+        distillation_data(blind, [some])
     with pytest.raises(DataError, match="no clip is left"):
-        material(table, table["speaker"].unique().to_list())
+        distillation_data(table, table["speaker"].unique().to_list())
 
 
 def test_the_folder_is_an_encoder_and_is_not_made_twice(
     table: pl.DataFrame, weights: Path, tmp_path: Path
 ) -> None:
     settings = Settings(steps=2, **SMALL)
-    given = [material(table)], {"name": "onnx", "model": str(weights)}, [1], tmp_path / "out", settings
+    given = (
+        [distillation_data(table)],
+        {"name": "onnx", "model": str(weights)},
+        [1],
+        tmp_path / "out",
+        settings,
+    )
     (tmp_path / "out" / "training").mkdir(parents=True)
     with pytest.raises(UsageError, match="give --resume"):
         make_student(*given)
@@ -253,7 +261,7 @@ def test_the_folder_is_an_encoder_and_is_not_made_twice(
 
 def test_what_cannot_teach_is_refused(weights: Path, tmp_path: Path) -> None:
     waveforms = toy_encoder(tmp_path / "toy", "wavlm")
-    with pytest.raises(UsageError, match="encoder 'wavlm' cannot teach: a student hears log-mels"):
+    with pytest.raises(UsageError, match="encoder 'wavlm' cannot teach: a student takes log-mels"):
         Teacher({"name": "wavlm", "model": str(waveforms)}, [0])
     settings = {"name": "onnx", "model": str(weights)}
     for entries in ([0, 9], [1, 0], []):

@@ -25,7 +25,7 @@ def test_defaults_are_filled_in_and_checked_again_give_the_same() -> None:
         ({"tune": "top 0"}, "expected 'all', 'top 3'"),
         ({"tune": "top"}, "expected 'all', 'top 3'"),
         ({"tune": "top 3", "front": "tuned"}, "training.front is 'tuned'"),
-        ({"layer": "first"}, "expected 'last', 'weighted' or an entry's number"),
+        ({"layer": "first"}, "expected 'last', 'weighted' or a layer's number"),
         ({"layer": -1}, "training.layer must be in 0"),
         ({"lr_head": "fast"}, "lr_head is 'fast'"),
         ({"lr_head": float("nan")}, "training.lr_head is nan, expected a number"),
@@ -51,7 +51,7 @@ def test_what_does_not_fit_is_refused_by_name(settings: dict[str, Any], said: st
     ("settings", "encoder", "head", "said"),
     [
         ({}, {}, {"name": "probe"}, "unknown head that can be tuned with an encoder 'probe'"),
-        ({"layer": "weighted"}, {}, {"name": "tcgru"}, "hears one entry"),
+        ({"layer": "weighted"}, {}, {"name": "tcgru"}, "takes one layer"),
         ({"layer": 3}, {"cut": 2}, {"name": "tcgru"}, "training.layer is 3, and the encoder is cut at 2"),
         ({}, {"name": "huber"}, {"name": "tcgru"}, "did you mean 'hubert'"),
     ],

@@ -42,7 +42,7 @@ def distill(
     from unheard.runs.changes import parse_changes
     from unheard.runs.source import of_reader
     from unheard.settings import construct
-    from unheard.tuning.distillation_data import material
+    from unheard.tuning.distillation_data import distillation_data
 
     need("torch", "train")
     numbers = number_list(entries)
@@ -69,17 +69,17 @@ def distill(
     for corpus in left_out:
         if corpus not in known:
             raise unknown("corpus in --exclude", corpus, known)
-    heard = [material(table, left_out.get(corpus_of(table), ())) for table in tables]
+    chosen = [distillation_data(table, left_out.get(corpus_of(table), ())) for table in tables]
 
     from unheard.tuning.distillation import Settings
     from unheard.tuning.make_student import make_student
 
     asked = construct(Settings, given, "distillation")
-    clips = ", ".join(f"{len(one.clips)} clips of {one.corpus}" for one in heard)
+    clips = ", ".join(f"{len(one.clips)} clips of {one.corpus}" for one in chosen)
     say(f"{clips} → {asked.steps} steps of {asked.batch} segments of {asked.seconds:g} s → {out}")
     with bars() as advance:
         card = make_student(
-            heard, told, numbers or [], out, asked,
+            chosen, told, numbers or [], out, asked,
             resume=resume, jobs=jobs, progress=advance, say=say,
         )  # fmt: skip
     show(f"{out}: {card['parameters']} parameters, loss {card['loss']:.4f}")

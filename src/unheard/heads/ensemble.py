@@ -1,4 +1,4 @@
-"""Several heads, each fitted by itself, that answer together (docs/heads.md)."""
+"""Several heads, each fitted by itself, whose predictions are averaged (docs/heads.md)."""
 
 from __future__ import annotations
 

@@ -70,29 +70,29 @@ def uars(
     ``shares`` (n, classes) are all known; the class of a row is that of its largest share.
     """
     labels = class_numbers(shares)
-    answers = np.zeros((len(grid), len(labels)), dtype=np.int64)
+    predicted = np.zeros((len(grid), len(labels)), dtype=np.int64)
     for inner in inner_folds(X, speakers, folds, "give one value, such as head.grid=[0.01]"):
         # An inner training part may lack a class; that class is then never answered.
         present = np.flatnonzero(shares[inner.learned].any(axis=0))
         if len(present) == 1:
-            answers[:, inner.held] = present[0]
+            predicted[:, inner.held] = present[0]
             continue
         models = solve(inner.Z, shares[np.ix_(inner.learned, present)], grid)
         for k, (coef, intercept) in enumerate(models):
-            answers[k, inner.held] = present[(inner.Z_held @ coef.T + intercept).argmax(axis=1)]
-    return [_uar(labels, answer) for answer in answers]
+            predicted[k, inner.held] = present[(inner.Z_held @ coef.T + intercept).argmax(axis=1)]
+    return [_uar(labels, one) for one in predicted]
 
 
 def cccs(X: Floats, truth: Floats, speakers: NDArray[np.str_], folds: int) -> list[float]:
     """Return the mean CCC over dimensions for each of ``ridge.ALPHAS``, every row answered as in :func:`uars`.
 
-    ``truth`` (n, dimensions) is on [0, 1], and NaN where it is not known; answers are clipped to [0, 1].
+    ``truth`` (n, dimensions) is on [0, 1], and NaN where it is not known; predictions are clipped to [0, 1].
     """
-    answers = np.zeros((len(ridge.ALPHAS), *truth.shape))
+    predicted = np.zeros((len(ridge.ALPHAS), *truth.shape))
     for inner in inner_folds(X, speakers, folds, "dimensions need at least two training speakers"):
         for k, (coef, intercept) in enumerate(ridge.path(inner.Z, truth[inner.learned], ridge.ALPHAS)):
-            answers[k, inner.held] = np.clip(inner.Z_held @ coef.T + intercept, 0, 1)
-    return [mean_ccc(answer, truth) for answer in answers]
+            predicted[k, inner.held] = np.clip(inner.Z_held @ coef.T + intercept, 0, 1)
+    return [mean_ccc(one, truth) for one in predicted]
 
 
 def moments(X: Floats) -> tuple[Floats, Floats]:
@@ -112,6 +112,6 @@ def row_space(Z: Floats) -> tuple[Floats, Floats | None]:
     return np.ascontiguousarray(R.T), basis
 
 
-def _uar(true: Labels, answer: Labels) -> float:
-    hit = true == answer
+def _uar(true: Labels, predicted: Labels) -> float:
+    hit = true == predicted
     return float(np.mean([hit[true == c].mean() for c in np.unique(true)]))

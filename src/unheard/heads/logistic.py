@@ -28,8 +28,9 @@ from unheard.errors import need
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
-#: Largest component of the gradient. At 1e-8 the logits of clips never heard are settled to about 1e-3 even where
-#: the rows are separable and C is 100; at 1e-4 they are not (off by tens, and with them the choice of C).
+#: Largest component of the gradient. At 1e-8 the logits of clips outside the training rows are settled to about
+#: 1e-3 even where the rows are separable and C is 100; at 1e-4 they are not (off by tens, and with them the
+#: choice of C).
 TOLERANCE = 1e-8
 STEPS, INNER = 200, 1000
 #: Bytes of rows that a product takes at once.

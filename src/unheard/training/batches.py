@@ -91,10 +91,10 @@ def frames(clip: NDArray[np.float32]) -> int:
     return clip.shape[-2] if clip.ndim > 1 else 1
 
 
-def cropped(clip: NDArray[np.float32], least: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return a random piece of (..., frames, dims), of at least one frame and ``least`` of all frames."""
+def cropped(clip: NDArray[np.float32], min_share: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return a random piece of (..., frames, dims), of at least one frame and ``min_share`` of all frames."""
     count = clip.shape[-2]
-    length = max(1, round(count * rng.uniform(least, 1)))
+    length = max(1, round(count * rng.uniform(min_share, 1)))
     start = int(rng.integers(count - length + 1))
     return clip[..., start : start + length, :]
 

@@ -11,7 +11,7 @@ class DivergenceError(DataError):
     Parameters
     ----------
     epoch
-        Counted from 0.
+        Number of the epoch, counted from 0.
     rows
         Row numbers of the batch's clips in the training examples.
     """

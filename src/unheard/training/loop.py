@@ -120,7 +120,7 @@ class Plan:
     Parameters
     ----------
     epochs
-        To run at most.
+        Largest number of epochs to run.
     patience
         Epochs without anything better on validation rows after which training stops.
     clip

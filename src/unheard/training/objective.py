@@ -19,7 +19,7 @@ from unheard.targets import Floats
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: The least that a sum is divided by: a constant output has no concordance, not an infinite one.
+#: The minimum that a sum is divided by: a constant output has no concordance, not an infinite one.
 TINY = 1e-8
 
 
@@ -89,9 +89,9 @@ class Loss:
         dimensions, truth = outputs[:, count:], targets[:, count:]
         kinds = self.objective
         if count and truth.shape[1] and kinds.classes == kinds.dimensions == "ccc":
-            answers = outputs.clone()
-            answers[:, :count] = scores.softmax(1)
-            return 1 - concordance(answers, targets).mean()
+            predicted = outputs.clone()
+            predicted[:, :count] = scores.softmax(1)
+            return 1 - concordance(predicted, targets).mean()
         parts = []
         if count and kinds.classes == "ccc":
             parts.append(1 - concordance(scores.softmax(1), wanted).mean())
@@ -136,29 +136,29 @@ def cross_entropy(
     return (each * weight).sum() / total.sum().clamp(min=TINY)
 
 
-def concordance(answers: Tensor, truth: Tensor) -> Tensor:
-    """Return the concordance correlation coefficient (Lin 1989) of each column of answers and truth (n, columns).
+def concordance(predicted: Tensor, truth: Tensor) -> Tensor:
+    """Return the concordance correlation coefficient (Lin 1989) of each column of two (n, columns).
 
     With population variances, over the rows whose truth is known. A column whose truth is constant has 0, and no
     gradient.
     """
     known = ~truth.isnan()
     count = known.sum(0).clamp(min=1)
-    x, y = answers.masked_fill(~known, 0.0), truth.nan_to_num(0.0)
+    x, y = predicted.masked_fill(~known, 0.0), truth.nan_to_num(0.0)
     x_mean, y_mean = x.sum(0) / count, y.sum(0) / count
     dx, dy = (x - x_mean).masked_fill(~known, 0.0), (y - y_mean).masked_fill(~known, 0.0)
     spread = (dx * dx).sum(0) / count + (dy * dy).sum(0) / count
     return 2 * (dx * dy).sum(0) / count / (spread + (x_mean - y_mean) ** 2).clamp(min=TINY)
 
 
-def squared_error(answers: Tensor, truth: Tensor, whole: Tensor | None = None) -> Tensor:
-    """Return the mean over columns of the mean squared error of answers to the known truth, (n, columns) both.
+def squared_error(predicted: Tensor, truth: Tensor, whole: Tensor | None = None) -> Tensor:
+    """Return the mean over columns of the mean squared error of predictions to the known truth, (n, columns) both.
 
     ``whole`` holds the truth of all clips over which the mean is taken.
     """
     known = ~truth.isnan()
     count = (known if whole is None else ~whole.isnan()).sum(0).clamp(min=1)
-    error = (answers - truth.nan_to_num(0.0)).masked_fill(~known, 0.0)
+    error = (predicted - truth.nan_to_num(0.0)).masked_fill(~known, 0.0)
     return ((error * error).sum(0) / count).mean()
 
 

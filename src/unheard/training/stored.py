@@ -27,9 +27,9 @@ class Plan:
     Parameters
     ----------
     epochs
-        That the learning rate is planned for.
+        Number of epochs that the learning rate is planned for.
     learning_rate
-        Its peak.
+        Peak of the learning rate.
     device
         ``cpu`` or ``cuda``.
     metric, patience
@@ -41,7 +41,7 @@ class Plan:
     balanced
         Whether the cross-entropy gives every class the same total weight.
     weight_decay
-        Of AdamW; None: Adam.
+        Weight decay of AdamW; None takes Adam.
     warmup
         Share of all steps in which the learning rate rises, before it falls as a cosine; None: it stays.
     clip
@@ -49,7 +49,7 @@ class Plan:
     smoothing
         Share of a target that is spread over all classes.
     crop
-        Least share of a clip's frames to which it is cut at random; 1: whole clips.
+        Minimum share of a clip's frames to which it is cut at random; 1: whole clips.
     precision
         ``float32``; or ``bfloat16``, automatic mixed precision in training steps alone.
     augmentation

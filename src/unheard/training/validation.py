@@ -33,13 +33,13 @@ def figure(outputs: Floats, targets: Floats, target: Target, metric: str) -> flo
     return mean_ccc(outputs[:, known_dimensions], targets[:, known_dimensions])
 
 
-def mean_ccc(answers: Floats, truth: Floats) -> float:
-    """Return the mean over columns of the CCC of answers and known truth, shape (n, columns)."""
+def mean_ccc(predicted: Floats, truth: Floats) -> float:
+    """Return the mean over columns of the CCC of predictions and known truth, shape (n, columns)."""
     return float(
         np.mean(
             [
                 dimensional.ccc(x[~np.isnan(y)], y[~np.isnan(y)])
-                for x, y in zip(answers.T, truth.T, strict=True)
+                for x, y in zip(predicted.T, truth.T, strict=True)
             ]
         )
     )

@@ -41,13 +41,13 @@ def steps_an_epoch(rows: int, settings: Settings) -> int:
 def training_batch(
     features: Features, rows: Sequence[int], settings: Settings, rate: int, seed: int, epoch: int
 ) -> Batch:
-    """Waveforms of some rows as training hears them in this epoch."""
-    heard = []
+    """Waveforms of some rows as training takes them in this epoch."""
+    taken = []
     for row in rows:
         rng = drawn(seed, epoch, row)
         wave = cropped(_wave(features, row), round(settings.longest * rate), settings.crop, rng)
-        heard.append(augmented(wave, rng) if settings.augment else wave)
-    return _sorted(rows, heard)
+        taken.append(augmented(wave, rng) if settings.augment else wave)
+    return _sorted(rows, taken)
 
 
 def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -1,7 +1,7 @@
 """Distillation without labels: a student from random values learns to imitate hidden layers of a teacher.
 
-The teacher hears augmented log-mels, the student the same with noise; the student's loss is the squared error of
-each dimension in units of the teacher's variance. Definitions: docs/distillation.md.
+The teacher is given augmented log-mels, the student the same with noise; the student's loss is the squared error
+of each dimension in units of the teacher's variance. Definitions: docs/distillation.md.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from unheard.tuning.logmels import Frames, babbled, equalised, noisy, warped
 from unheard.tuning.student import Shape, Student
 from unheard.tuning.teacher import Teacher
 
-#: Batches over which the teacher's variance is taken, and the least deviation that an error is divided by.
-MEASURED, LEAST = 8, 0.05
+#: Batches over which the teacher's variance is taken, and the minimum deviation that an error is divided by.
+MEASURED, MIN_DEVIATION = 8, 0.05
 #: Most voices in a babble.
 VOICES = 3
 #: A squared error beyond this (in variances) counts as this.
-MOST = 25.0
+MAX_ERROR = 25.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Settings:
     speed, frequency : largest warp of time and of the mel axis, as a share.
     level, equalisation : standard deviation of one shift of a segment, and of a curve over its bands, in natural
         logarithms of power.
-    noise, snr : probability that the student hears noise, and its bounds in dB.
+    noise, snr : probability that the student is given noise, and its bounds in dB.
     babble : probability that this noise is other segments (one to ``VOICES``), not a steady one.
     seed, threads : of initial values and all draws; of torch.
     precision : ``float32``, or ``bfloat16`` (automatic mixed precision).
@@ -85,7 +85,7 @@ class Settings:
         check(self, "distillation")
         if self.snr[0] > self.snr[1]:
             raise UsageError(
-                f"distillation.snr is {list(self.snr)}; expected least and most dB, such as [0, 30]"
+                f"distillation.snr is {list(self.snr)}; expected minimum and maximum dB, such as [0, 30]"
             )
 
 
@@ -101,8 +101,8 @@ def distil(
 
     Parameters
     ----------
-    segments : what it hears.
-    teacher : whose entries it imitates.
+    segments : what it learns from.
+    teacher : whose layers it imitates.
     folder : where the state is written every ``settings.every`` steps, and found again after a kill; None: nothing
         is written. The caller removes it.
     progress : called with (steps done, all steps, mean loss since the last call).
@@ -117,17 +117,17 @@ def distil(
     DataError
         A loss that is not finite, or the state of another training.
     """
-    course = _Course(segments, teacher, settings, folder)
+    loop = _TrainingLoop(segments, teacher, settings, folder)
     with seeded(settings.threads, settings.seed):
-        return course.run(progress)
+        return loop.run(progress)
 
 
-class _Course:
+class _TrainingLoop:
     """One distillation. What a step draws depends on the seed and the step alone."""
 
     def __init__(self, segments: Segments, teacher: Teacher, settings: Settings, folder: Path | None) -> None:
         self.segments, self.teacher, self.settings, self.folder = segments, teacher, settings, folder
-        places = settings.seconds * _rate(teacher.front) / settings.stride
+        places = settings.seconds * _rate(teacher.frontend) / settings.stride
         self.frames = max(1, round(places)) * settings.stride
 
     def run(self, progress: Callable[[int, int, float], None] | None) -> tuple[Student, list[dict[str, Any]]]:
@@ -186,14 +186,14 @@ class _Course:
     def _step(
         self, student: Student, optimizer: torch.optim.Optimizer, spread: Sequence[Tensor], step: int
     ) -> float:
-        clean, heard = self._batch(step)
+        clean, noised = self._batch(step)
         targets = self._targets(clean)
         mixed = self.settings.precision == "bfloat16"
         with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-            answers = student(heard)
+            predicted = student(noised)
         error = [
-            (((found.float() - wanted) / sd) ** 2).clamp(max=MOST).mean()
-            for found, wanted, sd in zip(answers, targets, spread, strict=True)
+            (((found.float() - wanted) / sd) ** 2).clamp(max=MAX_ERROR).mean()
+            for found, wanted, sd in zip(predicted, targets, spread, strict=True)
         ]
         loss = torch.stack(error).mean()
         value = float(loss.detach())
@@ -210,10 +210,10 @@ class _Course:
         s = self.settings
         rng = np.random.default_rng([s.seed, step])
         shape = (s.batch, self.frames, self.teacher.bands)
-        clean, heard = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        clean, noised = np.empty(shape, np.float32), np.empty(shape, np.float32)
         for row in range(s.batch):
-            clean[row], heard[row] = self._segment(rng)
-        return torch.from_numpy(clean), torch.from_numpy(heard)
+            clean[row], noised[row] = self._segment(rng)
+        return torch.from_numpy(clean), torch.from_numpy(noised)
 
     def _segment(self, rng: np.random.Generator) -> tuple[Frames, Frames]:
         s = self.settings
@@ -230,7 +230,7 @@ class _Course:
         """A segment of some clip, faster or slower and of another voice."""
         s = self.settings
         drawn = self.segments.draw(int(self.frames * (1 + s.speed)) + 2, rng)
-        speed, frequency = (rng.uniform(1 - most, 1 + most) for most in (s.speed, s.frequency))
+        speed, frequency = (rng.uniform(1 - limit, 1 + limit) for limit in (s.speed, s.frequency))
         return warped(drawn, self.frames, speed, frequency)
 
     def _targets(self, clean: Tensor) -> list[Tensor]:
@@ -240,10 +240,10 @@ class _Course:
         return [layer.reshape(len(layer), -1, s, layer.shape[2]).mean(2) for layer in layers]
 
     def _spread(self) -> list[Tensor]:
-        """Standard deviation of each dimension of each entry, over batches that no step has."""
+        """Standard deviation of each dimension of each layer, over batches that no step has."""
         batches = [self._targets(self._batch(self.settings.steps + k)[0]) for k in range(MEASURED)]
-        return [torch.cat(layer).std((0, 1)).clamp(min=LEAST) for layer in zip(*batches, strict=True)]
+        return [torch.cat(layer).std((0, 1)).clamp(min=MIN_DEVIATION) for layer in zip(*batches, strict=True)]
 
 
-def _rate(front: Mapping[str, Any]) -> float:
-    return 1.0 / float(front["hop"])
+def _rate(frontend: Mapping[str, Any]) -> float:
+    return 1.0 / float(frontend["hop"])

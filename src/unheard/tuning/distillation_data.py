@@ -1,4 +1,4 @@
-"""What a student hears: recordings of whole corpora without their labels, but for the speakers left out."""
+"""What a student learns from: recordings of whole corpora without their labels, but for the speakers left out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Frames = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Material:
+class DistillationData:
     """Clips of one corpus.
 
     Parameters
@@ -40,7 +40,7 @@ class Material:
     licences: tuple[str, ...]
 
 
-def material(table: pl.DataFrame, excluded: Collection[str] = ()) -> Material:
+def distillation_data(table: pl.DataFrame, excluded: Collection[str] = ()) -> DistillationData:
     """Return the clips of an utterance table, those of some speakers left out.
 
     Raises
@@ -64,7 +64,7 @@ def material(table: pl.DataFrame, excluded: Collection[str] = ()) -> Material:
     kept = table.filter(~pl.col("speaker").is_in(sorted(excluded))) if excluded else table
     if not len(kept):
         raise DataError(f"{corpus}: no clip is left once {first_five(sorted(excluded))} are left out")
-    return Material(
+    return DistillationData(
         corpus,
         tuple(clips(kept.sort("id"))),
         tuple(kept["speaker"].drop_nulls().unique().sort().to_list()),
@@ -117,9 +117,9 @@ class Segments:
         return found.hexdigest()
 
 
-def heard(
-    materials: Sequence[Material],
-    front: dict[str, Any],
+def segments_of(
+    data: Sequence[DistillationData],
+    frontend: dict[str, Any],
     *,
     jobs: int = 1,
     progress: Callable[[str, int, int], None] | None = None,
@@ -129,7 +129,7 @@ def heard(
 
     Parameters
     ----------
-    front : settings in full of a log-mel frontend.
+    frontend : settings in full of a log-mel frontend.
     jobs : processes.
     progress : called with (corpus, clips done, all clips).
     say : told of every clip that cannot be used; it is left out.
@@ -139,11 +139,11 @@ def heard(
     DataError
         A corpus of which no clip can be used.
     """
-    if len({one.corpus for one in materials}) < len(materials):
+    if len({one.corpus for one in data}) < len(data):
         raise UsageError("a corpus is given twice; give each once")
-    spec = build(front)
+    spec = build(frontend)
     corpora = []
-    for one in materials:
+    for one in data:
         report = (
             None if progress is None else lambda done, total, name=one.corpus: progress(name, done, total)
         )

@@ -1,6 +1,6 @@
 """A pretrained encoder and a head behind it, trained together: a head whose features are waveforms.
 
-torch is imported when it fits or answers, so that its settings can be read and checked without.
+torch is imported when it fits or predicts, so that its settings can be read and checked without.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class FineTuned:
 
     @property
     def learned_(self) -> dict[str, list[float]]:
-        """Weight of each entry where the head weighs them; they sum to 1."""
+        """Weight of each layer where the head weighs them; they sum to 1."""
         head: Any = self.network_.head
         return {"layer_weights": head.shares().tolist()} if hasattr(head, "shares") else {}
 
@@ -112,11 +112,11 @@ class FineTuned:
         features = input_of(inputs, None, self.name)
         if not len(features):
             return np.zeros((0, self.classes_ + self.dimensions_))
-        from unheard.tuning.inference import answers
+        from unheard.tuning.inference import outputs_of
 
         network, rows = self.network_.to(self.training.device), range(len(features))
         with seeded(self.threads, self.seed):
-            found = answers(network, features, rows, self.training, self.rate_, self.training.batch)
+            found = outputs_of(network, features, rows, self.training, self.rate_, self.training.batch)
         return found.double().cpu().numpy()
 
     def settings(self) -> dict[str, Any]:
@@ -246,13 +246,13 @@ class FineTuned:
         self.encoder, self.rate_ = dict(loaded.settings), loaded.rate
         last = len(loaded.layers) - 1
         stacked = self.training.layer == "weighted"
-        entries = tuple(range(last + 1)) if stacked else (last,)
-        head = head_network(self.head, loaded.layers[last].dims, len(entries), classes, dimensions)
+        layers = tuple(range(last + 1)) if stacked else (last,)
+        head = head_network(self.head, loaded.layers[last].dims, len(layers), classes, dimensions)
         set_free(module, self.training)
         network = TunedNetwork(
             module,
             head,
-            entries,
+            layers,
             stacked=stacked,
             whole=self.training.tune == "all",
             precision=self.training.precision,

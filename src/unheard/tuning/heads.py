@@ -14,7 +14,7 @@ from unheard.tuning.settings import Settings
 
 
 def check_head(settings: Mapping[str, Any], training: Settings) -> None:
-    """Refuse a head that is no network, or that hears other entries than ``training.layer`` gives it."""
+    """Refuse a head that is no network, or that takes other layers than ``training.layer`` gives it."""
     head = heads.build(settings)
     if not isinstance(head, NetworkHead):
         networks = [name for name in heads.HEADS if isinstance(heads.build({"name": name}), NetworkHead)]
@@ -22,18 +22,18 @@ def check_head(settings: Mapping[str, Any], training: Settings) -> None:
     every = head.form is Form.LAYERS
     if every != (training.layer == "weighted"):
         raise UsageError(
-            f"head {head.name!r} hears {'all entries' if every else 'one entry'}, and training.layer is "
+            f"head {head.name!r} takes {'all layers' if every else 'one layer'}, and training.layer is "
             f"{training.layer!r}; take training.layer={'weighted' if every else 'last'}"
         )
 
 
 def head_network(
-    settings: Mapping[str, Any], dims: int, entries: int, classes: int, dimensions: int = 0
+    settings: Mapping[str, Any], dims: int, layers: int, classes: int, dimensions: int = 0
 ) -> Any:
     """Make the unfitted network of a head for frames of ``dims``; the caller has seeded torch."""
     head = heads.build(settings)
     assert isinstance(head, NetworkHead)
-    return head.network({"voice": Size(dims, entries)}, classes, dimensions)
+    return head.network({"voice": Size(dims, layers)}, classes, dimensions)
 
 
 def objective_of(settings: Mapping[str, Any]) -> objective.Objective:

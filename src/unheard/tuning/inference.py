@@ -15,7 +15,7 @@ from unheard.tuning.waves import padded
 
 
 @torch.inference_mode()
-def answers(
+def outputs_of(
     network: TunedNetwork, features: Features, rows: Sequence[int], settings: Settings, rate: int, part: int
 ) -> Tensor:
     """Class scores (rows, classes), in the order of ``rows``, on the network's device.
@@ -23,7 +23,7 @@ def answers(
     Parameters
     ----------
     network : in eval mode.
-    features, rows : waveforms (samples,) at ``rate``, and which of them to answer.
+    features, rows : waveforms (samples,) at ``rate``, and which of them to predict.
     part : clips to compute together.
     """
     device = next(network.parameters()).device

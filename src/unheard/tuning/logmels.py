@@ -36,26 +36,26 @@ def equalised(frames: Frames, deviation: float, rng: np.random.Generator) -> Fra
     return shifted
 
 
-def noisy(frames: Frames, least: float, most: float, rng: np.random.Generator) -> Frames:
+def noisy(frames: Frames, min_snr: float, max_snr: float, rng: np.random.Generator) -> Frames:
     """Add the power of a coloured noise.
 
-    The ratio of mean powers is uniform between ``least`` and ``most`` dB; the spectrum is a drawn curve of about
-    6 dB deviation, and a frame's power in a band varies as that of Gaussian noise does in a few bins.
+    The ratio of mean powers is uniform between ``min_snr`` and ``max_snr`` dB; the spectrum is a drawn curve of
+    about 6 dB deviation, and a frame's power in a band varies as that of Gaussian noise does in a few bins.
     """
     colour = _curve(frames.shape[1], NOISE_KNOTS, 1.5, rng)
     bins = np.log(rng.chisquare(8, frames.shape) / 8)
-    return _added(frames, colour + bins, rng.uniform(least, most))
+    return _added(frames, colour + bins, rng.uniform(min_snr, max_snr))
 
 
 def babbled(
-    frames: Frames, voices: Sequence[Frames], least: float, most: float, rng: np.random.Generator
+    frames: Frames, voices: Sequence[Frames], min_snr: float, max_snr: float, rng: np.random.Generator
 ) -> Frames:
     """Add the power of other people's speech, each voice (frames, bands) with as much power as any other.
 
-    The ratio of mean powers is uniform between ``least`` and ``most`` dB.
+    The ratio of mean powers is uniform between ``min_snr`` and ``max_snr`` dB.
     """
     equal = [voice - _mean_power(voice) for voice in voices]
-    return _added(frames, np.logaddexp.reduce(equal), rng.uniform(least, most))
+    return _added(frames, np.logaddexp.reduce(equal), rng.uniform(min_snr, max_snr))
 
 
 def _added(frames: Frames, noise: NDArray[np.floating[Any]], decibels: float) -> Frames:

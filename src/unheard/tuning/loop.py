@@ -16,7 +16,7 @@ from unheard.training.objective import Loss, Objective, class_weights
 from unheard.training.schedule import share
 from unheard.training.validation import metric_for
 from unheard.tuning.batches import Batch, ahead, steps, steps_an_epoch, training_batch, waves_of
-from unheard.tuning.inference import answers
+from unheard.tuning.inference import outputs_of
 from unheard.tuning.network import TunedNetwork
 from unheard.tuning.parameters import groups
 from unheard.tuning.settings import Settings
@@ -32,8 +32,8 @@ class Plan:
     settings
         How to train.
     epochs
-        To run at most; the learning rates follow ``settings.epochs``, so that a training of fewer epochs repeats
-        the first of a longer one.
+        Largest number of epochs to run; the learning rates follow ``settings.epochs``, so that a training of
+        fewer epochs repeats the first of a longer one.
     rate
         Hz of the waveforms.
     seed, threads
@@ -115,7 +115,7 @@ class Waveforms(Learner):
         own = list(range(self.processes.rank, len(self.val), self.processes.count))
         if own:
             waves = waves_of(self.val)
-            outputs[own] = answers(self.network, waves, own, self.settings, self.plan.rate, part)
+            outputs[own] = outputs_of(self.network, waves, own, self.settings, self.plan.rate, part)
         return outputs
 
     def weights(self) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from typing import Any
 from unheard.errors import UsageError
 from unheard.settings import plain
 from unheard.tuning.distillation import Settings, distil
-from unheard.tuning.distillation_data import Material, Segments, heard
+from unheard.tuning.distillation_data import DistillationData, Segments, segments_of
 from unheard.tuning.student import Student
 from unheard.tuning.student_graph import GRAPH, write
 from unheard.tuning.teacher import Teacher
@@ -20,9 +20,9 @@ STATE = "training"
 
 
 def make_student(
-    materials: Sequence[Material],
+    data: Sequence[DistillationData],
     teacher: Mapping[str, Any],
-    entries: Sequence[int],
+    layers: Sequence[int],
     out: Path,
     settings: Settings,
     *,
@@ -35,9 +35,9 @@ def make_student(
 
     Parameters
     ----------
-    materials : what it hears.
+    data : what it learns from.
     teacher : settings of an encoder.
-    entries : of the teacher, those that are imitated.
+    layers : of the teacher, those that are imitated.
     out : folder for ``student.onnx``, ``encoder.json`` and ``card.json``; while training goes on, its state too.
     settings : how.
     resume : go on from the state in ``out``, if there is one.
@@ -61,8 +61,8 @@ def make_student(
         raise UsageError(f"{out} holds a student; choose another folder, or remove it")
     if (out / STATE).exists() and not resume:
         raise UsageError(f"{out} holds a training that was broken off; give --resume, or remove it")
-    master = Teacher(teacher, entries)
-    segments = heard(materials, master.front, jobs=jobs, progress=progress, say=say)
+    master = Teacher(teacher, layers)
+    segments = segments_of(data, master.frontend, jobs=jobs, progress=progress, say=say)
 
     def told(done: int, total: int, loss: float) -> None:
         if progress is not None:
@@ -71,23 +71,23 @@ def make_student(
             say(f"step {done} of {total}: loss {loss:.4f}")
 
     student, history = distil(segments, master, settings, out / STATE, progress=told)
-    card = _card(materials, segments, master, settings, student, history)
-    write(student, out, master.names, master.front, card)
+    card = _card(data, segments, master, settings, student, history)
+    write(student, out, master.names, master.frontend, card)
     shutil.rmtree(out / STATE)
     return card
 
 
 def _card(
-    materials: Sequence[Material],
+    data: Sequence[DistillationData],
     segments: Segments,
     teacher: Teacher,
     settings: Settings,
     student: Student,
     history: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    licences = {licence for one in materials for licence in one.licences}
+    licences = {licence for one in data for licence in one.licences}
     layers = ", ".join(teacher.names)
-    seconds = [frames * float(teacher.front["hop"]) for frames in segments.frames]
+    seconds = [frames * float(teacher.frontend["hop"]) for frames in segments.frames]
     return {
         "about": f"student of {layers} of {teacher.attribution}, from random values, without labels",
         "licence": "; ".join(sorted(licences)),
@@ -110,7 +110,7 @@ def _card(
                 "licences": list(one.licences),
             }
             for one, clips, length, share in zip(
-                materials, segments.corpora, seconds, segments.shares, strict=True
+                data, segments.corpora, seconds, segments.shares, strict=True
             )
         ],
         "settings": plain(settings),

@@ -17,11 +17,11 @@ class TunedNetwork(nn.Module):
     Parameters
     ----------
     encoder
-        ``forward(waves (B, N), lengths (B,), entries) -> (list of (B, T, D), frame lengths (B,))``.
+        ``forward(waves (B, N), lengths (B,), layers) -> (list of (B, T, D), frame lengths (B,))``.
     head
         ``score(frames (B, T, D) or (B, L, T, D), lengths (B,)) -> (B, classes)``.
-    entries
-        What the head hears: one entry, or with ``stacked`` all of them along E.
+    layers
+        Numbers of the layers that the head takes: one, or with ``stacked`` all of them along E.
     whole
         Whether the encoder moves from below its first layer on, so that masks and dropout there are at work.
     precision
@@ -32,7 +32,7 @@ class TunedNetwork(nn.Module):
         self,
         encoder: nn.Module,
         head: OneInputNetwork,
-        entries: Sequence[int],
+        layers: Sequence[int],
         *,
         stacked: bool = False,
         whole: bool = True,
@@ -40,14 +40,14 @@ class TunedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
-        self.entries, self.stacked, self.whole, self.precision = tuple(entries), stacked, whole, precision
+        self.layers, self.stacked, self.whole, self.precision = tuple(layers), stacked, whole, precision
 
     def forward(self, waves: Tensor, lengths: Tensor) -> Tensor:
         """Class scores (B, classes) of waveforms (B, N), of which the first ``lengths`` (B,) samples are valid."""
         mixed = self.precision == "bfloat16"
         with torch.autocast(waves.device.type, torch.bfloat16, enabled=mixed):
-            heard, frames = self.encoder(waves, lengths, self.entries)
-        layers = [entry.float() for entry in heard]
+            hidden, frames = self.encoder(waves, lengths, self.layers)
+        layers = [layer.float() for layer in hidden]
         scores: Tensor = self.head.score(torch.stack(layers, dim=1) if self.stacked else layers[0], frames)
         return scores
 

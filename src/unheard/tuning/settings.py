@@ -26,7 +26,7 @@ class Settings:
     front
         The convolutional feature extractor: ``frozen``, or ``tuned`` (with ``tune: all`` only).
     layer
-        What the head hears: the ``last`` entry, the entry of this number (the encoder is cut there), or all
+        What the head takes: the ``last`` layer, the layer of this number (the encoder is cut there), or all
         of them, ``weighted`` by the head.
     lr_head, lr_backbone
         Peak learning rates of AdamW for the head, and for the encoder's top layer.
@@ -50,7 +50,7 @@ class Settings:
     clip
         Largest norm of a step's gradient; 0: any.
     longest, crop
-        Seconds; of a longer clip so much is heard, from its ``centre``, its ``start``, or in training from a
+        Seconds; of a longer clip so much is taken, from its ``centre``, its ``start``, or in training from a
         ``random`` place and its centre otherwise.
     time_mask
         Share of the frames that masks cover in training (less where masks overlap), and length of a mask in
@@ -116,7 +116,7 @@ class Settings:
     def _check_layer(self) -> None:
         if isinstance(self.layer, str) and self.layer not in ("last", "weighted"):
             raise UsageError(
-                f"training.layer is {self.layer!r}; expected 'last', 'weighted' or an entry's number"
+                f"training.layer is {self.layer!r}; expected 'last', 'weighted' or a layer's number"
             )
         if isinstance(self.layer, int):
             between(self.layer, 0, 10_000, "training.layer")

@@ -1,6 +1,6 @@
 """Students as encoders: an ONNX graph and its description, in a folder that the family ``onnx`` reads.
 
-Entries are the imitated layers by name, then ``all``, these side by side. Of several students together: the
+Layers are the imitated layers by name, then ``all``, these side by side. Of several students together: the
 ``all`` of each, their ``mean``, and ``all`` of all.
 """
 
@@ -24,7 +24,7 @@ GRAPH, CARD = "student.onnx", "card.json"
 
 
 def write(
-    student: Student, folder: Path, names: Sequence[str], front: Mapping[str, Any], card: Mapping[str, Any]
+    student: Student, folder: Path, names: Sequence[str], frontend: Mapping[str, Any], card: Mapping[str, Any]
 ) -> None:
     """Write a student as an encoder.
 
@@ -33,7 +33,7 @@ def write(
     student : trained.
     folder : for ``student.onnx``, ``encoder.json`` and ``card.json``; made where it is not there.
     names : of the imitated layers.
-    front : settings in full of the frontend that makes its frames.
+    frontend : settings in full of the frontend that makes its frames.
     card : what it learned from; ``about``, ``licence`` and ``attribution`` of it enter the description.
     """
     graph = Graph()
@@ -44,7 +44,7 @@ def write(
         graph,
         {**named, "all": graph.add("Concat", *layers, axis=1)},
         student.shape.stride,
-        front,
+        frontend,
         card,
     )
 
@@ -52,7 +52,7 @@ def write(
 def joined(folders: Sequence[Path], out: Path) -> None:
     """Put students of one frontend and of the same layers together into one encoder.
 
-    Its entries are ``student0`` … (the ``all`` of each), their ``mean``, and ``all`` (frames, students · dims).
+    Its layers are ``student0`` … (the ``all`` of each), their ``mean``, and ``all`` (frames, students · dims).
 
     Raises
     ------
@@ -80,7 +80,7 @@ def joined(folders: Sequence[Path], out: Path) -> None:
             raise UsageError(f"{folder} has another frontend or other layers than {folders[0]}")
         first = kind
         models.append(model)
-    front, (stride,), _ = first
+    frontend, (stride,), _ = first
     graph = Graph()
     frames = _frames(graph, models[0].graph.input[0].type.tensor_type.shape.dim[1].dim_value)
     whole = [
@@ -97,7 +97,7 @@ def joined(folders: Sequence[Path], out: Path) -> None:
         "attribution": "; ".join(sorted({card["attribution"] for card in cards})),
         "students": cards,
     }
-    _write(out, graph, layers, stride, front, card)
+    _write(out, graph, layers, stride, frontend, card)
 
 
 def _frames(graph: Graph, bands: int) -> str:
@@ -145,7 +145,7 @@ def _write(
     graph: Graph,
     layers: Mapping[str, str],
     stride: int,
-    front: Mapping[str, Any],
+    frontend: Mapping[str, Any],
     card: Mapping[str, Any],
 ) -> None:
     for name, tensor in layers.items():
@@ -154,15 +154,15 @@ def _write(
     content = {
         "about": card["about"],
         "rate": RATE,
-        "frontend": dict(front),
+        "frontend": dict(frontend),
         "model": GRAPH,
         "input": {"tensor": "frames", "axes": ["frames", "dims"]},
         "layers": [{"name": name, "tensor": name, **rhythm} for name in layers],
         # Of fewer samples there would not be a single place.
-        "min_samples": round(RATE * (front["frame"] + (stride - 1) * front["hop"])),
+        "min_samples": round(RATE * (frontend["frame"] + (stride - 1) * frontend["hop"])),
         "licence": card["licence"],
         "attribution": card["attribution"],
-        "trained_on": _heard([card, *card.get("students", ())]),
+        "trained_on": _trained_on([card, *card.get("students", ())]),
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes(folder / GRAPH, graph.bytes())
@@ -170,7 +170,7 @@ def _write(
     write_json(folder / CARD, dict(card))
 
 
-def _heard(cards: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+def _trained_on(cards: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Corpora that any of some students learned from, and whose voices."""
     speakers: dict[str, set[str]] = {}
     for corpus in (corpus for card in cards for corpus in card.get("corpora", ())):

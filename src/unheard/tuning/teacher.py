@@ -1,4 +1,4 @@
-"""The teacher of a student: chosen entries of a frozen ONNX encoder, computed from log-mels."""
+"""The teacher of a student: chosen layers of a frozen ONNX encoder, computed from log-mels."""
 
 from __future__ import annotations
 
@@ -20,56 +20,56 @@ Frames = NDArray[np.float32]
 
 
 class Teacher:
-    """Entries of an encoder of the family ``onnx`` behind a log-mel frontend.
+    """Layers of an encoder of the family ``onnx`` behind a log-mel frontend.
 
     Parameters
     ----------
     settings : of the encoder.
-    entries : their numbers, ascending.
+    layers : their numbers, ascending.
 
     Raises
     ------
     UsageError
-        Another family, a frontend that is not log-mels in natural logarithms of power, or entries that the
+        Another family, a frontend that is not log-mels in natural logarithms of power, or layers that the
         encoder does not have or that are fewer than the frames.
     """
 
-    def __init__(self, settings: Mapping[str, Any], entries: Sequence[int]) -> None:
+    def __init__(self, settings: Mapping[str, Any], layers: Sequence[int]) -> None:
         encoder = encoders.load(settings)
-        front = None if not isinstance(encoder, OnnxEncoder) else encoder.frontend
-        made = None if front is None else build_frontend(front)
-        if not isinstance(encoder, OnnxEncoder) or not isinstance(made, LogMel):
+        frontend = None if not isinstance(encoder, OnnxEncoder) else encoder.frontend
+        logmel = None if frontend is None else build_frontend(frontend)
+        if not isinstance(encoder, OnnxEncoder) or not isinstance(logmel, LogMel):
             raise UsageError(
-                f"encoder {settings['name']!r} cannot teach: a student hears log-mels, so its teacher must be an "
+                f"encoder {settings['name']!r} cannot teach: a student takes log-mels, so its teacher must be an "
                 "'onnx' encoder behind the frontend 'logmel'"
             )
-        if (made.log, made.power) != ("natural", 2.0):
+        if (logmel.log, logmel.power) != ("natural", 2.0):
             raise UsageError(
-                f"the teacher's log-mels are log={made.log}, power={made.power:g}; noise is added to natural "
+                f"the teacher's log-mels are log={logmel.log}, power={logmel.power:g}; noise is added to natural "
                 "logarithms of power"
             )
-        wrong = [k for k in entries if not 0 <= k < len(encoder.layers)]
-        if wrong or not entries or list(entries) != sorted(set(entries)):
+        wrong = [k for k in layers if not 0 <= k < len(encoder.layers)]
+        if wrong or not layers or list(layers) != sorted(set(layers)):
             raise UsageError(
-                f"entries {list(entries)}: give some of 0 … {len(encoder.layers) - 1} "
+                f"layers {list(layers)}: give some of 0 … {len(encoder.layers) - 1} "
                 f"({', '.join(layer.name for layer in encoder.layers)}), ascending"
             )
-        if any(encoder.layers[k].rate != made.frames_per_second for k in entries):
-            raise UsageError("a student imitates entries that have as many frames as the teacher hears")
-        assert front is not None
-        self.front: dict[str, Any] = front
-        self.bands = made.bands
+        if any(encoder.layers[k].rate != logmel.frames_per_second for k in layers):
+            raise UsageError("a student imitates layers that have as many frames as the teacher is given")
+        assert frontend is not None
+        self.frontend: dict[str, Any] = frontend
+        self.bands = logmel.bands
         self.settings = encoder.settings
-        self.names = tuple(encoder.layers[k].name for k in entries)
-        self.widths = tuple(encoder.layers[k].dims for k in entries)
+        self.names = tuple(encoder.layers[k].name for k in layers)
+        self.widths = tuple(encoder.layers[k].dims for k in layers)
         self.licence = encoder.source.licence
         self.attribution = encoder.source.attribution or str(
             encoder.description.about or "an unnamed encoder"
         )
-        self._session = Session(encoder.graph(entries), "the teacher", error=DataError)
+        self._session = Session(encoder.graph(layers), "the teacher", error=DataError)
 
     def layers(self, frames: Frames) -> list[Frames]:
-        """Return the entries (frames, width) of log-mels (frames, bands)."""
+        """Return the layers (frames, width) of log-mels (frames, bands)."""
         found: list[Frames] = self._session.run(
             [PREFIX + name for name in self.names], {f"{PREFIX}frames": frames}
         )
