@@ -1,4 +1,4 @@
-"""The guard: no fold is built whose sides share what they must not."""
+"""The guard: no fold is built whose parts share what they must not."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ def of(table: pl.DataFrame, *speakers: str) -> list[str]:
 
 @given(st.lists(st.integers(0, 2), min_size=6, max_size=6), st.integers(0, 5), st.integers(0, 2))
 @settings(max_examples=60, deadline=None)
-def test_a_planted_speaker_on_two_sides_is_always_refused(sides: list[int], who: int, other: int) -> None:
-    """Whatever the split, moving one clip of a speaker to another side is found."""
+def test_a_planted_speaker_on_two_sides_is_always_refused(drawn: list[int], who: int, other: int) -> None:
+    """Whatever the split, moving one clip of a speaker to another part is found."""
     table = rows("ABCDEF")
     parts: dict[str, list[str]] = {part: [] for part in PARTS}
-    for speaker, side in zip("ABCDEF", sides, strict=True):
+    for speaker, side in zip("ABCDEF", drawn, strict=True):
         parts[PARTS[side]] += of(table, speaker)
     moved = of(table, "ABCDEF"[who])[0]
-    if sides[who] == other or not parts["train"] or not parts["test"]:
+    if drawn[who] == other or not parts["train"] or not parts["test"]:
         return
-    parts[PARTS[sides[who]]].remove(moved)
+    parts[PARTS[drawn[who]]].remove(moved)
     parts[PARTS[other]].append(moved)
-    with pytest.raises(ProtocolError, match=r"SPEAKER_ON_TWO_SIDES|no training clip|side is empty"):
+    with pytest.raises(ProtocolError, match=r"SPEAKER_ON_TWO_SIDES|no training clip|part is empty"):
         guarded("planted", table, [fold(**parts)])
 
 
@@ -68,25 +68,25 @@ def test_a_declared_leak_is_stamped_and_not_refused() -> None:
 
 def test_sentences_and_sessions_are_kept_apart_where_asked() -> None:
     table = rows("ABCD")
-    sides = fold(of(table, "A", "B"), [], of(table, "C", "D"))
-    guarded("speakers", table, [sides])
-    guarded("sessions", table, [sides], disjoint=("speaker", "session"))
+    parts = fold(of(table, "A", "B"), [], of(table, "C", "D"))
+    guarded("speakers", table, [parts])
+    guarded("sessions", table, [parts], disjoint=("speaker", "session"))
     with pytest.raises(ProtocolError, match="SENTENCE_ON_TWO_SIDES"):
-        guarded("sentences", table, [sides], disjoint=("speaker", "sentence"))
+        guarded("sentences", table, [parts], disjoint=("speaker", "sentence"))
 
 
 @pytest.mark.parametrize(
-    ("sides", "message"),
+    ("parts", "message"),
     [
         ((["000-0", "nobody"], [], ["001-0"]), "table lacks: nobody"),
-        ((["000-0", "000-1"], [], []), "test side is empty"),
-        (([], [], ["000-0"]), "train side is empty"),
-        ((["000-0", "000-1"], ["000-0"], ["001-0"]), "stands on two sides"),
+        ((["000-0", "000-1"], [], []), "test part is empty"),
+        (([], [], ["000-0"]), "train part is empty"),
+        ((["000-0", "000-1"], ["000-0"], ["001-0"]), "stands in two parts"),
     ],
 )
-def test_broken_folds_are_refused_by_name(sides: tuple[list[str], ...], message: str) -> None:
+def test_broken_folds_are_refused_by_name(parts: tuple[list[str], ...], message: str) -> None:
     with pytest.raises(ProtocolError, match=message):
-        guarded("broken", rows("AB"), [fold(*sides)])
+        guarded("broken", rows("AB"), [fold(*parts)])
 
 
 def test_every_class_must_be_trained_on_where_the_target_is_the_label() -> None:
@@ -116,7 +116,7 @@ def test_a_clip_takes_part_if_it_has_a_value_of_any_part_of_the_target() -> None
         assert protocols.taking_part(table, classes, dimensions)["id"].to_list() == ids
     with pytest.raises(ProtocolError, match="no clip of the table has a value of activation"):
         protocols.taking_part(table, "none", ["activation"])
-    # Half of the classes are in no training side: that matters for labels alone.
+    # Half of the classes are in no training part: that matters for labels alone.
     one = table.filter(pl.col("label") == "a").with_columns(valence=0.5)
     assert len(protocols.make("loso", one, classes="none", dimensions=["valence"]).folds) == 3
     with pytest.raises(ProtocolError, match="no training clip of the class b"):
@@ -126,10 +126,10 @@ def test_a_clip_takes_part_if_it_has_a_value_of_any_part_of_the_target() -> None
 def test_unknown_speakers_are_refused_or_stamped() -> None:
     table = rows([None, None, "C"])
     ids = table["id"].to_list()
-    sides = [fold(ids[:4], [], ids[4:])]
+    parts = [fold(ids[:4], [], ids[4:])]
     with pytest.raises(ProtocolError, match="speaker is unknown"):
-        guarded("who", table, sides)
-    assert guarded("who", table, sides, unverified=True).stamps == ("UNVERIFIED",)
+        guarded("who", table, parts)
+    assert guarded("who", table, parts, unverified=True).stamps == ("UNVERIFIED",)
 
 
 def test_the_hash_is_that_of_the_documented_json() -> None:
@@ -152,9 +152,9 @@ def test_the_hash_is_that_of_the_documented_json() -> None:
 def test_loso_tests_each_speaker_once() -> None:
     table = rows("ABCDEFG")
     made = protocols.make("loso", table)
-    assert sorted(i for sides in made.folds for i in sides.test) == sorted(table["id"])
-    assert all(len(sides.train) + len(sides.val) + len(sides.test) == len(table) for sides in made.folds)
-    assert all(sides.val for sides in made.folds)
+    assert sorted(i for parts in made.folds for i in parts.test) == sorted(table["id"])
+    assert all(len(parts.train) + len(parts.val) + len(parts.test) == len(table) for parts in made.folds)
+    assert all(parts.val for parts in made.folds)
 
 
 @given(st.integers(3, 5), st.integers(5, 12))
@@ -162,12 +162,12 @@ def test_loso_tests_each_speaker_once() -> None:
 def test_group_k_balances_gender_and_tests_each_speaker_once(k: int, n: int) -> None:
     table = rows([f"s{i:02d}" for i in range(n)])
     made = protocols.make(f"group-{k}", table)
-    assert sorted(i for sides in made.folds for i in sides.test) == sorted(table["id"])
+    assert sorted(i for parts in made.folds for i in parts.test) == sorted(table["id"])
     gender = dict(zip(table["id"], table["gender"], strict=True))
     for wanted in ("female", "male"):
-        counts = [len({i[:3] for i in sides.test if gender[i] == wanted}) for sides in made.folds]
+        counts = [len({i[:3] for i in parts.test if gender[i] == wanted}) for parts in made.folds]
         assert max(counts) - min(counts) <= 1
-    sizes = [len(sides.test) for sides in made.folds]
+    sizes = [len(parts.test) for parts in made.folds]
     assert max(sizes) - min(sizes) <= 8
     assert protocols.make(f"group-{k}", table).hash == made.hash
 
@@ -226,8 +226,8 @@ def test_validation_is_taken_from_the_next_fold_on_request() -> None:
     made = with_validation(without, table)
     assert made.folds[0].val == tuple(of(table, "B"))
     assert made.folds[3].val == tuple(of(table, "A"))
-    assert all(not set(sides.train) & set(sides.val) for sides in made.folds)
-    with pytest.raises(ProtocolError, match="have a validation side already"):
+    assert all(not set(parts.train) & set(parts.val) for parts in made.folds)
+    with pytest.raises(ProtocolError, match="have a validation part already"):
         with_validation(made, table)
 
 
@@ -246,8 +246,8 @@ def test_speakers_are_looked_at_whatever_a_file_says_is_disjoint(tmp_path: objec
 
 def test_unknown_values_of_any_disjoint_column_are_stamped() -> None:
     table = rows("AB").with_columns(session=pl.lit(None, dtype=pl.String))
-    sides = [fold(of(table, "A"), [], of(table, "B"))]
-    made = guarded("x", table, sides, disjoint=("speaker", "session"), unverified=True)
+    parts = [fold(of(table, "A"), [], of(table, "B"))]
+    made = guarded("x", table, parts, disjoint=("speaker", "session"), unverified=True)
     assert made.stamps == ("UNVERIFIED",)
 
 

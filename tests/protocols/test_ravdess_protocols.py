@@ -69,7 +69,7 @@ def actors(ids: tuple[str, ...]) -> set[int]:
 def test_every_speech_clip_is_tested_once_and_no_song(table: pl.DataFrame, name: str, k: int) -> None:
     made = protocols.make(f"ravdess-{name}", table)
     assert len(made.folds) == k
-    tested = Counter(i for sides in made.folds for i in sides.test)
+    tested = Counter(i for parts in made.folds for i in parts.test)
     assert len(tested) == 1440
     assert set(tested.values()) == {1}
     assert all(i.startswith("03-01-") for i in tested)
@@ -80,9 +80,9 @@ def test_balanced6_has_two_women_and_two_men_and_16_training_actors(table: pl.Da
     assert actors(made.folds[0].test) == {1, 2, 3, 4}
     assert actors(made.folds[5].test) == {21, 22, 23, 24}
     assert actors(made.folds[5].val) == {1, 2, 3, 4}
-    for sides in made.folds:
-        assert len(actors(sides.train)) == 16
-        assert sum(a % 2 for a in actors(sides.test)) == 2
+    for parts in made.folds:
+        assert len(actors(parts.train)) == 16
+        assert sum(a % 2 for a in actors(parts.test)) == 2
 
 
 def test_article6_is_the_published_table(table: pl.DataFrame) -> None:
@@ -95,7 +95,7 @@ def test_article6_is_the_published_table(table: pl.DataFrame) -> None:
 
 def test_aus5_is_the_published_table(table: pl.DataFrame) -> None:
     made = protocols.make("ravdess-aus5", table)
-    assert [len(actors(sides.test)) for sides in made.folds] == [5, 5, 5, 5, 4]
+    assert [len(actors(parts.test)) for parts in made.folds] == [5, 5, 5, 5, 4]
     assert actors(made.folds[0].val) == actors(made.folds[1].test) == {3, 6, 7, 13, 18}
 
 
@@ -109,9 +109,9 @@ def test_loso24_validates_on_the_next_four(table: pl.DataFrame) -> None:
 def test_random6_is_leaky_stratified_and_as_large_as_balanced6(table: pl.DataFrame) -> None:
     made = protocols.make("ravdess-random6", table)
     assert made.stamps == ("LEAKY",)
-    for sides in made.folds:
-        assert (len(sides.train), len(sides.val), len(sides.test)) == (960, 240, 240)
-        counts = Counter(i[6:8] for i in sides.test)
+    for parts in made.folds:
+        assert (len(parts.train), len(parts.val), len(parts.test)) == (960, 240, 240)
+        counts = Counter(i[6:8] for i in parts.test)
         assert counts["01"] == 16
         assert {counts[f"{e:02d}"] for e in range(2, 9)} == {32}
 
@@ -138,7 +138,7 @@ def test_article_random6_validates_on_15_percent_of_the_rest(table: pl.DataFrame
 def test_emobox6_trains_on_20_actors_and_validates_on_none(table: pl.DataFrame) -> None:
     made = protocols.make("ravdess-emobox6", table)
     assert actors(made.folds[1].test) == {4, 10, 12, 14}
-    assert all((len(sides.train), len(sides.val)) == (1200, 0) for sides in made.folds)
+    assert all((len(parts.train), len(parts.val)) == (1200, 0) for parts in made.folds)
     held = protocols.make("ravdess-emobox6", table, validation="next-fold")
     assert actors(held.folds[0].val) == actors(made.folds[1].test)
     assert actors(held.folds[5].val) == {1, 11, 20, 21}
@@ -150,8 +150,8 @@ def test_emobox6_trains_on_20_actors_and_validates_on_none(table: pl.DataFrame) 
 def test_single_splits_test_the_last_four_actors(
     table: pl.DataFrame, name: str, train: range, val: set[int]
 ) -> None:
-    (sides,) = protocols.make(f"ravdess-{name}", table).folds
-    assert (actors(sides.train), actors(sides.val), actors(sides.test)) == (set(train), val, {21, 22, 23, 24})
+    (parts,) = protocols.make(f"ravdess-{name}", table).folds
+    assert (actors(parts.train), actors(parts.val), actors(parts.test)) == (set(train), val, {21, 22, 23, 24})
 
 
 def test_sentence2_shares_neither_speaker_nor_sentence(table: pl.DataFrame) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from unheard.errors import ProtocolError, UsageError, unknown
-from unheard.protocols import fold_assignment as dealing
-from unheard.protocols import ravdess
+from unheard.protocols import fold_assignment, ravdess
 from unheard.protocols.fold import Fold, Protocol, check_classes, fold, guarded
 from unheard.protocols.stored import from_file
 
@@ -21,20 +20,24 @@ def _emodb_loso10(table: pl.DataFrame) -> Protocol:
     """Leave one of the ten speakers out; validation: the next two."""
     speakers = sorted(_of("emodb", table)["speaker"].unique())
     validation = [[speakers[(k + j) % len(speakers)] for j in (1, 2)] for k in range(len(speakers))]
-    folds = dealing.speakers_to_folds(table, [[s] for s in speakers], validation)
+    folds = fold_assignment.speakers_to_folds(table, [[s] for s in speakers], validation)
     return guarded("emodb-loso10", table, folds)
 
 
 def _nemo_speaker9(table: pl.DataFrame) -> Protocol:
-    """Dealt round robin, which with nine speakers is one a fold; validation: the next fold."""
-    return dealing.next_fold(table, "nemo-speaker9", dealing.round_robin(_of("nemo", table), 9))
+    """Leave one of the nine speakers out; validation: the next fold."""
+    return fold_assignment.next_fold(
+        table, "nemo-speaker9", fold_assignment.round_robin(_of("nemo", table), 9)
+    )
 
 
-def _dealt5(corpus: str) -> Callable[[pl.DataFrame], Protocol]:
-    """Five folds, dealt women, then men, then speakers of unknown gender; validation: the next fold."""
+def _speaker5(corpus: str) -> Callable[[pl.DataFrame], Protocol]:
+    """Make five folds, assigning women, then men, then speakers of unknown gender; validation: the next fold."""
 
     def make_folds(table: pl.DataFrame) -> Protocol:
-        return dealing.next_fold(table, f"{corpus}-speaker5", dealing.round_robin(_of(corpus, table), 5))
+        return fold_assignment.next_fold(
+            table, f"{corpus}-speaker5", fold_assignment.round_robin(_of(corpus, table), 5)
+        )
 
     return make_folds
 
@@ -59,10 +62,10 @@ NAMED: dict[str, Callable[[pl.DataFrame], Protocol]] = {
     "ravdess-article-random6": ravdess.article_random6,
     "emodb-loso10": _emodb_loso10,
     "nemo-speaker9": _nemo_speaker9,
-    "ased-speaker5": _dealt5("ased"),
-    "emotale-speaker5": _dealt5("emotale"),
-    "loso": dealing.loso,
-    "session": dealing.session,
+    "ased-speaker5": _speaker5("ased"),
+    "emotale-speaker5": _speaker5("emotale"),
+    "loso": fold_assignment.loso,
+    "session": fold_assignment.session,
 }
 
 
@@ -89,12 +92,12 @@ def make(
     table
         Utterances; those that have no value of any part of the target train and test nobody and are left out.
     declare_leaky
-        For ``owner`` and files: stamp a speaker on two sides instead of refusing.
+        For ``owner`` and files: stamp a speaker in two parts of a fold instead of refusing.
     validation
-        ``next-fold`` takes validation speakers out of training where the folds have no validation side.
+        ``next-fold`` takes validation speakers out of training where the folds have no validation part.
     classes, dimensions
         The target: classes by ``label``, by ``votes`` or ``none``, and names of dimensions. Where the target is
-        the label, every class must be in the training side of every fold.
+        the label, every class must be in the training part of every fold.
 
     Raises
     ------
@@ -108,7 +111,7 @@ def make(
         raise unknown("way of validation", validation, ["next-fold"])
     made = _made(name, table, declare_leaky)
     if validation is not None:
-        made = dealing.with_validation(made, table)
+        made = fold_assignment.with_validation(made, table)
     if classes == "label":
         check_classes(made, table)
     return made
@@ -140,10 +143,10 @@ def _made(name: str, table: pl.DataFrame, declare_leaky: bool) -> Protocol:
     if name in NAMED:
         return NAMED[name](table)
     if name == "owner":
-        return dealing.owner(table, declare_leaky=declare_leaky)
+        return fold_assignment.owner(table, declare_leaky=declare_leaky)
     numbered = re.fullmatch(r"(group|random)-(\d{1,3})", name)
     if numbered:
-        maker = dealing.group_k if numbered[1] == "group" else dealing.random_k
+        maker = fold_assignment.group_k if numbered[1] == "group" else fold_assignment.random_k
         return maker(table, int(numbered[2]))
     if Path(name).suffix in (".json", ".csv", ".tsv"):
         return from_file(name, table, declare_leaky=declare_leaky)

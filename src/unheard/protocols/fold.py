@@ -1,7 +1,7 @@
 """A fold, a protocol, the guard and the hash.
 
 A protocol is a name, a version, a corpus, a list of folds and what must be disjoint between their
-sides. It is made through :func:`guarded` alone, which refuses a fold whose sides share what they must not.
+parts. It is made through :func:`guarded` alone, which refuses a fold whose parts share what they must not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PARTS = ("train", "val", "test")
 
 
 class Fold(NamedTuple):
-    """Sorted utterance ids of the three sides."""
+    """Sorted utterance ids of the three parts."""
 
     train: tuple[str, ...]
     val: tuple[str, ...]
@@ -44,12 +44,12 @@ class Protocol:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of ``{corpus, disjoint, folds}``: equal folds have equal hashes whatever made them."""
-        folds = [{part: sorted(ids) for part, ids in zip(PARTS, sides, strict=True)} for sides in self.folds]
+        folds = [{part: sorted(ids) for part, ids in zip(PARTS, parts, strict=True)} for parts in self.folds]
         return digest({"corpus": self.corpus, "disjoint": sorted(self.disjoint), "folds": folds})
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for a JSON file, the hash among them."""
-        folds = [{part: list(ids) for part, ids in zip(PARTS, sides, strict=True)} for sides in self.folds]
+        folds = [{part: list(ids) for part, ids in zip(PARTS, parts, strict=True)} for parts in self.folds]
         plain = {name: getattr(self, name) for name in ("name", "version", "corpus", "leaky", "hash")}
         return {**plain, "disjoint": list(self.disjoint), "stamps": list(self.stamps), "folds": folds}
 
@@ -78,9 +78,9 @@ def guarded(
     table
         Utterance table; every id of the folds must be in it.
     folds
-        The sides.
+        The train, val and test part of each fold.
     disjoint
-        Columns (``sentence``, ``session``, ``text``) whose values may stand on one side only; ``speaker`` always
+        Columns (``sentence``, ``session``, ``text``) whose values may stand in one part only; ``speaker`` always
         may not, whether it is named or not.
     leaky
         Declared leaky: what is shared is stamped ``LEAKY`` instead of refused.
@@ -90,55 +90,55 @@ def guarded(
     Raises
     ------
     ProtocolError
-        Unknown or repeated ids, an empty training or test side, a value on two sides, or unknown values in a
+        Unknown or repeated ids, an empty training or test part, a value in two parts, or unknown values in a
         column that must be disjoint.
     """
     if not folds:
         raise ProtocolError(f"{name}: a protocol needs at least one fold")
-    # Declared leaky or not, speakers are looked at; what is declared decides between a stamp and a refusal.
+    # Declared leaky or not, speakers are checked; what is declared decides between a stamp and a refusal.
     apart = tuple(disjoint) if leaky else tuple(dict.fromkeys(("speaker", *disjoint)))
     columns = dict.fromkeys(("label", "speaker", *apart))
     value_of = {c: dict(zip(table["id"], table[c].to_list(), strict=True)) for c in columns}
     shared_speakers = unknown = False
-    for number, sides in enumerate(folds):
+    for number, parts in enumerate(folds):
         where = f"{name}, fold {number}"
-        _check_ids(where, sides, value_of["label"])
+        _check_ids(where, parts, value_of["label"])
         for column in apart if not leaky else ():
-            _check_disjoint(where, sides, column, value_of[column], unverified)
-        everybody = [i for side in sides for i in side]
+            _check_disjoint(where, parts, column, value_of[column], unverified)
+        everybody = [i for ids in parts for i in ids]
         unknown |= any(value_of[c][i] is None for c in ("speaker", *apart) for i in everybody)
-        shared_speakers |= bool(shared(sides, value_of["speaker"]))
+        shared_speakers |= bool(shared(parts, value_of["speaker"]))
     due = {"LEAKY": leaky and (shared_speakers or not unknown), "UNVERIFIED": unknown}
     stamps = tuple(stamp for stamp, is_due in due.items() if is_due)
     return Protocol(name, corpus_of(table), tuple(folds), apart, leaky, stamps, version=version)
 
 
-def shared(sides: Fold, value_of: Mapping[str, Any]) -> list[str]:
-    """Values that stand on more than one side, sorted; unknown (null) values are nobody's."""
-    train, val, test = ({value_of[i] for i in side} - {None} for side in sides)
+def shared(parts: Fold, value_of: Mapping[str, Any]) -> list[str]:
+    """Values that stand in more than one part, sorted; unknown (null) values are nobody's."""
+    train, val, test = ({value_of[i] for i in ids} - {None} for ids in parts)
     return sorted(str(value) for value in (train & val) | (train & test) | (val & test))
 
 
-def _check_ids(where: str, sides: Fold, known: Mapping[str, Any]) -> None:
-    for part, side in zip(PARTS, sides, strict=True):
-        strange = [i for i in side if i not in known]
+def _check_ids(where: str, parts: Fold, known: Mapping[str, Any]) -> None:
+    for part, ids in zip(PARTS, parts, strict=True):
+        strange = [i for i in ids if i not in known]
         if strange:
             raise ProtocolError(f"{where}: {part} names clips that the table lacks: {first_five(strange)}")
-        if part != "val" and not side:
-            raise ProtocolError(f"{where}: the {part} side is empty")
-    times = Counter(i for side in sides for i in side)
+        if part != "val" and not ids:
+            raise ProtocolError(f"{where}: the {part} part is empty")
+    times = Counter(i for ids in parts for i in ids)
     double = sorted(i for i, n in times.items() if n > 1)
     if double:
         raise ProtocolError(
-            f"{where}: the same clip stands on two sides or twice on one: {first_five(double)}"
+            f"{where}: the same clip stands in two parts or twice in one: {first_five(double)}"
         )
 
 
 def check_classes(protocol: Protocol, table: pl.DataFrame) -> None:
     """Refuse folds of which one does not train on every class of the table."""
     label_of = dict(zip(table["id"], table["label"].to_list(), strict=True))
-    for number, sides in enumerate(protocol.folds):
-        learned = {label_of[i] for i in sides.train}
+    for number, parts in enumerate(protocol.folds):
+        learned = {label_of[i] for i in parts.train}
         absent = [label for label in classes(table) if label not in learned]
         if absent:
             raise ProtocolError(
@@ -147,14 +147,14 @@ def check_classes(protocol: Protocol, table: pl.DataFrame) -> None:
 
 
 def _check_disjoint(
-    where: str, sides: Fold, column: str, value_of: Mapping[str, Any], unverified: bool
+    where: str, parts: Fold, column: str, value_of: Mapping[str, Any], unverified: bool
 ) -> None:
-    blank = [i for side in sides for i in side if value_of[i] is None]
+    blank = [i for ids in parts for i in ids if value_of[i] is None]
     if blank and not unverified:
         raise ProtocolError(
-            f"{where}: {column} is unknown for {first_five(blank)}, and must not be on two sides; "
-            f"fill the column, or take random-k, whose score is stamped"
+            f"{where}: {column} is unknown for {first_five(blank)}, and must not be in two parts; "
+            f"fill in the column, or take random-k, whose score is stamped"
         )
-    on_two = shared(sides, value_of)
+    on_two = shared(parts, value_of)
     if on_two:
         raise ProtocolError(f"{column.upper()}_ON_TWO_SIDES: {where}: {column} {first_five(on_two)}")

@@ -1,4 +1,4 @@
-"""Ways of making folds for any corpus: by speaker, by group, by session, by the owner, or (leaky) by clip."""
+"""Folds for any corpus: by speaker, by group, by session, by the owner, or (leaky) by clip."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def speakers_to_folds(
 ) -> list[Fold]:
     """Make folds from the test and validation speakers of each; all other speakers train."""
     known = set(table["speaker"].drop_nulls())
-    named = {speaker for side in (*test, *validation) for speaker in side}
+    named = {speaker for group in (*test, *validation) for speaker in group}
     if named - known:
         raise ProtocolError(
             f"the table lacks the speaker {first_five(sorted(named - known))} of this protocol"
         )
-    sides = []
+    folds = []
     for testing, validating in zip(test, validation, strict=True):
         of_part = dict.fromkeys(testing, "test") | dict.fromkeys(validating, "val")
         part = table["speaker"].replace_strict(of_part, default="train", return_dtype=pl.String)
         ids = {name: table.filter(part == name)["id"] for name in ("train", "val", "test")}
-        sides.append(fold(**ids))
-    return sides
+        folds.append(fold(**ids))
+    return folds
 
 
 def loso(table: pl.DataFrame) -> Protocol:
@@ -52,37 +52,37 @@ def next_fold(table: pl.DataFrame, name: str, test: Sequence[Sequence[str]]) -> 
 
 def with_validation(protocol: Protocol, table: pl.DataFrame) -> Protocol:
     """Take validation out of training for folds that have none: the speakers whom the next fold tests."""
-    if any(sides.val for sides in protocol.folds):
-        raise ProtocolError(f"{protocol.name}: its folds have a validation side already; leave --val out")
+    if any(parts.val for parts in protocol.folds):
+        raise ProtocolError(f"{protocol.name}: its folds have a validation part already; leave --val out")
     speaker = dict(zip(table["id"], table["speaker"], strict=True))
     folds = []
-    for k, sides in enumerate(protocol.folds):
+    for k, parts in enumerate(protocol.folds):
         after = {speaker[i] for i in protocol.folds[(k + 1) % len(protocol.folds)].test} - {None}
-        val = [i for i in sides.train if speaker[i] in after]
+        val = [i for i in parts.train if speaker[i] in after]
         if not val:
             raise ProtocolError(
-                f"{protocol.name}, fold {k}: no speaker of the next fold's test side trains here"
+                f"{protocol.name}, fold {k}: no speaker of the next fold's test part trains here"
             )
-        folds.append(fold(set(sides.train) - set(val), val, sides.test))
+        folds.append(fold(set(parts.train) - set(val), val, parts.test))
     return guarded(
         protocol.name, table, folds, disjoint=protocol.disjoint, leaky=protocol.leaky, unverified=True
     )
 
 
 def round_robin(table: pl.DataFrame, k: int) -> list[list[str]]:
-    """Deal women, then men, then speakers of unknown gender, each in name order, round robin into k hands."""
+    """Assign women, then men, then speakers of unknown gender, each in name order, round robin to k folds."""
     gender = _gender_of(table)
     rank = {"female": 0, "male": 1}
     ordered = sorted(_speakers(table), key=lambda speaker: (rank.get(gender[speaker] or "", 2), speaker))
     _enough("this protocol", ordered, k)
-    return [ordered[hand::k] for hand in range(k)]
+    return [ordered[number::k] for number in range(k)]
 
 
 def group_k(table: pl.DataFrame, k: int, seed: int = 0) -> Protocol:
     """K folds of speakers, balanced by gender (unknown is a group of its own), then by class.
 
     Within each gender the speakers are shuffled with the seed and, longest first, each goes to the fold with
-    the fewest speakers of that gender, then to the one whose class counts it makes least uneven.
+    the fewest speakers of that gender, then to the one whose class counts it leaves most even.
     """
     speakers = _speakers(table)
     _enough(f"group-{k}", speakers, k)
@@ -93,27 +93,27 @@ def group_k(table: pl.DataFrame, k: int, seed: int = 0) -> Protocol:
             counts[speaker][labels.index(label)] += 1
     gender = _gender_of(table)
     rng = np.random.default_rng(seed)
-    hands: list[list[str]] = [[] for _ in range(k)]
+    assigned: list[list[str]] = [[] for _ in range(k)]
     load = np.zeros((k, len(labels)))
     for group in ("female", "male", "other", None):
-        members = [speaker for speaker in speakers if gender[speaker] == group]
-        members = [members[i] for i in rng.permutation(len(members))]
+        of_gender = [speaker for speaker in speakers if gender[speaker] == group]
+        of_gender = [of_gender[i] for i in rng.permutation(len(of_gender))]
         of_group = np.zeros(k)
-        for speaker in sorted(members, key=lambda s: -counts[s].sum()):
-            sizes = [len(hand) for hand in hands]
-            uneven = [float(((load[hand] + counts[speaker]) ** 2).sum()) for hand in range(k)]
-            best = min(range(k), key=lambda hand: (of_group[hand], sizes[hand], uneven[hand], hand))
-            hands[best].append(speaker)
+        for speaker in sorted(of_gender, key=lambda s: -counts[s].sum()):
+            sizes = [len(taken) for taken in assigned]
+            uneven = [float(((load[number] + counts[speaker]) ** 2).sum()) for number in range(k)]
+            best = min(range(k), key=lambda number: (of_group[number], sizes[number], uneven[number], number))
+            assigned[best].append(speaker)
             load[best] += counts[speaker]
             of_group[best] += 1
-    return next_fold(table, f"group-{k}", [sorted(hand) for hand in hands])
+    return next_fold(table, f"group-{k}", [sorted(taken) for taken in assigned])
 
 
 def session(table: pl.DataFrame) -> Protocol:
     """Leave one session out; validation: the next session."""
     names = sorted(table["session"].drop_nulls().unique())
     if len(names) < 3 or table["session"].null_count():
-        raise ProtocolError("session needs the column 'session' filled, with at least 3 sessions")
+        raise ProtocolError("session needs 'session' for every clip, and at least 3 sessions")
     of = {name: list(table.filter(pl.col("session") == name)["id"]) for name in names}
     folds = []
     for k, name in enumerate(names):

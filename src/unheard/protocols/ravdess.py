@@ -28,7 +28,7 @@ ARTICLE6 = (
 #: Test actors of the five folds published with the face action units.
 AUS5 = ((2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22))
 
-#: Test actors of EmoBox' folds: no validation side, women and men unbalanced.
+#: Test actors of EmoBox' folds: no validation part, women and men unbalanced.
 EMOBOX6 = (
     (1, 11, 20, 21),
     (4, 10, 12, 14),
@@ -42,7 +42,7 @@ EMOBOX6 = (
 def balanced6(table: pl.DataFrame) -> Protocol:
     """Fold k: test on actors 4k+1 … 4k+4, validate on the next four, train on the other 16."""
     test = [range(4 * k + 1, 4 * k + 5) for k in range(6)]
-    return next_fold(speech(table), "ravdess-balanced6", [_actors(side) for side in test])
+    return next_fold(speech(table), "ravdess-balanced6", [_actors(actors) for actors in test])
 
 
 def article6(table: pl.DataFrame) -> Protocol:
@@ -62,13 +62,13 @@ def loso24(table: pl.DataFrame) -> Protocol:
 
 def aus5(table: pl.DataFrame) -> Protocol:
     """Five folds published with the face action units; validation: the next fold's actors."""
-    return next_fold(speech(table), "ravdess-aus5", [_actors(side) for side in AUS5])
+    return next_fold(speech(table), "ravdess-aus5", [_actors(actors) for actors in AUS5])
 
 
 def emobox6(table: pl.DataFrame) -> Protocol:
     """Return EmoBox' folds, without validation: ``--val next-fold`` takes four actors out of training."""
     clips = speech(table)
-    folds = speakers_to_folds(clips, [_actors(side) for side in EMOBOX6], [[] for _ in EMOBOX6])
+    folds = speakers_to_folds(clips, [_actors(actors) for actors in EMOBOX6], [[] for _ in EMOBOX6])
     return guarded("ravdess-emobox6", clips, folds)
 
 
@@ -93,12 +93,12 @@ def sentence2(table: pl.DataFrame) -> Protocol:
         )
     folds = [
         fold(
-            [i for i in sides.train if sentence[i] != tested],
-            [i for i in sides.val if sentence[i] != tested],
-            [i for i in sides.test if sentence[i] == tested],
+            [i for i in parts.train if sentence[i] != tested],
+            [i for i in parts.val if sentence[i] != tested],
+            [i for i in parts.test if sentence[i] == tested],
         )
         for tested in texts
-        for sides in balanced6(table).folds
+        for parts in balanced6(table).folds
     ]
     # The sentence is shared by training and validation, so only speakers can be declared disjoint.
     return guarded("ravdess-sentence2", clips, folds)

@@ -28,8 +28,8 @@ def from_file(path: str | os.PathLike[str], table: pl.DataFrame, *, declare_leak
     plain = _read_json(source, text) if source.suffix == ".json" else _read_csv(source, text)
     try:
         folds = [
-            fold(**{part: [str(i) for i in sides.get(part, [])] for part in PARTS})
-            for sides in plain["folds"]
+            fold(**{part: [str(i) for i in parts.get(part, [])] for part in PARTS})
+            for parts in plain["folds"]
         ]
         disjoint = [str(column) for column in plain.get("disjoint", ["speaker"])]
         name, leaky = str(plain.get("name", source.stem)), bool(plain.get("leaky", False))
@@ -63,13 +63,13 @@ def _read_csv(source: Path, text: str) -> dict[str, Any]:
     rows = csv.DictReader(lines, delimiter=max(",;\t", key=first.count))
     if not {"id", "fold", "part"} <= set(rows.fieldnames or ()):
         raise ProtocolError(f"{source}: expected the columns id, fold, part; found {first!r}")
-    sides: dict[str, dict[str, list[str]]] = {}
+    folds: dict[str, dict[str, list[str]]] = {}
     for number, row in enumerate(rows, start=2):
         part = {"validation": "val", "dev": "val", "valid": "val"}.get(str(row["part"]), row["part"])
         if part not in PARTS:
             raise ProtocolError(
                 f"{source}, row {number}: part is {row['part']!r}, expected train, val or test"
             )
-        sides.setdefault(str(row["fold"]), {p: [] for p in PARTS})[part].append(str(row["id"]))
-    order = sorted(sides, key=lambda k: (not k.isdigit(), int(k) if k.isdigit() else 0, k))
-    return {"folds": [sides[k] for k in order]}
+        folds.setdefault(str(row["fold"]), {p: [] for p in PARTS})[part].append(str(row["id"]))
+    order = sorted(folds, key=lambda k: (not k.isdigit(), int(k) if k.isdigit() else 0, k))
+    return {"folds": [folds[k] for k in order]}
