@@ -29,7 +29,7 @@ import soxr
 
 from unheard.audio.decode import load
 from unheard.audit.fingerprint import THRESHOLD, Fingerprint, fingerprint, similarity
-from unheard.audit.matching import LEAST_SHARE, LEAST_VOTES, candidates, shared_landmarks
+from unheard.audit.matching import MIN_SHARE, MIN_VOTES, candidates, shared_landmarks
 
 RATE = 16_000
 ONE_RECORDING = {"03-01-03-01-02-01-07", "03-01-03-01-02-02-07"}
@@ -80,7 +80,7 @@ def main() -> None:
         "false_rate": sum(kind["above"] for name, kind in takes.items() if "same" not in name)
         / sum(kind["pairs"] for name, kind in takes.items() if "same" not in name),
         "true_rate": sum(c["found"] for c in copies.values()) / sum(c["clips"] for c in copies.values()),
-        "candidate_rule": {"least_votes": LEAST_VOTES, "least_share": LEAST_SHARE},
+        "candidate_rule": {"least_votes": MIN_VOTES, "least_share": MIN_SHARE},
         "candidates_in_speech": len(pairs),
         "reported_in_speech": [
             sorted(p) for p in pairs if similarity(prints[p[0]], prints[p[1]]) >= THRESHOLD

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unheard.audit.label_leakage import check_giveaways, label_tie
+from unheard.audit.label_leakage import check_label_leakage, label_tie
 from unheard.protocols.fold import fold, guarded
 
 
@@ -85,16 +85,16 @@ def codes(findings):
 
 def test_planted_speaker_is_an_error_alone_and_where_nothing_keeps_speakers_apart(rows_table):
     table = rows_table(tied("speaker"))
-    found = codes(check_giveaways(table, None))
+    found = codes(check_label_leakage(table, None))
     assert set(found) == {"SPEAKER_GIVES_LABEL"}
     assert found["SPEAKER_GIVES_LABEL"].severity == "error"
     assert found["SPEAKER_GIVES_LABEL"].count == 8
     assert "v0: a in 5 of 5 clips" in found["SPEAKER_GIVES_LABEL"].examples
     ids = table["id"].to_list()
     leaky = guarded("l", table, [fold(ids[::2], [], ids[1::2])], leaky=True)
-    assert codes(check_giveaways(table, leaky))["SPEAKER_GIVES_LABEL"].severity == "error"
+    assert codes(check_label_leakage(table, leaky))["SPEAKER_GIVES_LABEL"].severity == "error"
     apart = guarded("s", table, [fold(ids[:20], [], ids[20:])])
-    assert codes(check_giveaways(table, apart))["SPEAKER_GIVES_LABEL"].severity == "warning"
+    assert codes(check_label_leakage(table, apart))["SPEAKER_GIVES_LABEL"].severity == "warning"
 
 
 @pytest.mark.parametrize("column", ["sentence", "text"])
@@ -102,17 +102,17 @@ def test_planted_text_is_found_by_sentence_or_by_wording(rows_table, column):
     rows = tied("sentence", lambda k: f"v{k // 5}" if column == "sentence" else None)
     if column == "text":
         rows = [{**row, "text": f" Words {k // 5}" + " " * (k % 2)} for k, row in enumerate(rows)]
-    found = codes(check_giveaways(rows_table(rows), None))
+    found = codes(check_label_leakage(rows_table(rows), None))
     assert set(found) == {"TEXT_GIVES_LABEL"}
     assert found["TEXT_GIVES_LABEL"].severity == "error"
 
 
 def test_texts_that_nobody_repeats_give_nothing_away(rows_table):
-    assert check_giveaways(rows_table(tied("sentence", lambda k: f"unique {k}")), None) == []
+    assert check_label_leakage(rows_table(tied("sentence", lambda k: f"unique {k}")), None) == []
 
 
 def test_clips_without_label_or_speaker_do_not_disturb(rows_table):
     rows = [*tied("speaker"), {"speaker": None, "label": "a"}, {"speaker": "v0", "label": None}]
     table = rows_table(rows)
     protocol = guarded("u", table.head(41), [fold(table["id"][:20], [], table["id"][20:41])], unverified=True)
-    assert codes(check_giveaways(table, protocol))["SPEAKER_GIVES_LABEL"].count == 8
+    assert codes(check_label_leakage(table, protocol))["SPEAKER_GIVES_LABEL"].count == 8

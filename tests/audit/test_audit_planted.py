@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from unheard import protocols
 from unheard.audit import Certificate, audit
-from unheard.audit.recordings import MOST_BAD
+from unheard.audit.recordings import MAX_BAD
 from unheard.corpora.table import check, classes, utterances
 from unheard.errors import ProtocolError
 from unheard.protocols.fold import fold, guarded
@@ -53,8 +53,8 @@ def test_a_clean_corpus_passes(toy):
 def test_leak(small):
     ids = small["id"].to_list()
     test = [ids[3 * k + k % 3] for k in range(8)]  # one clip of each emotion, speakers in turn
-    sides = fold([i for i in ids if i not in test], [], test)
-    made = audit(small, guarded("clips", small, [sides], disjoint=(), leaky=True))
+    parts = fold([i for i in ids if i not in test], [], test)
+    made = audit(small, guarded("clips", small, [parts], disjoint=(), leaky=True))
     assert "SPEAKER_ON_TWO_SIDES" in errors(made)
     assert codes(made)["SPEAKER_ON_TWO_SIDES"].count == 3
     assert codes(made)["SPEAKER_ON_TWO_SIDES"].examples[0] == "01 in 1 of 1 folds"
@@ -140,7 +140,7 @@ def test_a_broken_file_among_many_is_a_warning():
     assert check_files(heard) == []
     (found,) = check_files([*heard, Recording("bad", None, None, "no such file", missing=True)])
     assert (found.code, found.severity) == ("MISSING_FILE", "warning")
-    assert MOST_BAD >= 1 / 100
+    assert MAX_BAD >= 1 / 100
     (found,) = check_files([*heard[:50], Recording("bad", None, None, "truncated")])
     assert (found.code, found.severity) == ("BROKEN_FILE", "error")
 

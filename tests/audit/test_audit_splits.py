@@ -1,4 +1,4 @@
-"""What stands on two sides of a fold is found, with the weight it deserves."""
+"""What stands in two parts of a fold is found, with the weight it deserves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unheard.audit.splits import check_sides, said_by
+from unheard.audit.splits import check_splits, said_by
 from unheard.protocols.fold import fold, guarded
 
 
@@ -43,15 +43,15 @@ def test_a_planted_speaker_on_two_sides_is_always_found(rows_table, data):
     ids = {f"s{s}": table["id"].to_list()[4 * s : 4 * s + 4] for s in range(speakers)}
     side = {s: data.draw(st.sampled_from(["train", "val", "test"])) for s in ids}
     side["s0"], side["s1"] = "train", "test"
-    sides = {p: [i for s in ids for i in ids[s] if side[s] == p] for p in ("train", "val", "test")}
-    clean = check_sides(table, guarded("clean", table, [fold(**sides)]))
+    parts = {p: [i for s in ids for i in ids[s] if side[s] == p] for p in ("train", "val", "test")}
+    clean = check_splits(table, guarded("clean", table, [fold(**parts)]))
     assert "SPEAKER_ON_TWO_SIDES" not in codes(clean)
     victim = data.draw(st.sampled_from(sorted(ids)))
-    away = data.draw(st.sampled_from([p for p in sides if p != side[victim]]))
+    away = data.draw(st.sampled_from([p for p in parts if p != side[victim]]))
     clip = data.draw(st.sampled_from(ids[victim]))
-    sides[side[victim]].remove(clip)
-    sides[away].append(clip)
-    found = codes(check_sides(table, guarded("leak", table, [fold(**sides)], disjoint=(), leaky=True)))
+    parts[side[victim]].remove(clip)
+    parts[away].append(clip)
+    found = codes(check_splits(table, guarded("leak", table, [fold(**parts)], disjoint=(), leaky=True)))
     assert found["SPEAKER_ON_TWO_SIDES"].severity == "error"
     assert found["SPEAKER_ON_TWO_SIDES"].count == 1
     assert found["SPEAKER_ON_TWO_SIDES"].examples == (f"{victim} in 1 of 1 folds",)
@@ -59,7 +59,7 @@ def test_a_planted_speaker_on_two_sides_is_always_found(rows_table, data):
 
 def test_sentences_that_everyone_says_are_information(rows_table):
     table = rows_table(spoken(sentence=lambda s, k: f"t{k % 3}", text=lambda s, k: f"words {k % 3}"))
-    found = codes(check_sides(table, by_speaker(table)))
+    found = codes(check_splits(table, by_speaker(table)))
     assert set(found) == {"SENTENCE_ON_TWO_SIDES"}  # the text says nothing that the sentence does not
     assert found["SENTENCE_ON_TWO_SIDES"].severity == "information"
     assert found["SENTENCE_ON_TWO_SIDES"].count == 3
@@ -67,7 +67,7 @@ def test_sentences_that_everyone_says_are_information(rows_table):
 
 def test_texts_that_some_share_are_a_warning(rows_table):
     table = rows_table(spoken(text=lambda s, k: "yes" if k == 0 and s < 2 else f"{s} says {k}"))
-    found = codes(check_sides(table, by_speaker(table)))
+    found = codes(check_splits(table, by_speaker(table)))
     assert set(found) == {"TEXT_ON_TWO_SIDES"}
     assert found["TEXT_ON_TWO_SIDES"].severity == "warning"
     assert found["TEXT_ON_TWO_SIDES"].examples == ("yes in 3 of 4 folds",)
@@ -75,19 +75,22 @@ def test_texts_that_some_share_are_a_warning(rows_table):
 
 def test_wording_that_differs_within_a_sentence_is_reported_too(rows_table):
     table = rows_table(spoken(sentence=lambda s, k: f"t{k}", text=lambda s, k: "the same"))
-    assert set(codes(check_sides(table, by_speaker(table)))) == {"SENTENCE_ON_TWO_SIDES", "TEXT_ON_TWO_SIDES"}
+    assert set(codes(check_splits(table, by_speaker(table)))) == {
+        "SENTENCE_ON_TWO_SIDES",
+        "TEXT_ON_TWO_SIDES",
+    }
 
 
 def test_what_a_leaky_protocol_promises_is_an_error_where_broken(rows_table):
     table = rows_table(spoken(sentence=lambda s, k: f"t{k % 3}"))
     protocol = by_speaker(table, disjoint=("speaker", "sentence"), leaky=True)
-    assert codes(check_sides(table, protocol))["SENTENCE_ON_TWO_SIDES"].severity == "error"
+    assert codes(check_splits(table, protocol))["SENTENCE_ON_TWO_SIDES"].severity == "error"
 
 
 @pytest.mark.parametrize("column", ["session", "dialogue"])
 def test_a_session_of_two_speakers_is_a_warning(rows_table, column):
     table = rows_table(spoken(**{column: lambda s, k: f"x{s // 2}"}))
-    found = codes(check_sides(table, by_speaker(table)))
+    found = codes(check_splits(table, by_speaker(table)))
     assert set(found) == {f"{column.upper()}_ON_TWO_SIDES"}
     assert found[f"{column.upper()}_ON_TWO_SIDES"].severity == "warning"
 
@@ -104,9 +107,9 @@ def test_uneven_folds_and_clips_tested_twice_or_never(rows_table):
     table = rows_table(spoken(3, 6))
     a, b, c = (table["id"].to_list()[6 * s : 6 * s + 6] for s in range(3))
     even = guarded("even", table, [fold(b + c, [], a), fold(a + c, [], b), fold(a + b, [], c)])
-    assert check_sides(table, even) == []
+    assert check_splits(table, even) == []
     odd = guarded("odd", table, [fold(c, [], a + b), fold(b + c, [], a[:2] + a[4:])])
-    found = codes(check_sides(table, odd))
+    found = codes(check_splits(table, odd))
     assert set(found) == {"FOLD_SIZES", "FOLD_COVERAGE"}
     assert found["FOLD_SIZES"].examples == ("fold 0: 12 clips", "fold 1: 4 clips")
     assert found["FOLD_COVERAGE"].count == 10  # four twice, six never
@@ -117,4 +120,4 @@ def test_clips_outside_the_protocol_do_not_count(rows_table):
     table = rows_table([*spoken(3, 6), {"speaker": "s9", "label": None}])
     a, b, c = (table["id"].to_list()[6 * s : 6 * s + 6] for s in range(3))
     even = guarded("even", table.head(18), [fold(b + c, [], a), fold(a + c, [], b), fold(a + b, [], c)])
-    assert check_sides(table, even) == []
+    assert check_splits(table, even) == []

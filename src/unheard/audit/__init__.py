@@ -1,6 +1,6 @@
 """Does a table hold up, and a split? Leaks, duplicates, labels that give themselves away, broken files.
 
-An audit looks at training and test rows at once, and therefore fits nothing. Each check is a function of plain
+An audit reads training and test rows at once, and therefore fits nothing. Each check is a function of plain
 values in a file of its own; :func:`audit` runs them all and puts the findings on one certificate.
 """
 
@@ -16,9 +16,9 @@ from unheard.audio import decode
 from unheard.audit.balance import check_balance
 from unheard.audit.certificate import Certificate, Finding
 from unheard.audit.duplicates import check_duplicates, find_pairs
-from unheard.audit.label_leakage import check_giveaways
+from unheard.audit.label_leakage import check_label_leakage
 from unheard.audit.recordings import check_files, listen
-from unheard.audit.splits import check_sides
+from unheard.audit.splits import check_splits
 from unheard.corpora.table import complete, table_digest
 from unheard.errors import ProtocolError, first_five
 from unheard.protocols.fold import Protocol
@@ -43,7 +43,7 @@ def audit(
     table
         Utterance table; every recording it names is decoded once.
     protocol
-        Folds over ids of the table. A speaker on two sides is an error, declared leaky or not.
+        Folds over ids of the table. A speaker in two parts of a fold is an error, declared leaky or not.
     jobs
         Processes that decode; they change the time, not the result.
     progress
@@ -66,9 +66,9 @@ def audit(
     findings = [
         *check_files(recordings),
         *check_duplicates(find_pairs(recordings), table, protocol),
-        *check_giveaways(table, protocol),
+        *check_label_leakage(table, protocol),
         *check_balance(table, protocol),
-        *(check_sides(table, protocol) if protocol is not None else ()),
+        *(check_splits(table, protocol) if protocol is not None else ()),
     ]
     return Certificate(
         table_hash=table_digest(table),
@@ -82,7 +82,7 @@ def audit(
 
 
 def _check_ids(table: pl.DataFrame, protocol: Protocol) -> None:
-    used = {name for sides in protocol.folds for side in sides for name in side}
+    used = {name for parts in protocol.folds for ids in parts for name in ids}
     strange = sorted(used - set(table["id"]))
     if strange:
         raise ProtocolError(

@@ -20,7 +20,7 @@ def check_balance(table: pl.DataFrame, protocol: Protocol | None) -> list[Findin
     """Findings about classes, genders and speakers; of a protocol, only the clips in its folds count."""
     used = table
     if protocol is not None:
-        ids = {name for sides in protocol.folds for side in sides for name in side}
+        ids = {name for parts in protocol.folds for ids in parts for name in ids}
         used = table.filter(pl.col("id").is_in(list(ids)))
     found = (
         _class_imbalance(used),
@@ -120,7 +120,7 @@ def _unknown_speakers(table: pl.DataFrame) -> Finding | None:
 
 def _few_speakers(table: pl.DataFrame, protocol: Protocol | None) -> Finding | None:
     if protocol is not None:
-        tested = {name for sides in protocol.folds for name in sides.test}
+        tested = {name for parts in protocol.folds for name in parts.test}
         table = table.filter(pl.col("id").is_in(list(tested)))
     speakers = sorted(table["speaker"].drop_nulls().unique().to_list())
     if not speakers or len(speakers) >= SPEAKERS[0]:

@@ -1,4 +1,4 @@
-"""What an audit found, as plain values: findings in a fixed order, and hashes of what was looked at.
+"""What an audit found, as plain values: findings in a fixed order, and hashes of what was checked.
 
 A certificate holds no time, no path and no name of a machine: whoever has the same table, audio and protocol gets
 the same one. Each code has a page in ``docs/audit``.
@@ -136,7 +136,7 @@ class Certificate:
             strange = sorted({f.severity for f in findings} - set(SEVERITIES))
             if strange:
                 raise ValueError(f"severity {strange[0]!r}, expected {', '.join(SEVERITIES)}")
-            made = cls(
+            certificate = cls(
                 str(plain["table_hash"]),
                 plain["protocol"],
                 plain["protocol_hash"],
@@ -150,11 +150,11 @@ class Certificate:
             raise DataError(
                 f"not an audit certificate ({type(error).__name__}: {error}); `unheard audit` makes one"
             ) from error
-        if passed != made.passed:
+        if passed != certificate.passed:
             raise DataError(
-                f"the certificate says passed: {passed}, but its findings say {made.passed}; audit again"
+                f"the certificate says passed: {passed}, but its findings say {certificate.passed}; audit again"
             )
-        return made
+        return certificate
 
 
 def _rank(found: Finding) -> tuple[int, str, str, int, tuple[str, ...]]:

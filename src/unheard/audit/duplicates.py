@@ -36,13 +36,13 @@ class Pair:
 
 def find_pairs(recordings: Sequence[Recording]) -> list[Pair]:
     """Return all pairs of equal and nearly equal recordings, sorted."""
-    heard = sorted(
+    usable = sorted(
         ((r.id, r.exact, r.print) for r in recordings if r.exact is not None and r.print is not None),
         key=lambda r: r[0],
     )
     by_hash: dict[str, list[str]] = {}
     first_print: dict[str, Fingerprint] = {}
-    for name, exact, mark in heard:
+    for name, exact, mark in usable:
         by_hash.setdefault(exact, []).append(name)
         first_print.setdefault(exact, mark)
     equal = [Pair(a, b, None) for ids in by_hash.values() for a, b in itertools.combinations(ids, 2)]
@@ -57,7 +57,7 @@ def find_pairs(recordings: Sequence[Recording]) -> list[Pair]:
 
 
 def check_duplicates(pairs: Sequence[Pair], table: pl.DataFrame, protocol: Protocol | None) -> list[Finding]:
-    """Findings about pairs by speaker, by side and by label."""
+    """Findings about pairs by speaker, by part of a fold and by label."""
     speaker, label = (dict(zip(table["id"], table[c].to_list(), strict=True)) for c in ("speaker", "label"))
     findings = []
     for prefix, kind, chosen in (
@@ -68,7 +68,7 @@ def check_duplicates(pairs: Sequence[Pair], table: pl.DataFrame, protocol: Proto
         for pair in chosen:
             groups.setdefault(_whose(speaker[pair.first], speaker[pair.second]), []).append(pair)
         findings += [_by_speaker(prefix, kind, whose, group) for whose, group in groups.items()]
-        findings += _across_sides(prefix, kind, chosen, protocol)
+        findings += _across_splits(prefix, kind, chosen, protocol)
     return findings + _contradictions(pairs, label)
 
 
@@ -89,13 +89,13 @@ def _by_speaker(prefix: str, kind: str, whose: str, pairs: Sequence[Pair]) -> Fi
     return finding(f"{prefix}DUPLICATE_{whose}", severity, message, map(str, pairs))
 
 
-def _across_sides(prefix: str, kind: str, pairs: Sequence[Pair], protocol: Protocol | None) -> list[Finding]:
+def _across_splits(prefix: str, kind: str, pairs: Sequence[Pair], protocol: Protocol | None) -> list[Finding]:
     if protocol is None:
         return []
-    sides = [{name: part for part, ids in enumerate(fold) for name in ids} for fold in protocol.folds]
+    part_of = [{name: part for part, ids in enumerate(fold) for name in ids} for fold in protocol.folds]
     found: dict[Pair, int] = {}
     for pair in pairs:
-        places = [(side.get(pair.first), side.get(pair.second)) for side in sides]
+        places = [(fold.get(pair.first), fold.get(pair.second)) for fold in part_of]
         split = sum(a is not None and b is not None and a != b for a, b in places)
         if split:
             found[pair] = split
@@ -105,7 +105,7 @@ def _across_sides(prefix: str, kind: str, pairs: Sequence[Pair], protocol: Proto
         f"{counted(len(found), 'pair')} of {kind} recordings on two sides of a fold: "
         "what is tested was trained on."
     )
-    cases = (f"{pair} in {number} of {len(sides)} folds" for pair, number in found.items())
+    cases = (f"{pair} in {number} of {len(part_of)} folds" for pair, number in found.items())
     return [finding(f"{prefix}DUPLICATE_ACROSS_SIDES", "error", message, cases)]
 
 

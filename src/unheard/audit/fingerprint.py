@@ -199,14 +199,14 @@ def _running_energy(wave: Array) -> Array:
     return np.concatenate([[0.0], np.cumsum(wave.astype(np.float64) ** 2)])
 
 
-def _fast_length(least: int) -> int:
-    """Smallest even product of 2, 3 and 5 from ``least`` on, for which transforms are fast."""
-    best = 1 << max(1, int(np.ceil(np.log2(max(least, 2)))))
+def _fast_length(minimum: int) -> int:
+    """Smallest even product of 2, 3 and 5 from ``minimum`` on, for which transforms are fast."""
+    best = 1 << max(1, int(np.ceil(np.log2(max(minimum, 2)))))
     for three in (1, 3, 9, 27):
         for five in (1, 5, 25):
             odd = three * five
-            power = max(1, int(np.ceil(np.log2(max(least, 2) / odd)))) if odd < least else 1
+            power = max(1, int(np.ceil(np.log2(max(minimum, 2) / odd)))) if odd < minimum else 1
             candidate = odd << power
-            if least <= candidate < best:
+            if minimum <= candidate < best:
                 best = candidate
     return best

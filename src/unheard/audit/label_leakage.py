@@ -18,7 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from unheard.audit.certificate import Finding, finding
-from unheard.audit.splits import on_two_sides
+from unheard.audit.splits import in_two_parts
 from unheard.protocols.fold import Protocol
 
 #: From these ties on it is reported; RAVDESS, EmoDB, nEMO and BAVED lie below 0.02, URDU's speakers at 0.95.
@@ -48,7 +48,7 @@ class Tie:
         return self.strength >= WEAK and self.accuracy > self.greatest_by_chance
 
 
-def check_giveaways(table: pl.DataFrame, protocol: Protocol | None) -> list[Finding]:
+def check_label_leakage(table: pl.DataFrame, protocol: Protocol | None) -> list[Finding]:
     """``SPEAKER_GIVES_LABEL`` and ``TEXT_GIVES_LABEL`` (by sentence where known, else by text)."""
     rows = table.filter(pl.col("label").is_not_null()).with_columns(
         said=pl.coalesce("sentence", pl.col("text").str.to_lowercase().str.strip_chars())
@@ -95,7 +95,7 @@ def _accuracy(group: Array, label: Array, counts: Array) -> float:
 def _finding(
     code: str, what: str, column: str, tie: Tie, known: pl.DataFrame, protocol: Protocol | None
 ) -> Finding:
-    apart = protocol is not None and not on_two_sides(column, known, protocol)
+    apart = protocol is not None and not in_two_parts(column, known, protocol)
     severity = "error" if tie.strength >= STRONG and not apart else "warning"
     counts = (
         known.group_by(column, "label").len().sort(column, "len", "label", descending=[False, True, False])

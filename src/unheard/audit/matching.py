@@ -17,7 +17,7 @@ from unheard.audit.fingerprint import THRESHOLD, Fingerprint, similarity
 
 #: Landmarks that must agree at one shift, at least, and as a share of the smaller number of landmarks.
 #: Copies through the codecs of ``benchmarks/fingerprint.py`` share at least a ninth.
-LEAST_VOTES, LEAST_SHARE = 4, 0.05
+MIN_VOTES, MIN_SHARE = 4, 0.05
 BLOCK = 64  # clips looked up at once
 EVENTS = 4_000_000  # landmark pairs held in memory at once, about 200 MB
 
@@ -47,14 +47,14 @@ def candidates(prints: Sequence[Fingerprint]) -> list[tuple[int, int]]:
     clips = np.repeat(np.arange(len(prints)), sizes)
     order = np.argsort(hashes, kind="stable")
     index = (hashes[order], clips[order], times[order])
-    least = np.maximum(LEAST_VOTES, LEAST_SHARE * sizes)
+    minimum = np.maximum(MIN_VOTES, MIN_SHARE * sizes)
     starts = np.concatenate([[0], np.cumsum(sizes)])
     found = []
     for first, last in _blocks(hashes, index[0], starts):
         piece = slice(starts[first], starts[last])
         pairs, votes = _votes(hashes[piece], clips[piece], times[piece], index, len(prints))
         a, b = pairs // len(prints), pairs % len(prints)
-        enough = votes >= np.minimum(least[a], least[b])
+        enough = votes >= np.minimum(minimum[a], minimum[b])
         found += list(zip(a[enough].tolist(), b[enough].tolist(), strict=True))
     return sorted(found)
 
@@ -101,6 +101,6 @@ def _votes(
         keys, votes = np.unique(pair * span + (shift - low + phase) // 2, return_counts=True)
         pairs = keys // span
         begin = np.flatnonzero(np.concatenate([[True], pairs[1:] != pairs[:-1]]))
-        most = np.maximum.reduceat(votes, begin)
-        owner, best = pairs[begin], most if phase == 0 else np.maximum(best, most)
+        maximum = np.maximum.reduceat(votes, begin)
+        owner, best = pairs[begin], maximum if phase == 0 else np.maximum(best, maximum)
     return owner, best

@@ -1,4 +1,4 @@
-"""Listen to every clip of a table once: its exact hash, its fingerprint, or the reason why it cannot be used."""
+"""Decode every clip of a table once: its exact hash, its fingerprint, or the reason why it cannot be used."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from unheard.errors import AudioError
 from unheard.extraction.processes import Died, spread
 
 #: Greatest share of unusable recordings that is a warning; a run refuses more as well.
-MOST_BAD = 0.01
+MAX_BAD = 0.01
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What was heard under an id: hash and fingerprint, or else the reason, and whether the file is missing."""
+    """What was decoded under an id: hash and fingerprint, or else the reason, and whether the file is missing."""
 
     id: str
     exact: str | None
@@ -35,14 +35,14 @@ def listen(
 ) -> list[Recording]:
     """Return one recording a row, in the table's order, whatever the number of processes."""
     pieces = list(table.select("id", "path", "start", "end").iter_rows())
-    heard: dict[str, Recording] = {}
-    for piece, result in spread(_hear, pieces, jobs):
+    found: dict[str, Recording] = {}
+    for piece, result in spread(_decoded, pieces, jobs):
         if isinstance(result, Died):
             result = Recording(piece[0], None, None, "the process that decoded it died")
-        heard[piece[0]] = result
+        found[piece[0]] = result
         if progress is not None:
-            progress(len(heard), len(pieces))
-    return [heard[piece[0]] for piece in pieces]
+            progress(len(found), len(pieces))
+    return [found[piece[0]] for piece in pieces]
 
 
 def check_files(recordings: Sequence[Recording]) -> list[Finding]:
@@ -61,7 +61,7 @@ def check_files(recordings: Sequence[Recording]) -> list[Finding]:
             findings.append(
                 finding(
                     code,
-                    "error" if share > MOST_BAD else "warning",
+                    "error" if share > MAX_BAD else "warning",
                     f"{len(bad)} of {len(recordings)} clips: {what}; nothing else was checked of them.",
                     (f"{r.id}: {r.reason}" for r in bad),
                 )
@@ -69,7 +69,7 @@ def check_files(recordings: Sequence[Recording]) -> list[Finding]:
     return findings
 
 
-def _hear(piece: tuple[str, str, float | None, float | None]) -> Recording:
+def _decoded(piece: tuple[str, str, float | None, float | None]) -> Recording:
     name, path, start, end = piece
     try:
         clip = load(path, start, end)

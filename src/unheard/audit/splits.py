@@ -1,4 +1,4 @@
-"""What stands on two sides of a fold, and whether every clip is tested as often as the others."""
+"""What stands in two parts of a fold, and whether every clip is tested as often as the others."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from unheard.protocols.fold import Protocol, shared
 
 #: Mean share of speakers who say a clip's text from which the text is taken to be fixed by the corpus' design.
 BY_DESIGN = 0.75
-#: A fold's test side this many times as large as another's is worth a word.
+#: A fold's test part this many times as large as another's is worth a word.
 UNEVEN = 2.0
 
 COLUMNS = ("speaker", "session", "dialogue", "sentence", "text")
 
 
-def check_sides(table: pl.DataFrame, protocol: Protocol) -> list[Finding]:
+def check_splits(table: pl.DataFrame, protocol: Protocol) -> list[Finding]:
     """``…_ON_TWO_SIDES`` for every column of :data:`COLUMNS`, ``FOLD_SIZES`` and ``FOLD_COVERAGE``."""
-    used = {name for sides in protocol.folds for side in sides for name in side}
+    used = {name for parts in protocol.folds for ids in parts for name in ids}
     rows = table.filter(pl.col("id").is_in(list(used)))
     columns = COLUMNS[:-1] if _same_partition(rows) else COLUMNS
-    findings = [_on_two_sides(column, rows, protocol) for column in columns]
+    findings = [_in_two_parts(column, rows, protocol) for column in columns]
     return [f for f in (*findings, _sizes(protocol), _coverage(rows, protocol)) if f is not None]
 
 
-def on_two_sides(column: str, table: pl.DataFrame, protocol: Protocol) -> dict[str, int]:
-    """Values of a column that stand on two sides, each with its number of folds."""
-    value_of = {name: None for sides in protocol.folds for side in sides for name in side}
+def in_two_parts(column: str, table: pl.DataFrame, protocol: Protocol) -> dict[str, int]:
+    """Values of a column that stand in two parts of a fold, each with its number of folds."""
+    value_of = {name: None for parts in protocol.folds for ids in parts for name in ids}
     value_of.update(zip(table["id"], table[column].to_list(), strict=True))
-    return Counter(value for sides in protocol.folds for value in shared(sides, value_of))
+    return Counter(value for parts in protocol.folds for value in shared(parts, value_of))
 
 
-def _on_two_sides(column: str, rows: pl.DataFrame, protocol: Protocol) -> Finding | None:
-    found = on_two_sides(column, rows, protocol)
+def _in_two_parts(column: str, rows: pl.DataFrame, protocol: Protocol) -> Finding | None:
+    found = in_two_parts(column, rows, protocol)
     if not found:
         return None
     all_of_them = rows[column].drop_nulls().n_unique()
@@ -86,7 +86,7 @@ def _same_partition(rows: pl.DataFrame) -> bool:
 
 
 def _sizes(protocol: Protocol) -> Finding | None:
-    sizes = [len(sides.test) for sides in protocol.folds]
+    sizes = [len(parts.test) for parts in protocol.folds]
     if max(sizes) < UNEVEN * min(sizes):
         return None
     message = f"the test sides hold {min(sizes)} to {max(sizes)} clips: a mean over folds weighs them alike."
@@ -95,7 +95,7 @@ def _sizes(protocol: Protocol) -> Finding | None:
 
 
 def _coverage(rows: pl.DataFrame, protocol: Protocol) -> Finding | None:
-    tested = Counter(name for sides in protocol.folds for name in sides.test)
+    tested = Counter(name for parts in protocol.folds for name in parts.test)
     times = Counter(tested.get(name, 0) for name in rows["id"])
     if set(times) == {1} or len(protocol.folds) == 1:
         return None
