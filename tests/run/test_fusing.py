@@ -163,7 +163,7 @@ def test_probabilities_are_those_of_the_weights_that_are_written(
         np.testing.assert_allclose(row["probabilities"], sum(parts), atol=1e-12)
 
 
-def test_a_member_that_is_always_wrong_leaves_the_other_as_it_is(
+def test_a_run_that_is_always_wrong_leaves_the_other_as_it_is(
     table: pl.DataFrame, folds: Protocol, make: Callable[..., Run], tmp_path: Path
 ) -> None:
     good = make("good", answers(table, folds, skill=8.0, chance=1))
@@ -252,7 +252,7 @@ def test_cross_fitted_is_stamped_and_sees_no_test_label_of_its_own_fold(
     assert "CROSS-FITTED" in fuse([fair, two[0]], tmp_path / "again", weights="equal").scores["stamps"]
 
 
-def test_stamps_of_all_members_are_united(
+def test_stamps_of_all_runs_are_united(
     table: pl.DataFrame, folds: Protocol, make: Callable[..., Run], tmp_path: Path
 ) -> None:
     runs = [
@@ -264,7 +264,7 @@ def test_stamps_of_all_members_are_united(
     assert len(set(stamps)) == len(stamps)
 
 
-def test_one_seed_stands_beside_each_of_the_others(
+def test_one_seed_is_repeated_for_each_of_the_others(
     table: pl.DataFrame, folds: Protocol, make: Callable[..., Run], tmp_path: Path
 ) -> None:
     runs = [
@@ -273,7 +273,7 @@ def test_one_seed_stands_beside_each_of_the_others(
     ]
     said: list[str] = []
     made = fuse(runs, tmp_path / "both", weights="equal", say=said.append)
-    assert said == ["one has the seed 0 alone: it stands beside each of 3, 5"]
+    assert said == ["one has the seed 0 alone: it is repeated for each of 3, 5"]
     assert made.scores["seeds"] == [3, 5]
     for seed in (3, 5):
         own = probabilities(runs[0].predictions.filter(pl.col("seed") == seed))
@@ -295,7 +295,7 @@ def test_where_one_gave_no_answer_the_other_answers_and_it_is_said(
     absent = make("absent", holed.filter(pl.col("id") != "A-0"))  # one clip is silent, one has no row at all
     said: list[str] = []
     made = fuse([two[0], absent], tmp_path / "both", weights="equal", say=said.append)
-    assert said == ["absent gave no answer to 2 clips: there the others answer by themselves"]
+    assert said == ["absent has no prediction for 2 clips: there the others are fused by themselves"]
     assert made.scores["fusion"]["unanswered"] == {"absent": 2}
     assert made.scores["n_clips"] == 72
     both = made.predictions.filter(silent)
@@ -305,7 +305,7 @@ def test_where_one_gave_no_answer_the_other_answers_and_it_is_said(
     assert "there the others answer by themselves" in report([made], tmp_path / "r.html").read_text()
 
 
-def test_scored_foreign_predictions_can_be_members(
+def test_scored_external_predictions_can_be_fused(
     table: pl.DataFrame, folds: Protocol, two: tuple[Run, Run], tmp_path: Path
 ) -> None:
     test = two[1].predictions.filter(pl.col("part") == "test")
@@ -341,7 +341,7 @@ def test_what_cannot_be_fused_is_refused_by_name(
     part = make("part", rows.filter(pl.col("fold") != 3))
     relabelled = make("relabelled", rows.with_columns(label=pl.lit("sad")))
     for runs, options, error, said in (
-        ([voice], {}, UsageError, "two runs at least, found 1"),
+        ([voice], {}, UsageError, "at least two runs, found 1"),
         ([voice, voice], {}, UsageError, "named twice"),
         ([voice, other_folds], {}, UsageError, "not of one protocol"),
         ([voice, refitted], {}, UsageError, "refitted on validation speakers"),

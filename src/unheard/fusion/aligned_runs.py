@@ -1,4 +1,4 @@
-"""The runs of a fusion, brought to the same rows: what each of them answered to each clip, fold and seed."""
+"""The runs of a fusion, brought to the same rows: what each of them predicted for each clip, fold and seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from unheard.runs.folder import Run
 
 Floats = NDArray[np.float64]
 
-#: What makes a row of the fusion, and what the members must agree on about it.
+#: What makes a row of the fusion, and what the runs must agree on about it.
 KEYS = ("fold", "seed", "part", "condition", "enrol_k", "enrol_kind", "draw", "id")
 FACTS = ("speaker", "gender", "label", "corpus", "protocol", "protocol_hash")
 #: Probabilities below this are clipped in the logarithm.
@@ -25,8 +25,8 @@ TINY = 1e-12
 
 
 @dataclass(frozen=True)
-class Members:
-    """What several runs answered, n rows each, in the order of their names.
+class AlignedRuns:
+    """What several runs predicted, n rows each, in the order of their names.
 
     Parameters
     ----------
@@ -35,12 +35,12 @@ class Members:
     runs
         The runs.
     rows
-        One row a clip, fold, seed, part and condition that some run answered: :data:`KEYS` and :data:`FACTS`.
+        One row a clip, fold, seed, part and condition that some run predicted: :data:`KEYS` and :data:`FACTS`.
         Validation rows only where every run has some.
     logits
-        Shape (n, C) a run; the logarithm of the probabilities where a run has no logits, NaN without an answer.
+        Shape (n, C) a run; the logarithm of the probabilities where a run has no logits, NaN without a prediction.
     probabilities
-        Shape (n, C) a run, as stored in it; NaN without an answer.
+        Shape (n, C) a run, as stored in it; NaN without a prediction.
     """
 
     names: tuple[str, ...]
@@ -68,11 +68,11 @@ class Members:
         return bool((self.rows["part"] == "val").any())
 
 
-def aligned(runs: Sequence[Run], say: Callable[[str], None] | None = None) -> Members:
+def align(runs: Sequence[Run], say: Callable[[str], None] | None = None) -> AlignedRuns:
     """Bring runs to the same rows.
 
-    A run with one seed stands beside each seed of the others. A clip that one run did not answer stays, without an
-    answer of that run.
+    A run with one seed is repeated for each seed of the others. A clip that one run did not predict
+    stays, without a prediction of that run.
 
     Raises
     ------
@@ -83,11 +83,11 @@ def aligned(runs: Sequence[Run], say: Callable[[str], None] | None = None) -> Me
         Runs that say different things of a clip.
     """
     if len(runs) < 2:
-        raise UsageError(f"a fusion needs two runs at least, found {len(runs)}")
+        raise UsageError(f"a fusion needs at least two runs, found {len(runs)}")
     places = [str(run.folder.resolve()) for run in runs]
     if len(set(places)) < len(places):
         raise UsageError(f"the same run is named twice: {max(places, key=places.count)}")
-    ordered = sorted(zip(_names(runs), runs, strict=True), key=lambda member: member[0])
+    ordered = sorted(zip(_names(runs), runs, strict=True), key=lambda pair: pair[0])
     names, runs = tuple(name for name, _ in ordered), tuple(run for _, run in ordered)
     _check(names, runs)
     tables = _same_seeds(names, [run.predictions for run in runs], say)
@@ -104,7 +104,7 @@ def aligned(runs: Sequence[Run], say: Callable[[str], None] | None = None) -> Me
         rows.join(table.select(*KEYS, "logits", "probabilities"), on=KEYS, how="left", maintain_order="left")
         for table in tables
     ]
-    return Members(
+    return AlignedRuns(
         names, runs, rows, tuple(_logits(table) for table in tables), tuple(map(probabilities, tables))
     )
 
@@ -141,7 +141,7 @@ def _check(names: Sequence[str], runs: Sequence[Run]) -> None:
 def _same_seeds(
     names: Sequence[str], tables: Sequence[pl.DataFrame], say: Callable[[str], None] | None
 ) -> list[pl.DataFrame]:
-    """Give every table the same seeds: one alone is repeated beside each of the others'."""
+    """Give every table the same seeds: one alone is repeated for each of the others'."""
     seeds = [tuple(sorted(table["seed"].unique())) for table in tables]
     several = sorted({each for each in seeds if len(each) > 1})
     if len(several) > 1:
@@ -150,20 +150,22 @@ def _same_seeds(
         )
         raise UsageError(f"the runs have different seeds ({listed}); fuse runs of the same seeds, or of one")
     wanted = several[0] if several else min(seeds)
-    beside = pl.DataFrame({"seed": list(wanted)}, schema={"seed": pl.Int64})
+    every_seed = pl.DataFrame({"seed": list(wanted)}, schema={"seed": pl.Int64})
     found = []
     for name, table, own in zip(names, tables, seeds, strict=True):
         if own == wanted:
             found.append(table)
             continue
         if say is not None:
-            say(f"{name} has the seed {own[0]} alone: it stands beside each of {', '.join(map(str, wanted))}")
-        found.append(table.drop("seed").join(beside, how="cross").select(table.columns))
+            say(
+                f"{name} has the seed {own[0]} alone: it is repeated for each of {', '.join(map(str, wanted))}"
+            )
+        found.append(table.drop("seed").join(every_seed, how="cross").select(table.columns))
     return found
 
 
 def _check_folds(names: Sequence[str], tables: Sequence[pl.DataFrame]) -> None:
-    """Refuse runs of which one answered for a fold, part or condition and another did not."""
+    """Refuse runs of which one predicted a fold, part or condition and another did not."""
     columns = ("part", "fold", "condition", "enrol_k")
     slots = [set(table.select(columns).unique().iter_rows()) for table in tables]
     for name, own in zip(names, slots, strict=True):

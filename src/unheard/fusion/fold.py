@@ -11,27 +11,27 @@ from numpy.typing import NDArray
 from unheard.decide.calibration import apply_temperature
 from unheard.decide.late_fusion import equal_weights, fit_fusion, weighted_mean
 from unheard.errors import DataError, UsageError
-from unheard.fusion.aligned_runs import Floats, Members
+from unheard.fusion.aligned_runs import AlignedRuns, Floats
 
 
 @dataclass(frozen=True)
 class Fused:
-    """What was made of the rows ``here`` of :class:`unheard.fusion.aligned_runs.Members`.
+    """What was made of the rows ``here`` of :class:`unheard.fusion.aligned_runs.AlignedRuns`.
 
     Parameters
     ----------
     fold, seed
-        Which.
+        Number of the fold, and the seed.
     here
-        Their rows, shape (n,) over all rows.
+        Mask of their rows, shape (n,) over all rows.
     weights
-        One a member.
+        The weight of each run.
     temperatures
-        One a member; None where nothing was fitted and the members answer as they stand.
-    members
-        Probabilities of each member as they were fused, (m, C) for the m rows of ``here``.
+        The temperature of each run; None where nothing was fitted and probabilities are taken as they stand.
+    calibrated
+        Probabilities of each run as they were fused, (m, C) for the m rows of ``here``.
     probabilities
-        Of the fusion, (m, C).
+        Probabilities of the fusion, (m, C).
     """
 
     fold: int
@@ -39,40 +39,40 @@ class Fused:
     here: NDArray[np.bool_]
     weights: tuple[float, ...]
     temperatures: tuple[float, ...] | None
-    members: tuple[Floats, ...]
+    calibrated: tuple[Floats, ...]
     probabilities: Floats
 
 
-def fuse_fold(members: Members, fold: int, seed: int, weights: str) -> Fused:
-    """Fuse what the members answered in one fold and seed; labels of its test rows are never looked at."""
-    here = members.rows.select((pl.col("fold") == fold) & (pl.col("seed") == seed)).to_series().to_numpy()
+def fuse_fold(aligned: AlignedRuns, fold: int, seed: int, weights: str) -> Fused:
+    """Fuse what the runs predicted in one fold and seed; labels of its test rows are never read."""
+    here = aligned.rows.select((pl.col("fold") == fold) & (pl.col("seed") == seed)).to_series().to_numpy()
     if weights == "equal":
-        own = tuple(p[here] for p in members.probabilities)
+        own = tuple(p[here] for p in aligned.probabilities)
         shares = equal_weights(len(own))
         return Fused(fold, seed, here, shares, None, own, weighted_mean(own, shares))
-    seen = _fitting_rows(members, fold, seed, weights)
+    seen = _fitting_rows(aligned, fold, seed, weights)
     try:
-        fitted = fit_fusion([z[seen] for z in members.logits], members.labels[seen])
+        fitted = fit_fusion([z[seen] for z in aligned.logits], aligned.labels[seen])
     except DataError as error:
         raise DataError(f"fold {fold}, seed {seed}: {error}") from error
     own = tuple(
-        apply_temperature(z[here], t) for z, t in zip(members.logits, fitted.temperatures, strict=True)
+        apply_temperature(z[here], t) for z, t in zip(aligned.logits, fitted.temperatures, strict=True)
     )
     mean = weighted_mean(own, fitted.weights)
     return Fused(fold, seed, here, fitted.weights, fitted.temperatures, own, mean)
 
 
-def _fitting_rows(members: Members, fold: int, seed: int, weights: str) -> NDArray[np.bool_]:
+def _fitting_rows(aligned: AlignedRuns, fold: int, seed: int, weights: str) -> NDArray[np.bool_]:
     """Validation rows of the fold; or the test rows of other folds, but for speakers that this fold tests."""
     if weights == "fitted":
-        return members.where(fold=fold, seed=seed, part="val")
-    tested = members.rows.filter((pl.col("fold") == fold) & (pl.col("part") == "test"))
+        return aligned.where(fold=fold, seed=seed, part="val")
+    tested = aligned.rows.filter((pl.col("fold") == fold) & (pl.col("part") == "test"))
     other = (pl.col("fold") != fold) & ~pl.col("id").is_in(tested["id"].unique().to_list())
     other &= ~pl.col("speaker").is_in(tested["speaker"].drop_nulls().unique().to_list()).fill_null(
         value=False
     )
     found: NDArray[np.bool_] = (
-        members.where(seed=seed, part="test") & members.rows.select(other).to_series().to_numpy()
+        aligned.where(seed=seed, part="test") & aligned.rows.select(other).to_series().to_numpy()
     )
     if not found.any():
         raise UsageError("cross-fitted weights need test rows of another fold, and there are none")

@@ -19,7 +19,7 @@ from unheard._version import __version__
 from unheard.corpora.table import write_table
 from unheard.errors import UsageError, first_five, unknown
 from unheard.files import digest, file_digest, write_json, write_text
-from unheard.fusion.aligned_runs import FACTS, KEYS, Members, aligned
+from unheard.fusion.aligned_runs import FACTS, KEYS, AlignedRuns, align
 from unheard.fusion.fold import Fused, fuse_fold
 from unheard.fusion.results import fusion_results
 from unheard.predictions.table import classes, predictions, write_predictions
@@ -28,7 +28,7 @@ from unheard.runs.folder import Run, begin, fold_folder, locked
 from unheard.runs.provenance import code_digest
 from unheard.runs.scoring import results
 
-#: How weights come about, and what a system so made is called.
+#: How weights are chosen, and the prefix of the name of such a system.
 WEIGHTS = {"fitted": "fusion", "equal": "mean", "cross-fitted": "cross-fusion"}
 
 
@@ -56,11 +56,11 @@ def fuse(
         ``fitted`` on each fold's validation rows; ``equal``: the plain mean of the runs' own probabilities, fixed
         in advance; ``cross-fitted`` on the test rows of the other folds' speakers, which is stamped.
     name
-        Of the fused system; default: made of the runs' names.
+        Name of the fused system; default: made of the names of the runs.
     force
         Replace a run in that folder.
     ledger, decided
-        File that gets a row for this look, and what was decided on it.
+        File that gets a row for this test-set evaluation, and what was decided on it.
     say
         Called with lines to show.
 
@@ -76,36 +76,36 @@ def fuse(
     folder = Path(out)
     if folder.resolve() in {run.folder.resolve() for run in runs}:
         raise UsageError(f"{folder} is one of the runs to fuse; choose another --out")
-    members = aligned(runs, say)
-    if weights == "fitted" and not members.has_validation:
+    aligned = align(runs, say)
+    if weights == "fitted" and not aligned.has_validation:
         raise UsageError(
             "weights are fitted on validation rows, and not every run has some (scored predictions of other "
-            "systems have none): --weights equal is fixed in advance, cross-fitted looks at test speakers and is "
-            "stamped"
+            "systems have none): --weights equal is fixed in advance, cross-fitted uses the labels of "
+            "test speakers and is stamped"
         )
-    system = name or "-".join([WEIGHTS[weights], *members.names]).replace(" ", "-")
-    slots = members.rows.select("fold", "seed").unique().sort("fold", "seed").iter_rows()
-    fused = [fuse_fold(members, fold, seed, weights) for fold, seed in slots]
-    marks = _marks(members, weights)
-    predicted = _predictions(members, fused, system, marks)
-    about = fusion_results(members, fused, predicted, weights)
+    system = name or "-".join([WEIGHTS[weights], *aligned.names]).replace(" ", "-")
+    slots = aligned.rows.select("fold", "seed").unique().sort("fold", "seed").iter_rows()
+    fused = [fuse_fold(aligned, fold, seed, weights) for fold, seed in slots]
+    marks = _marks(aligned, weights)
+    predicted = _predictions(aligned, fused, system, marks)
+    about = fusion_results(aligned, fused, predicted, weights)
     if say is not None:
-        for member, clips in about["unanswered"].items():
-            say(f"{member} gave no answer to {clips} clips: there the others answer by themselves")
-    records = _records(members, fused, about, marks)
-    found = _scored(members, predicted, records, about)
+        for run_name, clips in about["unanswered"].items():
+            say(f"{run_name} has no prediction for {clips} clips: there the others are fused by themselves")
+    records = _records(aligned, fused, about, marks)
+    found = _scored(aligned, predicted, records, about)
     with locked(folder):
-        _write(folder, members, predicted, records, found, force=force)
+        _write(folder, aligned, predicted, records, found, force=force)
     if ledger is not None:
         missing = f" ({first_five(found['incomplete'])})" if "incomplete" in found else ""
         ledger_file.append(ledger, found, f"{found['n_speakers']}{missing}", decided)
     return Run(folder)
 
 
-def _marks(members: Members, weights: str) -> dict[str, str | None]:
-    """Hashes of what was fused and of its data; none where a member is of unknown making."""
-    settings = sorted(str(run.scores["settings_hash"]) for run in members.runs)
-    data = {digest for run in members.runs for digest in run.predictions["data_hash"].unique()}
+def _marks(aligned: AlignedRuns, weights: str) -> dict[str, str | None]:
+    """Hashes of what was fused and of its data; none where the origin of a run is unknown."""
+    settings = sorted(str(run.scores["settings_hash"]) for run in aligned.runs)
+    data = {digest for run in aligned.runs for digest in run.predictions["data_hash"].unique()}
     return {
         "settings_hash": None if "None" in settings else digest({"weights": weights, "members": settings}),
         "data_hash": data.pop() if len(data) == 1 else None,
@@ -113,60 +113,60 @@ def _marks(members: Members, weights: str) -> dict[str, str | None]:
 
 
 def _predictions(
-    members: Members, fused: Sequence[Fused], system: str, marks: dict[str, str | None]
+    aligned: AlignedRuns, fused: Sequence[Fused], system: str, marks: dict[str, str | None]
 ) -> pl.DataFrame:
     """Probabilities of the fusion; it has no logits."""
-    answers: list[list[float] | None] = [None] * len(members.rows)
+    fused_rows: list[list[float] | None] = [None] * len(aligned.rows)
     for each in fused:
         for row, p in zip(np.flatnonzero(each.here), each.probabilities, strict=True):
-            answers[row] = None if np.isnan(p).any() else p.tolist()
-    columns = {"system": system, "protocol": members.rows["protocol"][0], **marks}
+            fused_rows[row] = None if np.isnan(p).any() else p.tolist()
+    columns = {"system": system, "protocol": aligned.rows["protocol"][0], **marks}
     return predictions(
-        members.rows.select(*KEYS, *FACTS).with_columns(
-            pl.Series("probabilities", answers, dtype=pl.List(pl.Float64)),
+        aligned.rows.select(*KEYS, *FACTS).with_columns(
+            pl.Series("probabilities", fused_rows, dtype=pl.List(pl.Float64)),
             **{column: pl.lit(value, pl.String) for column, value in columns.items()},
         ),
-        classes(members.rows),
+        classes(aligned.rows),
     )
 
 
 def _records(
-    members: Members, fused: Sequence[Fused], about: dict[str, Any], marks: dict[str, str | None]
+    aligned: AlignedRuns, fused: Sequence[Fused], about: dict[str, Any], marks: dict[str, str | None]
 ) -> list[dict[str, Any]]:
-    """``fold.json`` of each fold and seed: weights and temperatures by member, and how it did."""
-    trained = _training_speakers(members)
+    """``fold.json`` of each fold and seed: weights and temperatures by run, and the accuracies."""
+    trained = _training_speakers(aligned)
     found = []
     for each, row in zip(fused, about["folds"], strict=True):
-        chosen = {"weights": dict(zip(members.names, each.weights, strict=True))}
+        chosen = {"weights": dict(zip(aligned.names, each.weights, strict=True))}
         if each.temperatures is not None:
-            chosen["temperatures"] = dict(zip(members.names, each.temperatures, strict=True))
+            chosen["temperatures"] = dict(zip(aligned.names, each.temperatures, strict=True))
         head = {
             "fold": each.fold,
             "seed": each.seed,
             **marks,
-            "protocol_hash": members.rows["protocol_hash"][0],
+            "protocol_hash": aligned.rows["protocol_hash"][0],
         }
         found.append({**head, "chosen": chosen, "n_train_speakers": trained.get(each.fold), **row})
     return found
 
 
-def _training_speakers(members: Members) -> dict[int, int | None]:
-    """Training speakers of each fold: the most that a member has; None where one does not say."""
+def _training_speakers(aligned: AlignedRuns) -> dict[int, int | None]:
+    """Training speakers of each fold: the maximum over the runs; None where one does not say."""
     counts: dict[int, list[int | None]] = {}
-    for run in members.runs:
+    for run in aligned.runs:
         for fold in run.scores["folds"]:
             counts.setdefault(fold["fold"], []).append(fold["n_train_speakers"])
-    most = {fold: [n for n in each if n is not None] for fold, each in counts.items()}
-    return {fold: max(known) if len(known) == len(members.runs) else None for fold, known in most.items()}
+    stated = {fold: [n for n in each if n is not None] for fold, each in counts.items()}
+    return {fold: max(known) if len(known) == len(aligned.runs) else None for fold, known in stated.items()}
 
 
 def _scored(
-    members: Members, predicted: pl.DataFrame, records: list[dict[str, Any]], about: dict[str, Any]
+    aligned: AlignedRuns, predicted: pl.DataFrame, records: list[dict[str, Any]], about: dict[str, Any]
 ) -> dict[str, Any]:
-    """``results.json``, with what the members were stamped with and what they lack."""
-    scores = [run.scores for run in members.runs]
+    """``results.json``, with the stamps of the fused runs and what they lack."""
+    scores = [run.scores for run in aligned.runs]
     refits = {found["refit"] for found in scores}
-    source = _source(members)
+    source = _source(aligned)
     found = results(
         source.table,
         predicted,
@@ -184,20 +184,20 @@ def _scored(
 
 
 def _held_back(scores: Sequence[dict[str, Any]]) -> list[str]:
-    """Speakers that the development of every member that says so looked at least."""
+    """Speakers on whom the development of every run that says so was evaluated least."""
     stated = [each["held_back"]["speakers"] for each in scores if "held_back" in each]
     return [speaker for speaker in stated[0] if all(speaker in each for each in stated)] if stated else []
 
 
-def _source(members: Members) -> Run:
-    """Return the member that table, folds and certificate are taken from: the first one that was audited."""
-    audited = [run for run in members.runs if (run.folder / "audit.json").is_file()]
-    return (audited or list(members.runs))[0]
+def _source(aligned: AlignedRuns) -> Run:
+    """Return the run that table, folds and certificate are taken from: the first one that was audited."""
+    audited = [run for run in aligned.runs if (run.folder / "audit.json").is_file()]
+    return (audited or list(aligned.runs))[0]
 
 
 def _write(
     folder: Path,
-    members: Members,
+    aligned: AlignedRuns,
     predicted: pl.DataFrame,
     records: Sequence[dict[str, Any]],
     found: dict[str, Any],
@@ -205,14 +205,14 @@ def _write(
     force: bool,
 ) -> None:
     """Write the run folder; results last, since they say that it is whole."""
-    source = _source(members)
+    source = _source(aligned)
     made_of = [
         {
             "recipe": run.scores["recipe"],
             "settings_hash": run.scores["settings_hash"],
             "predictions_sha256": file_digest(run.folder / "predictions.parquet"),
         }
-        for run in members.runs
+        for run in aligned.runs
     ]
     about = {
         "unheard": __version__,
@@ -225,8 +225,8 @@ def _write(
     begin(folder, about, force=force)
     stated = {
         "recipe": found["recipe"],
-        "about": f"late fusion of {', '.join(members.names)}",
-        "fusion": {"weights": found["fusion"]["weights"], "members": list(members.names)},
+        "about": f"late fusion of {', '.join(aligned.names)}",
+        "fusion": {"weights": found["fusion"]["weights"], "members": list(aligned.names)},
     }
     write_text(folder / "config.yaml", yaml.safe_dump(stated, sort_keys=False, allow_unicode=True))
     write_table(source.table, folder / "table.parquet")
