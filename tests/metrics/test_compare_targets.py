@@ -117,6 +117,20 @@ def test_labels_decide_where_there_are_some_and_the_rest_is_secondary(table: Mak
     assert "KL: -0." in describe(first)
 
 
+def test_systems_of_unequal_dimensions_are_compared_in_those_that_both_have(table: Make) -> None:
+    a, b = dimensional(table, 0.9, 1), dimensional(table, 0.3, 2)
+    valence, activation = b.drop("activation", "activation_true"), b.drop("valence", "valence_true")
+    found = compare(a, valence, draws=50)
+    expected = ccc(a["valence"].to_numpy(), a["valence_true"].to_numpy()) - ccc(
+        b["valence"].to_numpy(), b["valence_true"].to_numpy()
+    )
+    assert found.difference == pytest.approx(expected)
+    with pytest.raises(DataError, match="no target in common"):
+        compare(activation, valence)
+    pairs = compare_all([a, valence, activation], names=["a", "v", "x"], draws=50, skip_unlike=True)
+    assert [(c.a, c.b, c.pairs) for c in pairs] == [("a", "v", 2), ("a", "x", 2)]
+
+
 def test_what_cannot_be_compared_is_said(table: Make) -> None:
     a, b = dimensional(table, 0.9, 1), dimensional(table, 0.3, 2)
     with pytest.raises(DataError, match="valence_true of a clip differs"):

@@ -146,16 +146,22 @@ def compare_all(
     across: bool = False,
     answered_only: bool = False,
     names: Sequence[str] | None = None,
+    skip_unlike: bool = False,
 ) -> list[Comparison]:
     """Compare every two of several systems, first against later ones, with Holm's adjustment over all pairs.
 
     Parameters as in :func:`compare`. The smallest difference of a pair is that of Holm's first step, 0.05
-    over the number of pairs: what exceeds it is shown whatever the other pairs give.
+    over the number of pairs: what exceeds it is shown whatever the other pairs give. ``skip_unlike`` leaves out
+    pairs that have no target in common, such as the dimensions of one and other dimensions of the other.
     """
     if len(tables) < 2:
         raise UsageError(f"a comparison needs two runs at least, found {len(tables)}")
     named = _names(tables) if names is None else list(names)
-    pairs = list(combinations(range(len(tables)), 2))
+    pairs = [
+        (i, j)
+        for i, j in combinations(range(len(tables)), 2)
+        if not skip_unlike or _alike(tables[i], tables[j])
+    ]
     found = [
         _compare(tables[i], tables[j], (named[i], named[j]), len(pairs), draws, seed, across, answered_only)
         for i, j in pairs
@@ -257,6 +263,13 @@ def _compare(
 
 def _labelled(table: pl.DataFrame) -> bool:
     return bool((table["label"].is_not_null() & (table["part"] == "test")).any())
+
+
+def _alike(a: pl.DataFrame, b: pl.DataFrame) -> bool:
+    """Whether both have labels, or some shares of votes or dimension in common."""
+    if _labelled(a) and _labelled(b):
+        return True
+    return bool(shared_blocks(*common(rows_with_truth(a), rows_with_truth(b))))
 
 
 def _other_targets(a: pl.DataFrame, b: pl.DataFrame, draws: int, seed: int) -> dict[str, Any]:

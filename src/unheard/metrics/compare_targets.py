@@ -46,7 +46,7 @@ class TargetTest:
 def compare_targets(
     a: pl.DataFrame, b: pl.DataFrame, *, answered_only: bool, pairs: int, draws: int, seed: int
 ) -> TargetTest:
-    """Compare two systems in KL where both have shares of votes, else in the mean CCC of dimensions.
+    """Compare two systems in KL where both have shares of votes, else in the mean CCC of the dimensions both have.
 
     KL: the mean over speakers of the difference on the speaker's clips, with sign flips and bootstrap over
     speakers. CCC, which is no mean over clips: the difference of the pooled mean CCC, with the clips of a speaker
@@ -61,15 +61,15 @@ def compare_targets(
     rows_a, rows_b = common(all_a, all_b)
     if not len(rows_a.frame):
         raise DataError("the two systems tested no clip in common: compare runs on one corpus")
+    shared = shared_blocks(rows_a, rows_b)
+    if not shared:
+        raise DataError("the two systems have no target in common: labels, shares of votes or dimensions")
     n_common = rows_a.frame["id"].n_unique()
     if answered_only:
         silent = {*_unanswered(rows_a), *_unanswered(rows_b)}
         rows_a, rows_b = _without(rows_a, silent), _without(rows_b, silent)
         if not len(rows_a.frame):
             raise DataError("no clip got an answer from both systems")
-    shared = shared_blocks(rows_a, rows_b)
-    if not shared:
-        raise DataError("the two systems have no target in common: labels, shares of votes or dimensions")
     _check_truth(rows_a, rows_b)
     known = rows_a.frame.filter(pl.col("speaker").is_not_null())["speaker"].n_unique()
     verified = not rows_a.frame["speaker"].null_count()

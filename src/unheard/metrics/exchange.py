@@ -95,12 +95,16 @@ def _aligned(a: Floats, b: Floats) -> tuple[Floats, Floats]:
 
 
 def common(a: Rows, b: Rows) -> tuple[Rows, Rows]:
-    """Return the rows of the clips that both systems tested; a speaker that one table knows is known in both."""
+    """Return the rows of the clips that both systems tested, with the dimensions that both have.
+
+    A speaker that one table knows is known in both.
+    """
     known = pl.concat(rows.frame.select("id", "speaker") for rows in (a, b)).drop_nulls()
     speakers = known.unique("id", keep="first", maintain_order=True)
+    dimensions = tuple(name for name in a.dimensions if name in b.dimensions)
 
     def of(rows: Rows, ids: pl.Series) -> Rows:
-        kept = rows.where(rows.frame["id"].is_in(ids.unique().implode()).to_numpy())
+        kept = rows.where(rows.frame["id"].is_in(ids.unique().implode()).to_numpy()).of_dimensions(dimensions)
         frame = kept.frame.drop("speaker").join(speakers, on="id", how="left", maintain_order="left")
         return replace(kept, frame=frame.with_columns(UNIT))
 

@@ -77,6 +77,18 @@ class Rows:
         parts = {name: getattr(self, name)[chosen] for name in arrays}
         return replace(self, frame=self.frame.filter(pl.Series(chosen)), **parts)
 
+    def of_dimensions(self, names: tuple[str, ...]) -> Rows:
+        """Return the rows with some of their dimensions, in this order."""
+        if names == self.dimensions:
+            return self
+        numbers = [self.dimensions.index(name) for name in names]
+        return replace(
+            self,
+            dimensions=names,
+            dimension_answers=self.dimension_answers[:, numbers],
+            dimension_truth=self.dimension_truth[:, numbers],
+        )
+
     @property
     def answered(self) -> NDArray[np.bool_]:
         """Which rows have an answer, a class or a dimension, shape (n,)."""

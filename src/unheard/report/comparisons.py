@@ -19,21 +19,22 @@ class Compared:
 
 
 def compared(systems: Sequence[System]) -> list[Compared]:
-    """Compare every two systems that share a protocol hash and a kind of target; others are never compared."""
+    """Compare every two systems that share a protocol hash and a target; others are never compared.
+
+    Systems of dimensions are compared in those that both have.
+    """
     groups: dict[tuple[str, str], list[System]] = {}
     for system in systems:
         if system.protocol_hash:
             target = system.headline()[0].name
             groups.setdefault((system.protocol_hash, target), []).append(system)
-    return [
-        Compared(
-            those[0].protocol,
-            protocol_hash,
-            tuple(compare_all([s.clean for s in those], names=[s.name for s in those])),
-        )
-        for (protocol_hash, _), those in groups.items()
-        if len(those) > 1
-    ]
+    found = []
+    for (protocol_hash, _), those in groups.items():
+        if len(those) > 1:
+            tables, names = [s.clean for s in those], [s.name for s in those]
+            pairs = compare_all(tables, names=names, skip_unlike=True)
+            found += [Compared(those[0].protocol, protocol_hash, tuple(pairs))] if pairs else []
+    return found
 
 
 def leakage_gaps(systems: Sequence[System]) -> list[Comparison]:
