@@ -85,7 +85,7 @@ def resolve(registry: Mapping[str, Any], settings: Mapping[str, Any], what: str)
     name = settings.get("name")
     if name is None:
         raise UsageError(f"{what}: a 'name' is missing; choose from: {', '.join(registry)}")
-    if name not in registry:
+    if not isinstance(name, str) or name not in registry:
         raise unknown(what, name, registry)
     found = registry[name]
     if isinstance(found, str):

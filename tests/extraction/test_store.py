@@ -686,3 +686,14 @@ def test_an_index_opens_what_was_extracted_without_anything_else(
     again = Extracted.read(tmp_path / "index.json")
     same(first, again)
     assert (again.layers, again.settings, again.folder) == (first.layers, first.settings, first.folder)
+
+
+def test_the_same_clips_in_another_order_make_the_same_shard(tmp_path: Path) -> None:
+    from unheard.extraction import shard
+
+    storage = Storage(Form.ROW, (0,))
+    clips = {name: pack([np.full(3, k, np.float32)], storage) for k, name in enumerate("abc")}
+    path = shard.write(tmp_path, "store", clips, {})
+    before = path.read_bytes()
+    assert shard.write(tmp_path, "store", dict(reversed(clips.items())), {}) == path
+    assert path.read_bytes() == before

@@ -7,8 +7,10 @@ hashing a file or checking a clip anew.
 from __future__ import annotations
 
 import json
+import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,8 @@ class Features(Mapping[str, Array]):
                 raise MachineError(
                     f"{path}: a shard of the store is gone ({error.strerror}); run again to compute it again"
                 ) from error
+        with suppress(OSError):
+            os.utime(path)  # in use: the bound of the store leaves it alone
         self._maps[path] = found
         while len(self._maps) > OPEN:
             self._maps.popitem(last=False)

@@ -58,13 +58,17 @@ class Index:
 
 
 def write(folder: Path, store: str, clips: Mapping[str, Packed], refused: Mapping[str, str]) -> Path:
-    """Write a shard, named by the clips in it, and return its path."""
+    """Write a shard, named by the clips in it, and return its path.
+
+    The clips stand in the order of their keys: another process that writes the same clips replaces the file by one
+    in which each stands where it stood.
+    """
     keys = canonical_json([sorted(clips), sorted(refused)])
     path = folder / f"{hashlib.sha256(keys.encode()).hexdigest()[:32]}.shard"
     places = {}
     with atomic(path) as file:
         file.write(MAGIC)
-        for key, packed in clips.items():
+        for key, packed in sorted(clips.items()):
             file.write(bytes(-file.tell() % ALIGNED))
             first, sha = file.tell(), hashlib.sha256()
             for part in packed.parts:

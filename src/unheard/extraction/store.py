@@ -88,8 +88,10 @@ class Store:
             with suppress(OSError):
                 os.utime(path)
         with ThreadPoolExecutor(CHECKERS) as pool:
-            for path, whole in zip(wanted, pool.map(intact, wanted, wanted.values()), strict=True):
-                if not whole:
+            for path, whole in zip(wanted, pool.map(_whole, wanted, wanted.values()), strict=True):
+                if whole is None:
+                    self._forget(path)
+                elif not whole:
                     self._drop(path)
 
     def write(self, clips: Mapping[str, Packed], refused: Mapping[str, str]) -> None:
@@ -136,10 +138,8 @@ class Store:
     def _add(self, path: Path) -> None:
         try:
             index: Index | None = shard.read_index(path, self.name)
-        except FileNotFoundError:
-            return  # removed by another process meanwhile
         except OSError:
-            index = None
+            return  # removed by another process meanwhile, or not to be read just now: what is whole stays
         if index is None:
             self._drop(path)
             return
@@ -147,11 +147,14 @@ class Store:
         for key, place in index.clips.items():
             self._clips.setdefault(key, (path, place))
 
+    def _forget(self, path: Path) -> None:
+        for key in [key for key, (there, _) in self._clips.items() if there == path]:
+            del self._clips[key]
+
     def _drop(self, path: Path) -> None:
         with suppress(OSError):
             path.unlink()
-        for key in [key for key, (there, _) in self._clips.items() if there == path]:
-            del self._clips[key]
+        self._forget(path)
         self._dropped += 1
         if self._dropped == 1:
             _log.warning(
@@ -234,10 +237,15 @@ def metadata_of(folder: Path) -> Metadata | None:
 
 def intact(path: Path, places: list[Place]) -> bool:
     """Whether these clips of a shard can be read and are as they were written."""
+    return bool(_whole(path, places))
+
+
+def _whole(path: Path, places: list[Place]) -> bool | None:
+    """Whether these clips of a shard are as they were written; None where it cannot be read just now."""
     try:
         return shard.intact(path, places)
     except OSError:
-        return False
+        return None
 
 
 @contextmanager

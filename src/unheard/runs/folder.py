@@ -40,6 +40,8 @@ FILES = (
     "noise.html",
 )
 FOLDS = "folds"
+#: Where a long training keeps its state, and where workers find what was extracted; both are there during a run.
+CHECKPOINTS, EXTRACTED = "checkpoints", "extracted"
 #: Written first, so that a folder with it is known as ours.
 MARK = "provenance.json"
 FOLD_FILES = ("predictions.parquet", "model.npz", "fold.json")
@@ -191,6 +193,8 @@ def is_run(folder: Path) -> bool:
 
 def clear(folder: Path) -> None:
     """Remove what a run wrote, and nothing else; the mark goes last."""
+    for inside in (CHECKPOINTS, EXTRACTED):
+        shutil.rmtree(folder / inside, ignore_errors=True)
     for unfinished in (folder / FOLDS).glob(".fold*-seed*"):
         shutil.rmtree(unfinished, ignore_errors=True)
     for inner in sorted((folder / FOLDS).glob("fold*-seed*")):

@@ -21,8 +21,6 @@ from unheard.files import digest, write_json
 from unheard.inputs import Clip
 from unheard.runs.waves import Waves, read_waves
 
-FOLDER = "extracted"
-
 
 class Indexes:
     """Extractions of one run.

@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unheard import encoders, heads, tuning
+from unheard.bundle.schema import INPUT_NAME
 from unheard.corpora.table import DIMENSIONS
 from unheard.errors import UnheardError, UsageError, unknown
 from unheard.inputs import Form
@@ -101,9 +102,11 @@ class Recipe(BaseModel):
     @field_validator("inputs")
     @classmethod
     def _names_are_words(cls, value: dict[str, Input]) -> dict[str, Input]:
-        odd = [name for name in value if not name.isidentifier()]
+        odd = [name for name in value if not INPUT_NAME.fullmatch(name)]
         if odd:
-            raise ValueError(f"an input is called by a word, such as voice; found {odd[0]!r}")
+            raise ValueError(
+                f"an input is called by a word of small letters other than model, such as voice; found {odd[0]!r}"
+            )
         return value
 
     @field_validator("training")

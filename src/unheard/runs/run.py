@@ -25,8 +25,8 @@ from unheard.predictions.table import read_predictions, write_predictions
 from unheard.protocols.fold import Protocol, check_classes
 from unheard.runs import ledger as ledger_file
 from unheard.runs import salient_layer as salience
-from unheard.runs.folder import FOLDS, MARK, Run, begin, fold_folder, is_run, locked
-from unheard.runs.indexes import FOLDER, Indexes
+from unheard.runs.folder import EXTRACTED, FOLDS, MARK, Run, begin, fold_folder, is_run, locked
+from unheard.runs.indexes import Indexes
 from unheard.runs.pool import Task, fit_all
 from unheard.runs.preparing import Progress, Say, data_digest, loaded, read_inputs
 from unheard.runs.provenance import provenance
@@ -120,7 +120,7 @@ def run(
                 write_json(folder / "audit.json", certificate)
             shared: Any = {
                 "encoders": encoders,
-                "indexes": Indexes(folder / FOLDER),
+                "indexes": Indexes(folder / EXTRACTED),
                 "progress": progress,
                 "say": say,
             }
@@ -131,7 +131,7 @@ def run(
             try:
                 failed = _fit(folder, recipe, numbers, jobs, progress)
             finally:
-                shutil.rmtree(folder / FOLDER, ignore_errors=True)
+                shutil.rmtree(folder / EXTRACTED, ignore_errors=True)
             return _finish(folder, recipe, table, protocol, numbers, failed, ledger, decided)
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; `--resume` with --out {folder} goes on") from None
@@ -267,7 +267,7 @@ def _open(
     whole = all((folder / name).is_file() for name in (MARK, "config.yaml", "table.parquet", "protocol.json"))
     if resume and whole and is_run(folder):
         before = Run(folder)
-        compared = ("protocol_hash", "data_hash", "unheard", "packages")
+        compared = ("protocol_hash", "data_hash", "settings_hash", "unheard", "packages")
         # As the recipe is read now: a field that came after the run began had its default in it.
         kept = {"config": before.recipe.plain()} | {key: before.provenance.get(key) for key in compared}
         other = _difference(kept, {"config": recipe.plain()} | {key: made_of[key] for key in compared})

@@ -18,8 +18,8 @@ from typing import Any
 
 from unheard.errors import UnheardError
 from unheard.runs.fitting import fit_fold, save
-from unheard.runs.folder import Run, fold_folder
-from unheard.runs.indexes import FOLDER, Indexes
+from unheard.runs.folder import CHECKPOINTS, EXTRACTED, Run, fold_folder
+from unheard.runs.indexes import Indexes
 from unheard.runs.preparing import Prepared, read_inputs
 from unheard.runs.salient_layer import of_fold
 
@@ -32,7 +32,7 @@ def main(folder: str) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
     run = Run(Path(folder))
-    indexes = Indexes(run.folder / FOLDER, read=True)
+    indexes = Indexes(run.folder / EXTRACTED, read=True)
     prepared: Prepared | None = None
     while True:
         task = tasks.get()
@@ -41,7 +41,7 @@ def main(folder: str) -> None:
                 prepared = read_inputs(run.recipe, run.table, indexes=indexes)
             number, seed = task["fold"], task["seed"]
             own, chosen = of_fold(run.recipe, run.table, run.protocol.folds[number], prepared, indexes)
-            checkpoints = run.folder / "checkpoints" / fold_folder(run.folder, number, seed).name
+            checkpoints = run.folder / CHECKPOINTS / fold_folder(run.folder, number, seed).name
             fitted = fit_fold(
                 run.recipe,
                 run.table,
