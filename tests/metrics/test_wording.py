@@ -37,15 +37,23 @@ def test_the_better_one_is_named_whichever_it_is(found: Comparison) -> None:
 def test_not_shown_says_what_could_have_been(found: Comparison) -> None:
     c = replace(found, supported=False, low=-0.01, p=0.21)
     assert describe(c).splitlines()[0] == (
-        "Not shown: egemaps and compare differ by 5.2 points of accuracy. The smallest difference that these "
-        "12 speakers could have shown is 3.0 points."
+        "Not shown: egemaps and compare differ by 5.2 points of accuracy. Only a difference of more than "
+        "3.0 points could have been shown with these 12 speakers."
     )
     few = describe(replace(c, smallest=None, n_speakers=5, marks=("FEW SPEAKERS",)))
     assert "With 5 speakers no difference could have been shown (at least 6 are needed)." in few
     assert "FEW SPEAKERS: intervals over 5 speakers are too narrow." in few
+    many = describe(replace(c, smallest=None, pairs=40))
+    assert "no difference could have been shown (after Holm's correction over 40 pairs)." in many
     unknown = describe(replace(c, smallest=None, n_speakers=0, marks=("UNVERIFIED",)))
     assert "Speakers are unknown, so no difference could have been shown." in unknown
     assert "Mean over clips of egemaps" in unknown
+
+
+def test_identical_predictions_do_not_differ(random: Make) -> None:
+    text = describe(compare(random(1), random(1), draws=10, names=("a", "b")))
+    assert text.splitlines()[0] == "Not shown: a and b differ by 0.0 points of accuracy."
+    assert "-0.0" not in text
 
 
 def test_across_protocols_is_the_first_line(found: Comparison) -> None:

@@ -1,4 +1,7 @@
-"""Scores as text, the same wherever they are printed: percent with one digit, a dash where there is none."""
+"""Scores as text, the same wherever they are printed: percent with one digit, a dash where there is none.
+
+What rounds to 0 is written without a minus.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ NONE = "–"
 
 def percent(fraction: float | None, digits: int = 1) -> str:
     """Fraction as a percentage without its sign: ``0.5069 -> "50.7"``; a dash where there is none."""
-    return NONE if _absent(fraction) else f"{100 * fraction:.{digits}f}"  # type: ignore[operator]
+    return NONE if _absent(fraction) else f"{100 * fraction:z.{digits}f}"  # type: ignore[operator]
 
 
 def number(value: float | None, digits: int = 3) -> str:
     """Plain number with fixed digits; a dash where there is none."""
-    return NONE if _absent(value) else f"{value:.{digits}f}"
+    return NONE if _absent(value) else f"{value:z.{digits}f}"
 
 
 def score(value: float | None, in_percent: bool) -> str:
@@ -47,12 +50,12 @@ def mean_and_interval(value: Mapping[str, float | None], in_percent: bool = True
 
 def points(fraction: float | None, minus: str = "-") -> str:
     """``+9.9``: a difference of two fractions in percentage points, with its sign."""
-    return NONE if _absent(fraction) else f"{100 * fraction:+.1f}".replace("-", minus)  # type: ignore[operator]
+    return NONE if _absent(fraction) else f"{100 * fraction:+z.1f}".replace("-", minus)  # type: ignore[operator]
 
 
 def signed(value: float, in_points: bool) -> str:
     """``+9.9`` points, or ``+0.031``: a difference of two scores with its sign."""
-    return points(value) if in_points else f"{value:+.3f}"
+    return points(value) if in_points else f"{value:+z.3f}"
 
 
 def difference(value: float, low: float | None, high: float | None) -> str:

@@ -43,14 +43,17 @@ def _verdict(c: Comparison) -> str:
     line = f"Not shown: {c.a} and {c.b} differ by {_size(c, abs(c.difference))}{of}."
     if "UNVERIFIED" in c.marks:
         return f"{line} Speakers are unknown, so no difference could have been shown."
+    if c.speakers and not any(c.speakers.values()):
+        return line
     if c.n_speakers < LEAST or (c.smallest is None and c.metric != f"{MEAN}.ccc"):
-        need = f" (at least {LEAST} are needed)" if c.n_speakers < LEAST else ""
+        need = f" (after Holm's correction over {c.pairs} pairs)" if c.pairs > 1 else ""
+        need = f" (at least {LEAST} are needed)" if c.n_speakers < LEAST else need
         return f"{line} With {_count(c.n_speakers, 'speaker')} no difference could have been shown{need}."
     if c.smallest is None:
         return line
     return (
-        f"{line} The smallest difference that these {c.n_speakers} speakers could have shown is "
-        f"{_size(c, c.smallest)}."
+        f"{line} Only a difference of more than {_size(c, c.smallest)} could have been shown with these "
+        f"{c.n_speakers} speakers."
     )
 
 
