@@ -82,3 +82,21 @@ def test_what_has_not_settled_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.warns(RuntimeWarning, match=r"has not settled: largest component of its gradient .*1e-08"):
         Z, y = rows(10, 3)
         next(logistic.path(Z, np.eye(3)[y], [1.0]))
+
+
+@pytest.mark.parametrize("gone", [[1], [0, 3], [0, 1, 3]])
+def test_a_class_without_any_share_is_left_out_and_never_the_answer(gone: list[int]) -> None:
+    Z, _ = rows(5, 4)
+    left = [c for c in range(4) if c not in gone]
+    shares = np.zeros((len(Z), 4))
+    shares[:, left] = np.random.default_rng(1).dirichlet(np.ones(len(left)), len(Z))
+    alone = list(logistic.path(Z, shares[:, left], GRID)) if len(left) > 1 else None
+    found = list(logistic.path(Z, shares, GRID))
+    assert len(found) == len(GRID)
+    for number, (coef, intercept) in enumerate(found):
+        scores = Z @ coef.T + intercept
+        assert np.isfinite(scores).all() and not coef[gone].any()
+        assert set(scores.argmax(axis=1)) <= set(left)
+        if alone is not None:
+            assert_allclose(coef[left], alone[number][0], atol=1e-7)
+            assert_allclose(intercept[left], alone[number][1], atol=1e-7)

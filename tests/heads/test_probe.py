@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -187,3 +189,14 @@ def test_the_result_does_not_depend_on_how_c_was_found() -> None:
     searched = Probe().fit(rows)
     direct = Probe(grid=(searched.chosen_["C"],)).fit(rows)
     assert_array_equal(outputs_of(searched, clips_of(test)), outputs_of(direct, clips_of(test)))
+
+
+@pytest.mark.parametrize("voted", [[0, 2], [1]])
+def test_a_class_that_nobody_voted_for_has_a_low_score(voted: list[int]) -> None:
+    rows = problem(0)
+    shares = np.zeros((len(rows), 3))
+    shares[:, voted] = np.random.default_rng(0).dirichlet(np.ones(len(voted)), len(rows))
+    graded = replace(rows, targets=shares, target=replace(rows.target, of="votes"))
+    found = outputs_of(Probe(grid=(0.01, 1.0)).fit(graded), clips_of(rows))
+    assert np.isfinite(found).all()
+    assert set(found.argmax(axis=1)) <= set(voted)

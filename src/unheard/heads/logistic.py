@@ -1,7 +1,7 @@
 """Multinomial logistic regression with an L2 penalty: the exact minimum, along a grid of C.
 
 For rows z with shares q of the classes (one-hot where each has one class) and weights w of the classes (balanced:
-w_c = 1 / (classes · Σ q_c)), W and b minimise
+w_c = 1 / (classes · Σ q_c), of the classes that have some share), W and b minimise
 
     Σ Σ_c w_c q_c (logsumexp(W z + b) - (W z + b)_c) + 1 / (2 C n) |W|²,
 
@@ -45,10 +45,29 @@ def path(Z: Floats, Y: Floats, grid: Sequence[float]) -> Iterator[tuple[Floats, 
     Z
         Rows, shape (n, dims), of similar scale in every dimension.
     Y
-        Shares of the classes, shape (n, classes): each row sums to 1, and every class has some.
+        Shares of the classes, shape (n, classes): each row sums to 1. A class without any share in any row is left
+        out of the fit; its coefficients are 0 and its intercept is -log(n + 1), below the highest score of every
+        row, since the scores of the other classes sum to 0.
     grid
         Each fit starts from the last one's result.
     """
+    present = np.flatnonzero(Y.any(axis=0))
+    if len(present) == Y.shape[1]:
+        yield from _path(Z, Y, grid)
+        return
+    if len(present) == 1:
+        models = iter([(np.zeros((1, Z.shape[1])), np.zeros(1))] * len(grid))
+    else:
+        models = _path(Z, np.ascontiguousarray(Y[:, present]), grid)
+    for coef, intercept in models:
+        all_coef = np.zeros((Y.shape[1], Z.shape[1]))
+        all_intercept = np.full(Y.shape[1], -np.log1p(len(Y)))
+        all_coef[present], all_intercept[present] = coef, intercept
+        yield all_coef, all_intercept
+
+
+def _path(Z: Floats, Y: Floats, grid: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:
+    """Yield the models of :func:`path` for shares in which every class, of two or more, has some."""
     problem = _problem(Z, Y)
     W = np.zeros((problem.X.shape[1], problem.Y.shape[1]))
     for C in grid:
