@@ -28,7 +28,7 @@ def path(Z: Floats, truth: Floats, alphas: Sequence[float]) -> Iterator[tuple[Fl
         Rows, shape (n, dims).
     truth
         Shape (n, targets); NaN where it is not known. A row counts for the targets that it has. A target of which
-        nothing is known gets the middle of the scale, 0.5.
+        nothing is known, as may be in an inner fold, gets the middle of the scale, 0.5.
     alphas
         In any order.
     """
