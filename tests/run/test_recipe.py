@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -114,3 +115,12 @@ def test_short_names_stand_for_the_one_input_that_has_them() -> None:
 def test_a_short_name_that_fits_no_input_or_several_is_refused(name: str, change: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         recipe.load(name, parse_changes([change]))
+
+
+@pytest.mark.parametrize("target", [{"classes": "votes"}, {"classes": "none", "dimensions": ["valence"]}])
+@pytest.mark.parametrize(
+    "head", [{"name": "svm"}, {"name": "ensemble", "of": [{"name": "probe"}, {"name": "svm"}]}]
+)
+def test_what_the_head_cannot_learn_is_refused(head: dict[str, Any], target: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="the head 'svm' learns one class a clip"):
+        recipe.load("functionals", {"head": head, "target": target})

@@ -7,7 +7,7 @@ learned ends in an underscore.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, Self
 
 from numpy.typing import NDArray
@@ -48,6 +48,12 @@ class Head(Protocol):
     chosen_: dict[str, Any]
     #: One record per epoch or candidate; plain values.
     history_: list[dict[str, Any]]
+
+    def check_target(self, of: str, dimensions: Sequence[str]) -> None:
+        """Raise :class:`UsageError` where the head cannot learn a target (``unheard.targets.Target``).
+
+        ``of`` is ``label``, ``votes``, or ``none`` for dimensions alone.
+        """
 
     def fit(self, train: Examples, val: Examples | None = None) -> Self:
         """Choose and learn; returns itself.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Self
@@ -66,6 +66,11 @@ class Ensemble:
                 {key: value for key, value in head.settings().items() if key not in ("seed", "threads")}
             )
         self.of = tuple(whole)
+
+    def check_target(self, of: str, dimensions: Sequence[str]) -> None:
+        """Refuse a target that one of the heads cannot learn."""
+        for head in self._unfitted():
+            head.check_target(of, dimensions)
 
     def fit(self, train: Examples, val: Examples | None = None) -> Self:
         """Fit each head by itself, as it would be alone."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import asdict, dataclass, field, fields
@@ -190,6 +190,9 @@ class NetworkHead(ABC):
         head.network_.load_state_dict(arrays)
         head.network_.eval()
         return head
+
+    def check_target(self, of: str, dimensions: Sequence[str]) -> None:  # noqa: B027
+        """Refuse a target that the head cannot learn; a network can learn every one."""
 
     def prepare(self, network: Any, inputs: Mapping[str, Features]) -> None:  # noqa: B027
         """Give the network what it takes from the training features without learning."""

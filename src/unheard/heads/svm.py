@@ -20,7 +20,6 @@ import numpy as np
 from unheard.errors import UsageError, need
 from unheard.heads.inner_folds import Floats
 from unheard.heads.linear import LinearHead
-from unheard.targets import Target
 
 STEPS = 200
 
@@ -31,12 +30,12 @@ class SVM(LinearHead):
 
     name: ClassVar[str] = "svm"
 
-    def check_target(self, target: Target) -> None:
+    def check_target(self, of: str, dimensions: Sequence[str]) -> None:
         """Refuse what has no margin: votes, and dimensions."""
-        if target.of == "votes" or target.dimensions:
+        if of == "votes" or dimensions:
             raise UsageError(
                 f"the head {self.name!r} learns one class a clip, and the target has "
-                f"{'dimensions' if target.dimensions else 'votes'}; take the probe or a network"
+                f"{'dimensions' if dimensions else 'votes'}; take the probe or a network"
             )
 
     @staticmethod

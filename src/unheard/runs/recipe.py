@@ -132,6 +132,7 @@ class Recipe(BaseModel):
         for name in self.inputs:
             if not self.heads_of(name):
                 raise ValueError(f"inputs.{name}: no head takes it")
+        heads.build(self.head).check_target(self.target.classes, self.target.dimensions)
         counts = {len(own.augment) for own in self.inputs.values()}
         if len(counts) > 1 or len({own.augment for own in self.inputs.values()}) > 1:
             raise ValueError("all inputs are augmented alike: give each the same augment")
