@@ -24,7 +24,7 @@ from unheard.training.divergence import DivergenceError
 from unheard.training.examples import Examples
 from unheard.training.gradients import Goal, add_gradients
 from unheard.training.objective import Loss
-from unheard.training.validation import figure
+from unheard.training.validation import check_known, figure
 
 Optimizer = torch.optim.Optimizer
 #: Computes the outputs (part, width) of a part of a batch.
@@ -80,6 +80,8 @@ class Learner(ABC):
     """
 
     def __init__(self, network: Any, rows: Examples, val: Examples | None, loss: Loss, metric: str) -> None:
+        if val is not None:
+            check_known(val.targets, val.target, metric)
         self.network, self.rows, self.val, self.loss, self.metric = network, rows, val, loss, metric
 
     @abstractmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from unheard.errors import DataError
 from unheard.metrics import categorical, dimensional
 from unheard.targets import Floats, Target, class_numbers
 
@@ -14,6 +15,23 @@ CCC = "ccc"
 def metric_for(target: Target, metric: str) -> str:
     """Return the name of the figure: the asked one of :mod:`unheard.metrics.categorical`; without classes, CCC."""
     return metric if target.classes else CCC
+
+
+def check_known(targets: Floats, target: Target, metric: str) -> None:
+    """Refuse validation targets (n, classes + dimensions) of which none is known that the figure asks for.
+
+    Raises
+    ------
+    DataError
+        No row has a class, or for CCC a dimension: the figure would be NaN, and no epoch better than the first.
+    """
+    count = len(target.classes)
+    asked, what = (targets[:, count:], "dimension") if metric == CCC else (targets[:, :count], "class")
+    if np.isnan(asked).all():
+        raise DataError(
+            f"the epoch is chosen by {metric} on validation clips, and none of them has a known {what}; give the "
+            "fold validation speakers who have one, or take a head that chooses no epoch (probe, emobox)"
+        )
 
 
 def figure(outputs: Floats, targets: Floats, target: Target, metric: str) -> float:
