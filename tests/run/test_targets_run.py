@@ -12,6 +12,7 @@ import pytest
 import unheard as ut
 from unheard.predictions.table import dimension_answers, dimensions, shares
 from unheard.runs.reporting import report
+from unheard.runs.retraining import on_speakers
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +80,26 @@ def test_votes_and_dimensions_are_trained_answered_scored_reported_and_exported(
         assert sum(answer.probabilities.values()) == pytest.approx(1)
     else:
         assert answer.label is None and not answer.probabilities
+
+
+def test_a_retrained_model_is_calibrated_by_the_votes_as_the_folds_are(
+    graded: pl.DataFrame, tmp_path: Path
+) -> None:
+    # The votes say another class than the label, so that the temperature by the label is another one.
+    names = list(graded.schema["label"].categories)
+    turned = dict(zip(names, [*names[1:], names[0]], strict=True))
+    others = [
+        [{**vote, "label": turned[vote["label"]]} for vote in votes] for votes in graded["votes"].to_list()
+    ]
+    table = graded.with_columns(pl.Series("votes", others, dtype=graded.schema["votes"]))
+    run = ut.run(
+        "functionals",
+        table,
+        ut.protocol("group-3", table),
+        out=tmp_path / "run",
+        changes={"target.classes": "votes", "calibration": "free"},
+        only=[0],
+    )
+    (record,) = run.folds()
+    assert record["temperature"] < 50
+    assert on_speakers(run).temperature == pytest.approx(record["temperature"], abs=1e-9)
