@@ -204,3 +204,20 @@ def test_what_does_not_fit_is_refused(change: dict[str, object], message: str) -
     given = {"means": np.arange(8.0).reshape(4, 2), "targets": np.arange(4.0)[:, None], **change}
     with pytest.raises(DataError, match=message):
         saliency(**given)  # type: ignore[arg-type]
+
+
+def test_a_target_that_is_not_always_known_counts_by_the_utterances_for_which_it_is() -> None:
+    H, L, _ = made()
+    other, _, _ = made(seed=1)
+    L = L.copy()
+    L[40:, 1] = np.nan
+    known = np.arange(60) < 40
+
+    def score(entry: np.ndarray) -> float:
+        whole = saliency(entry, L[:, [0, 2]], draws=0).targets
+        part = saliency(entry[known], L[known][:, [1]], draws=0).targets
+        return float(np.mean([*whole, *part]))
+
+    best = int(score(H) > score(other))
+    unknown = np.full((60, 1), np.nan)
+    assert salient([other, H], L) == salient([other, H], np.hstack([L, unknown])) == best

@@ -452,3 +452,28 @@ def test_weights_are_loaded_and_hashed_once_and_workers_need_none(
     # Statistics and the frames of each chosen layer, at either speed: each clip that is stored is read once.
     assert counts["checks"] <= 2 * (1 + len(layers)) * len(few)
     assert [p.name for p in (tmp_path / "cache" / "store").iterdir()]
+
+
+@pytest.mark.parametrize("classes", ["votes", "none"])
+def test_the_salient_layer_is_that_of_the_recipes_target(
+    model: Path, few: pl.DataFrame, tmp_path: Path, classes: str
+) -> None:
+    votes = [[{"grader": "a", "label": label, "weight": 1.0}] for label in few["label"].cast(pl.String)]
+    place = few["label"].to_physical().to_list()
+    graded = few.with_columns(
+        pl.Series("votes", votes, dtype=few.schema["votes"]),
+        valence=pl.Series([None if i % 5 == 0 else x / 10 for i, x in enumerate(place)], dtype=pl.Float64),
+    )
+    if classes == "none":
+        graded = graded.with_columns(pl.lit(None, dtype=pl.Enum([])).alias("label"))
+    else:
+        graded = graded.with_columns(pl.lit(None, dtype=few.schema["label"]).alias("label"))
+    recipe = stated(
+        model,
+        {"name": "emobox", "epochs": 1},
+        layer="salient",
+        target={"classes": classes, "dimensions": ["valence"]},
+    )
+    folds = ut.protocol("group-3", graded, classes=classes, dimensions=["valence"])
+    run = run_recipe(recipe, graded, folds, tmp_path / "run")
+    assert all(record["chosen"]["voice.layer"] in range(4) for record in run.folds())

@@ -113,16 +113,24 @@ def saliency(
 
 
 def salient(means: Sequence[NDArray[Any]], targets: NDArray[Any], *, seed: int = 0) -> int:
-    """Return the entry of the highest score, without bands; see :func:`highest`.
+    """Return the entry of the highest score, without bands, the lower on a tie; see :func:`highest`.
 
     Parameters
     ----------
     means
         One array (U, N) for each entry, of its own N: the padding of narrower entries is no dimension.
     targets, seed
-        As for :func:`saliency`.
+        As for :func:`saliency`, but a target may be NaN where it is not known: its score is that of the utterances
+        for which it is, and a target that is not known for any is left out.
     """
-    return highest([saliency(entry, targets, draws=0, seed=seed) for entry in means])
+    known = ~np.isnan(targets)
+    scores = np.zeros(len(means))
+    # Targets that are known for the same utterances share their correlations.
+    for rows in np.unique(known[:, known.any(axis=0)], axis=1).T:
+        same = (known == rows[:, None]).all(axis=0)
+        wanted = targets[np.ix_(rows, same)]
+        scores += [saliency(entry[rows], wanted, draws=0, seed=seed).targets.sum() for entry in means]
+    return _highest(scores / known.any(axis=0).sum())
 
 
 def highest(found: Sequence[Saliency], *, correlation: bool = False) -> int:
@@ -131,6 +139,10 @@ def highest(found: Sequence[Saliency], *, correlation: bool = False) -> int:
     ``correlation`` asks for the highest mean of r instead.
     """
     values = np.array([(s.correlation if correlation else s.score).value for s in found])
+    return _highest(values)
+
+
+def _highest(values: Floats) -> int:
     return int(np.flatnonzero(values >= values.max() - 1e-12)[0])
 
 

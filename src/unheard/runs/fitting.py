@@ -72,8 +72,8 @@ def fit_fold(
     started = time.monotonic()
     sides = protocol.folds[number]
     target = wanted(recipe, table)
-    train = examples(table, sides.train, inputs, augmented, target)
-    val = examples(table, sides.val, inputs, augmented, target)
+    train = examples(table, sides.train, inputs, target, augmented)
+    val = examples(table, sides.val, inputs, target, augmented)
     if len(train) == 0:
         raise DataError(f"fold {number}: no training clip could be read and has what the target asks for")
     head = unfitted(recipe, seed, checkpoints)
@@ -170,14 +170,10 @@ def examples(
     table: pl.DataFrame,
     ids: Sequence[str],
     inputs: Mapping[str, Found],
+    target: Target,
     augmented: Mapping[str, Sequence[Found]] | None = None,
-    target: Target | None = None,
 ) -> Examples:
-    """Return the clips that a head learns from: those of ``ids`` with every input and some target, in their order.
-
-    Without ``target`` it is the label.
-    """
-    target = target_of(table) if target is None else target
+    """Return the clips of ``ids`` that a head learns from, in their order: with every input and some target."""
     rows = pl.DataFrame({"id": _readable(ids, inputs)}, schema={"id": pl.String}).join(
         table.with_columns(pl.col("speaker").fill_null(pl.col("id"))),
         on="id",

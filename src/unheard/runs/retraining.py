@@ -10,11 +10,12 @@ import numpy as np
 import polars as pl
 
 from unheard.errors import UsageError, first_five
-from unheard.predictions.table import logits, truth
+from unheard.predictions.table import logits, shares, truth
 from unheard.runs.fitting import examples, ids_of, load_head, named, temperature_of, unfitted, wanted
 from unheard.runs.folder import Run
 from unheard.runs.preparing import of_layers, read_inputs
 from unheard.runs.salient_layer import chosen_layers
+from unheard.targets import class_numbers
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,11 @@ def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
     seen = of_layers(recipe, chosen_layers(recipe, head.chosen_))
     prepared = read_inputs(seen, heard)
     used = [i for i in heard["id"] if i in folds and all(i in clips for clips in prepared.inputs.values())]
-    rows = examples(table, used, prepared.inputs, prepared.augmented, wanted(recipe, table))
+    rows = examples(table, used, prepared.inputs, wanted(recipe, table), prepared.augmented)
     val = run.predictions.filter((pl.col("part") == "val") & pl.col("logits").is_not_null())
-    temperature = temperature_of(recipe, logits(val), truth(val))
+    # As in the folds: of votes, the class with the largest share.
+    labels = class_numbers(shares(val)) if recipe.target.classes == "votes" else truth(val)
+    temperature = temperature_of(recipe, logits(val), labels)
     speakers = table.filter(pl.col("id").is_in(ids_of(rows)))["speaker"].drop_nulls().unique().sort()
     with named(ids_of(rows)):
         fitted = head.refit(rows)

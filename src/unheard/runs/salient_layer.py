@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from unheard.errors import DataError
 from unheard.extraction.saliency import salient
 from unheard.protocols.fold import Fold, Protocol
-from unheard.runs.fitting import examples
+from unheard.runs.fitting import examples, wanted
 from unheard.runs.indexes import Indexes
 from unheard.runs.preparing import Encoders, Prepared, Progress, Say, of_layers, read_inputs
 from unheard.runs.recipe import Recipe
@@ -54,18 +55,19 @@ def prepare(
 def salient_layers(recipe: Recipe, table: pl.DataFrame, sides: Fold, pooled: Prepared) -> dict[str, int]:
     """Return, by input whose layer is to be chosen, the most salient one for the fold's training clips.
 
-    Saliency is for their classes, one against the rest.
+    Saliency is for the recipe's target: classes one against the rest, shares of votes, and dimensions.
     """
     asked = [name for name, own in recipe.inputs.items() if own.layer == "salient"]
     if not asked:
         return {}
-    rows = examples(table, sides.train, pooled.inputs)
-    targets = np.eye(rows.classes)[rows.labels]
+    rows = examples(table, sides.train, pooled.inputs, wanted(recipe, table))
+    if not len(rows):
+        raise DataError("no training clip of a fold could be read and has what the target asks for")
     chosen = {}
     for name in asked:
         means = np.stack([clip[:, 0] for clip in rows.inputs[name]], axis=1)
         layers = [layer[:, :width] for layer, width in zip(means, pooled.widths[name], strict=True)]
-        chosen[name] = salient(layers, targets)
+        chosen[name] = salient(layers, rows.targets)
     return chosen
 
 
