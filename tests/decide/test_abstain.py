@@ -89,7 +89,7 @@ def test_what_cannot_be() -> None:
     for coverage in (0, -0.1, 1.01, np.nan):
         with pytest.raises(UsageError, match="coverage"):
             threshold_for(BY_HAND, coverage)
-    with pytest.raises(DataError, match="none with an answer"):
+    with pytest.raises(DataError, match="none with a prediction"):
         threshold_for(np.full((3, 2), np.nan), 0.5)
     with pytest.raises(DataError, match=r"\(clips, classes\)"):
         threshold_for(BY_HAND[0], 0.5)

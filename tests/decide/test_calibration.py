@@ -99,8 +99,8 @@ def test_applying_to_one_clip_to_many_and_to_none() -> None:
 @pytest.mark.parametrize(
     ("z", "y", "floor", "error", "says"),
     [
-        (np.zeros((0, 3)), np.zeros(0, int), 1.0, DataError, "none with an answer"),
-        (np.full((2, 3), np.nan), np.zeros(2, int), 1.0, DataError, "none with an answer"),
+        (np.zeros((0, 3)), np.zeros(0, int), 1.0, DataError, "none with a prediction"),
+        (np.full((2, 3), np.nan), np.zeros(2, int), 1.0, DataError, "none with a prediction"),
         (np.array([[0.0, np.inf]]), np.zeros(1, int), 1.0, DataError, "infinite"),
         (np.zeros((2, 3)), np.zeros(3, int), 1.0, DataError, "found"),
         (np.zeros((1, 3)), np.array([3]), 1.0, DataError, "labels must be 0 … 2, found 3"),

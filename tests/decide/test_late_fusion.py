@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from unheard.decide.calibration import fit_temperature
 from unheard.decide.late_fusion import (
-    MOST,
+    MAX_SYSTEMS,
     Fusion,
     equal_weights,
     fit_fusion,
@@ -183,7 +183,7 @@ def test_what_does_not_fit_is_refused(
 
 def test_too_many_systems_and_too_few_are_refused() -> None:
     z, y = draw(0, 1)
-    for count in (0, MOST + 1):
+    for count in (0, MAX_SYSTEMS + 1):
         with pytest.raises(UsageError, match=f"found {count}"):
             fit_fusion(z * count, y)
     with pytest.raises(UsageError, match="of 2 systems was given 1"):
@@ -192,5 +192,5 @@ def test_too_many_systems_and_too_few_are_refused() -> None:
 
 def test_a_system_without_any_answer_is_refused() -> None:
     z, y = draw(0, 2)
-    with pytest.raises(DataError, match="none with an answer"):
+    with pytest.raises(DataError, match="none with a prediction"):
         fit_fusion([z[0], np.full_like(z[1], np.nan)], y)

@@ -1,1 +1,1 @@
-"""What is decided after training: temperatures, fusion weights, and when to give no answer; numpy alone."""
+"""What is decided after training: temperatures, fusion weights, and when to abstain; numpy alone."""

@@ -1,8 +1,8 @@
-"""Selective prediction: how sure an answer must be to be given, and what that buys.
+"""Selective prediction: how sure a prediction must be to be given, and what that buys.
 
-numpy alone. An answer's confidence is its largest probability. Probabilities have the shape (n, C); a row of NaN
-is a clip that the system gave no answer to. The *coverage* of a threshold is the share of clips whose confidence
-reaches it, the *risk* the share of errors among these (El-Yaniv and Wiener 2010).
+numpy alone. The confidence of a prediction is its largest probability. Probabilities have the shape (n, C); a row
+of NaN is a clip without a prediction. The *coverage* of a threshold is the share of clips whose confidence reaches
+it, the *risk* the share of errors among these (El-Yaniv and Wiener 2010).
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ def threshold_for(probabilities: Floats, coverage: float) -> float:
         Of validation rows, (n, C), at the temperature of the model that will use the threshold. Rows of NaN are
         left out.
     coverage
-        In (0, 1]. At 1 the threshold is 0: every answer is given, also one that is less sure than all of these.
+        In (0, 1]. At 1 the threshold is 0: every prediction is given, also one that is less sure than
+        all of these.
 
     Raises
     ------
     UsageError
         A coverage out of bounds.
     DataError
-        No row with an answer.
+        No row with a prediction.
     """
     if not 0 < coverage <= 1:
         raise UsageError(f"a coverage is a share of clips above 0 and at most 1, found {coverage}")
     sure = np.sort(_confidence(probabilities)[0])[::-1]
     if not len(sure):
-        raise DataError("a threshold is chosen on validation rows, and there is none with an answer")
+        raise DataError("a threshold is chosen on validation rows, and there is none with a prediction")
     # 0.7 of 10 clips are 7, although 0.7 * 10 is a little more.
     wanted = int(np.ceil(coverage * len(sure) - 1e-9))
     return 0.0 if coverage == 1 else float(sure[wanted - 1])
@@ -50,8 +51,8 @@ def threshold_for(probabilities: Floats, coverage: float) -> float:
 class RiskCoverage:
     """A risk-coverage curve: one point a distinct confidence, the surest first, arrays of shape (points,).
 
-    Answers of the same confidence are given or withheld together. Clips without an answer are never covered, so
-    where there are some the curve ends below a coverage of 1.
+    Predictions of the same confidence are given or withheld together. Clips without a prediction are never
+    covered, so where there are some the curve ends below a coverage of 1.
     """
 
     threshold: Floats
@@ -60,7 +61,7 @@ class RiskCoverage:
 
 
 def risk_coverage(probabilities: Floats, labels: Ints) -> RiskCoverage:
-    """Curve over all thresholds of a system's answers; ``labels`` are class numbers, shape (n,)."""
+    """Curve over all thresholds of a system's predictions; ``labels`` are class numbers, shape (n,)."""
     sure, wrong, count = _ranked(probabilities, labels)
     ends = np.flatnonzero(np.append(np.diff(sure) != 0, True)) if len(sure) else np.empty(0, np.int64)
     return RiskCoverage(sure[ends], (ends + 1) / count, np.cumsum(wrong)[ends] / (ends + 1))
@@ -70,7 +71,7 @@ def aurc(probabilities: Floats, labels: Ints) -> float:
     """Area under the risk-coverage curve (Geifman, Uziel and El-Yaniv 2019): mean risk at coverages 1/n, …, n/n.
 
     Between clips of the same confidence their errors are spread evenly, which is the mean over their orders.
-    Clips without an answer come last, as errors. Smaller is better; the mean of errors where confidence says
+    Clips without a prediction come last, as errors. Smaller is better; the mean of errors where confidence says
     nothing.
     """
     sure, wrong, count = _ranked(probabilities, labels)
@@ -94,7 +95,7 @@ def _ranked(probabilities: Floats, labels: Ints) -> tuple[Floats, Floats, int]:
 
 
 def _confidence(probabilities: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Largest probability of each row with an answer, and which rows have one."""
+    """Largest probability of each row with a prediction, and which rows have one."""
     p = np.asarray(probabilities, dtype=np.float64)
     if p.ndim != 2 or p.shape[1] < 1:
         raise DataError(f"probabilities must be (clips, classes), found {p.shape}")

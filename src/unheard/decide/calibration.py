@@ -25,7 +25,7 @@ def fit_temperature(logits: Floats, labels: NDArray[np.int64], floor: float = 1.
     Parameters
     ----------
     logits
-        Shape (n, C). Rows with NaN (no answer) are left out.
+        Shape (n, C). Rows with NaN (no prediction) are left out.
     labels
         Shape (n,).
     floor
@@ -38,7 +38,7 @@ def fit_temperature(logits: Floats, labels: NDArray[np.int64], floor: float = 1.
     Raises
     ------
     DataError
-        No row with an answer, infinite logits, shapes that do not fit, or a label that is no class.
+        No row with a prediction, infinite logits, shapes that do not fit, or a label that is no class.
     UsageError
         A floor that is negative or above 100.
     """
@@ -83,7 +83,7 @@ def _checked(logits: Floats, labels: NDArray[np.int64]) -> tuple[Floats, NDArray
     answered = ~np.isnan(z).any(axis=1)
     z, y = z[answered], y[answered]
     if not len(y):
-        raise DataError("a temperature is fitted on validation rows, and there is none with an answer")
+        raise DataError("a temperature is fitted on validation rows, and there is none with a prediction")
     if not np.isfinite(z).all():
         raise DataError("the logits of the validation rows hold infinite values")
     if y.min() < 0 or y.max() >= z.shape[1]:

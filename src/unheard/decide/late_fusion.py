@@ -1,7 +1,7 @@
-"""Late fusion: p = sum_m w_m softmax(z_m / T_m), one answer from what several systems answered to the same clips.
+"""Late fusion: p = sum_m w_m softmax(z_m / T_m), one prediction from those of several systems for the same clips.
 
 numpy alone. Systems stand in the order they are given in; weights lie in [0, 1] and sum to 1. Logits and
-probabilities have the shape (n, C); a row of NaN is a clip that the system gave no answer to. Nothing depends on
+probabilities have the shape (n, C); a row of NaN is a clip without a prediction. Nothing depends on
 the order of the systems: in another order the same systems get the same numbers and the same probabilities, to the
 last digit.
 """
@@ -25,7 +25,7 @@ _Key = Callable[[_Units], tuple[int, float, _Units]]
 #: Weights are multiples of 1/20.
 STEPS = 20
 #: More systems than this have more than 20,000 points of step 0.1.
-MOST = 8
+MAX_SYSTEMS = 8
 #: Probabilities below this are clipped in the logarithm.
 TINY = 1e-12
 
@@ -59,12 +59,12 @@ def fit_fusion(logits: Sequence[Floats], labels: Ints, floor: float = 1.0) -> Fu
     Raises
     ------
     DataError
-        Shapes that do not fit, labels that are no classes, or a system without any answer.
+        Shapes that do not fit, labels that are no classes, or a system without any prediction.
     UsageError
-        No system, or more than :data:`MOST`.
+        No system, or more than :data:`MAX_SYSTEMS`.
     """
-    if not 1 <= len(logits) <= MOST:
-        raise UsageError(f"weights are fitted for 1 … {MOST} systems, found {len(logits)}")
+    if not 1 <= len(logits) <= MAX_SYSTEMS:
+        raise UsageError(f"weights are fitted for 1 … {MAX_SYSTEMS} systems, found {len(logits)}")
     temperatures = tuple(fit_temperature(z, labels, floor) for z in logits)
     probabilities = [apply_temperature(z, t) for z, t in zip(logits, temperatures, strict=True)]
     order = strongest_first(probabilities, labels)
@@ -81,7 +81,7 @@ def fit_fusion(logits: Sequence[Floats], labels: Ints, floor: float = 1.0) -> Fu
 
 
 def fuse(logits: Sequence[Floats], fusion: Fusion) -> Floats:
-    """Return the fused probabilities, shape (n, C); :func:`weighted_mean` says what a missing answer does."""
+    """Return the fused probabilities, shape (n, C); :func:`weighted_mean` says what a missing prediction does."""
     if not len(logits) == len(fusion.temperatures) == len(fusion.weights):
         raise UsageError(f"a fusion of {len(fusion.weights)} systems was given {len(logits)}")
     probabilities = [apply_temperature(z, t) for z, t in zip(logits, fusion.temperatures, strict=True)]
@@ -91,8 +91,8 @@ def fuse(logits: Sequence[Floats], fusion: Fusion) -> Floats:
 def weighted_mean(probabilities: Sequence[Floats], weights: Sequence[float]) -> Floats:
     """Return the mean of the systems' probabilities, shape (n, C), by weight.
 
-    Where a system gave no answer, the others answer with the weights that they have among themselves. A clip that
-    no system with a weight above 0 answered has no answer, so weight 1 gives a single system as it is.
+    Where a system has no prediction, the others are mixed with the weights that they have among themselves. A clip
+    that no system with a weight above 0 predicted has no prediction, so weight 1 gives a single system as it is.
 
     Raises
     ------
@@ -137,9 +137,9 @@ def strongest_first(probabilities: Sequence[Floats], labels: Ints) -> list[int]:
 
 
 def _quality(probabilities: Floats, labels: Ints) -> tuple[int, float]:
-    """Right answers and the mean log likelihood; more of both is better.
+    """Correct predictions and the mean log likelihood; more of both is better.
 
-    A clip without an answer is an error, and uniform in the likelihood. What agrees to 12 digits is equal.
+    A clip without a prediction is an error, and uniform in the likelihood. What agrees to 12 digits is equal.
     """
     silent: NDArray[np.bool_] = np.any(np.isnan(probabilities), axis=1)
     p = np.where(silent[:, None], 1 / probabilities.shape[1], probabilities)
@@ -149,7 +149,7 @@ def _quality(probabilities: Floats, labels: Ints) -> tuple[int, float]:
 
 
 def _points(systems: int, units: int, step: int) -> Iterator[_Units]:
-    """Every way to deal ``units`` among systems in multiples of ``step``."""
+    """Every distribution of ``units`` among systems in multiples of ``step``."""
     if systems == 1:
         yield (units,)
         return

@@ -19,7 +19,7 @@ from unheard.runs.folder import begin, locked
 from unheard.runs.scoring import results
 
 
-def read_foreign(path: str | os.PathLike[str]) -> pl.DataFrame:
+def read_external(path: str | os.PathLike[str]) -> pl.DataFrame:
     """Read ``id``, ``fold``, ``label`` and ``p_CLASS…`` or ``logit_CLASS…`` of a CSV, TSV, JSONL or Parquet file.
 
     Every column is text, as it stands in the file.
@@ -38,7 +38,7 @@ def joined(
     system: str,
     ids: dict[str, str] | None = None,
 ) -> pl.DataFrame:
-    """Return the prediction table of a foreign system on the test sides of a protocol.
+    """Return the prediction table of an external system on the test parts of a protocol.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ def joined(
     table, protocol
         The utterances and the folds.
     system
-        Name of the foreign system.
+        Name of the external system.
     ids
-        Map of foreign ids to ours.
+        Map of their ids to ours.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def joined(
     frame = _with_ids(frame)
     if ids:
         frame = frame.with_columns(pl.col("id").replace(ids))
-    fold_of = {i: number for number, sides in enumerate(protocol.folds) for i in sides.test}
+    fold_of = {i: number for number, parts in enumerate(protocol.folds) for i in parts.test}
     strange = frame.filter(~pl.col("id").is_in(list(fold_of)))["id"]
     if len(strange):
         raise DataError(f"predictions for clips that {protocol.name} tests in no fold: {first_five(strange)}")
@@ -136,7 +136,7 @@ def _with_ids(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_numbers(frame: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
-    """Numbers of those columns; a clip without an answer would count as an error that nobody sees."""
+    """Numbers of those columns; a clip without a prediction would count as an error that nobody sees."""
     bad: list[str] = []
     for name in columns:
         try:
@@ -170,13 +170,13 @@ def _same_folds(theirs: list[str], ours: list[int], protocol: Protocol) -> None:
     pairs = set(zip(theirs, ours, strict=True))
     if len(pairs) != len(set(theirs)) or len(pairs) != len(set(ours)):
         raise DataError(
-            f"the column 'fold' groups the clips otherwise than the test sides of {protocol.name}"
+            f"the column 'fold' groups the clips otherwise than the test parts of {protocol.name}"
         )
 
 
 def _mapping(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Foreign id to ours, from a table of two columns."""
-    pairs = read_foreign(path)
+    """Map their ids to ours, from a table of two columns."""
+    pairs = read_external(path)
     if pairs.width != 2:
         raise DataError(
             f"{path}: expected two columns, their id and our id; found {', '.join(pairs.columns)}"
@@ -204,14 +204,14 @@ def score(
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
 ) -> dict[str, Any]:
-    """Return the results of a file of foreign predictions; with ``out`` also leave a run folder.
+    """Return the results of a file of external predictions; with ``out`` also leave a run folder.
 
     The folder has no folds and no models, but can be compared and reported like any other.
     """
     mapping = None if ids is None else _mapping(ids)
-    predicted = joined(read_foreign(path), table, protocol, system=system, ids=mapping)
+    predicted = joined(read_external(path), table, protocol, system=system, ids=mapping)
     tested = table.filter(
-        pl.col("id").is_in(list({i for sides in protocol.folds for side in sides for i in side}))
+        pl.col("id").is_in(list({i for parts in protocol.folds for ids in parts for i in ids}))
     )
     found = results(
         tested, predicted, protocol, recipe=system, refit="unknown", settings_hash=None, records=[]

@@ -28,24 +28,31 @@ def score_bundle(
     allow_truncated: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Predict every labelled clip of a table with a bundle and score the answers (fractions).
+    """Predict every labelled clip of a table with a bundle and score the predictions (fractions).
 
     Parameters
     ----------
-    folder : the bundle.
-    table : utterances; every label must be one of the bundle's.
-    names : where the table calls its labels otherwise, the bundle's name for each that both have. Clips with other
-        labels are left out, and the bundle answers among these alone: its probabilities are scaled to sum to 1.
-    channel, allow_truncated : as in prediction.
-    progress : called with (clips done, all clips).
+    folder
+        Folder of the bundle.
+    table
+        Utterances; every label must be one of the bundle's.
+    names
+        Where the table calls its labels otherwise, the bundle's name for each that both have. Clips with other
+        labels are left out, and the bundle chooses among these alone: its probabilities are scaled to sum to 1.
+    channel
+        Channel that is read; None for the one that the bundle was trained on.
+    allow_truncated
+        Read files that are cut short, up to where they end.
+    progress
+        Called with the number of clips done and of all clips.
 
     Returns
     -------
     ``bundle``, ``corpus``, ``labels``, ``stamps``, ``heard`` (speakers of the table that the bundle was trained
     on), ``n_clips``, ``n_unanswered``, ``n_unsure``, ``n_speakers``, ``metrics``, ``per_class``, ``groups``,
-    ``selective``. A clip that no answer can be given to counts as an error. One that the bundle was not sure about
+    ``selective``. A clip without a prediction counts as an error. One that the bundle was not sure about
     counts with its most probable label; ``selective`` has the ``coverage`` of the bundle's threshold and the
-    ``accuracy`` of the answers that it gave (None where it gave none).
+    ``accuracy`` of the predictions that it gave (None where it gave none).
 
     Raises
     ------
@@ -69,35 +76,35 @@ def score_bundle(
             f"the bundle answers {', '.join(bundle.classes)}; the table has {first_five(strange)}: leave those "
             "clips out, or say which of its labels are which of the bundle's (--labels anger=angry,fear=fearful)"
         )
-    answers: list[list[float] | None] = []
+    predicted: list[list[float] | None] = []
     unsure: list[bool] = []
     clips = _clips(rows, bundle, channel, allow_truncated)
-    for done, answer in enumerate(bundle.predict_clips(clips), start=1):
-        unsure.append("unsure" in answer.flags)
-        answers.append(_among(answer.probabilities, shared) if answer.probabilities else None)
+    for done, prediction in enumerate(bundle.predict_clips(clips), start=1):
+        unsure.append("unsure" in prediction.flags)
+        predicted.append(_among(prediction.probabilities, shared) if prediction.probabilities else None)
         if progress is not None:
             progress(done, len(rows))
     kept = ("corpus", "id", "speaker", "gender")
     frame = rows.select(*kept, pl.col("label").cast(pl.String)).with_columns(
         system=pl.lit(bundle.description.name),
-        probabilities=pl.Series(answers, dtype=pl.List(pl.Float64)),
+        probabilities=pl.Series(predicted, dtype=pl.List(pl.Float64)),
     )
     test = predictions(frame, shared)
-    heard = contaminating(bundle, rows)
+    known = contaminating(bundle, rows)
     return {
         "bundle": bundle.description.name,
         "corpus": corpus_of(rows),
         "labels": list(shared),
-        "stamps": _stamps(bundle, rows, heard),
-        "heard": heard,
+        "stamps": _stamps(bundle, rows, known),
+        "heard": known,
         "n_clips": len(rows),
-        "n_unanswered": answers.count(None),
+        "n_unanswered": predicted.count(None),
         "n_unsure": sum(unsure),
         "n_speakers": rows["speaker"].drop_nulls().n_unique(),
         "metrics": estimators.estimate(test),
         "per_class": by_class(test),
         "groups": {"gender": estimators.per_gender(test)},
-        "selective": _selective(shared, rows, answers, unsure),
+        "selective": _selective(shared, rows, predicted, unsure),
     }
 
 
@@ -125,32 +132,32 @@ def _among(probabilities: Mapping[str, float], classes: Sequence[str]) -> list[f
 
 
 def _selective(
-    classes: Sequence[str], rows: pl.DataFrame, answers: list[list[float] | None], unsure: list[bool]
+    classes: Sequence[str], rows: pl.DataFrame, predicted: list[list[float] | None], unsure: list[bool]
 ) -> dict[str, float | None]:
-    """What the bundle answered where it was sure, and how often that was right."""
+    """What the bundle predicted where it was sure, and how often that was right."""
     right = [
         classes[p.index(max(p))] == label
-        for p, label, withheld in zip(answers, rows["label"].cast(pl.String), unsure, strict=True)
+        for p, label, withheld in zip(predicted, rows["label"].cast(pl.String), unsure, strict=True)
         if p is not None and not withheld
     ]
     accuracy = sum(right) / len(right) if right else None
-    return {"coverage": len(right) / len(answers), "accuracy": accuracy}
+    return {"coverage": len(right) / len(predicted), "accuracy": accuracy}
 
 
 def contaminating(bundle: Bundle, table: pl.DataFrame) -> list[str]:
-    """Speakers of the table whom the bundle has heard: of the same name in the same corpus."""
+    """Speakers of the table whom the bundle was trained on: of the same name in the same corpus."""
     training = bundle.description.training
     corpora = {**training.get("others", {}), str(training.get("corpus")): bundle.training_speakers}
     found = set()
-    for corpus, heard in corpora.items():
+    for corpus, speakers in corpora.items():
         there = table.filter(pl.col("corpus") == corpus)["speaker"].drop_nulls()
-        found |= set(there) & set(heard)
+        found |= set(there) & set(speakers)
     return sorted(found)
 
 
-def _stamps(bundle: Bundle, table: pl.DataFrame, heard: list[str]) -> list[str]:
+def _stamps(bundle: Bundle, table: pl.DataFrame, known: list[str]) -> list[str]:
     due = {
-        "CONTAMINATED": bool(heard),
+        "CONTAMINATED": bool(known),
         "RANDOM WEIGHTS": bundle.description.random,
         "SYNTHETIC": corpus_of(table) == "synthetic",
     }

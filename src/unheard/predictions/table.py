@@ -1,10 +1,11 @@
 """The prediction table: one row per clip, fold, seed, condition and enrolment, a polars frame.
 
 ``label`` is an Enum whose categories are the class order of ``target``, ``logits`` and ``probabilities``. It is
-null where the graders do not agree, and it has no categories where the system answers dimensions alone. ``target``
-is the distribution that the system was trained to give, one share a class. ``activation``, ``valence`` and
-``dominance`` are answers on [0, 1], and the same names with ``_true`` are the truth. A clip that the system could
-not answer (an unreadable recording) has null logits, probabilities and dimensions: it counts as an error.
+null where the graders do not agree, and it has no categories where the system predicts dimensions alone.
+``target`` is the distribution that the system was trained to give, one share a class. ``activation``, ``valence``
+and ``dominance`` are predictions on [0, 1], and the same names with ``_true`` are the truth. A clip that the
+system could not predict (an unreadable recording) has null logits, probabilities and dimensions: it
+counts as an error.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from unheard.files import atomic
 
 #: Dimensions that a table may hold, each with its truth in the column ``NAME_true``.
 DIMENSIONS = ("activation", "valence", "dominance")
-#: What a system knew of a test speaker: nothing, clips, neutral clips, all clips that it answers, the recording.
+#: What a system knew of a test speaker: nothing, clips, neutral clips, all clips that it predicts, the recording.
 ENROLMENTS = ("none", "clips", "neutral", "all", "recording")
 #: Every column; the type of ``label`` is an Enum that holds the classes in order.
 SCHEMA: dict[str, pl.DataType] = {
@@ -72,7 +73,7 @@ def predictions(frame: pl.DataFrame, classes: tuple[str, ...]) -> pl.DataFrame:
     """Return a complete, checked and sorted prediction table.
 
     ``frame`` holds some columns of :data:`SCHEMA`; missing ones take their value of :data:`DEFAULTS` or become
-    null. Probabilities are the softmax of logits where absent. ``classes`` is empty where the system answers
+    null. Probabilities are the softmax of logits where absent. ``classes`` is empty where the system predicts
     dimensions alone.
     """
     unknown = [name for name in frame.columns if name not in SCHEMA]
@@ -135,7 +136,7 @@ def _check_lists(table: pl.DataFrame) -> None:
 
 
 def _check_dimensions(table: pl.DataFrame) -> None:
-    """Answers are finite; truths lie on the scale of the table, [0, 1]."""
+    """Predictions are finite; truths lie on the scale of the table, [0, 1]."""
     for name in DIMENSIONS:
         bad = table.filter(~pl.col(name).is_finite())["id"]
         if len(bad):
@@ -146,14 +147,14 @@ def _check_dimensions(table: pl.DataFrame) -> None:
 
 
 def classes(table: pl.DataFrame) -> tuple[str, ...]:
-    """Class order of targets, logits and probabilities; empty where the system answers dimensions alone."""
+    """Class order of targets, logits and probabilities; empty where the system predicts dimensions alone."""
     dtype = table.schema["label"]
     assert isinstance(dtype, pl.Enum)
     return tuple(dtype.categories)
 
 
 def dimensions(table: pl.DataFrame) -> tuple[str, ...]:
-    """Names of the dimensions that the system answers and whose truth some clip has."""
+    """Names of the dimensions that the system predicts and whose truth some clip has."""
     return tuple(
         name
         for name in DIMENSIONS
@@ -179,7 +180,7 @@ def shares(table: pl.DataFrame) -> NDArray[np.float64]:
 
 
 def dimension_answers(table: pl.DataFrame, names: tuple[str, ...]) -> NDArray[np.float64]:
-    """Answered dimensions, shape (n, len(names)); NaN where there is no answer."""
+    """Predicted dimensions, shape (n, len(names)); NaN where there is no prediction."""
     return _columns(table, names)
 
 
@@ -189,17 +190,17 @@ def dimension_truth(table: pl.DataFrame, names: tuple[str, ...]) -> NDArray[np.f
 
 
 def probabilities(table: pl.DataFrame) -> NDArray[np.float64]:
-    """Probabilities, shape (n, classes); NaN in the rows without an answer."""
+    """Probabilities, shape (n, classes); NaN in the rows without a prediction."""
     return _matrix(table, "probabilities")
 
 
 def logits(table: pl.DataFrame) -> NDArray[np.float64]:
-    """Logits, shape (n, classes); NaN in the rows without an answer."""
+    """Logits, shape (n, classes); NaN in the rows without a prediction."""
     return _matrix(table, "logits")
 
 
 def answers(table: pl.DataFrame) -> NDArray[np.int64]:
-    """Most probable class, shape (n,), ties by class order; -1 in the rows without an answer."""
+    """Most probable class, shape (n,), ties by class order; -1 in the rows without a prediction."""
     p = probabilities(table)
     if not p.shape[1]:
         return np.full(len(p), -1, dtype=np.int64)

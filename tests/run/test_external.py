@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from unheard import protocols
 from unheard.corpora.table import utterances
 from unheard.errors import DataError, UsageError
-from unheard.external.predictions import joined, read_foreign, score
+from unheard.external.predictions import joined, read_external, score
 from unheard.predictions.table import probabilities
 from unheard.protocols.fold import Protocol
 
@@ -140,7 +140,7 @@ def test_a_table_of_any_dialect_says_the_same(
     frame.write_parquet(tmp_path / "f.parquet")
     expected = joined(frame, table, folds, system="x")
     for path in sorted(tmp_path.iterdir()):
-        assert joined(read_foreign(path), table, folds, system="x").equals(expected), path.name
+        assert joined(read_external(path), table, folds, system="x").equals(expected), path.name
 
 
 def test_ids_keep_their_zeros(
@@ -176,7 +176,7 @@ def test_a_map_of_ids_that_says_two_things_or_none_is_refused(
 def test_files_that_are_not_there_or_have_impossible_names(tmp_path: Path) -> None:
     for name in ("absent.csv", "x" * 300 + ".csv"):
         with pytest.raises(UsageError, match="no such file"):
-            read_foreign(tmp_path / name)
+            read_external(tmp_path / name)
 
 
 def test_ids_may_be_mapped_and_a_run_folder_left(
@@ -211,7 +211,7 @@ def test_the_published_posteriors_come_out_at_their_accuracy(
 
     utterances_of_ravdess = corpora.read("ravdess", data_folder / "ravdess")
     folds = protocols.make("ravdess-aus5", utterances_of_ravdess)
-    frame = read_foreign(data_folder / "ravdess-faces" / "foreign" / f"{name}.csv")
+    frame = read_external(data_folder / "ravdess-faces" / "foreign" / f"{name}.csv")
     made = joined(frame, utterances_of_ravdess, folds, system=name)
     answer = probabilities(made).argmax(axis=1)
     assert (answer == made["label"].to_physical().to_numpy()).mean() == pytest.approx(accuracy, abs=0.0005)
