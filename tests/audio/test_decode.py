@@ -358,7 +358,7 @@ def test_what_cannot_be_read_is_named_with_its_reason(tmp_path: Path) -> None:
         "absent.wav": "no such file",
         "folder": "directory",
         "empty.wav": "zero bytes",
-        "text.wav": "not audio",
+        "text.wav": "not audio.*convert it first, for instance `ffmpeg -i FILE out.wav`",
         "loop": "cannot be opened: Too many levels",
         "pipe.wav": "pipe or a device",
         "x" * 5000: "cannot be opened: File name too long",

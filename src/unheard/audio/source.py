@@ -50,9 +50,12 @@ class Source:
             # A number instead of a name: libsndfile then looks at the content alone.
             self._sound = soundfile.SoundFile(file.fileno(), closefd=False)
         except soundfile.LibsndfileError as error:
-            what = "truncated: nothing in it decodes" if self.cut else "not audio that libsndfile can read"
+            reason = error.error_string.rstrip(".")
             raise AudioError(
-                f"{what} ({error.error_string.rstrip('.')}); copy it again from its source"
+                f"truncated: nothing in it decodes ({reason}); copy it again from its source"
+                if self.cut
+                else f"not audio that libsndfile can read ({reason}); convert it first, for instance "
+                "`ffmpeg -i FILE out.wav`"
             ) from error
         self.rate: int = self._sound.samplerate
         self.channels: int = self._sound.channels
