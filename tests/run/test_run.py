@@ -180,6 +180,12 @@ def test_a_recipe_for_another_corpus_and_a_leak_are_refused(toy: pl.DataFrame, t
     other = toy.with_columns(corpus=pl.lit("other"))
     with pytest.raises(UsageError, match="is for the corpus ravdess"):
         ut.run("ravdess-functionals", other, ut.protocol("group-3", other), out=tmp_path / "x")
+    with pytest.raises(ProtocolError, match="asks for valence, and no clip of the corpus has any"):
+        ut.protocol("group-3", toy, dimensions=["valence"])
+    asked = {"target.dimensions": ["valence"]}
+    with pytest.raises(DataError, match="asks for valence, and no clip of the corpus has any"):
+        ut.run("functionals", toy, ut.protocol("group-3", toy), out=tmp_path / "x", changes=asked)
+    assert not (tmp_path / "x").exists()
     one = toy.with_columns(speaker=pl.lit("everybody"))
     with pytest.raises(ProtocolError, match="at least 3 speakers"):
         ut.protocol("loso", one)

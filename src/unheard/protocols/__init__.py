@@ -123,7 +123,7 @@ def taking_part(table: pl.DataFrame, classes: str, dimensions: Sequence[str]) ->
     Raises
     ------
     ProtocolError
-        No clip has one.
+        No clip has one, or none has a value of one of the dimensions.
     """
     known = {
         "label": pl.col("label").is_not_null(),
@@ -136,6 +136,9 @@ def taking_part(table: pl.DataFrame, classes: str, dimensions: Sequence[str]) ->
     if found.is_empty():
         wanted = {"label": ["label"], "votes": ["votes"], "none": []}[classes] + list(dimensions)
         raise ProtocolError(f"no clip of the table has a value of {' or '.join(wanted)}")
+    lacking = [name for name in dimensions if found[name].is_null().all()]
+    if lacking:
+        raise ProtocolError(f"the target asks for {', '.join(lacking)}, and no clip of the corpus has any")
     return found
 
 

@@ -32,6 +32,7 @@ from unheard.runs.preparing import Progress, Say, data_digest, loaded, read_inpu
 from unheard.runs.provenance import provenance
 from unheard.runs.recipe import Recipe
 from unheard.runs.scoring import results
+from unheard.runs.target import target_of
 
 
 class Interrupted(UnheardError):  # noqa: N818 - it is a request, not an error
@@ -102,6 +103,7 @@ def run(
     recipe, encoders = loaded(recipe.model_copy(update={"protocol": protocol.name}))
     numbers = _fold_numbers(protocol, only)
     _check_validation(recipe, protocol)
+    target_of(table, recipe.target.classes, recipe.target.dimensions)
     if recipe.target.classes == "label":
         check_classes(protocol, table)
     used = {i for sides in protocol.folds for side in sides for i in side}
