@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from unheard import encoders
 from unheard.encoders import checkpoint
+from unheard.encoders.hub import near
 from unheard.errors import DataError, MachineError, UsageError
 from unheard.testing import toy_encoder
 
@@ -131,6 +132,11 @@ def test_no_configuration(folder: Path) -> None:
 def test_neither_a_folder_nor_a_hub_name(model: str) -> None:
     with pytest.raises(UsageError, match=r"no such folder, .* did you mean 'microsoft/wavlm-large'"):
         load(model)
+
+
+def test_a_known_name_is_not_suggested_in_its_own_place() -> None:
+    assert near("microsoft/wavlm-large") == ""
+    assert near("microsoft/wavlm-larg").startswith("; did you mean 'microsoft/wavlm-large'")
 
 
 def test_revisions_are_of_hub_models(folder: Path) -> None:

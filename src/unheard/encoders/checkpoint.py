@@ -58,7 +58,7 @@ def find(model: str, revision: str | None = None, *, weights: bool = True, token
         return path if path.is_dir() else path.parent
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", model) or model.startswith((".", "/")):
         raise UsageError(
-            f"unknown model {model!r}: no such folder, and no hub name (owner/model); {hub.near(model)}"
+            f"unknown model {model!r}: no such folder, and no hub name (owner/model){hub.near(model)}"
         )
     return hub.fetch(model, revision, weights, tokenizer)
 

@@ -77,16 +77,16 @@ def fetch(name: str, revision: str | None, weights: bool, tokenizer: bool = Fals
 
 
 def near(name: str) -> str:
-    """Return a hint: known names that look like this one."""
+    """Return a hint: known names that look like this one; nothing where this one is known."""
+    if name in KNOWN:
+        return ""
     short = {known.rpartition("/")[2]: known for known in KNOWN}
     found = get_close_matches(name, KNOWN, n=3)
     found += [short[match] for match in get_close_matches(name.rpartition("/")[2], list(short), n=3)]
     names = list(dict.fromkeys(found))[:3]
-    return (
-        f"did you mean {' or '.join(repr(n) for n in names)}?"
-        if names
-        else "for example 'microsoft/wavlm-large'"
-    )
+    if not names:
+        return "; for example 'microsoft/wavlm-large'"
+    return f"; did you mean {' or '.join(repr(n) for n in names)}?"
 
 
 def _snapshot(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
@@ -101,7 +101,7 @@ def _snapshot(name: str, revision: str | None, patterns: tuple[str, ...]) -> Pat
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise UsageError(
-            f"no model {name!r} on the Hugging Face hub (or a private one, without a token for it); {near(name)}"
+            f"no model {name!r} on the Hugging Face hub (or a private one, without a token for it){near(name)}"
         ) from error
     except errors.RevisionNotFoundError as error:
         raise UsageError(
@@ -110,8 +110,7 @@ def _snapshot(name: str, revision: str | None, patterns: tuple[str, ...]) -> Pat
     except errors.LocalEntryNotFoundError as error:
         raise MachineError(
             f"model {name!r} is not in the cache, and the Hugging Face hub cannot be reached: no network, or "
-            "HF_HUB_OFFLINE is set; download it elsewhere and give its folder as encoder.model. "
-            f"If the name is mistyped: {near(name)}"
+            f"HF_HUB_OFFLINE is set; download it elsewhere and give its folder as encoder.model{near(name)}"
         ) from error
     except (errors.HfHubHTTPError, OSError) as error:
         raise MachineError(
