@@ -81,7 +81,7 @@ def test_it_is_said_before_work_starts_and_counts_what_is_missing(tmp_path: Path
     assert "clips:   3, 0 of them stored; 2 s of audio to do" in first
     assert "clips:   8, 3 of them stored; 2 s of audio to do" in second
     assert f"disk:    {5 * 4 * 2 * 6 * 4} B to write, " in second
-    assert "time:    not measured: little to do" in second
+    assert "time:    not measured: under 10 min of audio" in second
 
 
 def test_the_time_is_measured_on_a_few_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

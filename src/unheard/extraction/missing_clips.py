@@ -21,7 +21,7 @@ from unheard.encoders import Encoder
 from unheard.errors import DataError
 from unheard.extraction.ahead import ahead
 from unheard.extraction.extracted import Metadata
-from unheard.extraction.plan import planned, refuse_too_large, with_time
+from unheard.extraction.plan import WORTH_MEASURING, planned, refuse_too_large, with_time
 from unheard.extraction.processes import Died, spread
 from unheard.extraction.storage import Packed, Storage, pack
 from unheard.extraction.store import Store
@@ -34,7 +34,6 @@ MOST_SECONDS, MOST_CLIPS = 300.0, 256  # of a group
 AHEAD = 2  # groups that are opened while one is extracted
 SHARD, SHARD_CLIPS = 16 * 2**20, 1000  # bytes and clips of a shard, which is gathered in memory
 PATIENCE = 60.0  # seconds that finished clips wait for their shard to fill
-WORTH_MEASURING = 600.0  # seconds of audio
 SAMPLE, SAMPLE_SECONDS = 4, 20.0  # clips, and seconds of audio in them, that the time is measured on
 
 

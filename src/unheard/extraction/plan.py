@@ -15,6 +15,7 @@ from unheard.extraction.storage import Storage, shape_of, size_of
 from unheard.inputs import Extractor, Form
 
 SPARE = 64 * 2**20  # bytes that stay free
+WORTH_MEASURING = 600.0  # seconds of audio from which on the time is measured; of text it never is
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,10 @@ class Plan:
 
     def text(self) -> str:
         """Return it in a few lines."""
-        time = "not measured: little to do"
-        if self.seconds is not None:
+        if self.seconds is None:
+            less = f"not measured: under {WORTH_MEASURING / 60:.0f} min of audio"
+            time = less if self.medium == "audio" else f"not measured for {self.medium}"
+        else:
             time = f"about {_duration(self.seconds)}, as measured on {self.measured} clips"
         return "\n".join(
             [
