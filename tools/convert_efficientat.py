@@ -102,7 +102,8 @@ def main() -> None:
         convert(given.state, given.out, given.shuffle)
     except UnheardError as error:
         sys.exit(str(error))
-    print(f"{given.out}: use it as encoder {{name: onnx, model: {given.out}}}")
+    weights = "" if given.shuffle is None else ", weights: shuffled"
+    print(f"{given.out}: use it as encoder {{name: onnx, model: {given.out}{weights}}}")
 
 
 def convert(state: Path, out: Path, shuffle: int | None = None) -> None:
