@@ -140,7 +140,7 @@ def compare(a: Run, b: Run, *, across: bool = False) -> Comparison:
 
 
 def premium(a: Run, b: Run) -> Comparison:
-    """Leakage premium between a leaky and a speaker-independent run of the same recipe, in either order."""
+    """Leakage gap between a leaky and a speaker-independent run of the same recipe, in either order."""
     from unheard.runs.leakage_gap import premium as premium_of
 
     return premium_of(a, b)
@@ -157,7 +157,7 @@ def fuse(runs: Sequence[Run], *, out: _Path, weights: str = "fitted", **options:
     return fuse_runs(runs, out, weights=weights, **options)
 
 
-def score(predictions: Any, table: Any, folds: Protocol, *, system: str = "foreign") -> dict[str, Any]:
+def score(predictions: Any, table: Any, folds: Protocol, *, system: str = "external") -> dict[str, Any]:
     """Score anybody's predictions (``id``, ``p_CLASS…`` or ``logit_CLASS…``) as ours are; nothing is fitted."""
     from unheard.corpora.table import accept, to_polars
     from unheard.external.predictions import joined
@@ -196,7 +196,7 @@ def export(
 
 
 def load(path: _Path | None = None) -> Bundle:
-    """Load and verify a bundle, the model in the box where None; ``.predict(wave, rate)`` needs no torch."""
+    """Load and verify a bundle, the default model where None; ``.predict(wave, rate)`` needs no torch."""
     from unheard.bundle.default import default_model
     from unheard.bundle.runtime import load as load_bundle
 
@@ -204,5 +204,5 @@ def load(path: _Path | None = None) -> Bundle:
 
 
 def predict(path: _Path, *, model: _Path | None = None) -> Prediction:
-    """Predict one recording with a bundle, the model in the box where None."""
+    """Predict one recording with a bundle, the default model where None."""
     return load(model).predict_file(path)

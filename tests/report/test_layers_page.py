@@ -22,7 +22,7 @@ def test_the_page_holds_figure_numbers_and_encoder() -> None:
         in root.words
     )
     assert "Salient: layer 3, highest in 90 % of the draws of speakers." in root.words
-    assert "Cutting there saves 25 % of the time on 4 clips (2.00 s → 1.50 s)." in root.words
+    assert "Cutting at the salient layer saves 25 % of the time on 4 clips (2.00 s → 1.50 s)." in root.words
     assert "None of them is a result" in root.words
 
 
@@ -51,7 +51,7 @@ def test_a_layer_that_only_repetition_makes_salient_is_named() -> None:
         ({"saving": None}, []),
         ({"saving": {"parameters": {"whole": 315_400_000, "cut": 265_000_000},
                      "multiply_adds": {"whole": 20_000_000_000, "cut": 17_000_000_000}}},
-         [("Cutting there saves 50.4 M of 315.4 M parameters (16.0 %), "
+         [("Cutting at the salient layer saves 50.4 M of 315.4 M parameters (16.0 %), "
            "3.0 G of 20.0 G multiply-adds of a clip (15.0 %).")]),
     ],
 )  # fmt: skip

@@ -89,7 +89,7 @@ def _sizes(protocol: Protocol) -> Finding | None:
     sizes = [len(parts.test) for parts in protocol.folds]
     if max(sizes) < UNEVEN * min(sizes):
         return None
-    message = f"the test sides hold {min(sizes)} to {max(sizes)} clips: a mean over folds weighs them alike."
+    message = f"the test parts hold {min(sizes)} to {max(sizes)} clips: a mean over folds weighs them alike."
     uneven = [f"fold {number}: {size} clips" for number, size in enumerate(sizes)]
     return Finding("FOLD_SIZES", "information", message, len(sizes), tuple(uneven[:25]))
 

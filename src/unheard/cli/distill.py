@@ -71,12 +71,13 @@ def distill(
             raise unknown("corpus in --exclude", corpus, known)
     chosen = [distillation_data(table, left_out.get(corpus_of(table), ())) for table in tables]
 
+    from unheard.audit.certificate import counted
     from unheard.tuning.distillation import Settings
     from unheard.tuning.make_student import make_student
 
     asked = construct(Settings, given, "distillation")
     clips = ", ".join(f"{len(one.clips)} clips of {one.corpus}" for one in chosen)
-    say(f"{clips} → {asked.steps} steps of {asked.batch} segments of {asked.seconds:g} s → {out}")
+    say(f"{clips} → {counted(asked.steps, 'step')} of {asked.batch} segments of {asked.seconds:g} s → {out}")
     with bars() as advance:
         card = make_student(
             chosen, told, numbers or [], out, asked,

@@ -26,7 +26,7 @@ def fuse(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a run in that folder.")] = False,
     ledger: Annotated[
-        Path | None, typer.Option("--ledger", help="CSV that gets a row for this look.")
+        Path | None, typer.Option("--ledger", help="CSV that gets a row for this test-set evaluation.")
     ] = None,
     decided: Annotated[str, typer.Option("--decided", help="What was decided on it, for the ledger.")] = "",
 ) -> None:

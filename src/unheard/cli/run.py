@@ -53,12 +53,13 @@ def run(
         float, typer.Option("--max-bad", min=0, max=1, help="Share of unusable recordings.")
     ] = 0.01,
     ledger: Annotated[
-        Path | None, typer.Option("--ledger", help="CSV that gets a row for this look.")
+        Path | None, typer.Option("--ledger", help="CSV that gets a row for this test-set evaluation.")
     ] = None,
     decided: Annotated[str, typer.Option("--decided", help="What was decided on it, for the ledger.")] = "",
 ) -> None:
     """Train and score a recipe on speakers it has never heard, and leave a run folder with a report."""
     from unheard import protocols
+    from unheard.audit.certificate import counted
     from unheard.cli.summary import score_lines
     from unheard.runs import recipe as recipes
     from unheard.runs.changes import parse_changes
@@ -77,7 +78,7 @@ def run(
     asked = number_list(folds)
     count = len(chosen.folds) if asked is None else len(asked)
     clips = len({i for sides in chosen.folds for side in sides for i in side})
-    work = f"{clips} clips, {count} folds × {len(stated.seeds)} seeds"
+    work = f"{clips} clips, {counted(count, 'fold')} × {counted(len(stated.seeds), 'seed')}"
     say(f"{stated.recipe} on {chosen.name}: {work} → {out}")
     if "LEAKY" in chosen.stamps:
         say("LEAKY: speakers are on two sides; this score says nothing about people it has not heard")

@@ -21,7 +21,7 @@ def score(
     ],
     protocol: Annotated[
         str | None,
-        typer.Option("--protocol", "-p", help="Folds whose test sides were predicted; none for a bundle."),
+        typer.Option("--protocol", "-p", help="Folds whose test parts were predicted; none for a bundle."),
     ] = None,
     corpus: Annotated[str | None, typer.Option("--corpus", help="Reader for a folder.")] = None,
     declare_leaky: Annotated[
@@ -86,7 +86,7 @@ def score(
     show(
         "  "
         + ", ".join(
-            f"{metric.upper()} {made['metrics'][metric]['mean']:.3f}" for metric in ("ece", "nll", "brier")
+            f"{label} {made['metrics'][label.lower()]['mean']:.3f}" for label in ("ECE", "NLL", "Brier")
         )
     )
     if out is not None:

@@ -56,6 +56,6 @@ def premium_line(leaky: Mapping[str, Any], independent: Mapping[str, Any], found
     """Say in one line what a leak is worth."""
     gain = difference(found.difference, found.low, found.high)
     return (
-        f"leakage premium of {independent['recipe']}: {gain} points on "
+        f"leakage gap of {independent['recipe']}: {gain} points on "
         f"{leaky['protocol']} over {independent['protocol']}, {found.n_clips} clips of {found.n_speakers} speakers"
     )

@@ -77,7 +77,7 @@ def savings(found: Mapping[str, Any]) -> list[str]:
         whole, cut = saving["seconds"]["whole"], saving["seconds"]["cut"]
         share = percent(1 - cut / whole, 0)
         said.append(f"{share} % of the time on {saving['clips']} clips ({whole:.2f} s → {cut:.2f} s)")
-    return [f"Cutting there saves {', '.join(said)}."]
+    return [f"Cutting at the salient layer saves {', '.join(said)}."]
 
 
 def salient_is_last(found: Mapping[str, Any]) -> bool:
