@@ -1,7 +1,7 @@
 """Speech emotion recognition by transfer learning, scored only on people it has never heard.
 
-Every command is one call of this module; what it does not name is private. Imports are made when a function
-is called, so that predicting needs the core packages alone.
+The main commands are each one call of this module; what it does not name is private. Imports are made when a
+function is called, so that predicting needs the core packages alone.
 """
 
 from __future__ import annotations
@@ -132,11 +132,12 @@ def open_run(path: _Path) -> Run:
     return open_folder(path)
 
 
-def compare(a: Run, b: Run, *, across: bool = False) -> Comparison:
-    """Compare two runs of one protocol, paired over speakers (docs/metrics.md)."""
+def compare(a: Run | _Path, b: Run | _Path, *, across: bool = False) -> Comparison:
+    """Compare two runs of one protocol or their folders, paired over speakers (docs/metrics.md)."""
     from unheard.metrics.compare import compare as compare_tables
 
-    return compare_tables(a.predictions, b.predictions, across=across)
+    first, second = (open_run(run) if isinstance(run, str | os.PathLike) else run for run in (a, b))
+    return compare_tables(first.predictions, second.predictions, across=across)
 
 
 def premium(a: Run, b: Run) -> Comparison:

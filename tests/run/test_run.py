@@ -206,6 +206,9 @@ def test_the_premium_reads_which_run_is_leaky(toy: pl.DataFrame, toy_run: Run, t
         ut.premium(leaky, leaky)
     with pytest.raises(UsageError, match="not of one protocol"):
         ut.compare(leaky, toy_run)
+    assert ut.compare(leaky.folder, str(toy_run.folder), across=True) == ut.compare(
+        leaky, toy_run, across=True
+    )
 
 
 COMMAND = [sys.executable, "-m", "unheard", "run", "functionals", "--protocol", "group-3", "--jobs", "2"]
