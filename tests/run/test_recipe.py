@@ -52,6 +52,8 @@ def test_one_thing_can_be_changed_and_is_recorded() -> None:
         ("head.dropuot=1", "dropuot"),
         ("features.name=egemap", "egemaps"),
         ("seeds=[]", "seeds"),
+        ("seeds=0", r"seeds: expected a list \(found 0\)"),
+        ("target=none", r"target: expected a mapping of fields \(found 'none'\)"),
         ("seeds=[1, 1]", "same seed stands twice"),
         ("protocol.k=3", "of this recipe holds no settings"),
         ("refit", "field=value"),
@@ -70,6 +72,10 @@ def test_unknown_recipes_and_files(tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
     mine.write_text("- a list", encoding="utf-8")
     with pytest.raises(UsageError, match="mapping of fields"):
+        recipe.load(mine)
+    both = recipe.load("functionals").plain() | {"features": {"name": "mfbf0"}}
+    mine.write_text(yaml.safe_dump(both), encoding="utf-8")
+    with pytest.raises(UsageError, match="features is of the form before inputs"):
         recipe.load(mine)
     plain = recipe.load("functionals").plain() | {"recipe": "mine", "surprise": 1}
     mine.write_text(yaml.safe_dump(plain), encoding="utf-8")

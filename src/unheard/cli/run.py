@@ -61,6 +61,7 @@ def run(
     from unheard import protocols
     from unheard.audit.certificate import counted
     from unheard.cli.summary import score_lines
+    from unheard.errors import UsageError
     from unheard.runs import recipe as recipes
     from unheard.runs.changes import parse_changes
     from unheard.runs.reporting import report
@@ -70,6 +71,12 @@ def run(
     changed = parse_changes(changes or []) | ({} if weights is None else {"encoder.model": weights})
     changed |= {} if protocol is None else {"protocol": protocol}
     stated = recipes.load(recipe, changed)
+    if stated.corpus is not None and corpus is None and data.is_file() and data.suffix != ".parquet":
+        raise UsageError(
+            f"recipe {stated.recipe} is for the folder of the corpus {stated.corpus}, and {data} is a list of "
+            "files; take a recipe for any corpus, such as functionals (`unheard recipes` lists them), or "
+            f"--corpus generic where its column corpus says {stated.corpus}"
+        )
     table = utterances(data, corpus or stated.corpus)
     chosen = protocols.make(
         stated.protocol, table, declare_leaky=declare_leaky, validation=validation,

@@ -30,12 +30,18 @@ def modern(plain: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     UsageError
-        Its heads take parts of joined dims that are no inputs.
+        Its heads take parts of joined dims that are no inputs, or it mixes both forms.
     """
     result = dict(plain)
     if isinstance(plain.get("head"), Mapping):
         result["head"] = _head(plain["head"])
     if "inputs" in plain:
+        old = [name for name in FIELDS if name in plain]
+        if old:
+            raise UsageError(
+                f"recipe {plain.get('recipe', '')!r}: {', '.join(old)} is of the form before inputs were named; "
+                "put what it says into one of the inputs"
+            )
         return result
     given = {name: result.pop(name) for name in FIELDS if name in result}
     given = {name: value for name, value in given.items() if value not in (None, [], ())}

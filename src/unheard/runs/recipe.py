@@ -310,12 +310,25 @@ def validate(plain: Mapping[str, Any]) -> Recipe:
         raise UsageError(f"recipe {plain.get('recipe', '')!r}: {_explain(error.errors())}") from error
 
 
+#: Plain words for what pydantic says in terms of Python.
+_PLAIN = {
+    "model_type": "expected a mapping of fields",
+    "dict_type": "expected a mapping of fields",
+    "tuple_type": "expected a list",
+    "model_attributes_type": "expected a mapping of fields",
+}
+
+
 def _explain(errors: Iterable[Any]) -> str:
     lines = []
     for error in errors:
         field = ".".join(str(part) for part in error["loc"])
         cause = (error.get("ctx") or {}).get("error")
-        message = str(cause) if isinstance(cause, UnheardError | ValueError) else error["msg"]
+        message = (
+            str(cause)
+            if isinstance(cause, UnheardError | ValueError)
+            else _PLAIN.get(error["type"], error["msg"])
+        )
         # What is missing has no value, and pydantic gives the whole recipe for it.
         found = "" if cause or error["type"] == "missing" else f" (found {error['input']!r})"
         lines.append((f"{field}: " if field else "") + message + found)

@@ -92,7 +92,8 @@ def run(
     """
     if recipe.corpus is not None and corpus_of(table) not in (recipe.corpus, "synthetic"):
         raise UsageError(
-            f"recipe {recipe.recipe} is for the corpus {recipe.corpus}, the table holds {corpus_of(table)}"
+            f"recipe {recipe.recipe} is for the corpus {recipe.corpus}, the table holds {corpus_of(table)}; "
+            "take a recipe for any corpus, such as functionals"
         )
     for name, own in recipe.inputs.items():
         if (own.features or {}).get("path") == "":
