@@ -160,6 +160,15 @@ def test_the_same_file_gives_the_same_bytes(tiny: dict[str, Any], tmp_path: Path
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
+def test_it_prints_the_settings_that_the_encoder_takes(
+    tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "mixed"
+    monkeypatch.setattr("sys.argv", ["convert", str(tmp_path / "mn01.pt"), str(out), "--shuffle", "0"])
+    tool.main()
+    assert f"encoder {{name: onnx, model: {out}, weights: shuffled}}" in capsys.readouterr().out
+
+
 def test_shuffled_weights_are_the_same_values_and_say_so(tiny: dict[str, Any], tmp_path: Path) -> None:
     def weights(seed: int | None) -> list[np.ndarray]:
         folder = tmp_path / f"seed{seed}"
