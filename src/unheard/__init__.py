@@ -74,7 +74,7 @@ def protocol(
     classes: str = "label",
     dimensions: Sequence[str] = (),
 ) -> Protocol:
-    """Return guarded folds: raises ProtocolError where a speaker is on two sides (docs/protocols.md).
+    """Return guarded folds: raises ProtocolError where a speaker is in two splits (docs/protocols.md).
 
     ``classes`` (``label``, ``votes`` or ``none``) and ``dimensions`` are the target: clips take part that have a
     value of any part of it.
@@ -189,7 +189,7 @@ def export(
 ) -> Path:
     """Write a bundle: retrained on all speakers or those named, or the model of one fold.
 
-    It answers this share of the clips that it was validated on, and withholds less sure answers; 1 withholds none.
+    It predicts this share of the clips that it was validated on, and withholds the less sure; 1 withholds none.
     """
     from unheard.runs.exporting import export as export_run
 

@@ -1,6 +1,6 @@
 """The whole way once, on a small synthetic corpus: write, audit, run twice, compare, export, predict, report.
 
-At its end the model in the box, where there is one, answers to the same clip.
+At its end the default model, where it is installed, predicts the same clip.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SPEAKERS = 12
 
 @dataclass(frozen=True)
 class Tour:
-    """What the quickstart made; ``boxed`` is None where no model is in the box."""
+    """What the quickstart wrote and scored; ``default`` is None where no default model is installed."""
 
     leaky: Run
     independent: Run
@@ -39,7 +39,7 @@ class Tour:
     clip: Path
     truth: str
     prediction: Prediction
-    boxed: Prediction | None
+    default: Prediction | None
     report: Path
 
 
@@ -86,7 +86,7 @@ def quickstart(
         clip=clip,
         truth=truth,
         prediction=load(bundle).predict_file(clip),
-        boxed=load(default_model()).predict_file(clip) if has_default_model() else None,
+        default=load(default_model()).predict_file(clip) if has_default_model() else None,
         report=report([independent, runs["random-6"]], folder / "report.html"),
     )
 

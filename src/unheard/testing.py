@@ -74,7 +74,7 @@ def toy_encoder(
     Parameters
     ----------
     folder
-        Where; made if it is not there.
+        The folder to write into; it is created if it is not there.
     family
         ``wav2vec2``, ``hubert``, ``wavlm`` or ``whisper``; or ``bert``, a text encoder for the family
         ``transformers``.

@@ -33,8 +33,8 @@ def test_layers_are_printed_drawn_and_stored(call, toy_folder: Path, weights: Pa
     done = call(*asked)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads((tmp_path / "layers" / "layers.json").read_text(encoding="utf-8"))
-    layers = found["entries"]
-    assert [layer["entry"] for layer in layers] == list(range(len(layers))) and len(layers) > 1
+    layers = found["layers"]
+    assert [layer["layer"] for layer in layers] == list(range(len(layers))) and len(layers) > 1
     assert found["stamps"] == ["FEW SPEAKERS", "SYNTHETIC", "RANDOM WEIGHTS"]
     assert found["fold"] == 1 and found["n_speakers"] == 4 and found["n_clips"] == 64
     assert found["encoder"]["sha256"] and found["encoder"]["model"] == str(weights)
@@ -43,8 +43,8 @@ def test_layers_are_printed_drawn_and_stored(call, toy_folder: Path, weights: Pa
     assert stamped.split(" · ")[-1] == "RANDOM WEIGHTS"
     assert head.split() == ["layer", "name", "saliency", "r", "alone", "emotion", "UAR", "%"]
     for layer, line in zip(layers, rest, strict=False):
-        assert line.split()[0] == str(layer["entry"]) and f"{100 * layer['emotion']['uar']:.1f}" in line
-    assert any(line.startswith(f"Salient: layer {found['salient']['entry']}") for line in rest)
+        assert line.split()[0] == str(layer["layer"]) and f"{100 * layer['emotion']['uar']:.1f}" in line
+    assert any(line.startswith(f"Salient: layer {found['salient']['layer']}") for line in rest)
     assert any("4 training speakers" in line and "no score for unheard people" in line for line in rest)
     page = (tmp_path / "layers" / "layers.html").read_text(encoding="utf-8")
     assert "RANDOM WEIGHTS" in page and page.count("<svg") == 1 and "<script" not in page

@@ -1,4 +1,4 @@
-"""`unheard predict` without --model: the model in the box answers, and its licences are told once."""
+"""`unheard predict` without --model: the default model predicts, and its licences are told once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle: Path) -> Path:
-    """A recording, with a model in the box and a user who was told nothing yet."""
+    """A recording, with a default model and a user who was told nothing yet."""
     monkeypatch.setattr(default, "_place", lambda: bundle)
     monkeypatch.setenv("UNHEARD_CACHE", str(tmp_path / "cache"))
     soundfile.write(tmp_path / "clip.wav", np.random.default_rng(1).normal(size=16_000) * 0.1, 16_000)
@@ -87,7 +87,7 @@ def test_a_cache_that_cannot_be_written_stops_nobody(clip: Path, monkeypatch: py
         assert "licences of its own" in done.stderr
 
 
-def test_without_a_model_in_the_box_the_error_says_what_to_do(
+def test_without_a_default_model_the_error_says_what_to_do(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(default, "_place", lambda: clip.parent / "nowhere")

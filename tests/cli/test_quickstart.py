@@ -1,4 +1,4 @@
-"""The quickstart ends with the model in the box, and says so where there is none."""
+"""The quickstart ends with the default model, and says so where there is none."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from unheard.cli import app
 ANSWER = Prediction("angry", {"angry": 0.75, "sad": 0.25}, (), (), 1.0)
 
 
-@pytest.mark.parametrize("boxed", [None, ANSWER])
-def test_it_ends_with_the_model_in_the_box(
-    boxed: Prediction | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("default", [None, ANSWER])
+def test_it_ends_with_the_default_model(
+    default: Prediction | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = SimpleNamespace(scores=None)
     tour = SimpleNamespace(
@@ -27,7 +27,7 @@ def test_it_ends_with_the_model_in_the_box(
         clip=tmp_path / "clip.wav",
         truth="angry",
         prediction=ANSWER,
-        boxed=boxed,
+        default=default,
         report=tmp_path,
     )
     monkeypatch.setattr("unheard.quickstart.quickstart", lambda *_, **__: tour)
@@ -35,6 +35,6 @@ def test_it_ends_with_the_model_in_the_box(
     monkeypatch.setattr("unheard.cli.summary.premium_line", lambda *_: "premium")
     done = CliRunner().invoke(app, ["quickstart", "--out", str(tmp_path / "tour")])
     assert done.exit_code == 0, done.output
-    assert ("the model in the box, trained on real speech" in done.stdout) == (boxed is not None)
-    assert done.stdout.count("angry 75 %  sad 25 %") == (1 if boxed is None else 2)
-    assert ("no model is in the box" in done.stderr) == (boxed is None)
+    assert ("the default model, trained on real speech" in done.stdout) == (default is not None)
+    assert done.stdout.count("angry 75 %  sad 25 %") == (1 if default is None else 2)
+    assert ("no default model is installed" in done.stderr) == (default is None)

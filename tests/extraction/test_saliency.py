@@ -119,7 +119,7 @@ def test_a_speakers_clips_are_drawn_together() -> None:
 def known_layer(
     rng: np.random.Generator, speakers: int = 12
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """Six entries of which the fourth knows the class, its neighbours less; all know the speaker well."""
+    """Six layers of which the fourth knows the class, its neighbours less; all know the speaker well."""
     who = np.repeat(np.arange(speakers), 24)
     label = np.tile(np.arange(4), 6 * speakers)
     voice = rng.normal(size=(speakers, 20))[who]
@@ -130,16 +130,16 @@ def known_layer(
 
 def test_the_entry_that_was_built_to_know_the_class_is_salient() -> None:
     for seed in range(5):
-        entries, label, who = known_layer(np.random.default_rng(seed))
-        found = [saliency(H, one_vs_rest(label, 4), who) for H in entries]
+        layers, label, who = known_layer(np.random.default_rng(seed))
+        found = [saliency(H, one_vs_rest(label, 4), who) for H in layers]
         assert (
-            highest(found) == highest(found, correlation=True) == salient(entries, one_vs_rest(label, 4)) == 3
+            highest(found) == highest(found, correlation=True) == salient(layers, one_vs_rest(label, 4)) == 3
         )
         share = shares(found)
         assert share is not None and share[3] > 0.95 and share.sum() == pytest.approx(1)
         # A dimensional target: the valence of each class.
         valence = np.array([0.1, 0.4, 0.6, 0.9])[label][:, None]
-        assert salient(entries, valence) == 3
+        assert salient(layers, valence) == 3
 
 
 def test_dims_that_repeat_each_other_raise_the_score_and_not_the_correlation() -> None:

@@ -10,7 +10,7 @@ from unheard.report.layers import layers_html, savings, sentences
 
 
 def test_the_page_holds_figure_numbers_and_encoder() -> None:
-    saving = {"entry": 3, "clips": 4, "seconds": {"whole": 2.0, "cut": 1.5}}
+    saving = {"layer": 3, "clips": 4, "seconds": {"whole": 2.0, "cut": 1.5}}
     text = layers_html(known(recipe="probe", encoder={"name": "wavlm", "cut": None}, saving=saving))
     assert text == layers_html(known(recipe="probe", encoder={"name": "wavlm", "cut": None}, saving=saving))
     root = read(text)
@@ -36,7 +36,7 @@ def test_stamps_stand_on_the_page_with_their_meaning() -> None:
 
 
 def test_a_layer_that_only_repetition_makes_salient_is_named() -> None:
-    salient = {"entry": 3, "name": "3", "share": None, "by_correlation": 1}
+    salient = {"layer": 3, "name": "3", "share": None, "by_correlation": 1}
     said = sentences(known(salient=salient))
     assert "Salient: layer 3." in said
     assert "By r alone it would be layer 1: dims that repeat each other decide." in said
@@ -46,7 +46,7 @@ def test_a_layer_that_only_repetition_makes_salient_is_named() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"salient": {"entry": 4, "name": "4", "share": 1.0, "by_correlation": 4}},
+        ({"salient": {"layer": 4, "name": "4", "share": 1.0, "by_correlation": 4}},
          ["It is the last layer: cutting there saves nothing."]),
         ({"saving": None}, []),
         ({"saving": {"parameters": {"whole": 315_400_000, "cut": 265_000_000},
@@ -62,9 +62,9 @@ def test_savings_are_said_as_far_as_they_are_known(changes: dict[str, Any], said
 def test_no_string_becomes_html() -> None:
     evil = "<script>alert(1)</script>\u202e"
     found = known(3, recipe=evil, protocol=evil, stamps=[evil], encoder={"model": evil, evil: 1})
-    for layer in found["entries"]:
+    for layer in found["layers"]:
         layer["name"] = evil
-    text = layers_html({**found, "salient": {"entry": 1, "name": evil, "share": 0.5, "by_correlation": 0}})
+    text = layers_html({**found, "salient": {"layer": 1, "name": evil, "share": 0.5, "by_correlation": 0}})
     root = read(text)
     assert not root.all("script") and "\u202e" not in text
     assert root.all("h1")[0].words == "<script>alert(1)</script>\ufffd"

@@ -94,7 +94,7 @@ def known(layers: int = 5, **changes: Any) -> dict[str, Any]:
     """What ``layers.json`` may hold."""
     rows = [
         {
-            "entry": k, "name": str(k), "width": 8,
+            "layer": k, "name": str(k), "width": 8,
             "saliency": {"score": band(0.1 + 0.01 * (k == 3)), "correlation": band(0.08), "targets": [0.1]},
             "emotion": {"uar": 0.4 + 0.02 * k, "low": 0.35, "high": 0.6},
             "speaker": {"uar": 0.9 - 0.1 * k, "low": 0.2, "high": 0.95},
@@ -111,8 +111,8 @@ def known(layers: int = 5, **changes: Any) -> dict[str, Any]:
     }
     return {
         "corpus": "ravdess", "protocol": "ravdess-balanced6", "fold": 0, "stamps": [], "n_clips": 960,
-        "n_speakers": 16, "targets": "labels", "columns": ["a", "b"], "entries": rows,
-        "salient": {"entry": 3, "name": "3", "share": 0.9, "by_correlation": 3},
+        "n_speakers": 16, "targets": "labels", "columns": ["a", "b"], "layers": rows,
+        "salient": {"layer": 3, "name": "3", "share": 0.9, "by_correlation": 3},
         "emotion": {**asked, "held_out": "speakers", "classes": 8, "chance": 0.125}, "speaker": asked, **changes,
     }  # fmt: skip
 
@@ -139,7 +139,7 @@ def test_what_layers_know_has_a_panel_a_question_and_says_who_was_heard() -> Non
 
 def test_learned_weights_and_missing_answers() -> None:
     plain = known()
-    for layer in plain["entries"]:
+    for layer in plain["layers"]:
         layer["weight"] = 0.2
         del layer["speaker"]
         for part in ("score", "correlation"):
@@ -157,10 +157,10 @@ def test_many_layers_keep_readable_ticks_and_names_are_escaped() -> None:
     ticks = [text for text in drawn(many.svg) if text.isdecimal()]
     assert {"0", "12", "24"} <= set(ticks) and "1" not in ticks
     evil = known(3)
-    for layer in evil["entries"]:
+    for layer in evil["layers"]:
         layer["name"] = "<b>&\u202e"
     chart = layers_chart(
-        "l", {**evil, "salient": {"entry": 0, "name": "x", "share": None, "by_correlation": 0}}
+        "l", {**evil, "salient": {"layer": 0, "name": "x", "share": None, "by_correlation": 0}}
     )
     assert (
         "<b>" not in chart.svg and "&lt;b&gt;" in chart.svg and "\u202e" not in chart.svg + chart.rows[0][1]

@@ -60,7 +60,7 @@ def test_a_run_with_learned_weights_stands_beside_if_it_is_of_the_same_folds_and
     weights = [k + 1.0 for k in range(count)]
     beside = a_run(tmp_path / "beside", protocol.hash, sha256, weights)
     found = inspect(recipe, toy, protocol, run=beside, out=tmp_path / "out")
-    assert [entry["weight"] for entry in found["entries"]] == weights
+    assert [layer["weight"] for layer in found["layers"]] == weights
     assert found == json.loads((tmp_path / "out" / "layers.json").read_text(encoding="utf-8"))
     assert "learned weight" in (tmp_path / "out" / "layers.html").read_text(encoding="utf-8")
     assert found["n_unreadable"] == 0 and "RANDOM WEIGHTS" not in found["stamps"]

@@ -15,7 +15,7 @@ from unheard.analysis.layers import layers, learned_weights
 from unheard.errors import DataError, UsageError
 from unheard.protocols.fold import Protocol
 
-#: Strength of the emotion and of the voice in each entry: the third knows the emotion best, the first the voice.
+#: Strength of the emotion and of the voice in each layer: the third knows the emotion best, the first the voice.
 EMOTION, VOICE = (0.2, 0.6, 1.5, 0.6), (3.0, 2.0, 1.0, 0.3)
 WIDTHS = (6, 6, 6, 4)
 
@@ -27,7 +27,7 @@ def protocol(toy: pl.DataFrame) -> Protocol:
 
 @pytest.fixture(scope="module")
 def pooled(toy: pl.DataFrame) -> dict[str, np.ndarray]:
-    """Statistics in which it is known what each entry knows; the last is narrower and padded with zeros."""
+    """Statistics in which it is known what each layer knows; the last is narrower and padded with zeros."""
     rng = np.random.default_rng(0)
     label = toy["label"].to_physical().to_numpy()
     who = toy["speaker"].rank("dense").to_numpy() - 1
@@ -52,16 +52,16 @@ def found(toy: pl.DataFrame, protocol: Protocol, pooled: dict[str, np.ndarray]) 
 
 def test_what_was_put_into_each_entry_is_found_there(found: dict[str, Any]) -> None:
     saliency, emotion, speaker = (
-        [e["saliency"]["score"]["value"] for e in found["entries"]],
-        [e["emotion"]["uar"] for e in found["entries"]],
-        [e["speaker"]["uar"] for e in found["entries"]],
+        [e["saliency"]["score"]["value"] for e in found["layers"]],
+        [e["emotion"]["uar"] for e in found["layers"]],
+        [e["speaker"]["uar"] for e in found["layers"]],
     )
-    assert found["salient"]["entry"] == np.argmax(saliency) == np.argmax(emotion) == 2
+    assert found["salient"]["layer"] == np.argmax(saliency) == np.argmax(emotion) == 2
     assert emotion[2] > 0.8 and emotion[0] < 0.5
     assert np.argmax(speaker) == 0 and speaker[0] > speaker[3]
-    for entry in found["entries"]:
+    for layer in found["layers"]:
         for about in ("emotion", "speaker"):
-            assert entry[about]["low"] <= entry[about]["uar"] <= entry[about]["high"]
+            assert layer[about]["low"] <= layer[about]["uar"] <= layer[about]["high"]
     json.dumps(found, allow_nan=False)
 
 
@@ -113,14 +113,14 @@ def test_learned_weights_stamps_and_unreadable_clips(
     learned = learned_weights([*records, {"fold": 1, "seed": 0}], 0)
     assert learned == pytest.approx([0.2, 0.2, 0.5, 0.1])
     found = known(toy, protocol, readable, learned=learned, stamps=["RANDOM WEIGHTS"])
-    assert [e["weight"] for e in found["entries"]] == learned
+    assert [e["weight"] for e in found["layers"]] == learned
     assert (
         found["stamps"] == ["FEW SPEAKERS", "SYNTHETIC", "RANDOM WEIGHTS"]
         and found["n_clips"] == len(train) - 1
     )
     with pytest.raises(UsageError, match="no learned layer weights of fold 1"):
         learned_weights([*records, {"fold": 1, "seed": 0}], 1)
-    with pytest.raises(UsageError, match="3 learned weights for 4 entries"):
+    with pytest.raises(UsageError, match="3 learned weights for 4 layers"):
         known(toy, protocol, pooled, learned=[0.2, 0.3, 0.5])
 
 
@@ -138,10 +138,10 @@ def test_targets_of_votes_and_of_dimensions(
         votes=pl.Series(votes, dtype=toy.schema["votes"]),
     )
     one = known(graded, protocol, pooled, targets="dimensions")
-    assert one["columns"] == ["valence"] and len(one["entries"][0]["saliency"]["targets"]) == 1
+    assert one["columns"] == ["valence"] and len(one["layers"][0]["saliency"]["targets"]) == 1
     # Everybody votes for the label: the distribution is the label against the rest.
     same = known(graded, protocol, pooled, targets="votes")
-    scores = [[e["saliency"]["score"]["value"] for e in f["entries"]] for f in (same, found)]
+    scores = [[e["saliency"]["score"]["value"] for e in f["layers"]] for f in (same, found)]
     assert scores[0] == pytest.approx(scores[1])
     for kind in ("votes", "dimensions"):
         with pytest.raises(DataError, match=r"no training clip has .*take the targets 'labels'"):
@@ -218,10 +218,10 @@ def test_answers_come_from_probes_that_did_not_hold_the_clip() -> None:
     # Each clip's own dimension says its class: only a probe that was fitted on the clip could use it.
     question = probing.emotion(rows_of(10, 9), 3)
     X = np.eye(len(question.ids))
-    score = probing.score(question, probing.answers(question, X))
+    score = probing.score(question, probing.predictions(question, X))
     assert score["uar"] is not None and score["uar"] < 0.45
     told = np.eye(3)[question.truth]
-    assert probing.score(question, probing.answers(question, told))["uar"] == 1
+    assert probing.score(question, probing.predictions(question, told))["uar"] == 1
 
 
 def test_a_class_that_the_other_folds_lack_is_answered_wrongly_and_not_refused() -> None:
@@ -229,13 +229,13 @@ def test_a_class_that_the_other_folds_lack_is_answered_wrongly_and_not_refused()
         label=pl.when(pl.col("speaker") == "s0").then(2).otherwise(pl.col("label") % 2)
     )
     question = probing.emotion(rows, 3)
-    answered = probing.answers(question, np.eye(3)[question.truth])
+    answered = probing.predictions(question, np.eye(3)[question.truth])
     assert (answered[question.truth == 2] != 2).all() and (answered[question.truth != 2] != 2).all()
 
 
 def test_a_large_corpus_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probing, "MOST_CLIPS", 40)
-    monkeypatch.setattr(probing, "MOST_SPEAKERS", 3)
+    monkeypatch.setattr(probing, "MAX_CLIPS", 40)
+    monkeypatch.setattr(probing, "MAX_SPEAKERS", 3)
     assert len(probing.emotion(rows_of(), 3).ids) == 40
     question = probing.speaker(rows_of())
     assert question is not None and question.classes == 3 and len(question.ids) == 30

@@ -1,1 +1,1 @@
-"""Questions asked of runs and encoders beside their scores: layers, stored results."""
+"""Questions asked of runs and encoders in addition to their scores: layers, stored results."""

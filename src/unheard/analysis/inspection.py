@@ -1,4 +1,4 @@
-"""From a recipe with an encoder to what its entries know, and to what cutting it at the salient one would save."""
+"""From a recipe with an encoder to what its layers know, and to what cutting it at the salient one would save."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def inspect(
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Extract the training clips of one fold, and return what each entry knows (:func:`layers`) and saves.
+    """Extract the training clips of one fold, and return what each layer knows (:func:`layers`) and saves.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def inspect(
     table, protocol, fold, targets
         As for :func:`layers`.
     run
-        A run on the same folds and weights whose head learned layer weights, to set beside.
+        A run on the same folds and weights whose head learned layer weights, to compare with the scores.
     out
         Folder that gets ``layers.json`` and ``layers.html``.
     progress, say
@@ -79,12 +79,12 @@ def inspect(
     stamps = ["RANDOM WEIGHTS"] if encoders.is_random(stored.settings) else []
     found = layers(
         table, protocol, fold, stored.features, names, widths, targets=targets, learned=learned,
-        stamps=stamps, threads=recipe.threads, progress=_staged(progress, "entries"),
+        stamps=stamps, threads=recipe.threads, progress=_staged(progress, "probes"),
     )  # fmt: skip
     found = {"recipe": recipe.recipe, "encoder": stored.settings, **found, "n_unreadable": len(stored.errors)}
-    heard = [clip for clip in listed if clip.id in stored.features][:TIMED]
-    entry, last = found["salient"]["entry"], len(stored.layers) - 1
-    found["saving"] = saving(stored.settings, entry, last, heard, recipe.allow_truncated)
+    timed = [clip for clip in listed if clip.id in stored.features][:TIMED]
+    layer, last = found["salient"]["layer"], len(stored.layers) - 1
+    found["saving"] = saving(stored.settings, layer, last, timed, recipe.allow_truncated)
     if out is not None:
         write_json(Path(out) / "layers.json", found)
         layers_page(found, Path(out) / "layers.html")
@@ -92,35 +92,36 @@ def inspect(
 
 
 def saving(
-    settings: Mapping[str, Any], entry: int, last: int, chosen: Sequence[Clip], allow_truncated: bool
+    settings: Mapping[str, Any], layer: int, last: int, chosen: Sequence[Clip], allow_truncated: bool
 ) -> dict[str, Any] | None:
-    """Return what cutting the encoder at an entry saves: seconds on some clips, parameters, multiply-adds.
+    """Return what cutting the encoder at a layer saves: seconds on some clips, parameters, multiply-adds.
 
     The last two where the encoder is a network of ours; multiply-adds are of a clip of mean length.
 
-    None at the last entry, and where the weights are not at hand (the store held everything).
+    None at the last layer, and where the weights are not at hand (the store held everything).
     """
-    if entry == last or not settings["model"]:
+    if layer == last or not settings["model"]:
         return None
-    whole, cut = (encoders.load({**settings, "cut": top}) for top in (last, entry))
+    whole, cut = (encoders.load({**settings, "cut": top}) for top in (last, layer))
     medium = AudioMedium(whole.rate, settings["trim"], allow_truncated)
-    heard = [medium.open(clip) for clip in chosen]
+    timed = [medium.open(clip) for clip in chosen]
     seconds = {"whole": float("inf"), "cut": float("inf")}
     for _ in range(2):  # the first time warms up
-        for name, encoder, top in (("whole", whole, last), ("cut", cut, entry)):
+        for name, encoder, top in (("whole", whole, last), ("cut", cut, layer)):
             started = time.perf_counter()
-            encoder.extract(heard, [top])
+            encoder.extract(timed, [top])
             seconds[name] = min(seconds[name], time.perf_counter() - started)
-    found: dict[str, Any] = {"entry": entry, "clips": len(heard)}
+    found: dict[str, Any] = {"layer": layer, "clips": len(timed)}
     found["seconds"] = {name: round(value, 4) for name, value in seconds.items()}
     network, smaller = (_network(encoder) for encoder in (whole, cut))
     if network is not None:
         found["parameters"] = {"whole": _parameters(network), "cut": _parameters(smaller)}
-    made = getattr(network, "config", None)
-    if isinstance(made, Architecture):
-        samples = round(sum(map(len, heard)) / len(heard))
+    architecture = getattr(network, "config", None)
+    if isinstance(architecture, Architecture):
+        samples = round(sum(map(len, timed)) / len(timed))
         costs = {
-            name: cost(made, top, samples).multiply_adds for name, top in (("whole", last), ("cut", entry))
+            name: cost(architecture, top, samples).multiply_adds
+            for name, top in (("whole", last), ("cut", layer))
         }
         found |= {"seconds_of_audio": round(samples / whole.rate, 2), "multiply_adds": costs}
     return found

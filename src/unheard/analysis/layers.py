@@ -1,4 +1,4 @@
-"""What each entry of an encoder knows: saliency, and a probe's scores for emotion and speaker (docs/layers.md).
+"""What each layer of an encoder knows: saliency, and a probe's scores for emotion and speaker (docs/layers.md).
 
 All of it on the training speakers of one fold: the figure is for choosing, and nobody who is tested is looked at.
 """
@@ -47,21 +47,21 @@ def layers(
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Return what the entries know, as plain data: the content of ``layers.json``; scores are fractions.
+    """Return what the layers know, as plain data: the content of ``layers.json``; scores are fractions.
 
     Parameters
     ----------
     table, protocol, fold
         Utterances, the folds, and the number of the one whose training clips are used.
     features
-        Pooled statistics of the store: id → (entries, 2, widest), mean and standard deviation over frames.
+        Pooled statistics of the store: id → (layers, 2, widest), mean and standard deviation over frames.
     names, widths
-        Of the entries; dims beyond an entry's width are padding.
+        Of the layers; dims beyond a layer's width are padding.
     targets
         Of saliency: ``labels`` (each class against the rest), ``votes`` (their distribution), or ``dimensions``
         (those of activation, valence and dominance that the table has).
     learned
-        Weights of the entries that a head learned on this fold, to set beside.
+        Weights of the layers that a head learned on this fold, to compare with the scores.
     stamps
         Beyond those of the protocol, such as ``RANDOM WEIGHTS``.
     seed
@@ -69,21 +69,19 @@ def layers(
     threads
         Of the probes.
     progress
-        Called with (entries done, all entries).
+        Called with (layers done, all layers).
 
     Raises
     ------
     UsageError
-        No such fold or kind of targets, or learned weights of another number of entries.
+        No such fold or kind of targets, or learned weights of another number of layers.
     DataError
         Too few training clips have features, or none has such targets.
     """
     if not 0 <= fold < len(protocol.folds):
         raise UsageError(f"{protocol.name} has the folds 0-{len(protocol.folds) - 1}, found {fold}")
     if learned is not None and len(learned) != len(names):
-        raise UsageError(
-            f"{len(learned)} learned weights for {len(names)} entries: are they of this encoder?"
-        )
+        raise UsageError(f"{len(learned)} learned weights for {len(names)} layers: are they of this encoder?")
     clips = _clips(table, protocol.folds[fold].train, features)
     aimed = _aimed(table, clips, targets)
     aimed = aimed[sample(len(aimed), seed)]
@@ -93,19 +91,19 @@ def layers(
         "emotion": probing.emotion(clips, len(classes(table)), seed),
         "speaker": probing.speaker(clips, seed),
     }
-    salience, entries = [], []
+    salience, known = [], []
     for k, (name, width) in enumerate(zip(names, widths, strict=True)):
         means = np.stack([features[i][k, 0, :width] for i in aimed["id"]])
         salience.append(saliency(means, aims, speakers, seed=seed))
-        entry: dict[str, Any] = {"entry": k, "name": name, "width": width, "saliency": _plain(salience[k])}
+        layer: dict[str, Any] = {"layer": k, "name": name, "width": width, "saliency": _plain(salience[k])}
         for about, question in questions.items():
             if question is not None:
                 X = np.stack([features[i][k, :, :width].ravel() for i in question.ids]).astype(np.float64)
-                answered = probing.answers(question, X, threads)
-                entry[about] = probing.score(question, answered, seed)
+                predicted = probing.predictions(question, X, threads)
+                layer[about] = probing.score(question, predicted, seed)
         if learned is not None:
-            entry["weight"] = float(learned[k])
-        entries.append(entry)
+            layer["weight"] = float(learned[k])
+        known.append(layer)
         if progress is not None:
             progress(k + 1, len(names))
     share = shares(salience)
@@ -120,9 +118,9 @@ def layers(
         "n_speakers": clips["speaker"].drop_nulls().n_unique(),
         "targets": targets,
         "columns": _columns(table, targets, clips),
-        "entries": entries,
+        "layers": known,
         "salient": {
-            "entry": salient,
+            "layer": salient,
             "name": names[salient],
             "share": None if share is None else float(share[salient]),
             "by_correlation": highest(salience, correlation=True),
@@ -132,7 +130,7 @@ def layers(
 
 
 def learned_weights(records: Sequence[Mapping[str, Any]], fold: int) -> list[float]:
-    """Return the weights of the entries that a run's head learned on a fold, mean over seeds.
+    """Return the weights of the layers that a run's head learned on a fold, mean over seeds.
 
     ``records`` are those of ``Run.folds()``.
 

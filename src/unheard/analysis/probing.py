@@ -1,8 +1,8 @@
-"""Two questions that a linear probe answers from an entry: which emotion, and who is speaking.
+"""Two questions that a linear probe answers from a layer: which emotion, and who is speaking.
 
-Both are asked of training clips on inner folds. For emotion no speaker is on two sides. Who is speaking can be
-asked only of speakers whom the probe has heard: there the folds hold out sentences, or clips where there are none,
-and the score says nothing about unheard people.
+Both are asked of training clips on inner folds. For emotion no speaker is in two parts. Who is speaking can be
+asked only of speakers whom the probe was trained on: there the folds hold out sentences, or clips where there are
+none, and the score says nothing about unheard people.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from unheard.training.examples import labelled
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-#: Fixed: one probe an entry, alike for all of them, chooses nothing.
+#: Fixed: one probe a layer, alike for all of them, chooses nothing.
 C = 0.01
 FOLDS = 5
 #: Of a larger corpus so many clips, and speakers to be told apart, are drawn.
-MOST_CLIPS, MOST_SPEAKERS = 5_000, 50
+MAX_CLIPS, MAX_SPEAKERS = 5_000, 50
 
 
 @dataclass(frozen=True)
 class Question:
-    """A task over clips, alike for every entry.
+    """A task over clips, alike for every layer.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Question:
     inner
         Number of the inner fold that holds out each clip, shape (n,).
     held_out
-        What no two sides of an inner fold share: ``speakers``, ``sentences`` or ``clips``.
+        What no two parts of an inner fold share: ``speakers``, ``sentences`` or ``clips``.
     unit, strata
         Number of the speaker of each clip, shape (n,), and the stratum of each speaker: what intervals draw.
     """
@@ -66,7 +66,7 @@ def emotion(rows: pl.DataFrame, classes: int, seed: int = 0) -> Question:
 
     ``rows`` holds ``id``, ``label`` (class number), ``speaker`` and ``gender``.
     """
-    rows = _known(rows[sample(len(rows), seed, MOST_CLIPS)])
+    rows = _known(rows[sample(len(rows), seed, MAX_CLIPS)])
     unit, strata = _units(rows)
     if len(strata) < 2:
         raise DataError(f"a probe needs training clips of two speakers, found {len(strata)}")
@@ -84,11 +84,11 @@ def speaker(rows: pl.DataFrame, seed: int = 0) -> Question | None:
     """
     rows = rows.filter(pl.col("speaker").is_not_null() & (pl.len().over("speaker") > 1))
     names = rows["speaker"].unique().sort()
-    names = names.gather(sample(len(names), seed, MOST_SPEAKERS))
+    names = names.gather(sample(len(names), seed, MAX_SPEAKERS))
     if len(names) < 2:
         return None
     rows = rows.filter(pl.col("speaker").is_in(names.to_list()))
-    rows = _known(rows[sample(len(rows), seed, MOST_CLIPS)])
+    rows = _known(rows[sample(len(rows), seed, MAX_CLIPS)])
     unit, strata = _units(rows)
     inner, held_out = _by_sentence(rows, unit), "sentences"
     if inner is None:
@@ -96,12 +96,12 @@ def speaker(rows: pl.DataFrame, seed: int = 0) -> Question | None:
     return Question(tuple(rows["id"]), unit, len(strata), inner, held_out, unit, strata)
 
 
-def answers(question: Question, X: Floats, threads: int = 1) -> Labels:
-    """Answer each clip by the probe of the other inner folds, shape (n,); ``X`` has a row (dims,) a clip."""
+def predictions(question: Question, X: Floats, threads: int = 1) -> Labels:
+    """Predict each clip by the probe of the other inner folds, shape (n,); ``X`` has a row (dims,) a clip."""
     found = np.empty(len(X), dtype=np.int64)
     for number in np.unique(question.inner):
         held = question.inner == number
-        # A class that the others lack is never answered.
+        # A class that the others lack is never predicted.
         present, truth = np.unique(question.truth[~held], return_inverse=True)
         if len(present) < 2:
             found[held] = present[0]
@@ -115,12 +115,12 @@ def answers(question: Question, X: Floats, threads: int = 1) -> Labels:
     return found
 
 
-def score(question: Question, answered: Labels, seed: int = 0) -> dict[str, float | None]:
-    """UAR of the answers of all clips, with a 95 % percentile interval over draws of speakers within gender.
+def score(question: Question, predicted: Labels, seed: int = 0) -> dict[str, float | None]:
+    """UAR of the predictions for all clips, with a 95 % percentile interval over draws of speakers within gender.
 
     Where the classes are speakers it is the mean of the drawn speakers' recalls.
     """
-    counts = confusion(question.truth, answered, question.classes)
+    counts = confusion(question.truth, predicted, question.classes)
     found: dict[str, float | None] = {"uar": float(uar(counts)), "low": None, "high": None}
     speakers = len(question.strata)
     if speakers < FEWEST:
@@ -131,7 +131,7 @@ def score(question: Question, answered: Labels, seed: int = 0) -> dict[str, floa
     else:
         k = question.classes
         each = np.zeros((speakers, k * (k + 1)))
-        np.add.at(each, (question.unit, question.truth * (k + 1) + answered), 1)
+        np.add.at(each, (question.unit, question.truth * (k + 1) + predicted), 1)
         drawn = np.concatenate(
             [uar((w @ each).reshape(-1, k, k + 1)) for w in _drawn(question, seed, each.shape[1])]
         )
@@ -160,8 +160,8 @@ def _by_sentence(rows: pl.DataFrame, unit: Labels) -> Labels | None:
         return None
     names, sentence = np.unique(rows["sentence"].to_numpy().astype(np.str_), return_inverse=True)
     inner = sentence.reshape(-1) % min(FOLDS, len(names))
-    heard = all(len(np.unique(unit[inner != k])) == len(np.unique(unit)) for k in np.unique(inner))
-    return inner.astype(np.int64) if len(names) > 1 and heard else None
+    all_known = all(len(np.unique(unit[inner != k])) == len(np.unique(unit)) for k in np.unique(inner))
+    return inner.astype(np.int64) if len(names) > 1 and all_known else None
 
 
 def _by_clip(unit: Labels, seed: int) -> Labels:

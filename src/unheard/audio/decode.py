@@ -52,12 +52,12 @@ class Clip:
 
     @property
     def seconds(self) -> float:
-        """Duration."""
+        """Return the duration in seconds."""
         return len(self.wave) / self.rate
 
     @property
     def usable(self) -> bool:
-        """Whether anything can be said about it: not silent, constant, too short or non-finite."""
+        """Return whether anything can be said about it: not silent, constant, too short or non-finite."""
         return not set(self.flags) & set(UNUSABLE)
 
 
@@ -179,7 +179,7 @@ def check_source(source: Source, channel: int | None, allow_truncated: bool) -> 
 
 
 def check_end(source: Source, expected: int | None, allow_truncated: bool, end: float | None = None) -> bool:
-    """Whether decoding ended before it should have; refused where that is not allowed."""
+    """Return whether decoding ended before it should have; refused where that is not allowed."""
     slack = SLACK * source.rate if source.subtype.startswith("MPEG") else 0
     short = expected is not None and source.place < expected - slack
     if short and source.frames is None:

@@ -44,7 +44,7 @@ class AudioMedium:
 
     @property
     def name(self) -> str:
-        """``audio``."""
+        """Return the name ``audio``."""
         return "audio"
 
     def key(self, clip: Clip) -> str:

@@ -31,7 +31,7 @@ def default_model() -> Path:
 
 
 def has_default_model() -> bool:
-    """Whether there is one."""
+    """Return whether a default model is installed."""
     return (_place() / MANIFEST).is_file()
 
 

@@ -96,7 +96,7 @@ class EncoderDescription:
 
     @property
     def random(self) -> bool:
-        """Whether the weights learned nothing: RANDOM WEIGHTS."""
+        """Return whether the weights learned nothing: RANDOM WEIGHTS."""
         return self.weights != "pretrained"
 
 

@@ -51,7 +51,7 @@ def text(plain: Mapping[str, Any], key: str, inside: str = "") -> str:
 
 
 def texts(value: Any) -> bool:
-    """Whether a value is a list of texts."""
+    """Return whether a value is a list of texts."""
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 

@@ -66,7 +66,7 @@ class Prediction:
 
     @property
     def answered(self) -> bool:
-        """Whether the model answered, even where it is not sure enough for a label."""
+        """Return whether the model answered, even where it is not sure enough for a label."""
         return bool(self.probabilities or self.dimensions)
 
     def best(self, n: int) -> list[tuple[str, float]]:

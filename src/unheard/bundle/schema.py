@@ -130,7 +130,7 @@ class Description:
 
     @property
     def random(self) -> bool:
-        """Whether an encoder has weights that learned nothing: RANDOM WEIGHTS."""
+        """Return whether an encoder has weights that learned nothing: RANDOM WEIGHTS."""
         return any(each.encoder is not None and each.encoder.random for each in self.inputs.values())
 
 

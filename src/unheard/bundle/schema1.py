@@ -45,7 +45,7 @@ RENAMED = {"layers": "entries", "min_samples": "least", "frontend": "front"}
 
 
 def is_schema1(plain: Mapping[str, Any]) -> bool:
-    """Whether a ``bundle.json`` is of schema 1."""
+    """Return whether a ``bundle.json`` is of schema 1."""
     return str(plain.get("schema")).startswith("1.")
 
 

@@ -57,7 +57,7 @@ class Step:
 
     @property
     def answered(self) -> bool:
-        """Whether there is an answer, even where the model is not sure enough for a label."""
+        """Return whether there is an answer, even where the model is not sure enough for a label."""
         return bool(self.probabilities or self.dimensions)
 
 

@@ -33,7 +33,8 @@ def layers(
         str, typer.Option("--targets", help="Of saliency: labels, votes or dimensions.")
     ] = "labels",
     run: Annotated[
-        Path | None, typer.Option("--run", help="Run whose head learned layer weights, to set beside.")
+        Path | None,
+        typer.Option("--run", help="Run whose head learned layer weights, to show next to the scores."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for layers.json and layers.html.")] = Path(
         "layers"
@@ -72,7 +73,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     from unheard.metrics.formatting import and_interval, percent
     from unheard.report.layers import sentences
 
-    layers = found["entries"]
+    layers = found["layers"]
     first, *rest = sentences(found)
     said = [first] + ([f"  {' · '.join(found['stamps'])}"] if found["stamps"] else [])
     weighted = all("weight" in layer for layer in layers)
@@ -80,7 +81,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     rows = [heading + (["learned weight"] if weighted else [])]
     for layer in layers:
         cells = [
-            str(layer["entry"]),
+            str(layer["layer"]),
             layer["name"],
             *(_number(layer["saliency"][p]) for p in ("score", "correlation")),
         ]
@@ -101,7 +102,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         said += _columns(
             [["layer", "name", "speaker UAR %"]]
             + [
-                [str(e["entry"]), e["name"], percent(s["uar"]) + and_interval(s["low"], s["high"])]
+                [str(e["layer"]), e["name"], percent(s["uar"]) + and_interval(s["low"], s["high"])]
                 for e, s in scores
             ]
         )

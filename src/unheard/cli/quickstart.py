@@ -26,11 +26,11 @@ def quickstart(
         for text in score_lines(run.scores):
             show(text)
     show(premium_line(tour.leaky.scores, tour.independent.scores, tour.premium))
-    show(f"a speaker whom this model has never heard, who meant {tour.truth}:")
+    show(f"a speaker whom this model was not trained on, who meant {tour.truth}:")
     show("  " + line({"path": tour.clip.name, **tour.prediction.as_dict()}, n_best=3))
-    if tour.boxed is None:
-        say("no model is in the box of this installation: `unheard predict` needs --model")
+    if tour.default is None:
+        say("no default model is installed: `unheard predict` needs --model")
     else:
-        show("the model in the box, trained on real speech, about the same synthetic clip:")
-        show("  " + line({"path": tour.clip.name, **tour.boxed.as_dict()}, n_best=3))
+        show("the default model, trained on real speech, about the same synthetic clip:")
+        show("  " + line({"path": tour.clip.name, **tour.default.as_dict()}, n_best=3))
     say(f"corpus: {out / 'corpus'}\nbundle: {tour.bundle}\nreport: {tour.report}")

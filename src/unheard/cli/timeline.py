@@ -105,6 +105,6 @@ def _lines(row: dict[str, Any], n_best: int) -> list[str]:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as h:mm:ss.t."""
+    """Return seconds as h:mm:ss.t."""
     tenths = round(seconds * 10)
     return f"{tenths // 36_000}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"

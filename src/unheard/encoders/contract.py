@@ -202,5 +202,5 @@ class Encoder(ABC):
 
 
 def is_random(settings: Any) -> bool:
-    """Whether the weights learned nothing: such scores are stamped RANDOM WEIGHTS."""
+    """Return whether the weights learned nothing: such scores are stamped RANDOM WEIGHTS."""
     return bool(settings["weights"] != "pretrained")

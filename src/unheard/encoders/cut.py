@@ -36,12 +36,12 @@ class Saving:
 
     @property
     def parameters(self) -> float:
-        """Share of the parameters that are not loaded."""
+        """Return the share of the parameters that are not loaded."""
         return 1 - self.cut.parameters / self.whole.parameters
 
     @property
     def multiply_adds(self) -> float:
-        """Share of the multiply-adds that are not computed."""
+        """Return the share of the multiply-adds that are not computed."""
         return 1 - self.cut.multiply_adds / self.whole.multiply_adds
 
     def __str__(self) -> str:

@@ -149,7 +149,7 @@ class Extracted:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The stored layers."""
+        """Return the stored layers."""
         return self.metadata.layers
 
     @property

@@ -18,7 +18,7 @@ class IdMedium:
 
     @property
     def name(self) -> str:
-        """``id``."""
+        """Return the name ``id``."""
         return "id"
 
     def key(self, clip: Clip) -> str:

@@ -1,6 +1,6 @@
-"""Saliency: how much of the targets an entry's dimensions carry (arXiv 2503.22711, equations 1-3; docs/layers.md).
+"""Saliency: how much of the targets a layer's dimensions carry (arXiv 2503.22711, equations 1-3; docs/layers.md).
 
-For the utterance means H (U, N) of one entry and targets L (U, D):
+For the utterance means H (U, N) of one layer and targets L (U, D):
 
     r[j, d] = |corr(H_j, L_d)|        R[i, j] = |corr(H_i, H_j)|
     γ[i, d] = 1/(N - 1) Σ_{j≠i} r[j, d] R[i, j]        S = r + γ        score = mean of S over i and d
@@ -26,7 +26,7 @@ from unheard.metrics.intervals import FEWEST, draws_of_units, percentile
 Floats = NDArray[np.float64]
 
 #: Utterances beyond these are left to chance: as many are drawn.
-MOST = 30_000
+MAX_ROWS = 30_000
 DRAWS = 200
 #: Numbers held at once while moments are summed and drawn (128 MB of float64).
 _ROOM = 16_000_000
@@ -49,7 +49,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Saliency:
-    """Saliency of one entry.
+    """Saliency of one layer.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Saliency:
     targets
         The score of each target, shape (D,).
     draws
-        The score in each bootstrap draw, shape (draws,); the same draws for every entry of the same rows and seed.
+        The score in each bootstrap draw, shape (draws,); the same draws for every layer of the same rows and seed.
         Empty where there are no bands.
     """
 
@@ -78,7 +78,7 @@ def saliency(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Saliency:
-    """Return the saliency of one entry.
+    """Return the saliency of one layer.
 
     Parameters
     ----------
@@ -113,12 +113,12 @@ def saliency(
 
 
 def salient(means: Sequence[NDArray[Any]], targets: NDArray[Any], *, seed: int = 0) -> int:
-    """Return the entry of the highest score, without bands, the lower on a tie; see :func:`highest`.
+    """Return the layer of the highest score, without bands, the lower on a tie; see :func:`highest`.
 
     Parameters
     ----------
     means
-        One array (U, N) for each entry, of its own N: the padding of narrower entries is no dimension.
+        One array (U, N) for each layer, of its own N: the padding of narrower layers is no dimension.
     targets, seed
         As for :func:`saliency`, but a target may be NaN where it is not known: its score is that of the utterances
         for which it is, and a target that is not known for any is left out.
@@ -129,12 +129,12 @@ def salient(means: Sequence[NDArray[Any]], targets: NDArray[Any], *, seed: int =
     for rows in np.unique(known[:, known.any(axis=0)], axis=1).T:
         same = (known == rows[:, None]).all(axis=0)
         wanted = targets[np.ix_(rows, same)]
-        scores += [saliency(entry[rows], wanted, draws=0, seed=seed).targets.sum() for entry in means]
+        scores += [saliency(layer[rows], wanted, draws=0, seed=seed).targets.sum() for layer in means]
     return _highest(scores / known.any(axis=0).sum())
 
 
 def highest(found: Sequence[Saliency], *, correlation: bool = False) -> int:
-    """Return the entry of the highest score, the lower on a tie (it costs less); every entry is a candidate.
+    """Return the layer of the highest score, the lower on a tie (it costs less); every layer is a candidate.
 
     ``correlation`` asks for the highest mean of r instead.
     """
@@ -147,7 +147,7 @@ def _highest(values: Floats) -> int:
 
 
 def shares(found: Sequence[Saliency]) -> Floats | None:
-    """Share of the draws in which each entry has the highest score, shape (entries,); None without draws."""
+    """Share of the draws in which each layer has the highest score, shape (layers,); None without draws."""
     drawn = np.stack([s.draws for s in found])
     if not drawn.shape[1]:
         return None
@@ -162,11 +162,11 @@ def one_vs_rest(labels: NDArray[np.int64], classes: int) -> Floats:
     return columns
 
 
-def sample(utterances: int, seed: int = 0, most: int = MOST) -> NDArray[np.int64]:
-    """Row numbers, ascending: all, or as many as ``most`` drawn without replacement."""
-    if utterances <= most:
+def sample(utterances: int, seed: int = 0, largest: int = MAX_ROWS) -> NDArray[np.int64]:
+    """Row numbers, ascending: all, or as many as ``largest`` drawn without replacement."""
+    if utterances <= largest:
         return np.arange(utterances)
-    return np.sort(np.random.default_rng(seed).choice(utterances, most, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(utterances, largest, replace=False))
 
 
 def _weights(who: NDArray[np.int64], draws: int, seed: int) -> Floats:

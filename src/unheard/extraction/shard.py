@@ -109,7 +109,7 @@ def read_index(path: Path, store: str) -> Index | None:
 
 
 def intact(path: Path, places: list[Place]) -> bool:
-    """Whether the bytes of these clips are those that were written."""
+    """Return whether the bytes of these clips are those that were written."""
     with path.open("rb") as file:
         for place in sorted(places, key=lambda place: place.first):
             file.seek(place.first)

@@ -189,7 +189,7 @@ def statistics(layers: Sequence[Array]) -> Array:
 
 
 def averaged(frames: Array, count: int) -> Array:
-    """Mean of each ``count`` neighbouring frames; of what is left for the last."""
+    """Return the mean of each ``count`` neighbouring frames; of what is left for the last."""
     if count == 1:
         return frames
     firsts = np.arange(0, len(frames), count)
@@ -230,7 +230,7 @@ def _restored(parts: Sequence[NDArray[Any]]) -> Array:
 
 
 def _cosines(first: Array, second: Array) -> tuple[float, ...]:
-    """Mean cosine over frames of each layer; two frames of zeros agree."""
+    """Return the mean cosine over frames of each layer; two frames of zeros agree."""
     a, b = first.astype(np.float64), second.astype(np.float64)
     products = np.einsum("etd,etd->et", a, b)
     lengths = np.sqrt(np.einsum("etd,etd->et", a, a) * np.einsum("etd,etd->et", b, b))

@@ -36,7 +36,7 @@ class Spec(ABC):
     @property
     @abstractmethod
     def names(self) -> tuple[str, ...]:
-        """Names of the dimensions, in order."""
+        """Return the names of the dimensions, in order."""
 
     @property
     def frames_per_second(self) -> float | None:
@@ -74,7 +74,7 @@ class Spec(ABC):
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The one layer."""
+        """Return the one layer that features have."""
         return (Layer("features", len(self.names), self.frames_per_second),)
 
     def extract(self, items: Sequence[Any], layers: Sequence[int]) -> list[tuple[NDArray[np.float32], ...]]:

@@ -37,12 +37,12 @@ class Frontend(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the dimensions, in order."""
+        """Return the names of the dimensions, in order."""
         ...
 
     @property
     def frames_per_second(self) -> float:
-        """Frames a second."""
+        """Return the number of frames a second."""
         ...
 
     def count(self, samples: int) -> int:

@@ -95,7 +95,7 @@ class Functionals(Spec):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the dimensions."""
+        """Return the names of the dimensions."""
         return tuple(name for group in _names().values() for name in group)
 
 

@@ -101,12 +101,12 @@ class LogMel(Spec):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the dimensions, lowest band first."""
+        """Return the names of the dimensions, lowest band first."""
         return tuple(f"mel{band:02d}" for band in range(self.bands))
 
     @property
     def frames_per_second(self) -> float:
-        """Frames a second."""
+        """Return the number of frames a second."""
         return RATE / self._hop
 
     def count(self, samples: int) -> int:

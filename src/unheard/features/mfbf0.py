@@ -72,7 +72,7 @@ class MFBF0(Spec):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the dimensions."""
+        """Return the names of the dimensions."""
         return (*(f"mel{band:02d}" for band in range(self.bands)), "log_f0", "voicing", "voiced", "energy")
 
     @property

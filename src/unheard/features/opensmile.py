@@ -43,7 +43,7 @@ class OpenSmile(Spec):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the dimensions, openSMILE's own."""
+        """Return the names of the dimensions, openSMILE's own."""
         return tuple(_smile(self.set).feature_names)
 
     def compute(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:

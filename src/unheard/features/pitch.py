@@ -50,7 +50,7 @@ class Pitch:
 
     @property
     def voiced(self) -> NDArray[np.bool_]:
-        """Whether a frame is voiced, (frames,)."""
+        """Return whether a frame is voiced, (frames,)."""
         return self.f0 > 0
 
     def log_f0(self) -> Array:

@@ -71,7 +71,7 @@ class Precomputed(Spec):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the dimensions: their numbers."""
+        """Return the names of the dimensions: their numbers."""
         shapes, _ = _opened(self.path, self.sha256)
         dims = next(iter(shapes.values()))[1][-1]
         return tuple(f"x{number}" for number in range(dims))

@@ -48,12 +48,12 @@ class Trimmed(Spec):
 
     @property
     def version(self) -> int | str:
-        """Version of the spec."""
+        """Return the version of the spec."""
         return self.spec.version
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the dimensions."""
+        """Return the names of the dimensions."""
         return self.spec.names
 
     @property
@@ -63,11 +63,11 @@ class Trimmed(Spec):
 
     @property
     def source(self) -> Source:
-        """Source of the spec."""
+        """Return the licence and origin of the spec."""
         return self.spec.source
 
     def compute(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Trim, then compute."""
+        """Trim a waveform, then compute its features."""
         return self.spec.compute(trim(wave, self.decibels))
 
 

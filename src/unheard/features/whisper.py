@@ -49,7 +49,7 @@ class WhisperMel:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the dimensions, lowest band first."""
+        """Return the names of the dimensions, lowest band first."""
         return tuple(f"mel{band:03d}" for band in range(self.bands))
 
     def count(self, samples: int) -> int:

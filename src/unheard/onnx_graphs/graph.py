@@ -39,7 +39,7 @@ class Graph:
         self.outputs: list[Any] = []
 
     def take(self, name: str, kind: Any, shape: list[Any]) -> str:
-        """Add an input."""
+        """Add an input to the graph."""
         self.inputs.append(self.helper.make_tensor_value_info(name, kind, shape))
         return name
 

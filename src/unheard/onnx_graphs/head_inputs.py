@@ -14,7 +14,7 @@ from unheard.onnx_graphs.graph import Graph
 
 
 class Shape(NamedTuple):
-    """Of an input: its form, the values of a row or frame, and the number of layers, 1 for one."""
+    """The shape of an input: its form, the values of a row or frame, and the number of layers, 1 for one."""
 
     form: Form
     dims: int

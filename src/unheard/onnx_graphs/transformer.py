@@ -93,7 +93,7 @@ def _attention(g: Graph, part: Any, x: str, bias: str | None) -> str:
 
 
 def _gate(g: Graph, part: Any, x: str) -> str:
-    """By how much each frame and head takes the bias: (heads, frames, 1) of (frames, heads, dims)."""
+    """Return by how much each frame and head takes the bias: (heads, frames, 1) of (frames, heads, dims)."""
     narrow = part.gru_rel_pos_linear
     made = g.add("MatMul", x, g.constant(array(narrow.weight).T))
     made = g.add("Reshape", g.add("Add", made, g.constant(array(narrow.bias))), g.constant([0, 0, 2, 4]))

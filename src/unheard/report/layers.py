@@ -46,12 +46,12 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
     who = f"{found['n_speakers']} speakers" if found["n_speakers"] else "unknown speakers"
     where = f"fold {found['fold']} of {printable(found['protocol'])}"
     said = [f"{found['n_clips']:,} training clips of {who} of {where}; nobody else was used."]
-    layers, salient = found["entries"], found["salient"]
+    layers, salient = found["layers"], found["salient"]
     share = salient["share"]
     sure = "" if share is None else f", highest in {percent(share, 0)} % of the draws of speakers"
-    said.append(f"Salient: {_called(layers[salient['entry']])}{sure}.")
+    said.append(f"Salient: {_called(layers[salient['layer']])}{sure}.")
     other = salient["by_correlation"]
-    if other != salient["entry"]:
+    if other != salient["layer"]:
         said.append(f"By r alone it would be {_called(layers[other])}: dims that repeat each other decide.")
     if found.get("emotion"):
         best = max(layers, key=lambda layer: layer["emotion"]["uar"])
@@ -82,11 +82,11 @@ def savings(found: Mapping[str, Any]) -> list[str]:
 
 def salient_is_last(found: Mapping[str, Any]) -> bool:
     """Whether there is nothing above the salient layer."""
-    return bool(found["salient"]["entry"] == len(found["entries"]) - 1)
+    return bool(found["salient"]["layer"] == len(found["layers"]) - 1)
 
 
 def _called(layer: Mapping[str, Any]) -> str:
-    number, name = layer["entry"], str(layer["name"])
+    number, name = layer["layer"], str(layer["name"])
     return f"layer {number}" if name == str(number) else f"layer {number} ({printable(name)})"
 
 

@@ -49,7 +49,7 @@ class Reference:
 
     @property
     def words(self) -> str:
-        """The verdict as a sentence or two."""
+        """Return the verdict as a sentence or two."""
         unit = " %" if self.metric.percent else ""
         published = f"{score(self.published, self.metric.percent)}{unit}"
         ours = f"{score(self.ours, self.metric.percent)}{unit} {self.interval}"

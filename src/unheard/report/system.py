@@ -59,7 +59,7 @@ class System:
 
     @property
     def protocol(self) -> str:
-        """Name of the protocol."""
+        """Return the name of the protocol."""
         return str(self.results.get("protocol", ""))
 
     @property
@@ -94,7 +94,7 @@ class System:
 
     @property
     def seeds(self) -> int:
-        """Number of seeds among the test rows."""
+        """Return the number of seeds among the test rows."""
         return self.rows.frame["seed"].n_unique()
 
     def metric(self, name: str, part: str = "pooled") -> float | None:

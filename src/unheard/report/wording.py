@@ -53,7 +53,7 @@ def gain(comparison: Comparison, value: float | None) -> str:
 
 
 def gain_interval(comparison: Comparison) -> str:
-    """The interval of a comparison in the unit of :func:`gain`; a dash where there is none."""
+    """Return the interval of a comparison in the unit of :func:`gain`; a dash where there is none."""
     low, high = comparison.low, comparison.high
     if low is None or high is None:
         return formatting.NONE

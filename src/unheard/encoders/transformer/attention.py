@@ -53,7 +53,7 @@ class Attention(nn.Module):
         return cast(Tensor, self.out_proj(x))
 
     def _gate(self, x: Tensor) -> Tensor:
-        """By how much each frame and head takes the bias: (frames, heads) of (frames, heads, dims)."""
+        """Return by how much each frame and head takes the bias: (frames, heads) of (frames, heads, dims)."""
         a, b = torch.sigmoid(self.gru_rel_pos_linear(x).view(*x.shape[:2], 2, 4).sum(-1)).unbind(-1)
         return a * (b * self.gru_rel_pos_const.flatten() - 1) + 2
 

@@ -49,12 +49,12 @@ class _Prepacked(nn.Module):
 
 
 def _can_be_packed(weight: Tensor) -> bool:
-    """Whether it lies on a processor that has a kernel for its number format."""
+    """Return whether it lies on a processor that has a kernel for its number format."""
     short = weight.dtype == torch.bfloat16
     return weight.device.type == "cpu" and not (short and not torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _there() -> bool:
-    """Whether this torch has the two operations, which carry no promise of staying."""
+    """Return whether this torch has the two operations, which carry no promise of staying."""
     names = ("_reorder_linear_weight", "_linear_pointwise")
     return torch._C._has_mkldnn and all(hasattr(torch.ops.mkldnn, name) for name in names)

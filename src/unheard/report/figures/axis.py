@@ -46,7 +46,7 @@ class Row:
 
     @property
     def score(self) -> str:
-        """The score as text, with the spread that a publication gives."""
+        """Return the score as text, with the spread that a publication gives."""
         if self.value is None:
             return f"{percent(self.span[0], 0)}–{percent(self.span[1], 0)}" if self.span else NONE
         return percent(self.value) + (f" ± {percent(self.sd)}" if self.sd is not None else "")

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 def layers_chart(name: str, found: Mapping[str, Any]) -> Chart:
     """Draw saliency, the probes' scores and, where given, learned weights; ``found`` is as in ``layers.json``."""
-    layers = found["entries"]
-    salient = found["salient"]["entry"]
+    layers = found["layers"]
+    salient = found["salient"]["layer"]
     weighted = all("weight" in layer for layer in layers)
     asked = [about for about in ("emotion", "speaker") if found.get(about)]
     alt = _alt(found, asked, weighted)
@@ -132,7 +132,7 @@ def _legend(axis: Axes) -> None:
 def _row(layer: Mapping[str, Any], asked: Sequence[str], weighted: bool) -> tuple[str, ...]:
     score, r = (layer["saliency"][part] for part in ("score", "correlation"))
     cells = [
-        str(layer["entry"]),
+        str(layer["layer"]),
         printable(layer["name"]),
         number(score["value"]),
         _band(score),
@@ -150,16 +150,16 @@ def _band(value: Mapping[str, float | None]) -> str:
 
 
 def _alt(found: Mapping[str, Any], asked: Sequence[str], weighted: bool) -> str:
-    layers = found["entries"]
-    said = [f"Saliency of {len(layers)} layers, highest at layer {found['salient']['entry']}."]
+    layers = found["layers"]
+    said = [f"Saliency of {len(layers)} layers, highest at layer {found['salient']['layer']}."]
     for about in asked:
         best = max(layers, key=lambda layer: layer[about]["uar"])
         what = "emotion" if about == "emotion" else "the speaker, on whom it was trained,"
         top = percent(best[about]["uar"])
-        said.append(f"A probe's UAR for {what} is highest at layer {best['entry']} ({top} %).")
+        said.append(f"A probe's UAR for {what} is highest at layer {best['layer']} ({top} %).")
     if weighted:
         heaviest = max(layers, key=lambda layer: layer["weight"])
-        said.append(f"The head's largest learned weight is that of layer {heaviest['entry']}.")
+        said.append(f"The head's largest learned weight is that of layer {heaviest['layer']}.")
     return " ".join(said)
 
 
