@@ -48,13 +48,14 @@ def test_its_figure_names_its_own_protocol(name: str) -> None:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_it_runs_end_to_end_and_is_stamped(name: str, data_folder: Path, tmp_path: Path) -> None:
     stated = recipes.load(name)
-    assert stated.encoder is not None
+    encoder = stated.inputs["voice"].encoder
+    assert encoder is not None
     changes: dict[str, Any] = dict(SHORT.get(stated.head["name"], {}))
     if stated.training is not None:
         changes = {"training.epochs": 1, "training.patience": 1, "training.longest": 1.0}
         # So small a network is fastest on one thread.
         changes |= {"threads": 1, "training.precision": "float32"}
-    model = toy_encoder(tmp_path / "model", stated.encoder["name"], num_hidden_layers=8)
+    model = toy_encoder(tmp_path / "model", encoder["name"], num_hidden_layers=8)
     changes |= {"encoder.model": str(model), "encoder.weights": "random"}
     table = ut.read("ravdess", data_folder / "ravdess" / "speech")
     made = run(
