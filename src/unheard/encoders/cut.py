@@ -59,7 +59,7 @@ def saving(content: Mapping[str, Any], cut: int, seconds: float = 4.0) -> Saving
     Parameters
     ----------
     content
-        Of ``config.json``.
+        The model's ``config.json``.
     cut
         Last layer that is computed.
     seconds

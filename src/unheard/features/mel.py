@@ -30,7 +30,7 @@ def mel_filters(
     ----------
     bands : number of triangles, their feet at bands + 2 points even in mel between ``low`` and ``high`` (Hz).
     scale, triangles, norm : one of ``SCALES``, ``TRIANGLES``, ``NORMS``.
-    rate : of the waveform, Hz.
+    rate : sampling rate of the waveform in Hz.
 
     Returns
     -------

@@ -28,11 +28,11 @@ class FoldPlan:
 
     Attributes
     ----------
-    number : of the fold.
+    number : the number of the fold.
     layers : layer of each input that the fold chose one for.
     records : what each of its seeds recorded of itself.
     tasks : the clips to hear.
-    pool : of those who may babble.
+    pool : the clips of those who may babble.
     """
 
     number: int
