@@ -1,4 +1,4 @@
-.PHONY: help format lint types imports test slow check figures bench gate
+.PHONY: help format lint types imports test fuzz slow check figures bench gate
 
 help:                ## list what there is
 	@grep -E '^[a-z]+: *##' $(MAKEFILE_LIST) | sed 's/: *## /\t/'
@@ -19,6 +19,9 @@ imports:             ## check that data flows one way
 
 test:                ## tests, without the slow ones
 	pytest --cov --cov-report=term:skip-covered
+
+fuzz:                ## broken inputs, as many of each kind as UNHEARD_FUZZ says
+	nice pytest -n 0 -m fuzz
 
 slow:                ## slow tests
 	pytest -m slow
