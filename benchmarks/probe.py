@@ -26,7 +26,7 @@ import soundfile
 
 from unheard import encoders
 from unheard.extraction.extract import Storage, extract
-from unheard.heads.weighted import Weighted
+from unheard.heads.networks.weighted import Weighted
 from unheard.inputs import Clip, Form, Piece
 from unheard.training.examples import Examples, Rows, labelled
 

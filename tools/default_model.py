@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from unheard.bundle.compact import compact
-from unheard.tuning.student_graph import GRAPH
+from unheard.distillation.student_graph import GRAPH
 
 RECIPE, PROTOCOL = "ravdess-box", "ravdess-balanced6"
 #: Of the student: a place every 40 ms.

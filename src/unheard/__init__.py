@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from unheard._version import __version__
     from unheard.audit.certificate import Certificate
     from unheard.bundle.runtime import Bundle, Prediction
-    from unheard.metrics.compare import Comparison
+    from unheard.comparison.compare import Comparison
     from unheard.protocols.fold import Protocol
     from unheard.runs.folder import Run
 
@@ -134,7 +134,7 @@ def open_run(path: _Path) -> Run:
 
 def compare(a: Run | _Path, b: Run | _Path, *, across: bool = False) -> Comparison:
     """Compare two runs of one protocol or their folders, paired over speakers (docs/metrics.md)."""
-    from unheard.metrics.compare import compare as compare_tables
+    from unheard.comparison.compare import compare as compare_tables
 
     first, second = (open_run(run) if isinstance(run, str | os.PathLike) else run for run in (a, b))
     return compare_tables(first.predictions, second.predictions, across=across)

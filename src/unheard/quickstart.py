@@ -14,9 +14,9 @@ import polars as pl
 from unheard import corpora, protocols
 from unheard.bundle.default import default_model, has_default_model
 from unheard.bundle.runtime import Prediction, load
+from unheard.comparison.compare import Comparison
 from unheard.corpora.synthetic import MARKER, write
 from unheard.errors import UsageError
-from unheard.metrics.compare import Comparison
 from unheard.runs.exporting import export
 from unheard.runs.folder import Run
 from unheard.runs.leakage_gap import premium

@@ -11,8 +11,8 @@ from unheard.features.frontends import frontend_settings
 
 torch = pytest.importorskip("torch")
 
-from unheard.tuning.student import Shape, Student  # noqa: E402
-from unheard.tuning.student_graph import write  # noqa: E402
+from unheard.distillation.student import Shape, Student  # noqa: E402
+from unheard.distillation.student_graph import write  # noqa: E402
 
 QUICK = [
     text

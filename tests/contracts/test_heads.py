@@ -80,8 +80,8 @@ class Case:
 
 
 def classes_found() -> Iterator[type]:
-    for module in pkgutil.iter_modules(unheard.heads.__path__):
-        loaded = importlib.import_module(f"unheard.heads.{module.name}")
+    for module in pkgutil.walk_packages(unheard.heads.__path__, "unheard.heads."):
+        loaded = importlib.import_module(module.name)
         for cls in vars(loaded).values():
             own = inspect.isclass(cls) and cls.__module__ == loaded.__name__ and not inspect.isabstract(cls)
             if own and hasattr(cls, "fit") and hasattr(cls, "outputs") and hasattr(cls, "name"):

@@ -20,11 +20,11 @@ import pytest
 from numpy.testing import assert_allclose
 
 import unheard.metrics
+from unheard.comparison.exchange import differences
 from unheard.metrics.block import Block, Metric
 from unheard.metrics.blocks import blocks
 from unheard.metrics.categorical import confusion
 from unheard.metrics.estimators import estimate_block
-from unheard.metrics.exchange import differences
 from unheard.metrics.rows import Rows, rows_with_truth
 from unheard.predictions.table import predictions
 

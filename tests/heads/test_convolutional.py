@@ -11,11 +11,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from one_input import clips_of, examples, outputs_of
 from unheard.errors import UsageError
 from unheard.heads import Examples
-from unheard.heads.convolutional import Convolutional
+from unheard.heads.networks.convolutional import Convolutional
 
 torch = pytest.importorskip("torch")
 
-from unheard.heads.convolutional_network import ConvolutionalNetwork  # noqa: E402
+from unheard.heads.networks.convolutional_network import ConvolutionalNetwork  # noqa: E402
 from unheard.training.augmentation import mixed  # noqa: E402
 from unheard.training.batches import Batches, cropped, padded  # noqa: E402
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.special import log_softmax, softmax
 
-from unheard.heads import logistic
+from unheard.heads.linear import logistic
 
 GRID = (1e-4, 1e-2, 1.0, 100.0)
 

@@ -12,16 +12,16 @@ from one_input import clips_of, examples, outputs_of
 from unheard import heads
 from unheard.errors import DataError, UsageError
 from unheard.heads import Examples
-from unheard.heads.emobox import EmoBox
-from unheard.heads.mean import Mean
-from unheard.heads.network_head import Size
-from unheard.heads.weighted import Weighted
+from unheard.heads.networks.emobox import EmoBox
+from unheard.heads.networks.mean import Mean
+from unheard.heads.networks.network_head import Size
+from unheard.heads.networks.weighted import Weighted
 from unheard.metrics import categorical
 
 torch = pytest.importorskip("torch")
 
-from unheard.heads.mean_network import MeanNetwork  # noqa: E402
-from unheard.heads.weighted_network import WeightedNetwork  # noqa: E402
+from unheard.heads.networks.mean_network import MeanNetwork  # noqa: E402
+from unheard.heads.networks.weighted_network import WeightedNetwork  # noqa: E402
 from unheard.training.batches import padded  # noqa: E402
 from unheard.training.schedule import share  # noqa: E402
 from unheard.training.stored import Plan, train  # noqa: E402

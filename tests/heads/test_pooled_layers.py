@@ -12,8 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from one_input import clips_of, examples, outputs_of
 from unheard.errors import DataError, UsageError
 from unheard.heads import Examples, build
-from unheard.heads.probe import Probe
-from unheard.heads.svm import SVM
+from unheard.heads.linear.probe import Probe
+from unheard.heads.linear.svm import SVM
 
 ENTRIES, DIMS = 4, 6
 

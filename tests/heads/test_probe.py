@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from one_input import clips_of, examples, outputs_of
 from unheard.errors import DataError, UsageError
 from unheard.heads import Examples
-from unheard.heads.probe import Probe
+from unheard.heads.linear.probe import Probe
 
 
 def problem(

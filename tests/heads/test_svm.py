@@ -9,7 +9,7 @@ from sklearn.svm import LinearSVC
 
 from one_input import clips_of, examples, outputs_of
 from unheard.heads import Examples
-from unheard.heads.svm import SVM
+from unheard.heads.linear.svm import SVM
 
 
 def problem(seed: int, dims: int, classes: int = 3, n: int = 80) -> Examples:

@@ -16,12 +16,12 @@ from one_input import clips_of, examples, outputs_of
 from unheard import heads
 from unheard.errors import DataError, MachineError, UsageError
 from unheard.heads import Examples
-from unheard.heads.tcgru import TCGRU
+from unheard.heads.networks.tcgru import TCGRU
 from unheard.training.divergence import DivergenceError
 
 torch = pytest.importorskip("torch")
 
-from unheard.heads.tcgru_network import TCGRUNetwork  # noqa: E402
+from unheard.heads.networks.tcgru_network import TCGRUNetwork  # noqa: E402
 from unheard.training.augmentation import Augmentation, augmented  # noqa: E402
 from unheard.training.batches import buckets, padded  # noqa: E402
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from unheard.metrics.compare import compare_all
+from unheard.comparison.compare import compare_all
 from unheard.metrics.estimators import estimate, per_gender
 from unheard.metrics.speakers import per_speaker
 from unheard.predictions.table import predictions

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from unheard.metrics.compare import compare
+from unheard.comparison.compare import compare
 from unheard.metrics.formatting import percent
 from unheard.report.comparisons import compared, leakage_gaps
 from unheard.report.findings import Finding, baseline, certificate_of, findings

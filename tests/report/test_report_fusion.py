@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from reading import figure, read
 
-from unheard.metrics.compare import compare
+from unheard.comparison.compare import compare
 from unheard.report.figures.fusion import fusion_chart, fusion_fits
 from unheard.report.page import html
 from unheard.report.system import System

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import unheard as ut
+from unheard.comparison.compare import Comparison
 from unheard.corpora import synthetic
-from unheard.metrics.compare import Comparison
 
 CHANCE = 1 / 8
 

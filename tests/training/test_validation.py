@@ -25,7 +25,7 @@ def test_validation_rows_without_what_the_figure_asks_for_are_refused() -> None:
 
 def test_a_network_says_so_before_it_trains() -> None:
     pytest.importorskip("torch")
-    from unheard.heads.mean import Mean
+    from unheard.heads.networks.mean import Mean
     from unheard.training.examples import Examples
 
     rng = np.random.default_rng(0)

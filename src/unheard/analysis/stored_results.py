@@ -24,11 +24,11 @@ import numpy as np
 import polars as pl
 import yaml
 
+from unheard.comparison.compare import Comparison, compare, leakage_gap
 from unheard.errors import DataError, UsageError
 from unheard.files import write_json, write_text
 from unheard.metrics import estimators
 from unheard.metrics.blocks import stored_metrics
-from unheard.metrics.compare import Comparison, compare, leakage_gap
 from unheard.metrics.formatting import and_interval, difference, mean_and_interval, percent
 from unheard.metrics.rows import labelled_rows
 from unheard.noise.evaluation import SCORES as NOISE

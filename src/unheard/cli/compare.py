@@ -18,9 +18,9 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say whether one run beats another, paired over speakers, with Holm's correction over all pairs."""
+    from unheard.comparison.compare import compare_all
+    from unheard.comparison.wording import describe
     from unheard.errors import UsageError
-    from unheard.metrics.compare import compare_all
-    from unheard.metrics.wording import describe
     from unheard.runs.folder import open_run
     from unheard.runs.reporting import names
 
@@ -51,7 +51,7 @@ def premium(
 ) -> None:
     """Say how much a leaky split flatters: the same recipe, once with and once without test speakers heard."""
     from unheard.cli.summary import premium_line
-    from unheard.metrics.wording import describe
+    from unheard.comparison.wording import describe
     from unheard.runs.folder import open_run
     from unheard.runs.leakage_gap import premium as premium_of
 

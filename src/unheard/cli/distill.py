@@ -38,11 +38,11 @@ def distill(
 ) -> None:
     """Train a small encoder to imitate hidden layers of a larger one; no label is read."""
     from unheard.corpora.table import corpus_of
+    from unheard.distillation.data import distillation_data
     from unheard.errors import UsageError, need, unknown
     from unheard.runs.changes import parse_changes
     from unheard.runs.source import of_reader
     from unheard.settings import construct
-    from unheard.tuning.distillation_data import distillation_data
 
     need("torch", "train")
     numbers = number_list(entries)
@@ -72,8 +72,8 @@ def distill(
     chosen = [distillation_data(table, left_out.get(corpus_of(table), ())) for table in tables]
 
     from unheard.audit.certificate import counted
-    from unheard.tuning.distillation import Settings
-    from unheard.tuning.make_student import make_student
+    from unheard.distillation.distil import Settings
+    from unheard.distillation.make_student import make_student
 
     asked = construct(Settings, given, "distillation")
     clips = ", ".join(f"{len(one.clips)} clips of {one.corpus}" for one in chosen)

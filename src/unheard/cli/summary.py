@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from unheard.metrics.formatting import and_interval, difference, mean_and_interval, percent
 
 if TYPE_CHECKING:
-    from unheard.metrics.compare import Comparison
+    from unheard.comparison.compare import Comparison
 
 
 def score_lines(results: Mapping[str, Any]) -> list[str]:
@@ -36,8 +36,8 @@ def score_lines(results: Mapping[str, Any]) -> list[str]:
 
 def fusion_lines(fusion: Mapping[str, Any]) -> list[str]:
     """Say how a fusion did beside its best member; ``fusion`` is what ``results.json`` holds under that name."""
-    from unheard.metrics.compare import Comparison
-    from unheard.metrics.wording import describe
+    from unheard.comparison.compare import Comparison
+    from unheard.comparison.wording import describe
 
     by = f"best by {fusion['chosen_by']}"
     held = f"{fusion['held']} of {fusion['of']} folds and seeds"

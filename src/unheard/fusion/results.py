@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from unheard.comparison.compare import compare
 from unheard.decide.late_fusion import strongest_first
 from unheard.fusion.aligned_runs import AlignedRuns, Floats
 from unheard.fusion.fold import Fused
-from unheard.metrics.compare import compare
 from unheard.predictions.table import clean
 
 

@@ -24,13 +24,13 @@ State = dict[str, NDArray[Any]]
 #: Name to module and class; a head's module is imported when the head is built.
 HEADS = {
     "ensemble": ("unheard.heads.ensemble", "Ensemble"),
-    "convolutional": ("unheard.heads.convolutional", "Convolutional"),
-    "emobox": ("unheard.heads.emobox", "EmoBox"),
-    "mean": ("unheard.heads.mean", "Mean"),
-    "probe": ("unheard.heads.probe", "Probe"),
-    "svm": ("unheard.heads.svm", "SVM"),
-    "tcgru": ("unheard.heads.tcgru", "TCGRU"),
-    "weighted": ("unheard.heads.weighted", "Weighted"),
+    "convolutional": ("unheard.heads.networks.convolutional", "Convolutional"),
+    "emobox": ("unheard.heads.networks.emobox", "EmoBox"),
+    "mean": ("unheard.heads.networks.mean", "Mean"),
+    "probe": ("unheard.heads.linear.probe", "Probe"),
+    "svm": ("unheard.heads.linear.svm", "SVM"),
+    "tcgru": ("unheard.heads.networks.tcgru", "TCGRU"),
+    "weighted": ("unheard.heads.networks.weighted", "Weighted"),
 }
 
 

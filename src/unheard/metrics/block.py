@@ -3,7 +3,7 @@
 A block gives every clip a row of numbers. Rows add up over speakers, folds, seeds and bootstrap draws, and the
 block turns any such sum into scores. So a draw of speakers costs one row of a matrix product, and every metric of
 a block gets its spread over folds, its interval over speakers and its paired comparison from the same few lines
-(:mod:`unheard.metrics.estimators`, :mod:`unheard.metrics.exchange`).
+(:mod:`unheard.metrics.estimators`, :mod:`unheard.comparison.exchange`).
 """
 
 from __future__ import annotations

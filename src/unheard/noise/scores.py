@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from unheard.comparison.compare import compare
 from unheard.metrics import estimators
-from unheard.metrics.compare import compare
 from unheard.noise.inference import CLEAN, Condition
 from unheard.runs.folder import Run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from unheard.metrics.compare import Comparison, compare_all, leakage_gap
+from unheard.comparison.compare import Comparison, compare_all, leakage_gap
 from unheard.report.system import System
 
 

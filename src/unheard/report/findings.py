@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
+from unheard.comparison.compare import Comparison
+from unheard.comparison.wording import describe
 from unheard.metrics.blocks import stored_dimensions
-from unheard.metrics.compare import Comparison
 from unheard.metrics.dimensional import MEAN
 from unheard.metrics.formatting import interval, number, percent
-from unheard.metrics.wording import describe
 from unheard.report.comparisons import Compared
 from unheard.report.published import references
 from unheard.report.system import System

@@ -10,11 +10,11 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from unheard.comparison.compare import Comparison
+from unheard.comparison.wording import describe
 from unheard.files import write_text
 from unheard.metrics import formatting
 from unheard.metrics.block import Metric
-from unheard.metrics.compare import Comparison
-from unheard.metrics.wording import describe
 from unheard.report import wording
 from unheard.report.anchors import anchors
 from unheard.report.comparisons import Compared, compared, leakage_gaps

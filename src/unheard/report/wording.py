@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
+from unheard.comparison.compare import Comparison
 from unheard.metrics import formatting
-from unheard.metrics.compare import Comparison
 
 #: What each stamp means to a reader who knows none of them.
 STAMPS = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from unheard.comparison.compare import Comparison, leakage_gap
 from unheard.errors import UsageError
-from unheard.metrics.compare import Comparison, leakage_gap
 from unheard.runs.folder import Run
 
 

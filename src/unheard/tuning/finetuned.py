@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from unheard import encoders
 from unheard.errors import DataError, MachineError, UsageError, need
 from unheard.files import canonical_json, digest
-from unheard.heads.network_head import seeded
+from unheard.heads.networks.network_head import seeded
 from unheard.heads.one_input import input_of
 from unheard.heads.rows import check_examples
 from unheard.inputs import Features

@@ -7,7 +7,7 @@ from typing import Any
 
 from unheard import heads
 from unheard.errors import UsageError, unknown
-from unheard.heads.network_head import NetworkHead, Size
+from unheard.heads.networks.network_head import NetworkHead, Size
 from unheard.inputs import Form
 from unheard.training import objective
 from unheard.tuning.settings import Settings

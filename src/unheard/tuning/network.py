@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from unheard.heads.one_input_network import OneInputNetwork
+from unheard.heads.networks.one_input_network import OneInputNetwork
 
 
 class TunedNetwork(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from unheard.metrics.compare import Comparison
+from unheard.comparison.compare import Comparison
 from unheard.metrics.formatting import p_value
 from unheard.report.figures.chart import BLUE, GREY, INK, Chart, svg
 from unheard.report.wording import gain, gain_interval, printable

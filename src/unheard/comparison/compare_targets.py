@@ -1,0 +1,161 @@
+"""The paired tests of two systems on targets other than labels: shares of votes and dimensions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from unheard.comparison.exchange import by_speaker, common, differences
+from unheard.comparison.paired import LEVEL, bootstrap, sign_flip, smallest_shown
+from unheard.errors import DataError, first_five
+from unheard.metrics.block import Block
+from unheard.metrics.blocks import blocks
+from unheard.metrics.dimensional import MEAN, Dimensions
+from unheard.metrics.distributional import Distribution
+from unheard.metrics.rows import Rows, marks, rows_with_truth
+
+#: The metric that decides, by the block of the target.
+PRIMARY = {Distribution.name: "kl", Dimensions.name: f"{MEAN}.ccc"}
+
+
+@dataclass(frozen=True)
+class TargetTest:
+    """What the primary test found; fields as those of :class:`unheard.comparison.compare.Comparison`."""
+
+    metric: str
+    difference: float
+    low: float | None
+    high: float | None
+    p: float
+    smallest: float | None
+    n_speakers: int
+    n_clips: int
+    only_a: int
+    only_b: int
+    unanswered_a: int
+    unanswered_b: int
+    dropped: int
+    speakers: dict[str, float]
+    secondary: dict[str, Any]
+    marks: tuple[str, ...]
+
+
+def compare_targets(
+    a: pl.DataFrame, b: pl.DataFrame, *, answered_only: bool, pairs: int, draws: int, seed: int
+) -> TargetTest:
+    """Compare two systems in KL where both have shares of votes, else in the mean CCC of the dimensions both have.
+
+    KL: the mean over speakers of the difference on the speaker's clips, with sign flips and bootstrap over
+    speakers. CCC, which is no mean over clips: the difference of the pooled mean CCC, with the clips of a speaker
+    exchanged between the systems (:mod:`unheard.comparison.exchange`).
+
+    Raises
+    ------
+    DataError
+        No common clip, no common target, or a clip whose truth differs between the tables.
+    """
+    all_a, all_b = rows_with_truth(a), rows_with_truth(b)
+    rows_a, rows_b = common(all_a, all_b)
+    if not len(rows_a.frame):
+        raise DataError("the two systems tested no clip in common: compare runs on one corpus")
+    shared = shared_blocks(rows_a, rows_b)
+    if not shared:
+        raise DataError("the two systems have no target in common: labels, shares of votes or dimensions")
+    n_common = rows_a.frame["id"].n_unique()
+    if answered_only:
+        silent = {*_unanswered(rows_a), *_unanswered(rows_b)}
+        rows_a, rows_b = _without(rows_a, silent), _without(rows_b, silent)
+        if not len(rows_a.frame):
+            raise DataError("no clip got an answer from both systems")
+    _check_truth(rows_a, rows_b)
+    known = rows_a.frame.filter(pl.col("speaker").is_not_null())["speaker"].n_unique()
+    verified = not rows_a.frame["speaker"].null_count()
+    block = shared[0]
+    metric = PRIMARY[block.name]
+    secondary = {"exchange": exchanged(shared, rows_a, rows_b, draws, seed)}
+    speakers: dict[str, float] = {}
+    smallest = None
+    if isinstance(block, Distribution):
+        of_a, of_b = (by_speaker(block, rows.where(block.known(rows)), metric) for rows in (rows_a, rows_b))
+        each = of_a.join(of_b, on="unit", suffix="_b")
+        d = (each["value"] - each["value_b"]).to_numpy()
+        interval = bootstrap(d, draws, seed)
+        low, high = interval or (None, None)
+        difference, p = float(d.mean()), sign_flip(d, seed)
+        smallest = smallest_shown(d, interval, LEVEL / pairs, seed) if interval and verified else None
+        speakers = {
+            unit.removeprefix("speaker "): float(value)
+            for unit, value in zip(each["unit"], d, strict=True)
+            if unit.startswith("speaker ")
+        }
+    else:
+        found = secondary["exchange"][metric]
+        difference, low, high, p = (found[part] for part in ("difference", "low", "high", "p"))
+    return TargetTest(
+        metric=metric,
+        difference=difference,
+        low=low,
+        high=high,
+        p=p,
+        smallest=smallest,
+        n_speakers=known,
+        n_clips=rows_a.frame["id"].n_unique(),
+        only_a=all_a.frame["id"].n_unique() - n_common,
+        only_b=all_b.frame["id"].n_unique() - n_common,
+        unanswered_a=len(_unanswered(rows_a)),
+        unanswered_b=len(_unanswered(rows_b)),
+        dropped=n_common - rows_a.frame["id"].n_unique(),
+        speakers=speakers,
+        secondary=secondary,
+        marks=marks(rows_a.frame["speaker"]),
+    )
+
+
+def shared_blocks(a: Rows, b: Rows) -> list[Block]:
+    """Return the blocks of shares and dimensions that both systems have, shares first."""
+    return [block for block in blocks(a) if block.name in PRIMARY and block in blocks(b)]
+
+
+def exchanged(shared: list[Block], a: Rows, b: Rows, draws: int, seed: int) -> dict[str, dict[str, Any]]:
+    """Compare two systems in the metrics of some blocks by exchange within speakers, on the same clips.
+
+    Returns
+    -------
+    For each metric by its name: ``label``, ``percent`` (how it is written), ``difference``, ``low``, ``high`` and
+    ``p``.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for block in shared:
+        of_a, of_b = (rows.where(block.known(rows)) for rows in (a, b))
+        each = differences(block, of_a, of_b, draws, seed)
+        for metric in block.metrics:
+            how = {"label": metric.label, "percent": metric.percent}
+            found[metric.name] = {**how, **vars(each[metric.name])}
+    return found
+
+
+def _unanswered(rows: Rows) -> list[str]:
+    return rows.frame.filter(pl.Series(~rows.answered))["id"].unique().to_list()
+
+
+def _without(rows: Rows, ids: set[str]) -> Rows:
+    return rows.where(~rows.frame["id"].is_in(list(ids)).to_numpy())
+
+
+def _check_truth(a: Rows, b: Rows) -> None:
+    """Refuse clips whose speaker, shares or dimensions differ between the systems."""
+    columns = ["speaker", "target", *(f"{name}_true" for name in a.dimensions if name in b.dimensions)]
+    first_a, first_b = (rows.frame.unique("id", keep="first").sort("id") for rows in (a, b))
+    for column in columns:
+        mine, theirs = first_a[column], first_b[column]
+        if column == "target":
+            pairs = zip(mine.to_list(), theirs.to_list(), strict=True)
+            equal = [x is None or y is None or np.allclose(x, y, atol=1e-9) for x, y in pairs]
+            differ = first_a.filter(~pl.Series(equal))["id"]
+        else:
+            differ = first_a.filter((mine != theirs).fill_null(False))["id"]
+        if len(differ):
+            raise DataError(f"the {column} of a clip differs between the two tables: {first_five(differ)}")

@@ -1,0 +1,1 @@
+"""Distillation: a small student network that learns to imitate layers of a pretrained teacher, without labels."""
