@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard import features
-from unheard.bundle.export import ExportInput, export
+from unheard.exporting.export import ExportInput, export
 from unheard.inputs import Form
 from unheard.targets import Target
 from unheard.training.examples import Examples, labelled

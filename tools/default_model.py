@@ -16,8 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from unheard.bundle.compact import compact
 from unheard.distillation.student_graph import GRAPH
+from unheard.exporting.compact import compact
 
 RECIPE, PROTOCOL = "ravdess-box", "ravdess-balanced6"
 #: Of the student: a place every 40 ms.

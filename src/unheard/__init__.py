@@ -112,7 +112,7 @@ def run(
     """
     from unheard import protocols
     from unheard.corpora.table import accept
-    from unheard.runs.recipe import load as load_recipe
+    from unheard.recipes.recipe import load as load_recipe
     from unheard.runs.run import run as run_folds
 
     utterances = accept(table)
@@ -191,7 +191,7 @@ def export(
 
     It predicts this share of the clips that it was validated on, and withholds the less sure; 1 withholds none.
     """
-    from unheard.runs.exporting import export as export_run
+    from unheard.exporting.from_run import export as export_run
 
     return export_run(run, out, fold=fold, speakers=speakers, coverage=coverage, force=force)
 

@@ -17,11 +17,11 @@ from unheard.bundle.runtime import Prediction, load
 from unheard.comparison.compare import Comparison
 from unheard.corpora.synthetic import MARKER, write
 from unheard.errors import UsageError
-from unheard.runs.exporting import export
+from unheard.exporting.from_run import export
+from unheard.recipe_inputs.preparing import Progress
+from unheard.recipes.recipe import load as load_recipe
 from unheard.runs.folder import Run
 from unheard.runs.leakage_gap import premium
-from unheard.runs.preparing import Progress
-from unheard.runs.recipe import load as load_recipe
 from unheard.runs.reporting import report
 from unheard.runs.run import run
 

@@ -12,7 +12,7 @@ from bundle_parts import CLASSES, SCORES, sound
 
 from onnx_toys import write_onnx
 from unheard import encoders, features, heads
-from unheard.bundle.export import ExportInput, export
+from unheard.exporting.export import ExportInput, export
 from unheard.inputs import Form
 from unheard.targets import Target
 from unheard.testing import toy_encoder

@@ -15,11 +15,11 @@ from numpy.testing import assert_allclose
 
 from one_input import examples, export_features, outputs_of
 from unheard import heads
-from unheard.bundle import writing
-from unheard.bundle.export import ExportInput, export
 from unheard.bundle.head import GraphHead
 from unheard.bundle.runtime import load
 from unheard.errors import BundleError, UsageError
+from unheard.exporting import writing
+from unheard.exporting.export import ExportInput, export
 from unheard.inputs import Form
 from unheard.onnx_graphs.head_inputs import Shape
 from unheard.onnx_graphs.head_outputs import Columns

@@ -14,9 +14,9 @@ from encoder_parts import make
 from numpy.testing import assert_allclose, assert_array_equal
 from onnx import TensorProto, helper, numpy_helper
 
-from unheard.bundle.compact import compact
 from unheard.bundle.runtime import load
 from unheard.errors import UsageError
+from unheard.exporting.compact import compact
 from unheard.onnx_graphs.packing import packed, quantised
 
 #: Largest change of a logit, of a few units, that so many bits may bring.

@@ -9,7 +9,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from unheard.audio.decode import from_samples
-from unheard.bundle.golden import Golden, difference, pack, synthetic_waves, unpack
+from unheard.bundle.golden import Golden, difference, unpack
+from unheard.exporting.golden import pack, synthetic_waves
 
 
 def test_waves_are_always_the_same_and_sound_like_something() -> None:

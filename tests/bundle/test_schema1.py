@@ -14,12 +14,12 @@ import pytest
 from bundle_parts import CLASSES, change, sound
 from numpy.testing import assert_allclose
 
-from unheard.bundle.compact import compact
 from unheard.bundle.head import GraphHead
 from unheard.bundle.runtime import Bundle, load
 from unheard.bundle.schema import SCHEMA
 from unheard.bundle.schema1 import upgraded
 from unheard.errors import BundleError, UsageError
+from unheard.exporting.compact import compact
 from unheard.inputs import Form
 
 PLACE = Path(__file__).parent / "schema1"

@@ -17,10 +17,10 @@ from numpy.testing import assert_allclose
 
 import unheard.bundle.extractors as extractors
 from unheard import features
-from unheard.bundle.compact import compact
-from unheard.bundle.export import ExportInput, export
 from unheard.bundle.runtime import load
 from unheard.errors import BundleError
+from unheard.exporting.compact import compact
+from unheard.exporting.export import ExportInput, export
 from unheard.inputs import Form
 from unheard.targets import Target
 

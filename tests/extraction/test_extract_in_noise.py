@@ -23,7 +23,7 @@ from unheard.extraction.extract import Storage, extract
 from unheard.extraction.store import Store
 from unheard.files import digest, file_digest
 from unheard.inputs import Clip, Form, Piece
-from unheard.runs.preparing import CROWD
+from unheard.recipe_inputs.preparing import CROWD
 
 RATE = 16_000
 FRAMES = Storage(Form.FRAMES, (1,))

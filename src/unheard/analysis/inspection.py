@@ -21,11 +21,11 @@ from unheard.extraction.extract import Storage, extract
 from unheard.files import write_json
 from unheard.inputs import Clip
 from unheard.protocols.fold import Protocol
+from unheard.recipe_inputs.preparing import Progress
+from unheard.recipes.old_recipe import modern
+from unheard.recipes.recipe import Recipe
 from unheard.report.layers import layers_page
 from unheard.runs.folder import Run
-from unheard.runs.old_recipe import modern
-from unheard.runs.preparing import Progress
-from unheard.runs.recipe import Recipe
 
 #: Clips whose time is taken, with the whole encoder and with the cut one.
 TIMED = 4

@@ -33,8 +33,8 @@ from unheard.metrics.formatting import and_interval, difference, mean_and_interv
 from unheard.metrics.rows import labelled_rows
 from unheard.noise.evaluation import SCORES as NOISE
 from unheard.predictions.table import read_predictions, write_predictions
+from unheard.recipes.old_recipe import modern
 from unheard.runs.folder import Run
-from unheard.runs.old_recipe import modern
 from unheard.runs.scoring import scores
 
 #: Corpora on which our own outputs may be stored.

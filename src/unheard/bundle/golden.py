@@ -15,10 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.audio.resample import RATE
 from unheard.errors import BundleError
 
-WAVES = 3
 MAX_BYTES = 2**26
 #: Largest difference of an output z that is still the same model, times max(1, |z|).
 TOLERANCE = 1e-3
@@ -31,25 +29,6 @@ class Golden:
     waves: tuple[NDArray[np.float32], ...]
     inputs: tuple[Mapping[str, NDArray[np.float32]], ...]
     outputs: NDArray[np.float64]
-
-
-def synthetic_waves() -> tuple[NDArray[np.float32], ...]:
-    """Three speech-like sounds of about a second: gliding harmonics under formants, with pauses and breath.
-
-    Made of seeded numbers; nobody's recording is shipped.
-    """
-    return tuple(_quantised(_sound(np.random.default_rng(seed), seed)) for seed in range(WAVES))
-
-
-def pack(golden: Golden) -> bytes:
-    """Return the bytes of ``golden.npz``; the same content gives the same bytes."""
-    arrays: dict[str, NDArray[Any]] = {"outputs": golden.outputs}
-    for k, (wave, inputs) in enumerate(zip(golden.waves, golden.inputs, strict=True)):
-        arrays[f"wave_{k}"] = np.round(wave * 32768).astype(np.int16)
-        arrays |= {f"{name}.{k}": values for name, values in inputs.items()}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
 
 
 def unpack(data: bytes, names: Iterable[str]) -> Golden:
@@ -122,24 +101,3 @@ def difference(found: NDArray[np.float64], expected: NDArray[np.float64]) -> flo
     if found.shape != expected.shape or not np.isfinite(found).all():
         return float("inf")
     return float((np.abs(found - expected) / np.maximum(1, np.abs(expected))).max())
-
-
-def _sound(rng: np.random.Generator, number: int) -> NDArray[np.float64]:
-    n = RATE + number * RATE // 5
-    t = np.arange(n) / RATE
-    f0 = (110, 190, 240)[number % 3] * (1 + 0.15 * np.sin(2 * np.pi * (2.1 + number) * t)) * (1.1 - 0.2 * t)
-    phase = 2 * np.pi * np.cumsum(f0) / RATE
-    formants: Sequence[tuple[float, float]] = ((600, 120), (1300, 180), (2600, 250), (3600, 350))
-    voice: NDArray[np.float64] = np.zeros(n)
-    for h in range(1, 40):
-        hertz = h * f0
-        gain = sum(1 / (1 + ((hertz - f * (1 + 0.04 * number)) / width) ** 2) for f, width in formants)
-        voice += np.where(hertz < 7000, gain / h**0.5, 0) * np.sin(h * phase)
-    syllables = np.clip(np.sin(2 * np.pi * (3 + number) * t) + 0.4, 0, 1) ** 0.5
-    breath = 0.02 * rng.standard_normal(n)
-    sound: NDArray[np.float64] = voice / np.abs(voice).max() * syllables + breath * (0.2 + syllables)
-    return 0.3 * sound
-
-
-def _quantised(wave: NDArray[np.float64]) -> NDArray[np.float32]:
-    return (np.round(np.clip(wave, -1, 1) * 32767) / 32768).astype(np.float32)

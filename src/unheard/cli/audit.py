@@ -31,8 +31,8 @@ def audit(
     """
     from unheard import protocols
     from unheard.audit import audit as audit_table
+    from unheard.corpora.source import utterances
     from unheard.files import new_output, write_json
-    from unheard.runs.source import utterances
 
     if out is not None:
         new_output(out, force)

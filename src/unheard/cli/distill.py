@@ -37,11 +37,11 @@ def distill(
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that decode.")] = 2,
 ) -> None:
     """Train a small encoder to imitate hidden layers of a larger one; no label is read."""
+    from unheard.corpora.source import of_reader
     from unheard.corpora.table import corpus_of
     from unheard.distillation.data import distillation_data
     from unheard.errors import UsageError, need, unknown
-    from unheard.runs.changes import parse_changes
-    from unheard.runs.source import of_reader
+    from unheard.recipes.changes import parse_changes
     from unheard.settings import construct
 
     need("torch", "train")

@@ -36,9 +36,9 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
 ) -> None:
     """Write a bundle that predicts without torch: the model, its features, calibration, card and self-test."""
-    from unheard.runs.exporting import export as export_run
+    from unheard.corpora.source import of_reader
+    from unheard.exporting.from_run import export as export_run
     from unheard.runs.folder import open_run
-    from unheard.runs.source import of_reader
 
     declared = None if speakers is None else [name.strip() for name in speakers.split(",")]
     made = export_run(

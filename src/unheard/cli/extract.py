@@ -56,13 +56,13 @@ def extract(
     ] = 0.01,
 ) -> None:
     """Compute what an encoder gives for every clip, once; training then reads it as often as it likes."""
+    from unheard.corpora.source import utterances
     from unheard.errors import UsageError, unknown
     from unheard.extraction.extract import Storage
     from unheard.inputs import Form
-    from unheard.runs import extracting
-    from unheard.runs import recipe as recipes
-    from unheard.runs.changes import parse_changes, settings_below
-    from unheard.runs.source import utterances
+    from unheard.recipe_inputs import extracting
+    from unheard.recipes import recipe as recipes
+    from unheard.recipes.changes import parse_changes, settings_below
 
     if (encoder is None) == (recipe is None):
         raise UsageError("name an encoder (--encoder wavlm) or a recipe that has one (--recipe probe)")

@@ -44,11 +44,11 @@ def layers(
     """Say what each layer knows: saliency, and a probe's scores for emotion and speaker, on training speakers."""
     from unheard import protocols
     from unheard.analysis.inspection import inspect
+    from unheard.corpora.source import utterances
     from unheard.files import new_output
-    from unheard.runs import recipe as recipes
-    from unheard.runs.changes import parse_changes
+    from unheard.recipes import recipe as recipes
+    from unheard.recipes.changes import parse_changes
     from unheard.runs.folder import open_run
-    from unheard.runs.source import utterances
 
     for name in ("layers.json", "layers.html"):
         new_output(out / name, force)

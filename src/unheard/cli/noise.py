@@ -33,10 +33,10 @@ def noise(
     force: Annotated[bool, typer.Option("--force", help="Replace what was measured before.")] = False,
 ) -> None:
     """Let a run answer for its test clips in noise, and say what it loses; nothing is trained."""
+    from unheard.corpora.source import utterances
     from unheard.files import new_output
     from unheard.noise.evaluation import PAGE, SCORES, noisy
     from unheard.runs.folder import open_run
-    from unheard.runs.source import utterances
 
     opened = open_run(run)
     new_output(run / SCORES, force)

@@ -17,7 +17,7 @@ def recipes(
     import yaml
 
     from unheard import protocols
-    from unheard.runs import recipe
+    from unheard.recipes import recipe
 
     if name is not None:
         plain = recipe.load(name).plain()

@@ -61,12 +61,12 @@ def run(
     from unheard import protocols
     from unheard.audit.certificate import counted
     from unheard.cli.summary import score_lines
+    from unheard.corpora.source import utterances
     from unheard.errors import UsageError
-    from unheard.runs import recipe as recipes
-    from unheard.runs.changes import parse_changes
+    from unheard.recipes import recipe as recipes
+    from unheard.recipes.changes import parse_changes
     from unheard.runs.reporting import report
     from unheard.runs.run import run as run_recipe
-    from unheard.runs.source import utterances
 
     changed = parse_changes(changes or []) | ({} if weights is None else {"encoder.model": weights})
     changed |= {} if protocol is None else {"protocol": protocol}

@@ -65,8 +65,8 @@ def score(
         raise UsageError("name the folds that were predicted: --protocol")
     from unheard import protocols
     from unheard.cli.summary import score_lines
+    from unheard.corpora.source import utterances
     from unheard.external.predictions import score as score_foreign
-    from unheard.runs.source import utterances
 
     rows = utterances(table, corpus)
     made = score_foreign(
@@ -95,8 +95,8 @@ def score(
 
 def _score_bundle(bundle: Path, table: Path, corpus: str | None, labels: str | None, as_json: bool) -> None:
     from unheard.cli.summary import estimate
+    from unheard.corpora.source import utterances
     from unheard.external.score_bundle import score_bundle
-    from unheard.runs.source import utterances
 
     with bars() as advance:
         made = score_bundle(

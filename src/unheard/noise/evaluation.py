@@ -21,11 +21,11 @@ from unheard.noise.inference import CLEAN, Condition, Heard, Listening, listen
 from unheard.noise.plan import FoldPlan, crossed, heard_at_once, planned, text
 from unheard.noise.scores import scores
 from unheard.predictions.table import classes, predictions, write_predictions
+from unheard.recipe_inputs.preparing import Progress, Say, data_digest, of_layers
+from unheard.recipes.recipe import Recipe
 from unheard.report.noise import noise_page
 from unheard.runs.fitting import load_head
 from unheard.runs.folder import Run, locked
-from unheard.runs.preparing import Progress, Say, data_digest, of_layers
-from unheard.runs.recipe import Recipe
 
 #: What is written into the run folder.
 PREDICTIONS, SCORES, PAGE = "noise.parquet", "noise.json", "noise.html"

@@ -29,8 +29,8 @@ from unheard.extraction.threads import all_cores
 from unheard.features.contract import Spec
 from unheard.files import digest
 from unheard.inputs import Clip
-from unheard.runs.preparing import storage_of
-from unheard.runs.recipe import Recipe
+from unheard.recipe_inputs.preparing import storage_of
+from unheard.recipes.recipe import Recipe
 
 Array = NDArray[np.float32]
 

@@ -27,9 +27,9 @@ from unheard.errors import DataError, first_five
 from unheard.files import write_bytes, write_json
 from unheard.predictions.table import predictions, write_predictions
 from unheard.protocols.fold import Protocol
+from unheard.recipes.old_recipe import modern_state
+from unheard.recipes.recipe import Recipe
 from unheard.runs.folder import fold_folder
-from unheard.runs.old_recipe import modern_state
-from unheard.runs.recipe import Recipe
 from unheard.runs.target import answers, matrix, target_of, truth
 from unheard.targets import Target
 from unheard.training.divergence import DivergenceError

@@ -21,8 +21,8 @@ from unheard.errors import DataError, MachineError, UsageError, first_five
 from unheard.files import write_json
 from unheard.predictions.table import read_predictions
 from unheard.protocols.fold import Protocol, fold, guarded
-from unheard.runs.old_recipe import modern_choice
-from unheard.runs.recipe import Recipe, validate
+from unheard.recipes.old_recipe import modern_choice
+from unheard.recipes.recipe import Recipe, validate
 
 #: Everything a run may write; ``--force`` removes these and nothing else.
 FILES = (

@@ -12,7 +12,7 @@ from typing import Any
 from unheard._version import __version__
 from unheard.files import digest, file_digest
 from unheard.protocols.fold import Protocol
-from unheard.runs.recipe import Recipe
+from unheard.recipes.recipe import Recipe
 
 PACKAGES = (
     *("numpy", "scipy", "scikit-learn", "polars", "soundfile", "soxr"),

@@ -23,14 +23,14 @@ from unheard.extraction.extracted import BadClip
 from unheard.files import cache_folder, digest, write_json, write_text
 from unheard.predictions.table import read_predictions, write_predictions
 from unheard.protocols.fold import Protocol, check_classes
+from unheard.recipe_inputs.indexes import Indexes
+from unheard.recipe_inputs.preparing import Progress, Say, data_digest, loaded, read_inputs
+from unheard.recipes.recipe import Recipe
 from unheard.runs import ledger as ledger_file
 from unheard.runs import salient_layer as salience
 from unheard.runs.folder import EXTRACTED, FOLDS, MARK, Run, begin, fold_folder, is_run, locked
-from unheard.runs.indexes import Indexes
 from unheard.runs.pool import Task, fit_all
-from unheard.runs.preparing import Progress, Say, data_digest, loaded, read_inputs
 from unheard.runs.provenance import provenance
-from unheard.runs.recipe import Recipe
 from unheard.runs.scoring import results
 from unheard.runs.target import target_of
 

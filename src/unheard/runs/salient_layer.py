@@ -11,10 +11,10 @@ import polars as pl
 from unheard.errors import DataError
 from unheard.extraction.saliency import salient
 from unheard.protocols.fold import Fold, Protocol
+from unheard.recipe_inputs.indexes import Indexes
+from unheard.recipe_inputs.preparing import Encoders, Prepared, Progress, Say, of_layers, read_inputs
+from unheard.recipes.recipe import Recipe
 from unheard.runs.fitting import examples, wanted
-from unheard.runs.indexes import Indexes
-from unheard.runs.preparing import Encoders, Prepared, Progress, Say, of_layers, read_inputs
-from unheard.runs.recipe import Recipe
 
 
 def of_fold(

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from unheard.errors import UnheardError
+from unheard.recipe_inputs.indexes import Indexes
+from unheard.recipe_inputs.preparing import Prepared, read_inputs
 from unheard.runs.fitting import fit_fold, save
 from unheard.runs.folder import CHECKPOINTS, EXTRACTED, Run, fold_folder
-from unheard.runs.indexes import Indexes
-from unheard.runs.preparing import Prepared, read_inputs
 from unheard.runs.salient_layer import of_fold
 
 

@@ -11,9 +11,9 @@ import polars as pl
 
 from unheard.errors import UsageError, first_five
 from unheard.predictions.table import logits, shares, truth
+from unheard.recipe_inputs.preparing import of_layers, read_inputs
 from unheard.runs.fitting import examples, ids_of, load_head, named, temperature_of, unfitted, wanted
 from unheard.runs.folder import Run
-from unheard.runs.preparing import of_layers, read_inputs
 from unheard.runs.salient_layer import chosen_layers
 from unheard.targets import class_numbers
 

@@ -22,9 +22,9 @@ from unheard.extraction.extracted import BadClip
 from unheard.extraction.storage import Storage
 from unheard.files import FileDigests, digest, file_digest
 from unheard.inputs import Form
-from unheard.runs.indexes import Indexes
-from unheard.runs.input_settings import Input, Speed
-from unheard.runs.recipe import Recipe
+from unheard.recipe_inputs.indexes import Indexes
+from unheard.recipes.input_settings import Input, Speed
+from unheard.recipes.recipe import Recipe
 
 #: Arrays of one input by the id of the clip.
 Found = Mapping[str, NDArray[np.float32]]

@@ -11,8 +11,8 @@ import pytest
 from unheard.audio import decode
 from unheard.audio.quality import quality
 from unheard.corpora import read
-from unheard.runs import training_range as domain
-from unheard.runs.training_range import domain_of
+from unheard.exporting import training_range as domain
+from unheard.exporting.training_range import domain_of
 from unheard.testing import toy_corpus
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from unheard.corpora.source import utterances as read
 from unheard.corpora.table import classes, utterances, write_table
 from unheard.errors import DataError, UsageError
-from unheard.runs.source import utterances as read
 
 LABELS = ("sad", "calm", "angry")
 

@@ -19,7 +19,7 @@ from unheard.extraction.extracted import BadClip
 from unheard.features.contract import Spec
 from unheard.files import digest, write_json
 from unheard.inputs import Clip
-from unheard.runs.waves import Waves, read_waves
+from unheard.recipe_inputs.waves import Waves, read_waves
 
 
 class Indexes:

@@ -15,12 +15,12 @@ import unheard as ut
 from one_input import outputs_of
 from unheard.corpora.table import clips
 from unheard.errors import UsageError
+from unheard.exporting.from_run import export
 from unheard.extraction.extract import extract
-from unheard.runs import recipe as recipes
-from unheard.runs.exporting import export
+from unheard.recipe_inputs.preparing import loaded, read_inputs
+from unheard.recipes import recipe as recipes
 from unheard.runs.fitting import fit_fold, load_head
 from unheard.runs.folder import Run
-from unheard.runs.preparing import loaded, read_inputs
 from unheard.runs.run import run as run_recipe
 from unheard.testing import toy_encoder
 

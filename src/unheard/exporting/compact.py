@@ -25,8 +25,8 @@ from unheard.bundle.head import GraphHead
 from unheard.bundle.manifest import read_verified
 from unheard.bundle.runtime import Bundle, opened
 from unheard.bundle.schema import WEIGHTS
-from unheard.bundle.writing import write_bundle
 from unheard.errors import UsageError, unknown
+from unheard.exporting.writing import write_bundle
 from unheard.onnx_graphs.packing import packed
 
 

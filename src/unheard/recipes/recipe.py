@@ -19,9 +19,9 @@ from unheard.bundle.schema import INPUT_NAME
 from unheard.corpora.table import DIMENSIONS
 from unheard.errors import UnheardError, UsageError, unknown
 from unheard.inputs import Form
-from unheard.runs.changes import changed
-from unheard.runs.input_settings import Input
-from unheard.runs.old_recipe import modern
+from unheard.recipes.changes import changed
+from unheard.recipes.input_settings import Input
+from unheard.recipes.old_recipe import modern
 from unheard.settings import identity, named
 
 #: Version of what a recipe means; another one gives the same settings another hash.
@@ -276,7 +276,7 @@ def load(name: str | os.PathLike[str], changes: Mapping[str, Any] | None = None)
     name
         A name of :func:`names`, or a YAML file.
     changes
-        Dotted field to value, such as ``{"head.dropout": 0.3, "refit": "val"}`` (``unheard.runs.changes``).
+        Dotted field to value, such as ``{"head.dropout": 0.3, "refit": "val"}`` (``unheard.recipes.changes``).
 
     Raises
     ------

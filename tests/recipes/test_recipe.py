@@ -10,8 +10,8 @@ import yaml
 
 from unheard import protocols
 from unheard.errors import UsageError
-from unheard.runs import recipe
-from unheard.runs.changes import parse_changes
+from unheard.recipes import recipe
+from unheard.recipes.changes import parse_changes
 
 
 @pytest.mark.parametrize("name", recipe.names())

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from bundle_parts import SCORES
 
-from unheard.bundle.card import card
 from unheard.bundle.schema import Description, Input
+from unheard.exporting.card import card
 from unheard.inputs import Form
 from unheard.targets import Target
 

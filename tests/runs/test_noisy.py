@@ -22,9 +22,9 @@ from unheard.noise.evaluation import noisy
 from unheard.noise.inference import CLEAN, Condition, Listening, generator, listen
 from unheard.noise.plan import planned
 from unheard.predictions.table import read_predictions
-from unheard.runs import recipe as recipes
+from unheard.recipe_inputs.preparing import of_layers
+from unheard.recipes import recipe as recipes
 from unheard.runs.folder import Run, locked
-from unheard.runs.preparing import of_layers
 from unheard.runs.run import run as run_recipe
 from unheard.testing import toy_corpus, toy_encoder
 

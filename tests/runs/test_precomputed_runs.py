@@ -13,7 +13,7 @@ import unheard as ut
 from unheard.analysis.stored_results import store
 from unheard.corpora.table import classes
 from unheard.errors import UsageError
-from unheard.runs import recipe
+from unheard.recipes import recipe
 
 
 @pytest.fixture

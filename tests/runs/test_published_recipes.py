@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import unheard as ut
-from unheard.runs import recipe as recipes
+from unheard.recipes import recipe as recipes
 from unheard.runs.reporting import report
 from unheard.runs.run import run
 from unheard.testing import toy_encoder

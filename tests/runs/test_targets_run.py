@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 import unheard as ut
+from unheard.exporting.retraining import on_speakers
 from unheard.predictions.table import dimension_answers, dimensions, shares
 from unheard.runs.reporting import report
-from unheard.runs.retraining import on_speakers
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import yaml
 
 from unheard import heads
 from unheard.errors import UsageError
-from unheard.runs import recipe
-from unheard.runs.old_recipe import modern, modern_choice, modern_state
+from unheard.recipes import recipe
+from unheard.recipes.old_recipe import modern, modern_choice, modern_state
 from unheard.training.examples import labelled
 
 PLAIN: dict[str, Any] = {"recipe": "toy", "about": "", "protocol": "loso"}

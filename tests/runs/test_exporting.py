@@ -11,7 +11,7 @@ import pytest
 
 import unheard as ut
 from unheard.predictions.table import probabilities
-from unheard.runs.recipe import Recipe
+from unheard.recipes.recipe import Recipe
 from unheard.runs.run import run as run_recipe
 
 TWO: dict[str, Any] = {

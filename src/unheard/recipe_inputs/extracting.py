@@ -13,8 +13,8 @@ from unheard.encoders import LazyEncoder
 from unheard.errors import DataError, UsageError, first_five
 from unheard.extraction.extract import Extracted, Storage, extract
 from unheard.files import FileDigests
-from unheard.runs.preparing import Progress, Say, augmentations, loaded, storage_of
-from unheard.runs.recipe import Recipe
+from unheard.recipe_inputs.preparing import Progress, Say, augmentations, loaded, storage_of
+from unheard.recipes.recipe import Recipe
 
 
 def of_recipe(recipe: Recipe, table: pl.DataFrame, **options: Any) -> Extracted:

@@ -9,21 +9,21 @@ from pathlib import Path
 import polars as pl
 
 from unheard import encoders, features
-from unheard.bundle.export import ExportInput
-from unheard.bundle.export import export as write_bundle
 from unheard.corpora.table import corpus_of
 from unheard.decide.abstain import threshold_for
 from unheard.decide.calibration import apply_temperature
 from unheard.errors import UsageError
+from unheard.exporting.export import ExportInput
+from unheard.exporting.export import export as write_bundle
+from unheard.exporting.retraining import of_fold, on_speakers
+from unheard.exporting.training_range import domain_of
 from unheard.inputs import Form
 from unheard.predictions.table import logits
+from unheard.recipe_inputs.preparing import of_layers
+from unheard.recipes.recipe import Recipe
 from unheard.runs.fitting import wanted
 from unheard.runs.folder import Run
-from unheard.runs.preparing import of_layers
-from unheard.runs.recipe import Recipe
-from unheard.runs.retraining import of_fold, on_speakers
 from unheard.runs.salient_layer import chosen_layers
-from unheard.runs.training_range import domain_of
 
 #: Share of validation clips that a bundle gives an answer to.
 COVERAGE = 0.9

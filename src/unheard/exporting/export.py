@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from unheard.audio.quality import Ranges
 from unheard.audio.resample import RATE, to_rate
 from unheard.audio.trim import trim
-from unheard.bundle import golden
-from unheard.bundle.encoder_graph import frozen
 from unheard.bundle.extractors import Extractors
+from unheard.bundle.golden import Golden, difference
 from unheard.bundle.head import GraphHead
 from unheard.bundle.runtime import Bundle
 from unheard.bundle.schema import INPUT_NAME, Description, Input
-from unheard.bundle.writing import check_target, write_bundle
 from unheard.encoders.contract import Encoder
 from unheard.errors import BundleError, UsageError
+from unheard.exporting.encoder_graph import frozen
+from unheard.exporting.golden import synthetic_waves
+from unheard.exporting.writing import check_target, write_bundle
 from unheard.extraction.storage import averaged, statistics
 from unheard.features.contract import Spec
 from unheard.features.frontends import build_frontend
@@ -138,7 +139,7 @@ def export(
     check_target(folder, force)
     for name, each in inputs.items():
         _check(name, each)
-    waves = golden.synthetic_waves()
+    waves = synthetic_waves()
     described: dict[str, Input] = {}
     graphs: dict[str, bytes] = {}
     computed = tuple({name: each.compute(wave) for name, each in inputs.items()} for wave in waves)
@@ -172,7 +173,7 @@ def export(
     )
     shapes = {name: Shape(each.form, each.dims, each.layers) for name, each in described.items()}
     graphs["model.onnx"] = graph_of(head, shapes, Columns(len(target.classes), len(target.dimensions)))
-    stored = golden.Golden(waves, computed, outputs)
+    stored = Golden(waves, computed, outputs)
     bundle = Bundle(
         description, Extractors(description, graphs), GraphHead(graphs["model.onnx"], description)
     )
@@ -242,11 +243,11 @@ def _without_place(said: Mapping[str, Any], each: Input) -> dict[str, Any]:
     return plain
 
 
-def _check_agreement(bundle: Bundle, stored: golden.Golden) -> None:
+def _check_agreement(bundle: Bundle, stored: Golden) -> None:
     """Compare graph and head, clip by clip and together; behind encoders, from the waveforms on."""
     alone = np.concatenate([bundle.outputs([x]) for x in stored.inputs])
     for found, how in ((bundle.outputs(stored.inputs), "together"), (alone, "alone")):
-        far = golden.difference(found, stored.outputs)
+        far = difference(found, stored.outputs)
         if far > TOLERANCE:
             raise BundleError(
                 f"the graph gives other outputs than the head, by {far:.2g} for clips {how} "
@@ -256,7 +257,7 @@ def _check_agreement(bundle: Bundle, stored: golden.Golden) -> None:
     if not graphs:
         return
     found = np.concatenate([bundle.outputs([x]) for x in bundle.inputs(stored.waves)])
-    far = golden.difference(found, stored.outputs)
+    far = difference(found, stored.outputs)
     if far > TOLERANCE:
         raise BundleError(
             f"{', '.join(graphs)} changes the outputs by {far:.2g} from those of the encoder (at most "

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import yaml
 
-from unheard.runs.recipe import validate
+from unheard.recipes.recipe import validate
 
 RESULTS = Path(__file__).parents[2] / "results"
 FOLDERS = sorted(file.parent for file in RESULTS.rglob("config.yaml") if "\nhead:" in file.read_text())

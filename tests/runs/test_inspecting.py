@@ -16,8 +16,8 @@ from unheard.analysis.inspection import inspect, saving
 from unheard.corpora.table import clips
 from unheard.errors import UsageError
 from unheard.protocols.fold import Protocol
+from unheard.recipes.recipe import Recipe, validate
 from unheard.runs.folder import Run, open_run
-from unheard.runs.recipe import Recipe, validate
 
 torch = pytest.importorskip("torch")
 

@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from unheard.bundle import golden
-from unheard.bundle.card import card
+from unheard.bundle.golden import Golden
 from unheard.bundle.manifest import MANIFEST, listed_files, write_manifest
 from unheard.bundle.runtime import load
 from unheard.bundle.schema import Description, to_plain
 from unheard.errors import UnheardError, UsageError, first_five
+from unheard.exporting.card import card
+from unheard.exporting.golden import pack
 from unheard.files import write_bytes, write_json, write_text
 
 
@@ -21,7 +22,7 @@ def write_bundle(
     target: Path,
     description: Description,
     graphs: Mapping[str, bytes],
-    stored: golden.Golden,
+    stored: Golden,
     *,
     force: bool = False,
 ) -> Path:
@@ -78,9 +79,7 @@ def check_target(target: Path, force: bool) -> None:
         )
 
 
-def _write(
-    folder: Path, description: Description, graphs: Mapping[str, bytes], stored: golden.Golden
-) -> None:
+def _write(folder: Path, description: Description, graphs: Mapping[str, bytes], stored: Golden) -> None:
     plain = to_plain(description)
     try:
         json.dumps(plain, allow_nan=False)
@@ -88,7 +87,7 @@ def _write(
         raise UsageError(f"a bundle's description holds plain finite values only: {error}") from error
     for name, graph in graphs.items():
         write_bytes(folder / name, graph)
-    write_bytes(folder / "golden.npz", golden.pack(stored))
+    write_bytes(folder / "golden.npz", pack(stored))
     write_json(folder / "bundle.json", plain)
     write_text(folder / "card.md", card(description))
     write_manifest(folder)
