@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +13,14 @@ from threading import Lock
 from typing import Any, BinaryIO
 
 from unheard.errors import DataError, MachineError, UsageError
+from unheard.temporary import SUFFIX, part_file
+
+#: The system's refusals to write more, in words.
+_NO_ROOM = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk is full for this user (quota)",
+    errno.EFBIG: "the system allows no file of that size",
+}
 
 
 def canonical_json(value: Any) -> str:
@@ -78,30 +86,43 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a temporary file beside ``path`` that takes its name only once it is whole and synced.
 
     A reader never sees half a file; an exception or a kill leaves what was there before.
+
+    Raises
+    ------
+    MachineError
+        The disk is full, or the system allows no file of that size.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
+    with _named(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with part_file(target) as (file, part):
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes private files; give this one the permissions of any other new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)
-        Path(name).replace(target)
-    except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno == 28:
-            raise MachineError(
-                f"the disk is full: could not write {target}; free some space and run again"
-            ) from error
+            # Temporary files are private; give this one the permissions of any other new file.
+            umask = os.umask(0)
+            os.umask(umask)
+            part.chmod(0o666 & ~umask)
+            part.replace(target)
+
+
+@contextmanager
+def _named(target: Path) -> Iterator[None]:
+    """Name the file that could not be written, whatever a library made of the system's refusal."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, OSError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is not None and cause.errno in _NO_ROOM:
+            raise MachineError(f"{_NO_ROOM[cause.errno]}: could not write {target}") from error
+        if isinstance(error, OSError) and str(error.filename).endswith(SUFFIX):
+            error.filename = str(target)
         raise
 
 
-def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+def write_bytes(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     """Write bytes atomically."""
     with atomic(path) as file:
         file.write(data)

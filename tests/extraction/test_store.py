@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from unheard import encoders, files
+from unheard import encoders, files, temporary
 from unheard.audio.decode import load
 from unheard.audio.trim import trim
 from unheard.errors import DataError, MachineError, UsageError
@@ -33,6 +33,7 @@ from unheard.extraction.extracted import Extracted
 from unheard.extraction.storage import Storage, averaged, pack, shape_of, size_of, statistics, unpack
 from unheard.extraction.store import remove_least_recently_used
 from unheard.inputs import Clip, Form, Layer, Piece
+from unheard.temporary import held
 
 RATE = 16_000
 FRAMES = Storage(Form.LAYERS, (1, 2))
@@ -476,13 +477,15 @@ def test_two_processes_on_one_store(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_what_a_kill_left_half_written_goes(tmp_path: Path) -> None:
     stored = extract(corpus(tmp_path, 2), settings_of(), FRAMES, folder=tmp_path / "store")
-    old, young = (stored.folder / f".{'0' * 32}.shard.{name}.part" for name in ("old", "young"))
-    for path in (old, young):
+    left, in_hand = (stored.folder / f".{'0' * 32}.shard.{name}.unheard.part" for name in ("left", "in_hand"))
+    for path in (left, in_hand):
         path.write_bytes(b"half")
-    os.utime(old, (1, 1))
+    with held(in_hand):
+        extract(corpus(tmp_path, 2), settings_of(), FRAMES, folder=tmp_path / "store")
+        assert not left.exists()
+        assert in_hand.exists()
     extract(corpus(tmp_path, 2), settings_of(), FRAMES, folder=tmp_path / "store")
-    assert not old.exists()
-    assert young.exists()
+    assert not in_hand.exists()
 
 
 def refuse_writing(monkeypatch: pytest.MonkeyPatch, number: int, after: int) -> None:
@@ -506,7 +509,9 @@ def test_a_disk_that_fills_up_ends_in_an_error_and_a_usable_store(
     clips, log = corpus(tmp_path), tmp_path / "log"
     with monkeypatch.context() as patch:
         refuse_writing(patch, number, after=3)  # store.json and two shards
-        with pytest.raises(MachineError, match=r"the disk is full; what was written to .* stays"):
+        with pytest.raises(
+            MachineError, match=r"the disk is full.*: could not write .*\.shard; what was written to .* stays"
+        ):
             extract(clips, settings_of(), FRAMES, folder=tmp_path / "store")
     stored = extract(clips, settings_of(log=str(log)), FRAMES, folder=tmp_path / "store")
     assert calls(log) == len(clips) - 8
@@ -520,7 +525,7 @@ def test_a_store_that_may_not_be_written_is_read(tmp_path: Path, monkeypatch: py
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr(files.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(temporary.tempfile, "mkstemp", refuse)
     monkeypatch.setattr(Path, "unlink", refuse)
     same(first, extract(clips[:10], settings_of(), FRAMES, folder=tmp_path / "store"))
     with pytest.raises(

@@ -30,6 +30,7 @@ from unheard.cli import (
     score,
     synthesize,
 )
+from unheard.cli.stopping import Stopped, stop_on_signals
 from unheard.errors import UnheardError
 
 app = typer.Typer(
@@ -79,9 +80,10 @@ def _unheard(
 
 def main() -> None:
     """Run the command line; errors made on purpose become one line and their exit code."""
+    stop_on_signals()
     try:
         app()
-    except UnheardError as error:
+    except (UnheardError, Stopped) as error:
         _complain(str(error))
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:

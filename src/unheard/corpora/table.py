@@ -6,6 +6,7 @@ dominance) are in [0, 1]. Definitions: docs/tables.md.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from unheard.errors import DataError, first_five
-from unheard.files import atomic, digest
+from unheard.files import digest, write_bytes
 from unheard.inputs import Clip, Piece, Turn
 
 VOTE = pl.Struct({"grader": pl.String, "label": pl.String, "weight": pl.Float64, "modality": pl.String})
@@ -224,8 +225,9 @@ def _turn_number(turn: str) -> tuple[float, str]:
 
 def write_table(table: pl.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write a checked table as Parquet."""
-    with atomic(path) as file:
-        complete(check(table)).write_parquet(file)
+    written = io.BytesIO()  # polars would hide from us why a file cannot be written
+    complete(check(table)).write_parquet(written)
+    write_bytes(path, written.getbuffer())
 
 
 def read_table(path: str | os.PathLike[str]) -> pl.DataFrame:

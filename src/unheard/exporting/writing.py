@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from unheard.bundle.golden import Golden
@@ -16,6 +15,7 @@ from unheard.errors import UnheardError, UsageError, first_five
 from unheard.exporting.card import card
 from unheard.exporting.golden import pack
 from unheard.files import write_bytes, write_json, write_text
+from unheard.temporary import held, part_folder
 
 
 def write_bundle(
@@ -43,21 +43,26 @@ def write_bundle(
         The bundle cannot be opened, or does not give its own golden outputs.
     """
     check_target(target, force)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:100]}."))
-    try:
+    with part_folder(target) as part:
         _write(part, description, graphs, stored)
         # Whatever a user's machine would refuse is refused here first.
         load(part)
         part.chmod(0o755)
         _put(part, target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return target
 
 
 def check_target(target: Path, force: bool) -> None:
-    """Refuse an existing folder, with ``force`` unless it is a bundle and nothing else, or empty."""
+    """Refuse an existing folder, with ``force`` unless it is a bundle and nothing else, or empty.
+
+    Where a process was killed while it replaced a bundle, the older one comes back, or goes if it has a successor.
+    """
+    aside = _aside(target)
+    with suppress(OSError, UnheardError), held(aside):
+        if target.exists():
+            _remove(aside)
+        else:
+            aside.rename(target)
     if not target.exists() and not target.is_symlink():
         return
     if not force:
@@ -98,15 +103,25 @@ def _put(part: Path, target: Path) -> None:
     if not target.exists():
         part.rename(target)
         return
-    ours = [MANIFEST, *listed_files(target)] if any(target.iterdir()) else []
-    aside = part.with_name(f"{part.name}.old")
-    target.rename(aside)
-    try:
-        part.rename(target)
-    except BaseException:
-        aside.rename(target)
-        raise
-    # File by file: had anything else got in meanwhile, it would stay, and so would the folder.
-    for name in ours:
-        (aside / name).unlink(missing_ok=True)
-    aside.rmdir()
+    aside = _aside(target)
+    with held(target):
+        target.rename(aside)
+        try:
+            part.rename(target)
+        except BaseException:
+            aside.rename(target)
+            raise
+        _remove(aside)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a bundle file by file: had anything else got in meanwhile, it would stay, and so would the folder."""
+    # The manifest goes last: without it nobody would know what belongs to the bundle.
+    for name in [*listed_files(folder), MANIFEST] if any(folder.iterdir()) else []:
+        (folder / name).unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _aside(target: Path) -> Path:
+    """Where an older bundle lies while the new one takes its name."""
+    return target.with_name(f".{target.name}.unheard.old")

@@ -117,8 +117,9 @@ def refuse_too_large(plan: Plan) -> None:
     else:
         smaller.append("fewer layers")
     raise MachineError(
-        f"the disk is too small: {_size(plan.bytes)} to write, {_size(plan.free)} free in {plan.folder}; store "
-        f"less: {', '.join(smaller)}; or free some space, or set UNHEARD_CACHE to a folder on another disk"
+        f"the disk is too small: {_size(plan.bytes)} to write and {_size(SPARE)} to keep free, {_size(plan.free)} "
+        f"free in {plan.folder}; store less: {', '.join(smaller)}; or free some space, or set UNHEARD_CACHE to a "
+        "folder on another disk"
     )
 
 

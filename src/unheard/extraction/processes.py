@@ -10,12 +10,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
+from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
 from unheard.errors import MachineError
@@ -94,7 +96,7 @@ class _Pool(ProcessPoolExecutor):
     """Fresh processes: a copy of this one could hang on a lock that one of its threads holds."""
 
     def __init__(self, jobs: int) -> None:
-        super().__init__(jobs, multiprocessing.get_context("spawn"), initializer=_ignore_interrupt)
+        super().__init__(jobs, multiprocessing.get_context("spawn"), initializer=_begin)
         try:
             self.submit(os.getpid).result()
         except BrokenProcessPool as error:
@@ -116,6 +118,22 @@ def _one_thread() -> AbstractContextManager[Any]:
     return limits
 
 
-def _ignore_interrupt() -> None:
-    """Leave Ctrl-C to the process that asked."""
+def _begin() -> None:
+    """Leave Ctrl-C to the process that asked, and end when it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it has ended, however that came about.
+
+    Whoever waits for work in a queue would not notice: it holds both ends of the pipe itself.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(process: BaseProcess) -> None:
+    process.join()
+    os._exit(1)

@@ -12,7 +12,6 @@ has used, or that any has used within the hour.
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -29,6 +28,7 @@ from unheard.extraction.extracted import Metadata
 from unheard.extraction.shard import Index, Place
 from unheard.extraction.storage import Packed, Storage
 from unheard.files import cache_folder, digest, write_json
+from unheard.temporary import sweep_folder
 
 VERSION = 2  # of what is written
 HOUR = 3600.0
@@ -66,7 +66,7 @@ class Store:
         self._unchecked: int | None = None  # bytes written since the bound was last looked at
         self._dropped = 0
         self._clips: dict[str, tuple[Path, Place]] = {}
-        self._remove_leftovers(older_than=HOUR)
+        sweep_folder(self.folder)
         for path in self._shards():
             self._add(path)
 
@@ -163,13 +163,6 @@ class Store:
                 path,
             )
 
-    def _remove_leftovers(self, older_than: float) -> None:
-        """Remove what a killed process left half written; what is younger may still be in hand."""
-        for path in self.folder.glob(".*.part"):
-            with suppress(OSError):
-                if time.time() - path.stat().st_mtime > older_than:
-                    path.unlink()
-
 
 def default_folder() -> Path:
     """Return the folder of the user's stores."""
@@ -255,13 +248,11 @@ def _explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except (MachineError, OSError) as error:
-        number = error.errno if isinstance(error, OSError) else errno.ENOSPC  # what atomic writes make of it
-        if number in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, MachineError):  # there was no room
             raise MachineError(
-                f"the disk is full; what was written to {folder} stays and is used again: free some space, store "
-                f"less (int8, average, fewer layers, pooled), or {elsewhere}"
+                f"{error}; what was written to {folder} stays and is used again: free some space, store less "
+                f"(int8, average, fewer layers, pooled), or {elsewhere}"
             ) from error
         raise MachineError(
-            f"clips are missing in the store {folder}, which cannot be written ({os.strerror(number or 0)}); "
-            f"{elsewhere}"
+            f"clips are missing in the store {folder}, which cannot be written ({error.strerror}); {elsewhere}"
         ) from error

@@ -10,6 +10,7 @@ counts as an error.
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from unheard.errors import DataError, first_five
-from unheard.files import atomic
+from unheard.files import write_bytes
 
 #: Dimensions that a table may hold, each with its truth in the column ``NAME_true``.
 DIMENSIONS = ("activation", "valence", "dominance")
@@ -235,8 +236,9 @@ def _as_lists(matrix: NDArray[np.float64], present: pl.Series) -> pl.Series:
 
 def write_predictions(table: pl.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write a sorted, checked table as Parquet; the same table gives the same bytes."""
-    with atomic(path) as file:
-        check(table.sort(ORDER)).write_parquet(file, compression="zstd", statistics=False)
+    written = io.BytesIO()  # polars would hide from us why a file cannot be written
+    check(table.sort(ORDER)).write_parquet(written, compression="zstd", statistics=False)
+    write_bytes(path, written.getbuffer())
 
 
 def read_predictions(path: str | os.PathLike[str]) -> pl.DataFrame:

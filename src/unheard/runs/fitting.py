@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from unheard.recipes.recipe import Recipe
 from unheard.runs.folder import fold_folder
 from unheard.runs.target import answers, matrix, target_of, truth
 from unheard.targets import Target
+from unheard.temporary import part_folder
 from unheard.training.divergence import DivergenceError
 from unheard.training.examples import Examples, Rows
 
@@ -211,9 +211,7 @@ def speakers_in(table: pl.DataFrame, ids: Sequence[str]) -> int:
 def save(fitted: Fitted, folder: Path) -> None:
     """Write a fold's folder whole: a reader sees all of it or nothing."""
     target = fold_folder(folder, fitted.record["fold"], fitted.record["seed"])
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    try:
+    with part_folder(target) as part:
         write_predictions(fitted.predictions, part / "predictions.parquet")
         write_bytes(part / "model.npz", arrays_to_bytes(fitted.head.state()))
         write_json(part / "fold.json", fitted.record)
@@ -221,9 +219,6 @@ def save(fitted: Fitted, folder: Path) -> None:
         if target.exists():
             shutil.rmtree(target)
         part.rename(target)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
 
 
 def load_head(folder: Path, recipe: Recipe, record: Mapping[str, Any]) -> Any:

@@ -23,6 +23,7 @@ from unheard.predictions.table import read_predictions
 from unheard.protocols.fold import Protocol, fold, guarded
 from unheard.recipes.old_recipe import modern_choice
 from unheard.recipes.recipe import Recipe, validate
+from unheard.temporary import sweep_folder
 
 #: Everything a run may write; ``--force`` removes these and nothing else.
 FILES = (
@@ -195,8 +196,8 @@ def clear(folder: Path) -> None:
     """Remove what a run wrote, and nothing else; the mark goes last."""
     for inside in (CHECKPOINTS, EXTRACTED):
         shutil.rmtree(folder / inside, ignore_errors=True)
-    for unfinished in (folder / FOLDS).glob(".fold*-seed*"):
-        shutil.rmtree(unfinished, ignore_errors=True)
+    for unfinished in (folder, folder / FOLDS):
+        sweep_folder(unfinished)
     for inner in sorted((folder / FOLDS).glob("fold*-seed*")):
         for name in FOLD_FILES:
             (inner / name).unlink(missing_ok=True)

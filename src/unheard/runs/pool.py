@@ -18,8 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-
-_DIED = "its worker process died"
+from typing import Any
 
 Task = tuple[int, int]
 Done = Callable[[int, int], None]
@@ -32,6 +31,7 @@ class Outcome:
     """What became of the tasks."""
 
     failed: dict[Task, str] = field(default_factory=dict)
+    machine: str | None = None  # what the environment refused, as a full disk does; no fold is begun after it
     tried: int = 0
     interrupted: bool = False
     stopped: bool = False
@@ -60,6 +60,15 @@ def fit_all(folder: Path, tasks: Sequence[Task], *, jobs: int, threads: int, don
     return outcome
 
 
+class _DiedError(Exception):
+    """A worker process ended without an answer."""
+
+    def __init__(self, status: int) -> None:
+        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
+        memory = "; out of memory?" if status == -signal.SIGKILL else ""
+        super().__init__(f"its worker process died ({how}{memory})")
+
+
 class _Worker(threading.Thread):
     """A thread that feeds one worker process, and starts another where it died."""
 
@@ -72,26 +81,37 @@ class _Worker(threading.Thread):
         self.process: subprocess.Popen[str] | None = None
 
     def run(self) -> None:
-        while not (self.outcome.interrupted or self.outcome.stopped):
+        outcome = self.outcome
+        while not (outcome.interrupted or outcome.stopped or outcome.machine):
             try:
                 task = self.waiting.get_nowait()
             except queue.Empty:
                 break
-            try:
-                problem = self._fit(task)
-                if problem is _DIED and not self.outcome.stopped:
-                    problem = self._fit(task)
-            except OSError as error:
-                problem = f"no worker process could be started: {error}"
-            with self.outcome.counting:
-                if problem is not None:
-                    self.outcome.failed[task] = problem
-                self.outcome.tried += 1
-                self.done(self.outcome.tried, self.total)
+            answer = self._fit_or_try_again(task)
+            with outcome.counting:
+                if "error" in answer:
+                    outcome.failed[task] = answer["error"]
+                    if answer.get("machine"):
+                        outcome.machine = answer["error"]
+                outcome.tried += 1
+                self.done(outcome.tried, self.total)
         self.stop()
 
-    def _fit(self, task: Task) -> str | None:
-        """Return what went wrong, or nothing."""
+    def _fit_or_try_again(self, task: Task) -> dict[str, Any]:
+        try:
+            try:
+                return self._fit(task)
+            except _DiedError:
+                if self.outcome.stopped:
+                    raise
+                return self._fit(task)
+        except _DiedError as error:
+            return {"error": str(error)}
+        except OSError as error:
+            return {"error": f"no worker process could be started: {error}", "machine": True}
+
+    def _fit(self, task: Task) -> dict[str, Any]:
+        """Return a worker's answer, with ``error`` where something went wrong."""
         process = self.process
         if process is None or process.poll() is not None:
             process = self.process = self._start()
@@ -103,11 +123,11 @@ class _Worker(threading.Thread):
         except (BrokenPipeError, ValueError):
             line = ""
         if not line:
-            process.wait()
+            status = process.wait()
             self.process = None
-            return _DIED
-        problem: str | None = json.loads(line).get("error")
-        return problem
+            raise _DiedError(status)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
     def _start(self) -> subprocess.Popen[str]:
         environment = {**os.environ, **dict.fromkeys(_THREADS, str(self.threads))}

@@ -18,7 +18,15 @@ from unheard._version import __version__
 from unheard.audio.decode import VERSIONS, check_trainable, load
 from unheard.audit import RULES, audit
 from unheard.corpora.table import corpus_of, write_table
-from unheard.errors import AudioError, DataError, ProtocolError, UnheardError, UsageError, first_five
+from unheard.errors import (
+    AudioError,
+    DataError,
+    MachineError,
+    ProtocolError,
+    UnheardError,
+    UsageError,
+    first_five,
+)
 from unheard.extraction.extracted import BadClip
 from unheard.files import cache_folder, digest, write_json, write_text
 from unheard.predictions.table import read_predictions, write_predictions
@@ -33,6 +41,7 @@ from unheard.runs.pool import Task, fit_all
 from unheard.runs.provenance import provenance
 from unheard.runs.scoring import results
 from unheard.runs.target import target_of
+from unheard.temporary import sweep_folder
 
 
 class Interrupted(UnheardError):  # noqa: N818 - it is a request, not an error
@@ -127,11 +136,11 @@ def run(
                 "progress": progress,
                 "say": say,
             }
-            prepared = read_inputs(recipe, table, jobs=jobs, **shared)
-            _report_bad(folder, prepared.errors, len(table), max_bad)
-            salience.prepare(recipe, table, protocol, numbers, prepared, **shared)
-            del encoders, shared  # the memory of the weights is free for the folds
             try:
+                prepared = read_inputs(recipe, table, jobs=jobs, **shared)
+                _report_bad(folder, prepared.errors, len(table), max_bad)
+                salience.prepare(recipe, table, protocol, numbers, prepared, **shared)
+                del encoders, shared  # the memory of the weights is free for the folds
                 failed = _fit(folder, recipe, numbers, jobs, progress)
             finally:
                 shutil.rmtree(folder / EXTRACTED, ignore_errors=True)
@@ -199,9 +208,16 @@ def _fit(
     done(0, len(missing))
     if not missing:
         return {}
-    outcome = fit_all(folder, missing, jobs=jobs, threads=recipe.threads, done=done)
+    try:
+        outcome = fit_all(folder, missing, jobs=jobs, threads=recipe.threads, done=done)
+    finally:
+        sweep_folder(folder / FOLDS)  # of workers that were stopped while they wrote
     if outcome.interrupted:
         raise Interrupted(f"stopped; finished folds are kept. `--resume` with --out {folder} goes on")
+    if outcome.machine is not None:
+        raise MachineError(
+            f"{outcome.machine}; finished folds are kept, and `--resume` with --out {folder} goes on"
+        )
     return outcome.failed
 
 
@@ -278,8 +294,8 @@ def _open(
             raise UsageError(
                 f"{folder} was begun with other settings and cannot be resumed: {first_five(other)}"
             )
-        for unfinished in (folder / FOLDS).glob(".fold*"):
-            shutil.rmtree(unfinished, ignore_errors=True)
+        for inside in (folder, folder / FOLDS):
+            sweep_folder(inside)
         return
     # A run that was killed while it began has nothing to go on with: it begins again.
     begin(folder, made_of, force=force or resume)

@@ -13,10 +13,11 @@ import shutil
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from unheard.errors import UnheardError
+from unheard.errors import MachineError, UnheardError
 from unheard.recipe_inputs.indexes import Indexes
 from unheard.recipe_inputs.preparing import Prepared, read_inputs
 from unheard.runs.fitting import fit_fold, save
@@ -58,9 +59,12 @@ def main(folder: str) -> None:
             shutil.rmtree(checkpoints, ignore_errors=True)
             answer = {**task, "seconds": fitted.record["seconds"]}
         except UnheardError as error:
-            answer = {**task, "error": str(error)}
+            answer = {**task, "error": str(error), "machine": isinstance(error, MachineError)}
+        except OSError as error:
+            answer = {**task, "error": str(error), "machine": True}
         except Exception as error:
-            traceback.print_exc()
+            with suppress(OSError):  # standard error may be closed
+                traceback.print_exc()
             answer = {**task, "error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from unheard.errors import MachineError, need
+from unheard.extraction.processes import end_with_parent
 from unheard.training import checkpoint, loop
 from unheard.training.checkpoint import Progress
 from unheard.training.divergence import DivergenceError
@@ -69,6 +70,7 @@ def train_together(
 def _in_process(
     fabric: Any, what: tuple[TunedNetwork, Examples, Examples | None, Plan, Path, Progress]
 ) -> None:
+    end_with_parent()
     network, rows, val, plan, folder, progress = what
     torch.set_num_threads(plan.threads)
     processes = Together(fabric)
