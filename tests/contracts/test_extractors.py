@@ -1,12 +1,12 @@
-"""What every extractor must hold, asked of every family of encoders and every feature that the package lists.
+"""What every extractor must hold, asked of every family of encoders and every feature that the package has.
 
-A new family or feature is checked as soon as it is listed; one without a small model here fails.
+A new family or feature is checked as soon as it is there; a family without a small model here fails.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-import unheard.encoders
 from onnx_toys import write_onnx
 from unheard import encoders, features
 from unheard.encoders.contract import Encoder
@@ -77,12 +76,12 @@ def feature(request: pytest.FixtureRequest) -> Any:
 
 def test_every_family_is_asked() -> None:
     assert {name.split()[0] for name in SMALL} == set(encoders.ENCODERS)
-    families = {
-        module.name
-        for module in pkgutil.iter_modules(unheard.encoders.__path__, "unheard.encoders.")
-        if hasattr(importlib.import_module(module.name), "Options")
-    }
-    assert families == set(encoders.ENCODERS.values())
+
+
+def test_naming_the_families_imports_no_network() -> None:
+    code = "import sys; from unheard import encoders; print(*encoders.tunable(), 'torch' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.split() == [*encoders.tunable(), "False"]
 
 
 def test_layers_are_what_is_given(encoder: Encoder) -> None:
@@ -152,12 +151,16 @@ def test_layers_come_as_they_are_asked_for(encoder: Encoder) -> None:
 
 
 def test_a_cut_gives_the_layers_up_to_it(settings: dict[str, Any], encoder: Encoder) -> None:
-    cut = encoders.load({**settings, "cut": 1})
-    assert cut.layers == encoder.layers[:2]
-    for one, other in zip(cut.extract(clips(cut), [0, 1]), encoder.extract(clips(cut), [0, 1]), strict=True):
+    top = min(1, len(encoder.layers) - 1)
+    cut = encoders.load({**settings, "cut": top})
+    assert cut.layers == encoder.layers[: top + 1]
+    for one, other in zip(
+        cut.extract(clips(cut), [0, top]), encoder.extract(clips(cut), [0, top]), strict=True
+    ):
         assert_allclose(one[0], other[0], rtol=1e-5, atol=1e-6)
         assert_allclose(one[1], other[1], rtol=1e-5, atol=1e-6)
-    assert encoders.key(cut.settings) != encoders.key(encoder.settings)
+    same = len(cut.layers) == len(encoder.layers)
+    assert (encoders.key(cut.settings) == encoders.key(encoder.settings)) is same
     with pytest.raises(UsageError, match=r"encoder\.cut is 99"):
         encoders.load({**settings, "cut": 99})
 
@@ -167,7 +170,7 @@ def test_settings_make_the_same_encoder_again(settings: dict[str, Any], encoder:
     assert again.settings == encoder.settings
     assert encoders.key(again.settings) == encoders.key(encoder.settings)
     assert_array_equal(
-        again.extract(clips(encoder)[:1], [1])[0][0], encoder.extract(clips(encoder)[:1], [1])[0][0]
+        again.extract(clips(encoder)[:1], [0])[0][0], encoder.extract(clips(encoder)[:1], [0])[0][0]
     )
     with pytest.raises(DataError, match="sha256"):
         encoders.load({**settings, "sha256": "0" * 64})

@@ -235,7 +235,7 @@ def test_the_digest_follows_weights_configuration_and_tokenizer(models: Path, tm
 @pytest.mark.parametrize(
     ("name", "changes", "error", "message"),
     [
-        ("bert", {"cut": 4}, UsageError, "has 3 layers: choose 0 … 3"),
+        ("bert", {"cut": 4}, UsageError, "has the layers 0 … 3"),
         ("bert", {"trim": 40}, UsageError, "trim is for audio"),
         ("bert", {"medium": "audio"}, UsageError, "takes text"),
         ("bert", {"medium": "video"}, UsageError, "audio, text"),

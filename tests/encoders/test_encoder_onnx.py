@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from unheard import encoders
 from unheard.encoders.kaldi import kaldi_norm
-from unheard.errors import DataError, MachineError, UnheardError, UsageError
+from unheard.errors import DataError, UnheardError, UsageError
 from unheard.features.logmel import LogMel
 
 BANDS, WIDTH = 6, 4
@@ -139,7 +139,7 @@ def test_cut_gives_the_entries_below_and_drops_what_lies_above(tmp_path: Path) -
     assert "V" not in {tensor.name for tensor in kept.graph.initializer}
     assert "Softmax" not in {node.op_type for node in kept.graph.node}
     assert encoders.key(cut.settings) != encoders.key(whole.settings)
-    with pytest.raises(UsageError, match=r"layers 0 … 1 \(hidden, posterior\)"):
+    with pytest.raises(UsageError, match="has the layers 0 … 1"):
         encoders.load({**settings, "cut": 2})
 
 
@@ -209,7 +209,7 @@ def test_the_digest_follows_every_part(tmp_path: Path) -> None:
     assert encoders.load(encoder.settings).settings == encoder.settings
     norm = tmp_path / "m" / "norm.mvn"
     norm.write_text(norm.read_text().replace("0.1 ", "0.2 ", 1))
-    with pytest.raises(DataError, match=r"sha256 is .* expected"):
+    with pytest.raises(DataError, match=r"sha256 of weights and configuration is .* expected"):
         encoders.load(encoder.settings)
     assert encoders.key(encoders.load(settings).settings) != encoders.key(encoder.settings)
 
@@ -247,7 +247,7 @@ def test_a_description_that_does_not_fit_is_refused(
         ({"description": "mine/encoder.json"}, UsageError, "no description of the ONNX encoder at"),
         ({"weights": "random"}, UsageError, "take 'shuffled'"),
         ({"precision": "bfloat16"}, UsageError, "'float32' or 'auto'"),
-        ({"device": "cuda"}, MachineError, "run on 'cpu'"),
+        ({"device": "cuda"}, UsageError, "runs on 'cpu'"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(
@@ -326,7 +326,7 @@ def test_weights_beside_the_graph_count(tmp_path: Path) -> None:
     apart = encoders.load(settings)
     np.testing.assert_array_equal(apart.extract([wave()], [1])[0][0], whole.extract([wave()], [1])[0][0])
     data = tmp_path / "m" / "w.bin"
-    data.write_bytes(data.read_bytes()[::-1])
+    data.write_bytes(np.frombuffer(data.read_bytes(), np.float32)[::-1].tobytes())
     with pytest.raises(DataError, match="another model"):
         encoders.load(apart.settings)
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperModel
 
 from unheard import encoders
-from unheard.encoders.whisper import cosine_to_30s
+from unheard.encoders.families.whisper import cosine_to_30s
 from unheard.errors import DataError, UnheardError, UsageError
 from unheard.testing import toy_encoder
 
@@ -243,7 +243,7 @@ def test_the_digest_follows_weights_and_configuration(tmp_path: Path) -> None:
     [
         ({"mode": "30"}, UsageError, "did you mean '30s'"),
         ({"rounding": "cell"}, UsageError, "did you mean 'ceil'"),
-        ({"cut": 4}, UsageError, "has 3 layers: choose 0 … 3"),
+        ({"cut": 4}, UsageError, "has the layers 0 … 3"),
         ({"precision": "int8"}, UsageError, "int8"),
         ({"model": "no/such/folder"}, UsageError, "unknown model"),
         ({"sha256": "0" * 64}, DataError, "expected 000"),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard import encoders
-from unheard.encoders.onnx import OnnxEncoder
+from unheard.encoders.families.onnx import OnnxEncoder
 from unheard.errors import DataError, UsageError
 from unheard.features.frontends import build_frontend
 from unheard.features.logmel import LogMel

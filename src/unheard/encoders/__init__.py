@@ -7,16 +7,18 @@ settings, such as ``{"name": "wavlm", "model": "microsoft/wavlm-large", "cut": 1
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
-from unheard.encoders.contract import WEIGHTS, Encoder, Export, Layers, Wave, is_random
+from unheard.encoders import families
+from unheard.encoders.contract import WEIGHTS, Encoder, Export, Layers, Wave, is_random, top_layer
 from unheard.encoders.old_names import renamed
-from unheard.errors import UsageError
+from unheard.errors import DataError, UsageError
 from unheard.settings import construct, identity, named, plain, resolve
 
 __all__ = [
     "ENCODERS",
-    "TUNABLE",
     "WEIGHTS",
     "Encoder",
     "Export",
@@ -28,21 +30,17 @@ __all__ = [
     "is_random",
     "key",
     "load",
+    "tunable",
 ]
 
-#: Name of a family to its module, which has the dataclass ``Options`` (of ``contract.Settings``), ``VERSION`` (of
-#: the code that computes) and ``load(options) -> Encoder``. A module is imported when its family is named; its
-#: heavy imports wait for ``load``.
-ENCODERS = {
-    "wav2vec2": "unheard.encoders.wav2vec2",
-    "hubert": "unheard.encoders.hubert",
-    "wavlm": "unheard.encoders.wavlm",
-    "whisper": "unheard.encoders.whisper",
-    "onnx": "unheard.encoders.onnx",
-    "transformers": "unheard.encoders.automodel",
-}
-#: Families whose networks can be trained together with a head.
-TUNABLE = ("wav2vec2", "hubert", "wavlm", "whisper")
+#: Name of a family to its module (``unheard.encoders.families`` says what it holds). A module that is put beside
+#: them is found; it is imported when its family is named.
+ENCODERS = {module.name: f"{families.__name__}.{module.name}" for module in iter_modules(families.__path__)}
+
+
+def tunable() -> list[str]:
+    """Names of the families whose networks can be trained together with a head."""
+    return [name for name, module in ENCODERS.items() if import_module(module).Options.tunable]
 
 
 def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,8 +77,18 @@ def load(settings: Mapping[str, Any]) -> Encoder:
             "encoder.model (--weights on the command line)"
         )
     encoder: Encoder = module.load(options)
+    found = encoder.settings["sha256"]
+    if options.sha256 not in ("", found):
+        raise DataError(
+            f"{options.model or settings['name']}: sha256 of weights and configuration is {found}, expected "
+            f"{options.sha256}; this is another model, or another version of it"
+        )
+    if encoder.medium != "audio" and options.trim is not None:
+        raise UsageError(f"encoder.trim is for audio, and {options.model} takes {encoder.medium}")
+    cut = top_layer(options.cut, len(encoder.layers) - 1, options.model)
+    encoder.layers = encoder.layers[: cut + 1]
     # Said in full: the whole network and one cut at its last layer are the same, and so is what they store.
-    encoder.settings = {**encoder.settings, "cut": len(encoder.layers) - 1}
+    encoder.settings = {"name": settings["name"], **plain(options), **encoder.settings, "cut": cut}
     return encoder
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unheard.encoders import hub
+from unheard.encoders.arrays import check_finite
 from unheard.errors import DataError, UsageError, first_five, need
 from unheard.files import digest, file_digest
 
@@ -132,12 +133,7 @@ def tensors(folder: Path, wanted: Iterable[str]) -> dict[str, Tensor]:
     names = [name for name in wanted if name in lying]
     for path in dict.fromkeys(lying[name] for name in names):
         found.update(_read(path, [name for name in names if lying[name] == path]))
-    bad = [name for name, tensor in found.items() if not tensor.isfinite().all()]
-    if bad:
-        raise DataError(
-            f"{folder}: NaN or infinite values in {len(bad)} of the weights: {first_five(bad)}; the file is "
-            "damaged, or was written by a training that diverged: download it again"
-        )
+    check_finite(found, folder)
     return found
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +59,9 @@ class Settings:
     precision: Annotated[str, OneOf("float32", "bfloat16", "auto")] = "float32"
     device: Annotated[str, OneOf("cpu", "cuda"), PLACE] = "cpu"
 
+    #: Whether the network can be trained together with a head.
+    tunable: ClassVar[bool] = False
+
     @property
     def medium(self) -> str | None:
         """Name of the medium that the encoder takes; None where only the model says it."""
@@ -73,6 +75,23 @@ class Settings:
             raise UsageError(f"encoder.trim is {self.trim!r}; decibels must be in 1 … 200")
         if self.revision is not None and not self.model:
             raise UsageError("encoder.revision belongs to a hub name in encoder.model, which is empty")
+
+
+@dataclass(frozen=True)
+class LocalSettings(Settings):
+    """Settings of families whose weights lie in a local file and that compute on the processor."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.precision not in ("float32", "auto"):
+            raise UsageError(
+                f"encoder.precision is {self.precision!r}, but this family computes in the types that its "
+                "file was written with; take 'float32' or 'auto'"
+            )
+        if self.device != "cpu":
+            raise UsageError(f"encoder.device is {self.device!r}, but this family runs on 'cpu'")
+        if self.revision is not None:
+            raise UsageError("encoder.revision: this family takes a file or a folder, not a hub name")
 
 
 @dataclass(frozen=True)
@@ -107,33 +126,34 @@ class Export:
     own: str | None = None
 
 
-class Encoder(ABC):
+class Encoder:
     """A loaded network: an extractor (``unheard.inputs.Extractor``) of waveforms, or of the turns of a text.
 
-    Layer 0 is what enters the first layer, layer k what leaves it (docs/encoders.md).
+    Layer 0 is what enters the first layer, layer k what leaves it (docs/encoders.md). A family gives ``settings``
+    and ``layers``, and overrides :meth:`_compute`, or :meth:`_extract` where it computes several clips together.
 
     Attributes
     ----------
     settings
         As ``load`` was given them, with defaults, ``sha256``, the last layer as ``cut`` and the precision that
-        ``auto`` came to: plain values.
+        ``auto`` came to: plain values. A family gives ``sha256`` and what else it found; ``load`` adds the rest.
     rate
         Hz of the waveforms that :meth:`extract` takes; 1 where it takes text, whose samples are tokens.
     layers
-        In order, those above the cut left out.
+        In order. Those above the cut are left out, by ``load`` where the family has not done so.
     source
         Whose the weights are, and whom they were trained on.
     """
 
     medium: str = "audio"
     settings: dict[str, Any]
-    rate: int
+    rate: int = 1
     layers: tuple[Layer, ...]
-    source: Source
+    source: Source = Source("unknown")
 
-    @abstractmethod
     def frames(self, samples: int) -> tuple[int, ...]:
-        """Return the number of frames of each layer for a waveform of so many samples."""
+        """Return the number of frames of each layer for a waveform of so many samples, as their rates say."""
+        return tuple(max(1, samples // self.hop(k)) for k in range(len(self.layers)))
 
     def extract(self, items: Sequence[Any], layers: Sequence[int]) -> list[Layers]:
         """Return, for each waveform (n,) at :attr:`rate` or text, the asked layers, each (frames, dims) float32.
@@ -158,14 +178,21 @@ class Encoder(ABC):
     def _check(self, items: Sequence[Any]) -> None:
         """Refuse clips that cannot be computed."""
         for item in items:
-            if not np.isfinite(item).all():
+            if self.medium == "text" and not item:
+                raise DataError("a text without any turn")
+            if self.medium == "audio" and not np.isfinite(item).all():
                 raise DataError(
                     f"a waveform holds {int((~np.isfinite(item)).sum())} values that are not finite"
                 )
 
-    @abstractmethod
     def _extract(self, items: Sequence[Any], layers: Sequence[int]) -> list[Layers]:
         """Return what :meth:`extract` does, of clips that were checked and at least one layer."""
+        computed = (self._compute(item) for item in items)
+        return [tuple(states[k] for k in layers) for states in computed]
+
+    def _compute(self, item: Any) -> Layers:
+        """Return all layers of one clip."""
+        raise NotImplementedError
 
     def hop(self, layer: int) -> int:
         """Return the samples from one frame of a layer to the next."""
@@ -196,9 +223,21 @@ class Encoder(ABC):
             An encoder that does not override this has no layers that can be tuned.
         """
         raise UsageError(
-            f"the encoder {self.settings['name']!r} has no layers that can be tuned; leave training out, or take "
-            "one of wav2vec2, hubert, wavlm, whisper"
+            f"the encoder {self.settings['name']!r} has no layers that can be tuned; leave training out"
         )
+
+
+def top_layer(cut: int | None, last: int, model: str) -> int:
+    """Return the last layer to compute of a model whose last layer is ``last``.
+
+    Raises
+    ------
+    UsageError
+        The cut is above it.
+    """
+    if cut is not None and cut > last:
+        raise UsageError(f"encoder.cut is {cut}, but {model or 'the model'} has the layers 0 … {last}")
+    return last if cut is None else cut
 
 
 def is_random(settings: Any) -> bool:

@@ -26,19 +26,17 @@ class HiddenStates:
     count
         How many layers it has.
     cut
-        Highest state that will be asked for; None for the last.
+        Highest state that will be asked for.
 
     Raises
     ------
     UsageError
-        The cut is above the last state, or the network has no list of so many layers.
+        The network has no list of so many layers.
     """
 
-    def __init__(self, network: nn.Module, count: int, cut: int | None = None) -> None:
-        if cut is not None and not 0 <= cut <= count:
-            raise UsageError(f"encoder.cut is {cut}, but the model has {count} layers: choose 0 … {count}")
+    def __init__(self, network: nn.Module, count: int, cut: int) -> None:
         self.network = network
-        self.top = count if cut is None else cut
+        self.top = cut
         self._last = count
         self._layers = _layers(network, count)
         if self.top < count:

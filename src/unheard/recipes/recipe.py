@@ -253,10 +253,10 @@ class Recipe(BaseModel):
                 )
         if own.augment:
             raise ValueError(f"inputs.{name}.augment is for frozen encoders; take training.augment")
-        if own.encoder["name"] not in encoders.TUNABLE:
+        if own.encoder["name"] not in encoders.tunable():
             raise ValueError(
                 f"the encoder {own.encoder['name']!r} has no layers that can be tuned; leave training out, or "
-                f"take one of {', '.join(encoders.TUNABLE)}"
+                f"take one of {', '.join(encoders.tunable())}"
             )
 
 

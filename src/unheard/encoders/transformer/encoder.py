@@ -14,13 +14,12 @@ import torch
 
 from unheard.encoders import checkpoint, windows
 from unheard.encoders import random_weights as chance
-from unheard.encoders.contract import Encoder, Export, Layers, Settings, Wave
+from unheard.encoders.contract import Encoder, Export, Layers, Settings, Wave, top_layer
 from unheard.encoders.precision import device_of, precision_of
 from unheard.encoders.transformer import architecture, weights
 from unheard.encoders.transformer.architecture import Architecture
 from unheard.encoders.transformer.network import Network
 from unheard.encoders.transformer.prepacked import pack, unpack
-from unheard.errors import DataError, UsageError
 from unheard.files import digest
 from unheard.inputs import Layer, Source
 from unheard.onnx_graphs.transformer import transformer_graph
@@ -142,12 +141,7 @@ def load(options: Settings, family: str) -> WaveEncoder:
     """Read configuration and weights as the settings say."""
     folder, content, source = _described(options, family)
     config = architecture.read(content, family, source)
-    layers = config.num_hidden_layers if options.cut is None else options.cut
-    if layers > config.num_hidden_layers:
-        raise UsageError(
-            f"encoder.cut is {layers}, but {source} has {config.num_hidden_layers} layers: "
-            f"choose 0 … {config.num_hidden_layers}"
-        )
+    layers = top_layer(options.cut, config.num_hidden_layers, source)
     rate, normalize = _audio(options, folder, config)
     if options.weights == "random":
         network = weights.drawn(config, normalize, layers, options.seed)
@@ -158,11 +152,6 @@ def load(options: Settings, family: str) -> WaveEncoder:
         found = checkpoint.sha256(folder)
         if options.weights == "shuffled":
             chance.shuffle(network, options.seed)
-    if options.sha256 not in ("", found):
-        raise DataError(
-            f"{source}: sha256 of weights and configuration is {found}, expected {options.sha256}; "
-            "this is another model, or another version of it"
-        )
     precision = precision_of(options.precision, options.device)
     network.eval().to(device_of(options.device), torch.bfloat16 if precision == "bfloat16" else torch.float32)
     settings = {"name": family, **plain(replace(options, sha256=found, precision=precision))}

@@ -1,9 +1,9 @@
-"""wav2vec 2.0 (Baevski et al. 2020), XLSR and XLS-R: base, large, in one language or many."""
+"""What wav2vec 2.0, HuBERT and WavLM share as families: their settings, and loading that waits with torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from unheard.encoders.contract import Settings
 from unheard.errors import need
@@ -11,17 +11,17 @@ from unheard.errors import need
 if TYPE_CHECKING:
     from unheard.encoders.transformer.encoder import WaveEncoder
 
-VERSION = 1
-
 
 @dataclass(frozen=True)
 class Options(Settings):
     """What can be said about the encoder: what all of them share."""
 
+    tunable: ClassVar[bool] = True
 
-def load(options: Options) -> WaveEncoder:
+
+def load_family(family: str, options: Options) -> WaveEncoder:
     """Read configuration and weights; see ``unheard.encoders.load`` for the errors."""
     need("torch", "train")
     from unheard.encoders.transformer import encoder
 
-    return encoder.load(options, "wav2vec2")
+    return encoder.load(options, family)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from unheard.encoders import checkpoint, hub
-from unheard.encoders.contract import Encoder, Layers, Settings, Wave
+from unheard.encoders.arrays import check_finite
+from unheard.encoders.contract import Encoder, Layers, Settings, Wave, top_layer
 from unheard.encoders.precision import device_of, precision_of
 from unheard.encoders.windows import by_length, in_windows
 from unheard.errors import DataError, UnheardError, UsageError, first_five, need
@@ -84,22 +85,14 @@ def load(options: Options) -> AudioEncoder | TextEncoder:
     if options.medium not in (None, medium):
         raise UsageError(f"encoder.medium is {options.medium!r}, and {folder} takes {medium}")
     found = _sha256(folder, text, options.seed if drawn else None)
-    if options.sha256 not in ("", found):
-        raise DataError(
-            f"{folder}: sha256 of weights and configuration is {found}, expected {options.sha256}; this is "
-            "another model, or another version of it"
-        )
-    states = HiddenStates(model, config.num_hidden_layers, options.cut)
+    cut = top_layer(options.cut, config.num_hidden_layers, str(folder))
+    states = HiddenStates(model, config.num_hidden_layers, cut)
     model.requires_grad_(False).eval().to(device, getattr(torch, precision))
     settings = {
         "name": "transformers",
         **plain(replace(options, sha256=found, precision=precision, medium=medium)),
     }
-    if not text:
-        return AudioEncoder(settings, states, config, folder)
-    if settings["trim"] is not None:
-        raise UsageError(f"encoder.trim is for audio, and {folder} takes text")
-    return TextEncoder(settings, states, config, folder)
+    return (TextEncoder if text else AudioEncoder)(settings, states, config, folder)
 
 
 class AudioEncoder(Encoder):
@@ -177,7 +170,6 @@ class TextEncoder(Encoder):
     """
 
     medium = "text"
-    rate = 1  # what is counted are tokens
 
     def __init__(self, settings: dict[str, Any], states: HiddenStates, config: Any, folder: Path) -> None:
         self.settings = settings
@@ -200,11 +192,6 @@ class TextEncoder(Encoder):
     def frames(self, samples: int) -> tuple[int, ...]:
         """Return the number of frames of each layer for a text of so many tokens."""
         return (min(samples, self.longest),) * len(self.layers)
-
-    def _check(self, items: Sequence[Sequence[Turn]]) -> None:
-        for turns in items:
-            if not turns:
-                raise DataError("a text without any turn")
 
     def _extract(self, items: Sequence[Sequence[Turn]], layers: Sequence[int]) -> list[Layers]:
         import torch
@@ -250,12 +237,7 @@ def _model(folder: Path, drawn: bool) -> tuple[Any, Any]:
     missing = [name for name in about["missing_keys"] if not name.startswith(UNUSED)]
     if missing:
         raise DataError(f"{folder}: the weights do not fit config.json: missing are {first_five(missing)}")
-    bad = [name for name, value in model.named_parameters() if not value.isfinite().all()]
-    if bad:
-        raise DataError(
-            f"{folder}: NaN or infinite values in {len(bad)} of the weights: {first_five(bad)}; the file is "
-            "damaged, or was written by a training that diverged: download it again"
-        )
+    check_finite({name: value.detach() for name, value in model.named_parameters()}, folder)
     return config, model
 
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.encoders.contract import Encoder, Export, Layers, Settings, Wave
+from unheard.encoders.contract import Encoder, Export, Layers, LocalSettings, Wave, top_layer
 from unheard.encoders.description import Description, described
 from unheard.encoders.kaldi import kaldi_norm
 from unheard.encoders.old_names import description_then
 from unheard.encoders.windows import in_windows, window
-from unheard.errors import DataError, MachineError, UsageError, need
+from unheard.errors import DataError, UsageError, need
 from unheard.features.frontends import Frontend, build_frontend, frontend_settings
 from unheard.files import digest, file_digest
 from unheard.inputs import Layer, Source
@@ -32,7 +32,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Options(Settings):
+class Options(LocalSettings):
     """Settings of an ONNX encoder.
 
     Parameters
@@ -46,16 +46,6 @@ class Options(Settings):
 
     description: str = ""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.precision not in ("float32", "auto"):
-            raise UsageError(
-                f"encoder.precision {self.precision!r}: an ONNX graph computes in the types that it was written "
-                "with; take 'float32' or 'auto'"
-            )
-        if self.revision is not None:
-            raise UsageError("encoder.revision: an ONNX encoder is a file or a folder, not a hub name")
-
 
 def load(options: Options) -> OnnxEncoder:
     """Read graph, description and normalisation.
@@ -66,11 +56,7 @@ def load(options: Options) -> OnnxEncoder:
         No such model or description, a tensor that the graph does not have, or a cut above the last layer.
     DataError
         What is no ONNX graph, holds NaN, does not fit its description or its ``sha256``.
-    MachineError
-        A device other than the processor.
     """
-    if options.device != "cpu":
-        raise MachineError(f"encoder.device {options.device!r}: ONNX encoders run on 'cpu'")
     place = Path(options.model)
     _check_graph(place)
     folder = place if place.is_dir() else place.parent
@@ -82,21 +68,12 @@ def load(options: Options) -> OnnxEncoder:
     found = digest(
         {"description": description_then(content), "files": [file_digest(folder / part) for part in parts]}
     )
-    if options.sha256 and options.sha256 != found:
-        raise DataError(
-            f"{path}: the encoder's sha256 is {found}, expected {options.sha256}: another model, description or "
-            "normalisation"
-        )
-    top = len(description.layers) - 1
-    if options.cut is not None and options.cut > top:
-        raise UsageError(
-            f"encoder.cut is {options.cut}; {path.name} has the layers 0 … {top} "
-            f"({', '.join(layer.name for layer in description.layers)})"
-        )
     model = read_graph(path)
     if mixed:
         shuffle(model, options.seed)
-    return OnnxEncoder(replace(options, sha256=found, precision="float32"), description, model, norm)
+    layers = description.layers[: top_layer(options.cut, len(description.layers) - 1, str(path)) + 1]
+    known = replace(options, sha256=found, precision="float32")
+    return OnnxEncoder(known, replace(description, layers=layers), model, norm)
 
 
 class OnnxEncoder(Encoder):
@@ -109,9 +86,8 @@ class OnnxEncoder(Encoder):
         model: Any,
         norm: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
     ) -> None:
-        kept = description.layers if options.cut is None else description.layers[: options.cut + 1]
         self.settings: dict[str, Any] = {"name": "onnx", **plain(options)}
-        self.description = replace(description, layers=kept)
+        self.description = description
         self.rate = description.rate
         self.source = Source(description.licence, description.attribution, description.trained_on or {})
         self._frontend: Frontend | None = (
@@ -120,10 +96,10 @@ class OnnxEncoder(Encoder):
         self._model, self._norm = model, norm
         self._sessions: dict[int, Session] = {}
         base = float(self.rate) if self._frontend is None else self._frontend.frames_per_second
-        second = self._window(np.zeros(self.rate, dtype=np.float32), range(len(kept)))
+        second = self._window(np.zeros(self.rate, dtype=np.float32), range(len(description.layers)))
         self.layers = tuple(
             Layer(layer.name, frames.shape[1], base / layer.stride)
-            for layer, frames in zip(kept, second, strict=True)
+            for layer, frames in zip(description.layers, second, strict=True)
         )
 
     @property

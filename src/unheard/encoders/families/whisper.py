@@ -11,16 +11,16 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unheard.encoders import checkpoint
-from unheard.encoders.contract import Encoder, Export, Layers, Settings, Wave
+from unheard.encoders.contract import Encoder, Export, Layers, Settings, Wave, top_layer
 from unheard.encoders.precision import device_of, precision_of
 from unheard.encoders.windows import by_length
-from unheard.errors import DataError, UsageError, need
+from unheard.errors import DataError, need
 from unheard.features.frontends import frontend_settings
 from unheard.files import digest
 from unheard.inputs import Layer, Source
@@ -53,6 +53,8 @@ class Options(Settings):
         Of n samples, ``ceil`` keeps ⌈n / 320⌉ frames, ``floor`` ⌊n / 320⌋ (EmoBox).
     """
 
+    tunable: ClassVar[bool] = True
+
     mode: Annotated[str, OneOf("30s", "trimmed")] = "30s"
     rounding: Annotated[str, OneOf("ceil", "floor")] = "ceil"
 
@@ -70,12 +72,7 @@ def load(options: Options) -> WhisperEncoder:
         folder = checkpoint.find(options.model, options.revision, weights=options.weights != "random")
         content, source = checkpoint.config(folder), str(folder / "config.json")
     config = configured(content, source)
-    layers = config.encoder_layers if options.cut is None else options.cut
-    if layers > config.encoder_layers:
-        raise UsageError(
-            f"encoder.cut is {layers}, but {source} has {config.encoder_layers} layers: choose 0 … "
-            f"{config.encoder_layers}"
-        )
+    layers = top_layer(options.cut, config.encoder_layers, source)
     if folder is not None and options.weights != "random":
         _check_front(folder, config)
         network = trained(config, layers, options.mode, options.rounding, folder)
@@ -85,11 +82,6 @@ def load(options: Options) -> WhisperEncoder:
     else:
         network = drawn(config, layers, options.mode, options.rounding, options.seed)
         found = digest({"config": relevant(config), "seed": options.seed})
-    if options.sha256 not in ("", found):
-        raise DataError(
-            f"{source}: sha256 of weights and configuration is {found}, expected {options.sha256}; this is "
-            "another model, or another version of it"
-        )
     network.requires_grad_(False).eval().to(device, getattr(torch, precision))
     licence = checkpoint.licence(folder) if folder is not None else "unknown"
     return WhisperEncoder(replace(options, sha256=found, precision=precision), network, licence)
