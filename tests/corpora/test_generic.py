@@ -70,9 +70,10 @@ def test_pieces_of_one_file(tmp_path):
 
 def test_votes_in_json_lines_and_in_a_cell(tmp_path):
     votes = [{"grader": 1, "label": "sad"}, {"label": "joy", "weight": 0.5, "modality": "voice"}]
+    graded = dict.fromkeys(("activation", "valence", "dominance"))
     expected = [
-        {"grader": "1", "label": "sad", "weight": 1.0, "modality": None},
-        {"grader": None, "label": "joy", "weight": 0.5, "modality": "voice"},
+        {"grader": "1", "label": "sad", "weight": 1.0, "modality": None} | graded,
+        {"grader": None, "label": "joy", "weight": 0.5, "modality": "voice"} | graded,
     ]
     line = json.dumps({"path": "a.wav", "label": None, "votes": votes})
     other = json.dumps({"path": "b.wav", "label": "sad", "speaker": 3})
@@ -83,6 +84,18 @@ def test_votes_in_json_lines_and_in_a_cell(tmp_path):
     cell = json.dumps(votes).replace('"', '""')
     table = read("generic", csv(tmp_path, f'path,label,votes\na.wav,sad,"{cell}"\n'))
     assert table["votes"].to_list() == [expected]
+
+
+def test_a_vote_of_dimensions_alone(tmp_path):
+    votes = json.dumps([{"grader": "a", "valence": 0.25}, {"grader": "b", "label": "sad", "dominance": 1}])
+    cell = votes.replace('"', '""')
+    table = read("generic", csv(tmp_path, f'path,label,votes\na.wav,sad,"{cell}"\n'))
+    assert [(vote["label"], vote["valence"], vote["dominance"]) for vote in table["votes"][0]] == [
+        (None, 0.25, None),
+        ("sad", None, 1.0),
+    ]
+    with pytest.raises(DataError, match=r"column 'votes': valence is outside \[0, 1\]: a"):
+        read("generic", csv(tmp_path, f'path,label,votes\na.wav,sad,"{cell.replace("0.25", "25")}"\n'))
 
 
 def test_parquet_with_numbers_from_other_tools(tmp_path):

@@ -48,9 +48,15 @@ def test_ased_with_a_capital_letter(tmp_path):
 
 
 def test_emotale(tmp_path):
+    graded = (
+        ("a1", "anger", 4.0, 1.5, 4.5),
+        ("a2", "anger", 4.0, 2.5, 5.0),
+        ("a3", "happiness", 5.0, 1.0, 4.5),
+    )
     votes = [
         {"grader": grader, "label": label, "weight": 1.0, "modality": None}
-        for grader, label in (("a1", "anger"), ("a2", "anger"), ("a3", "happiness"))
+        | {"activation": (a - 1) / 4, "valence": (v - 1) / 4, "dominance": (d - 1) / 4}
+        for grader, label, a, v, d in graded
     ]
     assert row("emotale", tmp_path, "DK_001_A_1") == {
         "duration": 0.2, "speaker": "001", "gender": "female", "age": 22.0, "language": "da", "sentence": "DK_1",

@@ -116,6 +116,67 @@ def test_emotale(data_folder):
     assert [len(hand & women) for hand in hands] == [3, 3, 2, 2, 2]
 
 
+def test_crema_d_votes(data_folder):
+    table = read("crema-d", data_folder / "crema-d")
+    assert len(table) == 7442 and table["duration"].null_count() == 7442
+    speakers = table.unique("speaker")
+    assert Counter(speakers["gender"]) == {"male": 48, "female": 43} and speakers["age"].null_count() == 0
+    assert table["sentence"].n_unique() == 12
+    # The voice alone ties on 644 clips; the owner's own summary of the others.
+    assert Counter(table["label"].drop_nulls()) == {
+        "neutral": 3897, "anger": 986, "fear": 645, "disgust": 547, "sad": 370, "happy": 353
+    }  # fmt: skip
+    summary = pl.read_csv(data_folder / "crema-d" / "processedResults" / "summaryTable.csv")
+    letter = dict(zip(("anger", "disgust", "fear", "happy", "neutral", "sad"), "ADFHNS", strict=True))
+    owner = dict(summary.select("FileName", "VoiceVote").iter_rows())
+    assert {
+        clip: letter[label] for clip, label in table.select("id", "label").iter_rows() if label is not None
+    } == {clip: vote for clip, vote in owner.items() if ":" not in vote}
+    votes = table.select("id", "votes").explode("votes").unnest("votes")
+    by_clip = votes.group_by("id", "modality").agg(pl.col("weight").sum())
+    voice = by_clip.filter(pl.col("modality") == "audio")["weight"]
+    assert len(by_clip) == 3 * 7442
+    assert (voice.min(), voice.max(), round(voice.mean(), 2)) == (4, 12, 9.21)
+
+
+def test_crema_d_voices(data_folder, tmp_path):
+    for source in (data_folder / "crema-d").iterdir():
+        (tmp_path / source.name).symlink_to(source)
+    (tmp_path / "AudioMP3").mkdir()
+    for voice in (data_folder / "videos").glob("1002_*.mp3"):
+        (tmp_path / "AudioMP3" / voice.name).symlink_to(voice)
+    heard = read("crema-d", tmp_path).filter(pl.col("duration").is_not_null())
+    assert len(heard) == 6 and heard["speaker"].unique().to_list() == ["1002"]
+    assert heard["duration"].is_between(1, 4).all()
+
+
+def test_meld(data_folder):
+    table = read("meld", data_folder / "meld")
+    assert Counter(table["split"]) == {"train": 9989, "dev": 1109, "test": 2610}
+    dialogues = table.unique("dialogue")
+    assert Counter(dialogues["split"]) == {"train": 1038, "dev": 114, "test": 280}
+    assert Counter(table.filter(pl.col("split") == "test")["label"]) == {
+        "neutral": 1256, "joy": 402, "surprise": 281, "anger": 345, "sadness": 208, "disgust": 68, "fear": 50
+    }  # fmt: skip
+    assert table["text"].null_count() == 0
+    assert not table["text"].str.contains("[\\x80-\\x9f\ufffd]").any()
+    # The main cast is on all sides.
+    assert {"Rachel", "Ross"} <= set.intersection(
+        *(set(table.filter(pl.col("split") == part)["speaker"]) for part in ("train", "dev", "test"))
+    )
+
+
+def test_mosei(data_folder):
+    table = read("mosei", data_folder / "mosei")
+    assert len(table) == 23259 and table["session"].n_unique() == 3293
+    assert Counter(table["split"]) == {"train": 16327, "valid": 1871, "test": 4662, "unused": 399}
+    assert Counter(table["label"]) == {
+        "happy": 14567, "sad": 3782, "anger": 2730, "surprise": 437, "disgust": 1291, "fear": 452
+    }  # fmt: skip
+    assert table["speaker"].null_count() == len(table)
+    assert (table["start"] == 0.0).sum() > 239 and (table["end"] > table["start"]).all()
+
+
 def test_urdu(data_folder):
     table = read("urdu", data_folder / "urdu")
     assert len(table) == 400

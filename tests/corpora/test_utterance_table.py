@@ -10,6 +10,7 @@ from unheard.corpora.table import (
     classes,
     complete,
     corpus_of,
+    counted,
     one_gender,
     read_table,
     table_digest,
@@ -94,3 +95,37 @@ def test_one_gender_keeps_what_is_not_contradicted(pairs):
 def test_rows_of_unknown_speakers_keep_their_genders():
     rows = [row("a", speaker=None, gender="female"), row("b", speaker=None, gender="male")]
     assert one_gender(rows) == rows
+
+
+def test_votes_without_dimensions_are_read_from_older_tables_and_keep_their_digest(tmp_path):
+    vote = {"grader": "1", "label": "sad", "weight": 1.0, "modality": None}
+    made = table(row("a", votes=[vote]), row("b"))
+    names = ("grader", "label", "weight", "modality")
+    older = pl.List(pl.Struct([pl.Field(n, pl.Float64 if n == "weight" else pl.String) for n in names]))
+    complete(made).with_columns(votes=pl.Series([[vote], None], dtype=older)).write_parquet(
+        tmp_path / "t.parquet"
+    )
+    again = read_table(tmp_path / "t.parquet")
+    assert again.equals(complete(made)) and table_digest(again) == table_digest(made)
+    graded = table(row("a", votes=[vote | {"valence": 0.5}]), row("b"))
+    assert table_digest(graded) != table_digest(made)
+
+
+def test_the_dimensions_of_votes_are_mapped_with_those_of_the_clip():
+    votes = [
+        {"label": "sad", "weight": 1.0, "activation": 1.0},
+        {"weight": 1.0, "activation": 5.0, "valence": 2.0},
+    ]
+    made = utterances([row(votes=votes, activation=3.0)], corpus="mine", labels=("sad",), scale=(1.0, 5.0))
+    assert made["activation"].to_list() == [0.5]
+    assert [(vote["activation"], vote["valence"]) for vote in made["votes"][0]] == [(0.0, None), (1.0, 0.25)]
+    with pytest.raises(DataError, match=r"column 'votes': activation is outside \[0, 1\]: a"):
+        table(row(votes=votes))
+
+
+def test_votes_on_the_sound_alone_are_counted_where_there_are_any():
+    seen, heard = {"label": "sad", "modality": "video"}, {"label": "joy", "modality": "audio"}
+    unknown = {"label": "sad", "modality": None}
+    assert list(counted([seen, heard])) == [heard]
+    assert list(counted([seen, unknown])) == [seen, unknown]
+    assert list(counted(None)) == list(counted([])) == []

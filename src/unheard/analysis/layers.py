@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from unheard.analysis import probing
-from unheard.corpora.table import classes, corpus_of
+from unheard.corpora.table import classes, corpus_of, counted
 from unheard.errors import DataError, UsageError, unknown
 from unheard.extraction.saliency import (
     Band,
@@ -197,7 +197,7 @@ def _columns(table: pl.DataFrame, kind: str, clips: pl.DataFrame) -> list[str]:
 def _shares(votes: Sequence[Mapping[str, Any]] | None, labels: Sequence[str]) -> list[float] | None:
     """Votes for each class over all votes for one of the classes; None without any."""
     weight = dict.fromkeys(labels, 0.0)
-    for vote in votes or ():
+    for vote in counted(votes):
         if vote["label"] in weight:
             weight[vote["label"]] += 1.0 if vote["weight"] is None else vote["weight"]
     total = sum(weight.values())

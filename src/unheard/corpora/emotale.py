@@ -131,18 +131,16 @@ def _named(name: str, people: Mapping[str, Mapping[str, str]]) -> dict[str, Any]
 
 def _ratings(where: str, row: Mapping[str, str]) -> dict[str, Any]:
     """Votes, and means over raters on their scale; ratings that are not on it are refused."""
-    votes = []
+    votes: list[dict[str, Any]] = []
     for rater in _RATERS:
         if row[f"{rater}_cat"] not in _EMOTIONS:
             raise DataError(
                 f"{where}, column '{rater}_cat': {row[f'{rater}_cat']!r}, expected one of {', '.join(_EMOTIONS)}"
             )
         label = _EMOTIONS[row[f"{rater}_cat"]]
-        votes.append({"grader": rater, "label": label, "weight": 1.0, "modality": None})
-    means = {}
-    for dimension, letter in _DIMENSIONS.items():
-        ratings = [_rating(where, row, f"{rater}_{letter}") for rater in _RATERS]
-        means[dimension] = sum(ratings) / len(ratings)
+        graded = {name: _rating(where, row, f"{rater}_{letter}") for name, letter in _DIMENSIONS.items()}
+        votes.append({"grader": rater, "label": label, "weight": 1.0, "modality": None, **graded})
+    means = {name: sum(vote[name] for vote in votes) / len(votes) for name in _DIMENSIONS}
     return {"votes": votes, **means}
 
 

@@ -7,7 +7,7 @@ files, takes one file of each id, and adds path and duration. Order and result d
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,63 @@ def clips(root: Path, fields: Fields) -> Iterator[dict[str, Any] | LeftOut]:
         yield {"id": name, **row, "path": str(where), "duration": duration(where)}
         for double, _ in doubles:
             yield LeftOut(double.as_posix(), f"the same clip as {path.as_posix()}, which is taken")
+
+
+def listed(
+    root: Path, rows: Iterable[dict[str, Any]], name_of: Callable[[Path], str | None], table: str
+) -> Iterator[dict[str, Any] | LeftOut]:
+    """Yield the rows of an owner's table, each with its recording's path and duration.
+
+    A row whose recording is not there stays, with the path where it is expected and an unknown duration: what is
+    said is known without it, and a run counts it as a bad file.
+
+    Parameters
+    ----------
+    root
+        Folder of the corpus.
+    rows
+        Fields of each clip; ``recording`` is the name of its recording, which several clips may share as pieces
+        (``start``, ``end``), and ``path`` the place below ``root`` where the owner has it.
+    name_of
+        The name of a recording by its path below ``root``; None where it is none of the corpus. Of several files
+        of one name one is taken, as in :func:`clips`.
+    table
+        What lists the clips, for the reason why a recording is left out.
+    """
+    found: dict[str, list[Path]] = {}
+    for item in recordings(root):
+        if isinstance(item, LeftOut):
+            yield item
+        elif (name := name_of(item)) is None:
+            yield LeftOut(item.as_posix(), f"not in {table}")
+        else:
+            found.setdefault(name, []).append(item)
+    for paths in found.values():
+        paths.sort(key=_preference)
+    lengths: dict[str, float | None] = {}
+    for row in rows:
+        name = row["recording"]
+        where = root.absolute() / (found[name][0] if name in found else row["path"])
+        if name not in lengths:
+            lengths[name] = duration(where) if name in found else None
+        seconds = piece(lengths[name], row.get("start"), row.get("end"))
+        yield {key: value for key, value in row.items() if key != "recording"} | {
+            "path": str(where),
+            "duration": seconds,
+        }
+    for name, (taken, *doubles) in sorted(found.items()):
+        if name not in lengths:
+            yield LeftOut(taken.as_posix(), f"not in {table}")
+        for double in doubles:
+            yield LeftOut(double.as_posix(), f"the same clip as {taken.as_posix()}, which is taken")
+
+
+def piece(whole: float | None, start: float | None, end: float | None) -> float | None:
+    """Return the seconds of a piece of a recording; None where the recording is unknown or ends before it."""
+    if whole is None:
+        return None
+    seconds = min(whole, whole if end is None else end) - (start or 0.0)
+    return seconds if seconds > 0 else None
 
 
 def recordings(root: Path) -> Iterator[Path | LeftOut]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from unheard.corpora.folder import LeftOut, clips, duration
-from unheard.corpora.table import SCHEMA
+from unheard.corpora.table import DIMENSIONS, SCHEMA
 from unheard.corpora.tabular import SUFFIXES, read_rows
 from unheard.errors import DataError, first_five, need
 
@@ -42,7 +42,7 @@ _WORDS = {
     "gender": {"f": "female", "m": "male", **{g: g for g in ("female", "male", "other")}},
     "channel": {c: c for c in ("speech", "song")},
 }
-_VOTE = {"grader", "label", "weight", "modality"}
+_VOTE = {"grader", "label", "weight", "modality", *DIMENSIONS}
 
 
 def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
@@ -200,11 +200,13 @@ def _votes(cell: Any) -> list[dict[str, Any]]:
             "label": None if vote.get("label") is None else str(vote["label"]),
             "weight": 1.0 if vote.get("weight") is None else _number(vote["weight"]),
             "modality": None if vote.get("modality") is None else str(vote["modality"]),
+            **{name: None if vote.get(name) is None else _number(vote[name]) for name in DIMENSIONS},
         }
         for vote in votes
     ]
-    if any(vote["label"] is None for vote in made) or any(vote["weight"] < 0 for vote in made):
-        raise ValueError("a vote without a label, or with a negative weight")
+    empty = (all(vote[name] is None for name in ("label", *DIMENSIONS)) for vote in made)
+    if any(empty) or any(vote["weight"] < 0 for vote in made):
+        raise ValueError("a vote without a label and dimensions, or with a negative weight")
     if sum(vote["weight"] for vote in made) == 0:
         raise ValueError("the votes sum to 0")
     return made

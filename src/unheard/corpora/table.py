@@ -18,7 +18,12 @@ from unheard.errors import DataError, first_five
 from unheard.files import digest, write_bytes
 from unheard.inputs import Clip, Piece, Turn
 
-VOTE = pl.Struct({"grader": pl.String, "label": pl.String, "weight": pl.Float64, "modality": pl.String})
+DIMENSIONS = ("activation", "valence", "dominance")
+#: What one grader said of a clip: a class, dimensions, or both. ``modality`` is what the grader was shown.
+VOTE = pl.Struct(
+    {"grader": pl.String, "label": pl.String, "weight": pl.Float64, "modality": pl.String}
+    | dict.fromkeys(DIMENSIONS, pl.Float64)
+)
 
 #: Every column but ``label``, whose type holds the classes of the corpus in their order.
 SCHEMA: dict[str, pl.DataType] = {
@@ -49,7 +54,6 @@ SCHEMA: dict[str, pl.DataType] = {
     "licence": pl.String(),
 }
 REQUIRED = ("corpus", "id", "path", "label")
-DIMENSIONS = ("activation", "valence", "dominance")
 
 
 def utterances(
@@ -70,7 +74,7 @@ def utterances(
     labels
         Its classes in order.
     scale
-        Least and most of the rows' dimensions; they are mapped to [0, 1] here and nowhere else.
+        Least and most of the rows' and the votes' dimensions; they are mapped to [0, 1] here and nowhere else.
 
     Raises
     ------
@@ -94,7 +98,11 @@ def utterances(
         raise DataError(f"a value of {corpus!r} does not fit its column: {error}") from error
     low, high = scale
     if scale != (0.0, 1.0):
-        frame = frame.with_columns((pl.col(name) - low) / (high - low) for name in DIMENSIONS)
+        votes = [(pl.field(name) - low) / (high - low) for name in DIMENSIONS]
+        frame = frame.with_columns(
+            *((pl.col(name) - low) / (high - low) for name in DIMENSIONS),
+            pl.col("votes").list.eval(pl.element().struct.with_fields(votes)),
+        )
     return check(frame.sort("id"))
 
 
@@ -139,6 +147,13 @@ def check(table: pl.DataFrame) -> pl.DataFrame:
             bad = table.filter((pl.col(name) < 0) | (pl.col(name) > 1) | pl.col(name).is_nan())["id"]
             if len(bad):
                 raise DataError(f"column {name!r} is outside [0, 1]: {first_five(bad)}")
+    if "votes" in table.columns:
+        for name in DIMENSIONS:
+            graded = pl.element().struct.field(name)
+            outside = (graded < 0) | (graded > 1) | graded.is_nan()
+            bad = table.filter(pl.col("votes").list.eval(outside).list.any())["id"]
+            if len(bad):
+                raise DataError(f"column 'votes': {name} is outside [0, 1]: {first_five(bad)}")
     return table
 
 
@@ -160,6 +175,15 @@ def complete(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def counted(votes: Sequence[Mapping[str, Any]] | None) -> Sequence[Mapping[str, Any]]:
+    """Return the votes of a clip that its distribution counts.
+
+    Where graders also judged its sound alone (modality ``audio``), those votes; else all.
+    """
+    heard = [vote for vote in votes or () if vote["modality"] == "audio"]
+    return heard or votes or ()
+
+
 def classes(table: pl.DataFrame) -> tuple[str, ...]:
     """Classes of the table in order."""
     dtype = table.schema["label"]
@@ -173,8 +197,17 @@ def corpus_of(table: pl.DataFrame) -> str:
 
 
 def table_digest(table: pl.DataFrame) -> str:
-    """SHA-256 of the rows without their paths: equal tables have equal digests wherever the audio lies."""
+    """SHA-256 of the rows without their paths: equal tables have equal digests wherever the audio lies.
+
+    Dimensions that a grader did not give are left out, so that votes without any keep the digest they had.
+    """
     rows = complete(table).drop("path").sort("id").to_dicts()
+    for row in rows:
+        if row["votes"]:
+            row["votes"] = [
+                {key: value for key, value in vote.items() if key not in DIMENSIONS or value is not None}
+                for vote in row["votes"]
+            ]
     return digest({"classes": list(classes(table)), "rows": rows})
 
 
@@ -239,7 +272,14 @@ def read_table(path: str | os.PathLike[str]) -> pl.DataFrame:
         frame = pl.read_parquet(source)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{source}: not a readable Parquet file ({error})") from error
-    return check(frame)
+    return check(_with_graded_dimensions(frame))
+
+
+def _with_graded_dimensions(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a table whose votes have places for dimensions, which older tables lack."""
+    dtype = table.schema.get("votes")
+    older = pl.List(pl.Struct([f for f in VOTE.fields if f.name not in DIMENSIONS]))
+    return table.with_columns(pl.col("votes").cast(pl.List(VOTE))) if dtype == older else table
 
 
 def to_polars(frame: Any) -> pl.DataFrame:

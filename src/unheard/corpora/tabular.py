@@ -11,6 +11,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,16 @@ from unheard.errors import DataError, first_five, need
 SUFFIXES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet")
 
 
-def read_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
+def read_rows(path: Path, *, legacy: bool = False) -> list[tuple[int, dict[str, Any]]]:
     """Read a table as (row number, values by column); at least one row.
+
+    Parameters
+    ----------
+    path
+        The table; its extension says the format.
+    legacy
+        Take a CSV that is not UTF-8 for Windows-1252, as an owner's old tables are; a table of a user's own is
+        never guessed at.
 
     Raises
     ------
@@ -37,7 +46,7 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
     elif suffix in (".jsonl", ".ndjson"):
         rows = _json_lines(path)
     else:
-        rows = _separated(path)
+        rows = _separated(path, legacy)
     if not rows:
         raise DataError(f"{path}: holds no rows")
     return rows
@@ -59,8 +68,8 @@ def _as_text(cell: Any) -> str | None:
     return None if cell is None else str(cell).strip() or None
 
 
-def _separated(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    text = _text(path)
+def _separated(path: Path, legacy: bool) -> list[tuple[int, dict[str, Any]]]:
+    text = read_legacy_text(path) if legacy else _text(path)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(path, text), strict=True)
     rows: list[tuple[int, dict[str, Any]]] = []
     header: list[str] = []
@@ -89,10 +98,10 @@ def _header(path: Path, names: list[str]) -> list[str]:
 
 
 def _delimiter(path: Path, text: str) -> str:
-    """Tab for TSV, else what separates the header most often."""
+    """Tab for TSV, else what separates the header most often, outside quotes."""
     if path.suffix.lower() != ".csv":
         return "\t"
-    line = text.split("\n", 1)[0]
+    line = re.sub('"[^"]*"', "", text.split("\n", 1)[0])
     return max(",;\t", key=line.count)
 
 
@@ -122,6 +131,23 @@ def _parquet(path: Path) -> list[tuple[int, dict[str, Any]]]:
     except (OSError, polars.exceptions.PolarsError) as error:
         raise DataError(f"{path}: not a readable Parquet file ({error})") from error
     return list(enumerate(frame.to_dicts(), start=1))
+
+
+def read_legacy_text(path: Path) -> str:
+    """Read a text file of an owner: UTF-8, or where it is not, Windows-1252.
+
+    Control characters U+0080 to U+009F, which are Windows-1252 that somebody took for Latin-1, become what they
+    were meant to be; line ends stay.
+    """
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    return _MISREAD.sub(lambda found: found[0].encode("latin-1").decode("cp1252", "replace"), text)
+
+
+_MISREAD = re.compile("[\x80-\x9f]")
 
 
 def _text(path: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from unheard.corpora.table import DIMENSIONS, classes
+from unheard.corpora.table import DIMENSIONS, classes, counted
 from unheard.errors import DataError, UsageError, unknown
 from unheard.targets import Floats, Target, one_hot
 
@@ -63,12 +63,13 @@ def matrix(table: pl.DataFrame, target: Target) -> Floats:
 def shares(table: pl.DataFrame, names: Sequence[str]) -> Floats:
     """Return the share of the votes for each class by their weights, shape (clips, classes).
 
-    Votes for what is no class are left out; a clip without any other vote is NaN.
+    Votes for what is no class are left out; a clip without any other vote is NaN. Which votes count where a clip
+    was judged in several ways: :func:`unheard.corpora.table.counted`.
     """
     numbers = {name: number for number, name in enumerate(names)}
     counts = np.zeros((len(table), len(names)))
     for row, votes in enumerate(table["votes"].to_list()):
-        for vote in votes or ():
+        for vote in counted(votes):
             if vote["label"] in numbers:
                 weight = vote["weight"]
                 counts[row, numbers[vote["label"]]] += 1.0 if weight is None else weight
