@@ -105,7 +105,7 @@ def test_a_disk_that_is_too_small_is_refused_with_advice(
     with pytest.raises(MachineError) as refused:
         extract(clips, given, Storage(Form.LAYERS, None, "float16", 2), folder=tmp_path / "store")
     for part in (
-        f"{8 * 4 * 13 * 6 * 2 / 1000:.3g} kB to write, 1 kB free",
+        f"{8 * 4 * 13 * 6 * 2 / 1000:.3g} kB to write and 67.1 MB to keep free, 1 kB free",
         "type int8",
         "average 4 (half)",
         "fewer layers",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -212,41 +211,6 @@ def test_the_premium_reads_which_run_is_leaky(toy: pl.DataFrame, toy_run: Run, t
 
 
 COMMAND = [sys.executable, "-m", "unheard", "run", "functionals", "--protocol", "group-3", "--jobs", "2"]
-
-
-def _killed_then_resumed(toy: pl.DataFrame, toy_run: Run, tmp_path: Path, seed: int) -> None:
-    """Kill a run, all of its processes, at a moment drawn with the seed; resume; compare."""
-    data = tmp_path / "toy.parquet"
-    write_table(toy, data)
-    command = [*COMMAND, "--data", str(data), "--out", str(tmp_path / "run")]
-    environment = {**os.environ, "UNHEARD_CACHE": str(tmp_path / "cache")}
-    moment = random.Random(seed).uniform(0.5, 9.0)
-    with subprocess.Popen(
-        command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    ) as run:
-        time.sleep(moment)
-        os.killpg(run.pid, signal.SIGKILL)
-    resumed = subprocess.run(
-        [*command, "--resume"], env=environment, capture_output=True, text=True, check=False
-    )
-    assert resumed.returncode == 0, resumed.stderr
-    assert open_run(tmp_path / "run").predictions.equals(toy_run.predictions)
-    assert not list((tmp_path / "run" / "folds").glob(".*"))
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_killed_at_a_seeded_moment_and_resumed(
-    toy: pl.DataFrame, toy_run: Run, tmp_path: Path, seed: int
-) -> None:
-    _killed_then_resumed(toy, toy_run, tmp_path, seed)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3, 23))
-def test_killed_at_many_seeded_moments_and_resumed(
-    toy: pl.DataFrame, toy_run: Run, tmp_path: Path, seed: int
-) -> None:
-    _killed_then_resumed(toy, toy_run, tmp_path, seed)
 
 
 def test_an_interrupt_finishes_the_fold_in_hand_and_says_how_to_go_on(
