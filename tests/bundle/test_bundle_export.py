@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
@@ -17,10 +17,11 @@ from one_input import examples, export_features, outputs_of
 from unheard import heads
 from unheard.bundle.head import GraphHead
 from unheard.bundle.runtime import load
+from unheard.encoders.contract import Encoder
 from unheard.errors import BundleError, UsageError
 from unheard.exporting import writing
 from unheard.exporting.export import ExportInput, export
-from unheard.inputs import Form
+from unheard.inputs import Form, Layer
 from unheard.onnx_graphs.head_inputs import Shape
 from unheard.onnx_graphs.head_outputs import Columns
 from unheard.onnx_graphs.heads import graph_of
@@ -210,6 +211,14 @@ class Lying:
         return self.head.state()
 
 
+class Words(Encoder):
+    """An encoder that takes text."""
+
+    medium = "text"
+    settings: ClassVar = {"name": "words"}
+    layers = (Layer("0", 1, 1.0),)
+
+
 def test_a_graph_that_is_not_the_head_is_never_written(made: Make, tmp_path: Path) -> None:
     one = made("probe-means")
     with pytest.raises(BundleError, match=r"other outputs than the head, by 0\.0[0-9]+ for clips together"):
@@ -224,6 +233,11 @@ def test_what_cannot_be_a_bundle_is_refused_first(made: Make, tmp_path: Path) ->
     with pytest.raises(UsageError, match=r"'voice' \(precomputed\) was read from files"):
         again(one, out, features={"name": "precomputed", "path": str(tmp_path / "x.npz")})
     (tmp_path / "x.npz").unlink()
+    words = ExportInput(Words(), Form.POOLED)
+    with pytest.raises(
+        UsageError, match=r"'words' \(words\) takes text, and bundles take audio alone so far"
+    ):
+        export(one.head, {"words": words}, Target(CLASSES), out, **one.options())
     spec = ExportInput(one.spec, Form.FRAMES)
     with pytest.raises(UsageError, match="input 'Voice!': a bundle calls its inputs by small letters"):
         export(one.head, {"Voice!": spec}, Target(CLASSES), out, **one.options())

@@ -184,10 +184,16 @@ def export(
 def _check(name: str, each: ExportInput) -> None:
     if not INPUT_NAME.fullmatch(name):
         raise UsageError(f"input {name!r}: a bundle calls its inputs by small letters, digits, _ and -")
-    if each.extractor.medium != "audio":
+    medium, called = each.extractor.medium, f"the input {name!r} ({each.extractor.settings['name']})"
+    if medium == "id":
         raise UsageError(
-            f"the input {name!r} ({each.extractor.settings['name']}) was read from files and cannot be computed "
-            "from a recording, so nothing could be predicted; export a run with features such as 'functionals'"
+            f"{called} was read from files and cannot be computed from a recording, so nothing could be "
+            "predicted; export a run with features such as 'functionals'"
+        )
+    if medium != "audio":
+        raise UsageError(
+            f"{called} takes {medium}, and bundles take audio alone so far; export a run whose inputs all take "
+            "audio"
         )
 
 
