@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
 import os
+import socket
 import struct
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +25,7 @@ from hypothesis import strategies as st
 from unheard.audio import source
 from unheard.audio.decode import Clip, check_trainable, from_samples, load
 from unheard.audio.resample import RATE, to_rate
+from unheard.audio.stream import Blocks
 from unheard.errors import AudioError
 
 Wave = np.ndarray
@@ -36,7 +43,7 @@ FORMATS = [
 #: Those that say how long they are, or where they end.
 PROMISING = [
     ("WAV", "PCM_16"), ("WAV", "PCM_24"), ("WAV", "ALAW"), ("WAV", "IMA_ADPCM"), ("WAVEX", "PCM_16"),
-    ("RF64", "PCM_16"), ("W64", "PCM_16"), ("AIFF", "PCM_16"), ("AU", "PCM_16"), ("SVX", "PCM_16"),
+    ("RF64", "PCM_16"), ("W64", "PCM_16"), ("AIFF", "PCM_16"), ("AU", "PCM_16"),
     ("NIST", "PCM_16"), ("CAF", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"),
     ("MP3", "MPEG_LAYER_III"),
 ]  # fmt: skip
@@ -252,9 +259,66 @@ def test_absurd_headers_are_refused_before_anything_is_allocated(
     tmp_path: Path, header: bytes, message: str
 ) -> None:
     path = tmp_path / "a.wav"
-    path.write_bytes(header + b"data" + struct.pack("<I", 0xFFFFFFFF) + bytes(64_000))
+    path.write_bytes(header + b"data" + struct.pack("<I", 0xFFFFFFFE) + bytes(64_000))
     with pytest.raises(AudioError, match=message), memory_below(200_000):
         load(path, allow_truncated=True)
+
+
+LENGTHS = [0, 8, 36, 0xFFFFFFFF]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("riff", "data"), [(r, d) for r in LENGTHS for d in (0, 0xFFFFFFFF)])
+def test_a_wav_whose_length_was_left_open_is_read_to_its_end(
+    tmp_path: Path, riff: int, data: int, order: str
+) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, voice(1.0), RATE, subtype="PCM_16", endian="BIG" if order == ">" else "LITTLE")
+    whole = load(path).wave
+    header, samples = path.read_bytes()[:44], path.read_bytes()[44:]
+    header = header[:4] + struct.pack(f"{order}I", riff) + header[8:40] + struct.pack(f"{order}I", data)
+    for kept in (len(samples), 8000):
+        path.write_bytes(header + samples[:kept])
+        for clip in (load(path), load(path, allow_truncated=True)):
+            np.testing.assert_array_equal(clip.wave, whole[: kept // 2])
+            assert clip.flags == ()
+        np.testing.assert_array_equal(load(path, 0.1, 0.2).wave, whole[1600:3200])
+        np.testing.assert_array_equal(np.concatenate(list(Blocks(path))), whole[: kept // 2])
+
+
+def test_an_rf64_whose_length_was_left_open_is_read_to_its_end(tmp_path: Path) -> None:
+    path = written(tmp_path, "RF64", "PCM_16", voice(1.0))
+    whole, data = load(path).wave, bytearray(path.read_bytes())
+    for length in (0, 0xFFFFFFFFFFFFFFFF):
+        data[28:36] = struct.pack("<Q", length)
+        path.write_bytes(data)
+        np.testing.assert_array_equal(load(path).wave, whole)
+        assert load(path).flags == ()
+
+
+def test_no_audio_between_chunks_is_no_length_left_open(tmp_path: Path) -> None:
+    """A comment behind an empty data chunk is not sound."""
+    path = written(tmp_path, "WAV", "PCM_16", np.empty(0))
+    path.write_bytes(path.read_bytes() + b"LIST" + struct.pack("<I", 5) + b"words\0")
+    for read in (load, lambda path: list(Blocks(path))):
+        with pytest.raises(AudioError, match="holds no samples"):
+            read(path)
+
+
+@pytest.mark.parametrize("name", [b"data", b"junk"])
+@pytest.mark.parametrize("length", [0, 23, 24, 25, 2**63 - 1, 2**63, 2**64 - 24, 2**64 - 1])
+def test_wave64_chunks_of_any_length_are_refused_or_read(tmp_path: Path, length: int, name: bytes) -> None:
+    path = written(tmp_path, "W64", "PCM_16", voice(0.2))
+    whole, data = load(path).wave, path.read_bytes()
+    place = data.find(b"data")
+    chunk = name + data[place + 4 : place + 16] + struct.pack("<Q", length)
+    path.write_bytes(data[:place] + chunk + data[place + 24 * (name == b"data") :])
+    try:
+        np.testing.assert_array_equal(load(path).wave, whole)
+    except AudioError as error:
+        assert str(error).startswith(f"{path}: ")
+    else:
+        assert name == b"junk" or length < 2**60 or length == 2**64 - 1
 
 
 def flac_with_length(path: Path, frames: int) -> None:
@@ -370,6 +434,72 @@ def test_what_cannot_be_read_is_named_with_its_reason(tmp_path: Path) -> None:
         load("a\0b")
     with pytest.raises(AudioError, match="device"):
         load("/dev/zero")
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**14 - 1])
+@pytest.mark.parametrize(
+    "container", ["SVX", "VOC", "PVF", "PAF", "IRCAM", "AVR", "MAT4", "MAT5", "SDS", "HTK", "XI"]
+)
+def test_containers_that_no_recording_comes_in_are_refused_by_their_first_bytes(
+    tmp_path: Path, container: str, length: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Their readers take almost anything for audio, or print on standard output: SDS does for each block."""
+    subtype = "DPCM_16" if container == "XI" else "PCM_16"
+    path = written(tmp_path, container, subtype, voice(0.2), 44_100)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x55
+    tag = b"ID3\4\0\0" + bytes([0, 0, length >> 7, length & 0x7F]) + bytes(length)
+    for changed in (data, tag + data):
+        path.write_bytes(changed)
+        with pytest.raises(AudioError, match=r"not audio that is read here \(WAV, RF64"):
+            load(path)
+    ctypes.CDLL(None).fflush(None)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_is_no_file_is_refused_without_being_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        for name in ("pipe", "socket"):
+            (tmp_path / f"link to {name}").symlink_to(tmp_path / name)
+        places = [*tmp_path.iterdir(), Path("/dev/zero"), Path("/dev/stdin"), Path("/dev/tty")]
+        program = (
+            "import json, sys\n"
+            "from unheard.audio.decode import load\n"
+            "from unheard.audio.medium import AudioMedium\n"
+            "from unheard.audio.stream import Blocks\n"
+            "from unheard.corpora.folder import duration\n"
+            "from unheard.inputs import Clip, Piece\n"
+            "opened = []\n"
+            "sys.addaudithook(lambda event, args: event == 'open' and opened.append(str(args[0])))\n"
+            "for path in sys.argv[1:]:\n"
+            "    clip = Clip('a', audio=Piece(path))\n"
+            "    for call in (load, lambda p: list(Blocks(p)), lambda p: AudioMedium().open(clip),\n"
+            "                 lambda p: AudioMedium().key(clip)):\n"
+            "        try:\n"
+            "            call(path)\n"
+            "        except Exception as error:\n"
+            "            said = str(error)\n"
+            "            assert 'is a pipe or a device' in said or 'not a regular file' in said, said\n"
+            "        else:\n"
+            "            raise SystemExit(f'{path} was read')\n"
+            "    assert AudioMedium().size(clip) == 0 and duration(path) is None\n"
+            "    assert path not in opened\n"
+        )
+        command = [sys.executable, "-c", program, *map(str, places)]
+        subprocess.run(command, check=True, timeout=30, stdin=subprocess.PIPE)
+
+
+def test_a_file_that_becomes_a_pipe_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, pipe = written(tmp_path, "WAV", "PCM_16", voice(0.2)), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    found = path.stat()
+    monkeypatch.setattr(source.os, "stat", lambda _: found)
+    with pytest.raises(AudioError, match="pipe or a device"):
+        load(pipe)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the administrator may read everything")
@@ -491,6 +621,12 @@ def test_opposite_channels_cancel_and_are_told_as_silence(tmp_path: Path) -> Non
     assert load(path, channel=0).usable
 
 
+NO_RATES: list[Any] = [
+    *(0, -16_000, 1e9, 10**400, 16_000.5, np.float32(22_050.5), math.nan, math.inf, -math.inf),
+    *(None, True, "16000", 16_000j, [16_000], np.array([16_000]), object()),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("samples", "rate", "reason"),
     [
@@ -499,11 +635,28 @@ def test_opposite_channels_cancel_and_are_told_as_silence(tmp_path: Path) -> Non
         (np.zeros(0), RATE, "shape"),
         (np.zeros(100), 10, "rate 10 Hz"),
         (np.zeros((3, 65)), RATE, "65 channels"),
+        *((np.zeros(100), rate, "sampling rate .* whole number") for rate in NO_RATES),
     ],
 )
 def test_samples_out_of_bounds_are_refused(samples: Wave, rate: int, reason: str) -> None:
     with pytest.raises(AudioError, match=reason):
         from_samples(samples, rate)
+
+
+@pytest.mark.parametrize(
+    "kind", [int, float, np.int16, np.uint16, np.int32, np.int64, np.float32, np.float64, np.array]
+)
+def test_a_rate_may_be_any_type_of_number(kind: Any, tmp_path: Path) -> None:
+    """Of numpy's small integers, 24 hours of samples are more than they hold."""
+    rate = kind(22_050)
+    clip = from_samples(voice(0.5, 22_050), rate, target=kind(16_000))
+    np.testing.assert_array_equal(clip.wave, from_samples(voice(0.5, 22_050), 22_050).wave)
+    assert (clip.source_rate, type(clip.source_rate), clip.rate, type(clip.rate)) == (22_050, int, RATE, int)
+    path = written(tmp_path, "WAV", "FLOAT", voice(0.5))
+    np.testing.assert_array_equal(load(path, rate=rate).wave, load(path, rate=22_050).wave)
+    for wrong in NO_RATES:
+        with pytest.raises(AudioError, match="sampling rate"):
+            load(path, rate=wrong)
 
 
 @pytest.mark.data

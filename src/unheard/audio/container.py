@@ -1,118 +1,220 @@
-"""How much of the audio that a file's header promises is there.
+"""What container a file is, by its first bytes, and how much of the audio that its header promises is there.
+
+Only containers that recordings come in are handed to libsndfile: RIFF/WAVE (with RF64 and BW64), Wave64, AIFF,
+AU, CAF, NIST Sphere, FLAC, Ogg and MPEG audio. It knows others, which nobody records speech in, and whose readers
+print on standard output (SDS), or take almost anything for audio (HTK, PAF, sampler instruments).
 
 libsndfile shortens the length it reports where a file ends early, so the promise is read from the container
-itself: RIFF/WAVE (with RF64 and BW64), Wave64, AIFF, IFF, AU, NIST Sphere, tagged MP3 and Ogg. FLAC keeps its
-promise in the number of frames that libsndfile reports.
+itself: RIFF/WAVE, Wave64, AIFF, AU, NIST Sphere, tagged MP3 and Ogg. FLAC keeps its promise in the number of
+frames that libsndfile reports. A WAV that was written to a pipe, or whose writer died, promises nothing: its
+length was left at 0 or at all ones, and the audio goes on to the end of the file.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import struct
-from typing import BinaryIO
+from dataclasses import dataclass
+from enum import StrEnum
 
 from unheard.audio import mpeg
+from unheard.audio.content import Content
+from unheard.errors import AudioError
 
 MOST_CHUNKS = 10_000
 LONGEST_OGG_PAGE = 27 + 255 + 255 * 255  # bytes
+_OPEN = {"I": 0xFFFFFFFF, "Q": 0xFFFFFFFFFFFFFFFF}  # what stands for a length that is not known
 
 
-def part_present(file: BinaryIO) -> float | None:
-    """Return the part of the promised audio that the file holds, from 0 to 1.
+class Kind(StrEnum):
+    """A container that is read."""
 
-    Parameters
+    WAVE = "WAV"
+    RF64 = "RF64"
+    WAVE64 = "Wave64"
+    AIFF = "AIFF"
+    AU = "AU"
+    CAF = "CAF"
+    NIST = "NIST Sphere"
+    FLAC = "FLAC"
+    OGG = "Ogg"
+    MPEG = "MP3"
+
+
+@dataclass(frozen=True)
+class Container:
+    """What the container says.
+
+    Attributes
     ----------
-    file : open for reading in binary; it is left at its beginning.
-
-    Returns
-    -------
-    1.0 where all is there or the container promises nothing; ``None`` where the file is cut and does not say how
-    much is missing (Ogg).
+    part : of the promised audio that the file holds, from 0 to 1; 1 where it promises nothing, ``None`` where the
+        file is cut and does not say how much is missing (Ogg).
+    mended : place and bytes that must stand there instead, where a length was left open.
     """
-    file.seek(0, os.SEEK_END)
-    size = file.tell()
-    file.seek(0)
-    head = file.read(40)
-    try:
-        if head.startswith(b"OggS"):
-            return 1.0 if _ogg_ends(file, size) else None
-        promised, begin = _promise(file, head)
-    except (struct.error, ValueError, IndexError):
-        return 1.0  # a header that is cut itself: whoever opens the file will say so
-    finally:
-        file.seek(0)
-    present = max(0, size - begin)
-    return 1.0 if promised <= present else present / promised
+
+    kind: Kind
+    part: float | None = 1.0
+    mended: tuple[int, bytes] | None = None
 
 
-def _promise(file: BinaryIO, head: bytes) -> tuple[int, int]:
-    """Bytes of audio that the header promises, and where they begin; (0, 0) where it promises nothing."""
-    kind = head[:4]
-    if kind == b"RIFF" and head[8:12] == b"WAVE":
-        return _chunk(file, b"data", "<")
-    if kind == b"RIFX" and head[8:12] == b"WAVE":
-        return _chunk(file, b"data", ">")
-    if kind in (b"RF64", b"BW64"):
-        _, ds64 = _chunk(file, b"ds64", "<")
-        _, begin = _chunk(file, b"data", "<")
-        file.seek(ds64 + 8)
-        return (struct.unpack("<Q", file.read(8))[0], begin) if ds64 and begin else (0, 0)
-    if kind == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-        return _chunk(file, b"SSND", ">")
-    if kind == b"FORM":
-        return _chunk(file, b"BODY", ">")
-    if kind == b"riff" and head[24:28] == b"wave":
-        return _wave64(file)
-    if kind in (b".snd", b"dns."):
-        begin, length = struct.unpack(">II" if kind == b".snd" else "<II", head[4:12])
-        return (
-            (0, 0) if length == 0xFFFFFFFF else (length, begin)
-        )  # all ones: length unknown, by the format itself
-    if head.startswith(b"NIST_1A"):
-        return _nist(file, int(head[8:16]))
-    if head.startswith(b"ID3") or (head[0] == 0xFF and head[1] & 0xE0 == 0xE0):
-        tag = mpeg.tag(file)
-        return (tag.promised, tag.begin) if tag else (0, 0)
-    return 0, 0
+@dataclass(frozen=True)
+class _Promise:
+    """``length`` bytes of audio from ``begin`` on, by the number of this ``form`` at ``place``."""
+
+    length: int
+    begin: int
+    place: int = 0
+    form: str = ""
 
 
-def _chunk(file: BinaryIO, name: bytes, order: str) -> tuple[int, int]:
-    """Length and beginning of the first chunk with this name in a file of chunks."""
+def container(content: Content) -> Container:
+    """Return what container a file is, and how much of it is there.
+
+    Raises
+    ------
+    AudioError
+        It is none of those that are read.
+    """
+    kind = _kind(content)
+    if kind is None:
+        raise AudioError(
+            f"not audio that is read here ({', '.join(Kind)}); convert it first, for instance "
+            "`ffmpeg -i FILE out.wav`"
+        )
+    if kind is Kind.OGG:
+        return Container(kind, 1.0 if _ogg_ends(content) else None)
+    promise = _promise(content, kind)
+    if promise is None:
+        return Container(kind)
+    present = content.size - promise.begin
+    if kind in (Kind.WAVE, Kind.RF64) and _left_open(content, promise):
+        return Container(kind, mended=(promise.place, _written(present, promise.form)))
+    return Container(kind, 1.0 if promise.length <= max(0, present) else max(0, present) / promise.length)
+
+
+def _kind(content: Content) -> Kind | None:
+    head = content.at(0, 40)
+    behind = content.at(mpeg.after_id3(content), 4)
+    if head[:4] in (b"RIFF", b"RIFX") and head[8:12] == b"WAVE":
+        return Kind.WAVE
+    if head[:4] in (b"RF64", b"BW64") and head[8:12] == b"WAVE":
+        return Kind.RF64
+    if head[:4] == b"riff" and head[24:28] == b"wave":
+        return Kind.WAVE64
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return Kind.AIFF
+    if head[:4] in (b".snd", b"dns."):
+        return Kind.AU
+    if head[:4] == b"caff":
+        return Kind.CAF
+    if head[:7] == b"NIST_1A":
+        return Kind.NIST
+    if head[:4] == b"OggS":
+        return Kind.OGG
+    if behind == b"fLaC":
+        return Kind.FLAC
+    return Kind.MPEG if mpeg.is_frame(behind) else None
+
+
+def _promise(content: Content, kind: Kind) -> _Promise | None:
+    """What the header promises; ``None`` where that is nothing, or the header itself is cut."""
+    if kind is Kind.WAVE:
+        return _chunk(content, b"data", ">I" if content.at(0, 4) == b"RIFX" else "<I")
+    if kind is Kind.RF64:
+        sizes, data = _chunk(content, b"ds64", "<I"), _chunk(content, b"data", "<I")
+        number = content.at(sizes.begin + 8, 8) if sizes else b""
+        if sizes is None or data is None or len(number) < 8:
+            return None
+        return _Promise(struct.unpack("<Q", number)[0], data.begin, sizes.begin + 8, "<Q")
+    if kind is Kind.AIFF:
+        return _chunk(content, b"SSND", ">I")
+    if kind is Kind.WAVE64:
+        return _wave64(content)
+    if kind is Kind.AU:
+        head = content.at(0, 12)
+        if len(head) < 12:
+            return None
+        begin, length = struct.unpack(">II" if head[:4] == b".snd" else "<II", head[4:])
+        return None if length == _OPEN["I"] else _Promise(length, begin)
+    if kind is Kind.NIST:
+        return _nist(content)
+    tag = mpeg.tag(content) if kind is Kind.MPEG else None
+    return _Promise(tag.promised, tag.begin) if tag else None
+
+
+def _chunk(content: Content, name: bytes, form: str) -> _Promise | None:
+    """Return the first chunk with this name in a file of chunks."""
     place = 12
     for _ in range(MOST_CHUNKS):
-        file.seek(place)
-        found, length = struct.unpack(order + "4sI", file.read(8))
-        if found == name:
-            return length, place + 8
+        head = content.at(place, 8)
+        if len(head) < 8:
+            break
+        length: int = struct.unpack(form, head[4:])[0]
+        if head[:4] == name:
+            return _Promise(length, place + 8, place + 4, form)
         place += 8 + length + length % 2
-    return 0, 0
+    return None
 
 
-def _wave64(file: BinaryIO) -> tuple[int, int]:
+def _wave64(content: Content) -> _Promise | None:
     place = 40
     for _ in range(MOST_CHUNKS):
-        file.seek(place)
-        found, length = struct.unpack("<4s12xQ", file.read(24))
-        if found == b"data":
-            return length - 24, place + 24
-        if length < 24:
+        head = content.at(place, 24)
+        if len(head) < 24:
             break
+        length: int = struct.unpack("<Q", head[16:])[0]
+        if length < 24 or length == _OPEN["Q"]:  # its own head is 24 bytes: never filled in
+            break
+        if head[:4] == b"data":
+            return _Promise(length - 24, place + 24)
         place += (length + 7) // 8 * 8
-    return 0, 0
+    return None
 
 
-def _nist(file: BinaryIO, begin: int) -> tuple[int, int]:
-    file.seek(0)
-    fields = dict(re.findall(rb"^(\w+) -i (\d+)", file.read(min(begin, 65536)), re.MULTILINE))
+def _nist(content: Content) -> _Promise | None:
+    begin = content.at(8, 8).strip()
+    if not begin.isdigit():
+        return None
+    fields = dict(re.findall(rb"^(\w+) -i (\d{1,18})", content.at(0, min(int(begin), 65536)), re.MULTILINE))
     counts = [int(fields.get(name, 0)) for name in (b"sample_count", b"channel_count", b"sample_n_bytes")]
-    return counts[0] * counts[1] * counts[2], begin
+    return _Promise(counts[0] * counts[1] * counts[2], int(begin))
 
 
-def _ogg_ends(file: BinaryIO, size: int) -> bool:
+def _left_open(content: Content, promise: _Promise) -> bool:
+    """Whether a length was never filled in; 0 may also be true, of no audio between the chunks of a file."""
+    if promise.length == _OPEN[promise.form[-1]]:
+        return True
+    return promise.length == 0 and not _only_chunks(content, promise.begin)
+
+
+def _only_chunks(content: Content, place: int) -> bool:
+    """Whether chunks follow each other from a place to the very end."""
+    for _ in range(MOST_CHUNKS):
+        head = content.at(place, 8)
+        if not head:
+            return True
+        if len(head) < 8 or not head[:4].isascii() or not head[:4].decode("ascii").isprintable():
+            return False
+        length: int = struct.unpack("<I", head[4:])[0]
+        place += 8 + length + length % 2
+        if place > content.size + 1:
+            return False
+    return False
+
+
+def _written(length: int, form: str) -> bytes:
+    if length >= _OPEN[form[-1]]:
+        raise AudioError(
+            "its header leaves the length open, and it holds more than the 4 GB that a WAV can say; convert it "
+            "first, for instance `ffmpeg -i FILE out.flac`"
+        )
+    return struct.pack(form, length)
+
+
+def _ogg_ends(content: Content) -> bool:
     """Whether the last page is whole and carries the mark of the end of the stream (RFC 3533, section 6)."""
-    file.seek(max(0, size - 2 * LONGEST_OGG_PAGE))
-    tail = file.read()
+    begin = max(0, content.size - 2 * LONGEST_OGG_PAGE)
+    tail = content.at(begin, content.size - begin)
     page = tail[tail.rfind(b"OggS") :]
     if len(page) < 27 or len(page) < 27 + page[26]:
         return False

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from unheard.audio.flags import UNUSABLE, Meter
 from unheard.audio.resample import QUALITY, RATE, Resampler
-from unheard.audio.source import LONGEST, Source, check_bounds, opened
+from unheard.audio.source import LONGEST, Source, check_bounds, checked_rate, opened
 from unheard.errors import AudioError
 
 SLACK = 0.1  # seconds: tables round times, and MP3 encoders and decoders disagree about a frame or two
@@ -74,7 +74,7 @@ def load(
 
     Parameters
     ----------
-    path : any file that libsndfile reads, whatever its name.
+    path : a recording in any container that is read (``unheard.audio.container``), whatever its name.
     start, end : seconds; ``None`` for the file's beginning and end.
     channel : the channel to take, counted from 0; ``None`` averages all.
     allow_truncated : take what is there of a file that ends early, flagged ``truncated``, instead of refusing it.
@@ -87,12 +87,9 @@ def load(
         24 hours), or lacks the piece or the channel. Silent, constant, very short and non-finite recordings come
         back with a flag; ``check_trainable`` refuses them.
     """
-    try:
-        with opened(path) as source:
-            check_source(source, channel, allow_truncated)
-            return _decode(source, start, end, channel, allow_truncated, rate)
-    except AudioError as error:
-        raise AudioError(f"{shown(path)}: {error}") from error
+    with opened(path) as source:
+        check_source(source, channel, allow_truncated)
+        return _decode(source, start, end, channel, allow_truncated, checked_rate(rate))
 
 
 def from_samples(
@@ -119,6 +116,7 @@ def from_samples(
         raise AudioError(f"samples have shape {values.shape}; expected (n,) or (n, channels), n at least 1")
     values = values.reshape(len(values), -1)
     channels = values.shape[1]
+    rate, target = checked_rate(rate), checked_rate(target)
     check_bounds(rate, channels, len(values))
     if channel is not None and not 0 <= channel < channels:
         raise AudioError(f"the samples have no channel {channel}; they have {channels}, counted from 0")
@@ -148,12 +146,6 @@ def check_trainable(clip: Clip) -> None:
         raise AudioError(f"the recording {' and '.join(found)}; leave it out or record it again")
 
 
-def shown(path: str | os.PathLike[str]) -> str:
-    """Return a path that can be printed anywhere, on one line."""
-    text = os.fspath(path)
-    return text if text.isprintable() else ascii(text)
-
-
 def mono_blocks(
     decoded: Iterable[Wave], rate: int, target: int, channel: int | None, meter: Meter
 ) -> Iterator[Wave]:
@@ -178,14 +170,21 @@ def check_source(source: Source, channel: int | None, allow_truncated: bool) -> 
         raise _truncated(source.frames or 0, source.promised, source.rate)
 
 
-def check_end(source: Source, expected: int | None, allow_truncated: bool, end: float | None = None) -> bool:
-    """Return whether decoding ended before it should have; refused where that is not allowed."""
+def check_end(
+    source: Source, first: int, expected: int | None, allow_truncated: bool, end: float | None = None
+) -> bool:
+    """Return whether decoding ended before it should have; refused where that is not allowed.
+
+    Refused, too, where nothing was decoded from the ``first`` sample on.
+    """
     slack = SLACK * source.rate if source.subtype.startswith("MPEG") else 0
     short = expected is not None and source.place < expected - slack
     if short and source.frames is None:
         raise AudioError(f"ends at {source.place / source.rate:.3f} s, before the piece does ({end:.3f} s)")
     if short and not allow_truncated:
         raise _truncated(source.place, source.promised or source.frames, source.rate)
+    if source.place <= first:
+        raise AudioError("holds no samples; copy it again from its source")
     return short
 
 
@@ -200,9 +199,7 @@ def _decode(
     first, last = _piece(source, start, end)
     meter = Meter(source.subtype)
     wave = _mono_wave(source.blocks(first, last), source.rate, rate, channel, meter)
-    short = check_end(source, last if last is not None else source.frames, allow_truncated, end)
-    if source.place <= first:
-        raise AudioError("holds no samples; copy it again from its source")
+    short = check_end(source, first, last if last is not None else source.frames, allow_truncated, end)
     flags = _flags(meter, wave, rate, (source.place - first) / source.rate, source.channels)
     flags += ("truncated",) if short or source.cut else ()
     return Clip(wave, flags, source.rate, source.channels, rate)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from unheard.audio.decode import VERSIONS, Wave, check_trainable, load, shown
+from unheard.audio.decode import VERSIONS, Wave, check_trainable, load
 from unheard.audio.noise import Noise, noisy
 from unheard.audio.resample import RATE, to_rate
-from unheard.audio.source import opened
+from unheard.audio.source import opened, shown
 from unheard.audio.trim import Cut, trim
 from unheard.errors import DataError
 from unheard.files import FileDigests, digest

@@ -6,14 +6,15 @@ there, so a file of varying bit rate would lose its end in silence. Reading the 
 
 from __future__ import annotations
 
-import os
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
+
+from unheard.audio.content import Content
 
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # by version bits
 _KILOBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KILOBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+MOST_TAGS = 100
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,10 @@ class Tag:
     promised: int
 
 
-def tag(file: BinaryIO) -> Tag | None:
+def tag(content: Content) -> Tag | None:
     """Return the length tag in the first frame, if there is one."""
-    begin = _first_frame(file)
-    file.seek(begin)
-    head = file.read(192)
+    begin = after_id3(content)
+    head = content.at(begin, 192)
     if _frame(head[:4]) is None:
         return None
     place = max(head.find(b"Xing"), head.find(b"Info"))
@@ -38,30 +38,35 @@ def tag(file: BinaryIO) -> Tag | None:
     return Tag(begin, second if flags & 1 else first) if flags & 2 else None
 
 
-def counted_samples(file: BinaryIO) -> int:
+def counted_samples(content: Content) -> int:
     """Count the samples of each channel, from the first frame to where frames stop following each other."""
-    place = _first_frame(file)
-    file.seek(0, os.SEEK_END)
-    size = file.tell()
+    place = after_id3(content)
     samples = 0
-    while place + 4 <= size:
-        file.seek(place)
-        frame = _frame(file.read(4))
-        if frame is None or place + frame[0] > size:
-            break
+    while (frame := _frame(content.at(place, 4))) and place + frame[0] <= content.size:
         place += frame[0]
         samples += frame[1]
     return samples
 
 
-def _first_frame(file: BinaryIO) -> int:
-    """Place of the first byte after an ID3v2 tag."""
-    file.seek(0)
-    head = file.read(10)
-    if len(head) < 10 or not head.startswith(b"ID3"):
-        return 0
-    a, b, c, d = head[6:]
-    return 10 + (a << 21 | b << 14 | c << 7 | d)
+def after_id3(content: Content) -> int:
+    """Place of the first byte after the ID3v2 tags that a file begins with; 0 where there are none."""
+    place = 0
+    for _ in range(MOST_TAGS):
+        head = content.at(place, 10)
+        if len(head) < 10 or not head.startswith(b"ID3"):
+            break
+        a, b, c, d = (byte & 0x7F for byte in head[6:])
+        place += 10 + (a << 21 | b << 14 | c << 7 | d)
+    return place
+
+
+def is_frame(head: bytes) -> bool:
+    """Return whether four bytes are the header of an MPEG audio frame of any layer."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return False
+    return (
+        head[1] & 0x18 != 0x08 and head[1] & 0x06 != 0 and head[2] & 0xF0 != 0xF0 and head[2] & 0x0C != 0x0C
+    )
 
 
 def _frame(head: bytes) -> tuple[int, int] | None:

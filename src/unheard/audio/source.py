@@ -1,7 +1,8 @@
 """An audio file opened for decoding in blocks, with its header checked before anything is allocated.
 
-The file is recognised by its content, not its name. What it holds may still be less, or more, than its header
-says: ``Source.blocks`` stops where the audio does, and at the longest duration allowed.
+This is the one way to open a recording. The file is recognised by its content, not its name. What it holds may
+still be less, or more, than its header says: ``Source.blocks`` stops where the audio does, and at the longest
+duration allowed.
 """
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import BinaryIO
 
 import numpy as np
@@ -18,7 +18,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from unheard.audio import mpeg
-from unheard.audio.container import part_present
+from unheard.audio.container import Kind, container
+from unheard.audio.content import Content, Mended
+from unheard.audio.quiet import quiet
 from unheard.errors import AudioError
 
 RATES = (1_000, 768_000)  # Hz
@@ -44,11 +46,15 @@ class Source:
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        part = part_present(file)
+        self._content = Content(file)
+        found = container(self._content)
+        part, self._kind = found.part, found.kind
         self.cut = part is None or part < 1
+        # A number instead of a name: libsndfile then looks at the content alone.
+        opened = file.fileno() if found.mended is None else Mended(self._content, *found.mended)
         try:
-            # A number instead of a name: libsndfile then looks at the content alone.
-            self._sound = soundfile.SoundFile(file.fileno(), closefd=False)
+            with self._native():
+                self._sound = soundfile.SoundFile(opened, closefd=False)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.rstrip(".")
             raise AudioError(
@@ -68,14 +74,12 @@ class Source:
         self.place = 0
         self._failed = False
 
-    def check(self, file: BinaryIO) -> None:
+    def check(self) -> None:
         """Refuse a header out of bounds, and an MP3 whose end libsndfile would leave out in silence."""
         check_bounds(self.rate, self.channels, self.promised or self.frames or 0)
         if self.subtype != "MPEG_LAYER_III" or self.promised is None:
             return
-        place = file.tell()  # libsndfile reads through the same file
-        length = 0.0 if mpeg.tag(file) else mpeg.counted_samples(file) / self.rate
-        file.seek(place)
+        length = 0.0 if mpeg.tag(self._content) else mpeg.counted_samples(self._content) / self.rate
         if self.promised / self.rate < length - 0.1:
             raise AudioError(
                 f"an MP3 of {length:.1f} s and varying bit rate without a length tag, of which libsndfile reads "
@@ -105,13 +109,19 @@ class Source:
 
     def close(self) -> None:
         """Close libsndfile's side."""
-        self._sound.close()
+        with self._native():
+            self._sound.close()
+
+    def _native(self) -> AbstractContextManager[None]:
+        """Return what every call of libsndfile stands in."""
+        return quiet() if self._kind is Kind.MPEG else nullcontext()
 
     def _go_to(self, first: int, buffer: Wave) -> None:
         if first == 0:
             return
         try:
-            self.place = self._sound.seek(first)
+            with self._native():
+                self.place = self._sound.seek(first)
         except soundfile.LibsndfileError as error:
             if error.code != _UNSEEKABLE:
                 raise _undecodable(error) from error
@@ -122,7 +132,8 @@ class Source:
         """Fill the buffer as far as the file goes; what was decoded before a fault is not lost."""
         buffer[:] = np.nan
         try:
-            block: Wave = self._sound.read(out=buffer)
+            with self._native():
+                block: Wave = self._sound.read(out=buffer)
             return block
         except soundfile.LibsndfileError as error:
             # soundfile does not say how much came before the fault. Only integer formats get here, without NaN.
@@ -135,33 +146,79 @@ class Source:
 
 @contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[Source]:
-    """Open a file for decoding.
+    """Open a file for decoding; whatever libraries raise meanwhile becomes an error that names the file.
 
     Raises
     ------
     AudioError
-        Where it is missing, unreadable, not a regular file, empty, no audio, or out of bounds.
+        Where it is missing, unreadable, not a regular file, empty, no audio, or out of bounds, or where decoding
+        fails.
     """
     try:
-        found = Path(path).stat()
-        if stat.S_ISDIR(found.st_mode):
-            raise AudioError("is a directory, expected an audio file")
-        if not stat.S_ISREG(found.st_mode):
-            raise AudioError("is a pipe or a device, expected a regular file; copy it to one first")
-        if found.st_size == 0:
-            raise AudioError("has zero bytes; copy it again from its source")
-        file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - closed below, after libsndfile
+        with _regular(path) as file:
+            source = Source(file)
+            try:
+                source.check()
+                yield source
+            finally:
+                source.close()
+    except AudioError as error:
+        raise AudioError(f"{shown(path)}: {error}") from error
+    except (OSError, ArithmeticError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise AudioError(
+            f"{shown(path)}: cannot be decoded ({reason}); copy it again from its source"
+        ) from error
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """Return a path that can be printed anywhere, on one line."""
+    text = os.fspath(path)
+    return text if text.isprintable() else ascii(text)
+
+
+def _regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file, and nothing else: a pipe would wait for its writer, a device may act or never end."""
+    try:
+        _check_regular(os.stat(path))  # noqa: PTH116 - a path of any kind, unopened
+        # It may be another by now; opened like this, a pipe does not wait.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            _check_regular(os.fstat(descriptor))
+        except AudioError:
+            os.close(descriptor)
+            raise
+        return os.fdopen(descriptor, "rb", buffering=0)
     except FileNotFoundError as error:
         raise AudioError("no such file") from error
     except (OSError, ValueError) as error:
         raise AudioError(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
-    with file:
-        source = Source(file)
-        try:
-            source.check(file)
-            yield source
-        finally:
-            source.close()
+
+
+def _check_regular(found: os.stat_result) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise AudioError("is a directory, expected an audio file")
+    if not stat.S_ISREG(found.st_mode):
+        raise AudioError("is a pipe or a device, expected a regular file; copy it to one first")
+    if found.st_size == 0:
+        raise AudioError("has zero bytes; copy it again from its source")
+
+
+def checked_rate(rate: float) -> int:
+    """Return a sampling rate in Hz as an int: any whole number within bounds, of whatever type of number.
+
+    Raises
+    ------
+    AudioError
+        It is none.
+    """
+    found = np.asarray(rate)
+    number = float(found) if found.ndim == 0 and found.dtype.kind in "iuf" else np.nan
+    if not RATES[0] <= number <= RATES[1] or number != int(number):
+        raise AudioError(
+            f"sampling rate {rate!s} Hz, expected a whole number from {RATES[0]} to {RATES[1]} Hz"
+        )
+    return int(number)
 
 
 def check_bounds(rate: float, channels: int, frames: int) -> None:

@@ -16,11 +16,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.audio.decode import check_end, check_source, mono_blocks, shown
+from unheard.audio.decode import check_end, check_source, mono_blocks
 from unheard.audio.flags import Meter
 from unheard.audio.resample import RATE
 from unheard.audio.source import opened
-from unheard.errors import AudioError
 
 PAUSE = 0.5  # seconds
 LONGEST = 4.0  # seconds, about as long as the clips that models are trained on
@@ -61,17 +60,14 @@ class Blocks:
         self._rate = rate
 
     def __iter__(self) -> Iterator[Wave]:
-        try:
-            with opened(self._path) as source:
-                check_source(source, self._channel, self._allow_truncated)
-                meter = Meter(source.subtype)
-                yield from mono_blocks(source.blocks(0, None), source.rate, self._rate, self._channel, meter)
-                short = check_end(source, source.frames, self._allow_truncated)
-                found = meter.flags(np.empty(0, np.float32), source.place / source.rate)
-                found += ("several_channels",) if source.channels > 1 else ()
-                self.flags = (*found, "truncated") if short or source.cut else found
-        except AudioError as error:
-            raise AudioError(f"{shown(self._path)}: {error}") from error
+        with opened(self._path) as source:
+            check_source(source, self._channel, self._allow_truncated)
+            meter = Meter(source.subtype)
+            yield from mono_blocks(source.blocks(0, None), source.rate, self._rate, self._channel, meter)
+            short = check_end(source, 0, source.frames, self._allow_truncated)
+            found = meter.flags(np.empty(0, np.float32), source.place / source.rate)
+            found += ("several_channels",) if source.channels > 1 else ()
+            self.flags = (*found, "truncated") if short or source.cut else found
 
 
 @dataclass(frozen=True)

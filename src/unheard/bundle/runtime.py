@@ -102,7 +102,7 @@ class Bundle:
     def predict_file(
         self, path: str | os.PathLike[str], *, channel: int | None = None, allow_truncated: bool = False
     ) -> Prediction:
-        """Predict a file of any format, rate and channel count that libsndfile reads.
+        """Predict a file of any format, rate and channel count that is read (docs/audio.md).
 
         One channel is taken (counted from 0), by default the bundle's, or their mean where it names none; a
         truncated file is flagged where it is allowed.

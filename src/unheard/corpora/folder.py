@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import soundfile
-
 from unheard.audio.extensions import EXTENSIONS
-from unheard.errors import DataError
+from unheard.audio.source import opened
+from unheard.errors import AudioError, DataError
 
 #: Extensions of recordings that are named as such where they are left out.
 UNREADABLE = (".m4a", ".aac", ".wma", ".amr", ".mp4", ".avi", ".mov", ".mkv", ".webm")
-LONGEST = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -152,11 +150,10 @@ def recordings(root: Path) -> Iterator[Path | LeftOut]:
 def duration(path: Path) -> float | None:
     """Seconds that the header promises, or None where it cannot be read (the run will say why)."""
     try:
-        header = soundfile.info(str(path))
-    except (RuntimeError, OSError, TypeError):
+        with opened(path) as source:
+            return (source.frames or 0) / source.rate or None
+    except AudioError:
         return None
-    seconds = header.frames / header.samplerate if header.samplerate > 0 else 0.0
-    return float(seconds) if 0 < seconds <= LONGEST else None
 
 
 def _walk(root: Path, inside: Path, above: frozenset[str]) -> Iterator[Path | LeftOut]:

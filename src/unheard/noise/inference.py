@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from unheard import encoders, features
 from unheard.audio import conditions
-from unheard.audio.decode import shown
 from unheard.audio.medium import AudioMedium
 from unheard.audio.noise import added
+from unheard.audio.source import shown
 from unheard.audio.trim import trim
 from unheard.encoders.contract import Encoder
 from unheard.errors import DataError
