@@ -6,13 +6,14 @@ import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
 
-from unheard.errors import DataError, MachineError, UsageError
+from unheard.errors import DataError, MachineError, UnheardError, UsageError
 from unheard.temporary import SUFFIX, part_file
 
 #: The system's refusals to write more, in words.
@@ -37,6 +38,51 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def regular_file(path: str | os.PathLike[str], error: type[UnheardError] = DataError) -> Path:
+    """Return a path that leads to a regular file, through links or not; nothing is opened.
+
+    A pipe would wait for a writer, and a device may have no end.
+
+    Raises
+    ------
+    error
+        There is no such file, it cannot be reached, or it is a folder, a pipe, a socket or a device.
+    """
+    place = Path(path)
+    try:
+        mode = place.stat().st_mode
+    except FileNotFoundError:
+        raise error(f"{place}: no such file") from None
+    except (OSError, ValueError) as reason:  # ValueError: a NUL in the name
+        raise error(f"{place}: cannot be opened: {getattr(reason, 'strerror', None) or reason}") from None
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+        raise error(f"{place}: not a file but {kind}, expected a regular file")
+    return place
+
+
+def read_bytes(path: str | os.PathLike[str], most: int, error: type[UnheardError] = DataError) -> bytes:
+    """Return the bytes of a regular file of at most ``most`` bytes; its size is looked at before it is read.
+
+    Raises
+    ------
+    error
+        No regular file, one that cannot be read, or a larger one.
+    """
+    place = regular_file(path, error)
+    try:
+        with place.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size <= most:
+                data = file.read(most + 1)
+                size = len(data)
+    except OSError as reason:
+        raise error(f"{place}: cannot be read: {reason.strerror or reason}") from reason
+    if size > most:
+        raise error(f"{place}: holds {size:,} bytes, more than the {most:,} that are read of such a file")
+    return data
 
 
 class FileDigests:

@@ -1,0 +1,46 @@
+"""What plain values may hold, whichever text they were written in."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+#: Levels of lists and objects inside each other.
+MOST_LEVELS = 64
+
+
+def refuse_odd_values(value: Any) -> None:
+    """Refuse plain values that other programs could not read, or that would be another value there.
+
+    Raises
+    ------
+    ValueError
+        Whole numbers of more than 64 bits, numbers that are not finite, text with half a surrogate pair (which no
+        encoding can write), or more than :data:`MOST_LEVELS` levels.
+    """
+    level = [value]
+    for _ in range(MOST_LEVELS + 1):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                below.extend(item)
+                below.extend(item.values())
+            elif isinstance(item, list):
+                below.extend(item)
+            else:
+                _refuse_odd(item)
+        if not below:
+            return
+        level = below
+    raise ValueError(f"more than {MOST_LEVELS} levels of lists and objects inside each other")
+
+
+def _refuse_odd(item: Any) -> None:
+    if isinstance(item, str):
+        if not item.isascii() and any("\ud800" <= character <= "\udfff" for character in item):
+            raise ValueError(f"the text {item[:40]!a} holds half of a surrogate pair")
+    elif isinstance(item, float):
+        if not math.isfinite(item):
+            raise ValueError(f"{item} is not a finite number")
+    elif isinstance(item, int) and not -(2**63) <= item < 2**64:
+        raise ValueError("a whole number of more than 64 bits")
