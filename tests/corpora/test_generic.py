@@ -137,10 +137,13 @@ def test_the_column_corpus_names_the_corpus(tmp_path):
         ("path,label,channel\na.wav,x,talk\n", "row 2, column 'channel': 'talk', expected speech, song"),
         ("path,label\na.wav,x\n ,y\n", "row 3, column 'path': empty"),
         ("path,label\na.wav,\nb.wav,\n", "column 'label' is empty in every row"),
-        ("path,label,valence\na.wav,x,4.5\n", "column 'valence' is outside [0, 1]: a"),
+        (
+            "path,label,valence\na.wav,x,4.5\n",
+            "row 2, column 'valence': 4.5 is out of bounds, expected 0 to 1",
+        ),
         ("path,label,start,end\na.wav,x,3,2\n", "not a piece of time in seconds: a"),
         ("id,path,label\n1,a.wav,x\n1,b.wav,x\n", "row 2: '1', row 3: '1'"),
-        ("path,label,votes\na.wav,x,happy\n", "row 2, column 'votes': not JSON"),
+        ("path,label,votes\na.wav,x,happy\n", "row 2, column 'votes': votes: not JSON"),
         (
             'path,label,votes\na.wav,x,"[{""label"": ""x"", ""weight"": 0}]"\n',
             "row 2, column 'votes': the votes sum to 0",

@@ -164,7 +164,7 @@ def test_ased_gender_conflict(tmp_path):
     [
         ("annotations.csv", "a2_V", "v", r"annotations\.csv: lacks the column a2_V"),
         ("speaker_info.csv", "gender", "sex", r"speaker_info\.csv: lacks the column gender"),
-        ("annotations.csv", "2.5", "5.5", r"csv: row 2, column 'a2_V': '5\.5', expected a number from 1 to 5"),
+        ("annotations.csv", "2.5", "5.5", r"csv: row 2, column 'a2_V': 5\.5 is out of bounds, expected 1 to 5"),
         ("annotations.csv", "2.5", "", r"row 2, column 'a2_V': ''"),
         ("annotations.csv", "1.0,3.0,5.0,B", "1.0,3.0,5.0,Q", r"row 3, column 'a3_cat': 'Q', expected one of"),
     ],

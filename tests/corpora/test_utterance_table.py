@@ -45,7 +45,7 @@ def test_rows_are_sorted_and_classes_keep_their_order():
         ([row(duration="long")], "does not fit its column"),
         ([row(gender="w")], "does not fit its column"),
         ([row(start=2.0, end=1.0)], "'start', 'end'.*: a"),
-        ([row(start=-1.0)], "'start', 'end'.*: a"),
+        ([row(start=-1.0)], r"'start' is outside \[0, 86400\]: a"),
         ([row(valence=1.5)], r"'valence' is outside \[0, 1\]: a"),
         ([row(activation=float("nan"))], r"'activation' is outside \[0, 1\]: a"),
         ([row(str(k), label="?") for k in range(8)], "4: '[?]' and 3 more"),

@@ -180,7 +180,7 @@ def test_a_table_from_before_enrolment_is_one_without(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_table_is_said(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(DataError, match="not a readable prediction table"):
+    with pytest.raises(DataError, match="not a readable Parquet file"):
         read_predictions(tmp_path / "x.parquet")
     frame().write_parquet(tmp_path / "y.parquet")
     with pytest.raises(DataError, match="it lacks"):

@@ -15,6 +15,7 @@ from typing import Any
 from unheard.corpora.folder import LeftOut, clips
 from unheard.corpora.tabular import read_rows
 from unheard.errors import DataError, first_five
+from unheard.formats.numbers import number_in
 
 NAME = "emotale"
 DESCRIPTION = "Danish and English, acted, 18 speakers, five sentences, three raters"
@@ -119,7 +120,7 @@ def _named(name: str, people: Mapping[str, Mapping[str, str]]) -> dict[str, Any]
     return {
         "speaker": speaker,
         "gender": _GENDERS.get(person.get("gender", "")),
-        "age": float(age) if age.isdecimal() else None,
+        "age": float(age) if age.isascii() and age.isdecimal() and len(age) < 4 else None,
         "language": _LANGUAGES[language],
         "sentence": f"{language}_{sentence}",
         "text": SENTENCES[language][int(sentence) - 1],
@@ -146,11 +147,6 @@ def _ratings(where: str, row: Mapping[str, str]) -> dict[str, Any]:
 
 def _rating(where: str, row: Mapping[str, str], column: str) -> float:
     try:
-        value = float(row[column])
-    except ValueError:
-        value = float("nan")
-    if not SCALE[0] <= value <= SCALE[1]:
-        raise DataError(
-            f"{where}, column {column!r}: {row[column]!r}, expected a number from {SCALE[0]:g} to {SCALE[1]:g}"
-        )
-    return value
+        return number_in(row[column], *SCALE)
+    except ValueError as error:
+        raise DataError(f"{where}, column {column!r}: {error}") from error

@@ -7,7 +7,6 @@ keeps its own. The corpus is called ``generic`` unless the table has a column ``
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +14,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from unheard.corpora.folder import LeftOut, clips, duration
-from unheard.corpora.table import DIMENSIONS, SCHEMA
+from unheard.corpora.table import BOUNDS, DIMENSIONS, SCHEMA, WEIGHTS
 from unheard.corpora.tabular import SUFFIXES, read_rows
-from unheard.errors import DataError, first_five, need
+from unheard.errors import DataError, first_five
+from unheard.formats import json_text
+from unheard.formats.numbers import number_in
+from unheard.formats.parquet import read_schema
 
 NAME = "generic"
 DESCRIPTION = "Any corpus, from a table in our columns or from a folder a class"
@@ -37,7 +41,6 @@ ALIASES = {
     "activation": ("arousal",),
     "licence": ("license",),
 }
-_NUMBERS = ("start", "end", "duration", "age", "activation", "valence", "dominance")
 _WORDS = {
     "gender": {"f": "female", "m": "male", **{g: g for g in ("female", "male", "other")}},
     "channel": {c: c for c in ("speech", "song")},
@@ -77,9 +80,8 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
 def classes(root: Path, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Classes in order: a Parquet table's own, else those of the rows by name."""
     if root.suffix.lower() == ".parquet" and root.is_file():
-        polars = need("polars", "eval")
-        dtype = polars.read_parquet_schema(root).get("label")
-        if isinstance(dtype, polars.Enum):
+        dtype = read_schema(root).get("label")
+        if isinstance(dtype, pl.Enum):
             return tuple(dtype.categories)
     return tuple(sorted({row["label"] for row in rows if row["label"] is not None}))
 
@@ -161,13 +163,15 @@ def _value(name: str, cell: Any) -> Any:
         return None
     if name == "votes":
         return _votes(cell)
-    if name in _NUMBERS:
-        return _number(cell)
+    if name in BOUNDS:
+        return number_in(cell, *BOUNDS[name])
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)  # a column of whole numbers with gaps, as other tools write it
-    if isinstance(cell, (dict, list, bool)) or (isinstance(cell, float) and not math.isfinite(cell)):
-        raise ValueError(f"{cell!r} is not a text")
+    if isinstance(cell, (dict, list, bytes, bool)) or (isinstance(cell, float) and not math.isfinite(cell)):
+        raise ValueError(f"{str(cell)[:60]!r} is not a text")
     text = str(cell)
+    if name == "path" and not Path(text).name:
+        raise ValueError(f"{text!r} is not the path of a recording")
     if name in _WORDS:
         if text.lower() not in _WORDS[name]:
             raise ValueError(f"{text!r}, expected {', '.join(_WORDS[name])} or nothing")
@@ -175,38 +179,27 @@ def _value(name: str, cell: Any) -> Any:
     return text
 
 
-def _number(cell: Any) -> float:
-    try:
-        number = float(cell)
-    except (TypeError, ValueError):
-        hint = " (decimal points, not commas)" if "," in str(cell) else ""
-        raise ValueError(f"{cell!r} is not a number{hint}") from None
-    if not math.isfinite(number) or isinstance(cell, bool):
-        raise ValueError(f"{cell!r} is not a number; leave the field empty where nothing is known")
-    return number
-
-
 def _votes(cell: Any) -> list[dict[str, Any]]:
     """Votes as a list of objects, or as its JSON where the table is text."""
     try:
-        votes = json.loads(cell) if isinstance(cell, str) else cell
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON ({error.msg})") from None
+        votes = json_text.parse(cell, "votes") if isinstance(cell, str) else cell
+    except DataError as error:
+        raise ValueError(str(error)) from None
     if not isinstance(votes, list) or not all(isinstance(v, dict) and set(v) <= _VOTE for v in votes):
         raise ValueError(f"expected a list of objects with {', '.join(sorted(_VOTE))}")
     made: list[dict[str, Any]] = [
         {
             "grader": None if vote.get("grader") is None else str(vote["grader"]),
             "label": None if vote.get("label") is None else str(vote["label"]),
-            "weight": 1.0 if vote.get("weight") is None else _number(vote["weight"]),
+            "weight": 1.0 if vote.get("weight") is None else number_in(vote["weight"], *WEIGHTS),
             "modality": None if vote.get("modality") is None else str(vote["modality"]),
-            **{name: None if vote.get(name) is None else _number(vote[name]) for name in DIMENSIONS},
+            **{name: None if vote.get(name) is None else number_in(vote[name], *BOUNDS[name])
+                for name in DIMENSIONS},
         }
         for vote in votes
     ]
-    empty = (all(vote[name] is None for name in ("label", *DIMENSIONS)) for vote in made)
-    if any(empty) or any(vote["weight"] < 0 for vote in made):
-        raise ValueError("a vote without a label and dimensions, or with a negative weight")
+    if any(all(vote[name] is None for name in ("label", *DIMENSIONS)) for vote in made):
+        raise ValueError("a vote without a label and dimensions")
     if sum(vote["weight"] for vote in made) == 0:
         raise ValueError("the votes sum to 0")
     return made

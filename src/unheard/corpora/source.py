@@ -10,6 +10,7 @@ import polars as pl
 from unheard import corpora
 from unheard.corpora.table import REQUIRED, corpus_of, read_table
 from unheard.errors import UsageError
+from unheard.formats.parquet import read_schema
 
 
 def utterances(path: str | os.PathLike[str], corpus: str | None = None) -> pl.DataFrame:
@@ -44,8 +45,5 @@ def of_reader(source: str) -> pl.DataFrame:
 
 def _is_ours(source: Path) -> bool:
     """Whether it has what every table of ours has; what has not is read as any table is."""
-    try:
-        schema = pl.read_parquet_schema(source)
-        return isinstance(schema.get("label"), pl.Enum) and set(REQUIRED) <= set(schema)
-    except (OSError, pl.exceptions.PolarsError):
-        return True  # read_table says what is wrong with it
+    schema = read_schema(source)
+    return isinstance(schema.get("label"), pl.Enum) and set(REQUIRED) <= set(schema)

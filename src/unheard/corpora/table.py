@@ -16,6 +16,7 @@ import polars as pl
 
 from unheard.errors import DataError, first_five
 from unheard.files import digest, write_bytes
+from unheard.formats.parquet import read_parquet
 from unheard.inputs import Clip, Piece, Turn
 
 DIMENSIONS = ("activation", "valence", "dominance")
@@ -54,6 +55,15 @@ SCHEMA: dict[str, pl.DataType] = {
     "licence": pl.String(),
 }
 REQUIRED = ("corpus", "id", "path", "label")
+LONGEST = 24 * 3600.0
+#: The smallest and the largest number of each column of numbers: seconds, years, and dimensions on [0, 1].
+BOUNDS = {
+    **dict.fromkeys(("start", "end", "duration"), (0.0, LONGEST)),
+    "age": (0.0, 150.0),
+    **dict.fromkeys(DIMENSIONS, (0.0, 1.0)),
+}
+#: The smallest and the largest weight of a vote.
+WEIGHTS = (0.0, 1e6)
 
 
 def utterances(
@@ -114,7 +124,7 @@ def check(table: pl.DataFrame) -> pl.DataFrame:
     """Return the table if it holds, else raise a DataError that names the column and the first five rows.
 
     Checked: required columns and their types, ids present and unique, one corpus, ``start`` before ``end``,
-    and dimensions inside [0, 1].
+    numbers inside :data:`BOUNDS`, and the weights of votes.
     """
     missing = [name for name in REQUIRED if name not in table.columns]
     if missing:
@@ -139,14 +149,14 @@ def check(table: pl.DataFrame) -> pl.DataFrame:
     if len(double):
         raise DataError(f"column 'id': the same id stands in several rows: {first_five(double)}")
     if {"start", "end"} <= set(table.columns):
-        bad = table.filter((pl.col("start") < 0) | (pl.col("end") <= pl.col("start").fill_null(0.0)))["id"]
+        bad = table.filter(pl.col("end") <= pl.col("start").fill_null(0.0))["id"]
         if len(bad):
             raise DataError(f"columns 'start', 'end': not a piece of time in seconds: {first_five(bad)}")
-    for name in DIMENSIONS:
+    for name, (low, high) in BOUNDS.items():
         if name in table.columns:
-            bad = table.filter((pl.col(name) < 0) | (pl.col(name) > 1) | pl.col(name).is_nan())["id"]
+            bad = table.filter(~pl.col(name).is_between(low, high))["id"]
             if len(bad):
-                raise DataError(f"column {name!r} is outside [0, 1]: {first_five(bad)}")
+                raise DataError(f"column {name!r} is outside [{low:g}, {high:g}]: {first_five(bad)}")
     if "votes" in table.columns:
         for name in DIMENSIONS:
             graded = pl.element().struct.field(name)
@@ -154,6 +164,11 @@ def check(table: pl.DataFrame) -> pl.DataFrame:
             bad = table.filter(pl.col("votes").list.eval(outside).list.any())["id"]
             if len(bad):
                 raise DataError(f"column 'votes': {name} is outside [0, 1]: {first_five(bad)}")
+        weights = pl.col("votes").list.eval(pl.element().struct.field("weight"))
+        fit = weights.list.eval(pl.element().is_between(*WEIGHTS)).list.all() & (weights.list.sum() > 0)
+        bad = table.filter(~fit)["id"]
+        if len(bad):
+            raise DataError(f"column 'votes': weights are not numbers from 0, or sum to 0: {first_five(bad)}")
     return table
 
 
@@ -266,13 +281,13 @@ def write_table(table: pl.DataFrame, path: str | os.PathLike[str]) -> None:
 def read_table(path: str | os.PathLike[str]) -> pl.DataFrame:
     """Read a table that :func:`write_table` wrote, and check it."""
     source = Path(path)
-    if not source.is_file():
+    if not source.exists():
         raise DataError(f"{source}: no such file; `unheard prepare CORPUS FOLDER --out {source}` makes it")
+    frame = read_parquet(source)
     try:
-        frame = pl.read_parquet(source)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{source}: not a readable Parquet file ({error})") from error
-    return check(_with_graded_dimensions(frame))
+        return check(_with_graded_dimensions(frame))
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from error
 
 
 def _with_graded_dimensions(table: pl.DataFrame) -> pl.DataFrame:

@@ -7,20 +7,27 @@ Anything else is an error that names row and column.
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-import json
-import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from unheard.errors import DataError, first_five, need
+import polars as pl
 
-SUFFIXES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet")
+from unheard.errors import DataError
+from unheard.files import read_bytes, regular_file
+from unheard.formats.parquet import read_parquet
+from unheard.formats.separated import LINES, legacy_text, read_json_lines, read_separated
+
+SUFFIXES = (".csv", ".tsv", ".tab", *LINES, ".parquet")
+#: Rows, and cells of all rows, of a table that is read as mappings: each takes some hundred bytes.
+MOST_ROWS, MOST_CELLS = 1_000_000, 5_000_000
+#: Bytes of all texts of a Parquet table, where the same text may stand in every row for a few bytes.
+MOST_TEXT = 2**28
+
+Row = tuple[int, dict[str, Any]]
 
 
-def read_rows(path: Path, *, legacy: bool = False) -> list[tuple[int, dict[str, Any]]]:
+def read_rows(path: Path, *, legacy: bool = False) -> list[Row]:
     """Read a table as (row number, values by column); at least one row.
 
     Parameters
@@ -34,19 +41,22 @@ def read_rows(path: Path, *, legacy: bool = False) -> list[tuple[int, dict[str, 
     Raises
     ------
     DataError
-        No such file, another format, wrong encoding, rows that do not fit the header, or no rows.
+        No such file, another format, wrong encoding, rows that do not fit the header, no rows, or more than are
+        read.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    regular_file(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise DataError(f"{path}: not a table that can be read; expected {', '.join(SUFFIXES)}")
     if suffix == ".parquet":
         rows = _parquet(path)
-    elif suffix in (".jsonl", ".ndjson"):
-        rows = _json_lines(path)
+    elif suffix in LINES:
+        rows = _bounded(path, read_json_lines(path))
     else:
-        rows = _separated(path, legacy)
+        header, separated = read_separated(path, legacy=legacy)
+        rows = _bounded(
+            path, ((number, dict(zip(header, cells, strict=True))) for number, cells in separated)
+        )
     if not rows:
         raise DataError(f"{path}: holds no rows")
     return rows
@@ -68,112 +78,31 @@ def _as_text(cell: Any) -> str | None:
     return None if cell is None else str(cell).strip() or None
 
 
-def _separated(path: Path, legacy: bool) -> list[tuple[int, dict[str, Any]]]:
-    text = read_legacy_text(path) if legacy else _text(path)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(path, text), strict=True)
-    rows: list[tuple[int, dict[str, Any]]] = []
-    header: list[str] = []
-    number = 0
-    try:
-        for number, cells in enumerate(reader, start=1):
-            if not header:
-                header = _header(path, [cell.strip() for cell in cells])
-            elif any(cell.strip() for cell in cells):
-                if len(cells) != len(header):
-                    raise DataError(
-                        f"{path}: row {number} has {len(cells)} fields, the header has {len(header)} "
-                        "(quote fields that hold the separator)"
-                    )
-                rows.append((number, dict(zip(header, cells, strict=True))))
-    except csv.Error as error:
-        raise DataError(f"{path}: row {number + 1}: {error}") from error
-    return rows
-
-
-def _header(path: Path, names: list[str]) -> list[str]:
-    double = sorted({name for name in names if names.count(name) > 1})
-    if double:
-        raise DataError(f"{path}: row 1: the column {first_five(double)!r} stands there more than once")
-    return names
-
-
-def _delimiter(path: Path, text: str) -> str:
-    """Tab for TSV, else what separates the header most often, outside quotes."""
-    if path.suffix.lower() != ".csv":
-        return "\t"
-    line = re.sub('"[^"]*"', "", text.split("\n", 1)[0])
-    return max(",;\t", key=line.count)
-
-
-def _json_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    rows = []
-    for number, line in enumerate(_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
+def _bounded(path: Path, rows: Iterable[Row]) -> list[Row]:
+    found: list[Row] = []
+    cells = 0
+    for row in rows:
+        found.append(row)
+        cells += len(row[1])
+        if len(found) > MOST_ROWS or cells > MOST_CELLS:
             raise DataError(
-                f"{path}: row {number} is not JSON: {error.msg} (character {error.colno})"
-            ) from error
-        if not isinstance(value, dict):
-            raise DataError(
-                f"{path}: row {number} is {type(value).__name__}, expected an object {{column: value}}"
+                f"{path}: more than {len(found) - 1:,} rows of {len(row[1])} columns; at most {MOST_ROWS:,} "
+                f"rows and {MOST_CELLS:,} cells are read of a table; divide it, or leave out columns"
             )
-        rows.append((number, value))
-    return rows
+    return found
 
 
-def _parquet(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    polars = need("polars", "eval")
-    try:
-        frame = polars.read_parquet(path)
-    except (OSError, polars.exceptions.PolarsError) as error:
-        raise DataError(f"{path}: not a readable Parquet file ({error})") from error
+def _parquet(path: Path) -> list[Row]:
+    frame = read_parquet(path, most=MOST_CELLS)
+    if len(frame) > MOST_ROWS:
+        raise DataError(f"{path}: holds {len(frame):,} rows, at most {MOST_ROWS:,} are read; divide it")
+    texts = frame.select(pl.col(pl.String, pl.Binary).cast(pl.Binary).bin.size().sum())
+    length = sum(size for size in texts.row(0) if size is not None) if texts.width else 0
+    if length > MOST_TEXT:
+        raise DataError(f"{path}: its texts are of {length:,} bytes; at most {MOST_TEXT:,} are read")
     return list(enumerate(frame.to_dicts(), start=1))
 
 
 def read_legacy_text(path: Path) -> str:
-    """Read a text file of an owner: UTF-8, or where it is not, Windows-1252.
-
-    Control characters U+0080 to U+009F, which are Windows-1252 that somebody took for Latin-1, become what they
-    were meant to be; line ends stay.
-    """
-    data = path.read_bytes()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    return _MISREAD.sub(lambda found: found[0].encode("latin-1").decode("cp1252", "replace"), text)
-
-
-_MISREAD = re.compile("[\x80-\x9f]")
-
-
-def _text(path: Path) -> str:
-    data = path.read_bytes()
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DataError(f"{path}: row 1: the encoding is UTF-16, expected UTF-8; save it as UTF-8")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: {_place(path, data, error.start)}: byte 0x{data[error.start]:02x} is not UTF-8; "
-            "save the table as UTF-8"
-        ) from error
-    if "\0" in text:
-        row = text[: text.index("\0")].count("\n") + 1
-        raise DataError(f"{path}: row {row} holds a NUL character; this is not a text table")
-    return text
-
-
-def _place(path: Path, data: bytes, position: int) -> str:
-    """Row and column of a byte; text before it decodes, and Latin-1 never fails on the rest."""
-    before = data[:position].decode("utf-8-sig")
-    row = before.count("\n") + 1
-    if path.suffix.lower() in (".jsonl", ".ndjson") or row == 1:
-        return f"row {row}"
-    delimiter = _delimiter(path, before)
-    header = before.split("\n", 1)[0].rstrip("\r").split(delimiter)
-    column = before.rsplit("\n", 1)[-1].count(delimiter)
-    return f"row {row}, column {header[column]!r}" if column < len(header) else f"row {row}"
+    """Read a text file of an owner, in UTF-8 or Windows-1252 (:func:`unheard.formats.separated.legacy_text`)."""
+    return legacy_text(read_bytes(path, MOST_TEXT))

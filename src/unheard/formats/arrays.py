@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import re
 import struct
 import zipfile
@@ -109,8 +108,8 @@ class Archive:
             total = sum(member.file_size for member in members)
             if total > allowed:
                 raise ValueError(
-                    f"its {len(members):,} arrays unpack to {total:,} bytes; at most {allowed:,} are read of a file "
-                    f"of {size:,} bytes"
+                    f"its {len(members):,} arrays unpack to {total:,} bytes; at most {allowed:,} are read of a "
+                    f"file of {size:,} bytes"
                 )
             if len(members) > MOST_ARRAYS:
                 raise ValueError(f"{len(members):,} arrays, at most {MOST_ARRAYS:,} are read")
@@ -130,7 +129,9 @@ class Archive:
 
     def _head(self, member: zipfile.ZipInfo) -> Head:
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 1:
-            raise ValueError(f"{member.filename!r} is encrypted, or compressed in a way that NumPy does not write")
+            raise ValueError(
+                f"{member.filename!r} is encrypted, or compressed in a way that NumPy does not write"
+            )
         with self._zip.open(member) as file:
             head = head_of(file, member.filename)
         if head.start + head.size != member.file_size:
@@ -168,8 +169,8 @@ def read_head(path: Path, error: type[UnheardError] = DataError) -> Head:
     Raises
     ------
     error
-        No regular file, no array, one of objects or records, one of more than :data:`MOST_BYTES`, or one of another
-        size than its head says.
+        No regular file, no array, one of objects or records, one of more than :data:`MOST_BYTES`, or one of
+        another size than its head says.
     """
     size = regular_file(path, error).stat().st_size
     with explained(path, error), path.open("rb") as file:
@@ -195,14 +196,18 @@ def head_of(file: Any, name: str) -> Head:
     length = int.from_bytes(file.read(4 if wide else 2), "little")
     said = _HEADER.fullmatch(file.read(min(length, 4096)))
     if said is None or length > 4096:
-        raise ValueError(f"the head of the array {name!r} cannot be read; only arrays of numbers and text are")
+        raise ValueError(
+            f"the head of the array {name!r} cannot be read; only arrays of numbers and text are"
+        )
     dtype = np.dtype(said[1].decode())
     if dtype.kind not in "biufcSU":
         raise ValueError(f"the array {name!r} holds objects or records, which are not read")
     shape = tuple(int(axis) for axis in said[3].split(b",")) if said[3] else ()
     head = Head(dtype, shape, said[2] == b"True", len(start) + (4 if wide else 2) + length)
     if len(shape) > 32 or head.size > MOST_BYTES:
-        raise ValueError(f"the array {name!r} is of {head.size:,} bytes; at most {MOST_BYTES:,} are read of one")
+        raise ValueError(
+            f"the array {name!r} is of {head.size:,} bytes; at most {MOST_BYTES:,} are read of one"
+        )
     return head
 
 

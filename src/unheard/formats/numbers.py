@@ -7,13 +7,13 @@ import re
 import sys
 from typing import Any
 
-#: Digits with a decimal point and an exponent where needed, and nothing that only programs write (``1_000``, ``inf``).
+#: Digits with a decimal point and an exponent where needed; not what only programs write (``1_000``, ``inf``).
 PATTERN = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _LARGEST = sys.float_info.max
 _NUMBER = re.compile(PATTERN)
 
 
-def number(cell: Any, low: float = -math.inf, high: float = math.inf) -> float:
+def number_in(cell: Any, low: float = -math.inf, high: float = math.inf) -> float:
     """Return the number in a cell, which is a number already or its text.
 
     Parameters
@@ -36,7 +36,9 @@ def number(cell: Any, low: float = -math.inf, high: float = math.inf) -> float:
         value = math.nan
     if not math.isfinite(value):
         hint = " (decimal points, not commas)" if "," in str(cell)[:400] else ""
-        raise ValueError(f"{str(cell)[:60]!r} is not a number{hint}; leave the field empty where nothing is known")
+        raise ValueError(
+            f"{str(cell)[:60]!r} is not a number{hint}; leave the field empty where nothing is known"
+        )
     if not low <= value <= high:
         raise ValueError(f"{value:g} is out of bounds, expected {low:g} to {high:g}")
     return value

@@ -47,7 +47,9 @@ def read_parquet(
     return _read(path, error, most, lambda place: pl.read_parquet(place, glob=False, hive_partitioning=False))
 
 
-def read_schema(path: str | os.PathLike[str], error: type[UnheardError] = DataError) -> dict[str, pl.DataType]:
+def read_schema(
+    path: str | os.PathLike[str], error: type[UnheardError] = DataError
+) -> dict[str, pl.DataType]:
     """Return the types of a Parquet file by column; errors are those of :func:`read_parquet`."""
     return dict(_read(path, error, None, pl.read_parquet_schema))
 

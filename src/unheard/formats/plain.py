@@ -18,21 +18,21 @@ def refuse_odd_values(value: Any) -> None:
         Whole numbers of more than 64 bits, numbers that are not finite, text with half a surrogate pair (which no
         encoding can write), or more than :data:`MOST_LEVELS` levels.
     """
-    level = [value]
-    for _ in range(MOST_LEVELS + 1):
-        below: list[Any] = []
-        for item in level:
+    items, levels = [value], 0
+    while items:
+        inside: list[Any] = []
+        levels += any(isinstance(item, dict | list) for item in items)
+        if levels > MOST_LEVELS:
+            raise ValueError(f"more than {MOST_LEVELS} levels of lists and objects inside each other")
+        for item in items:
             if isinstance(item, dict):
-                below.extend(item)
-                below.extend(item.values())
+                inside.extend(item)
+                inside.extend(item.values())
             elif isinstance(item, list):
-                below.extend(item)
+                inside.extend(item)
             else:
                 _refuse_odd(item)
-        if not below:
-            return
-        level = below
-    raise ValueError(f"more than {MOST_LEVELS} levels of lists and objects inside each other")
+        items = inside
 
 
 def _refuse_odd(item: Any) -> None:

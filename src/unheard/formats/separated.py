@@ -1,6 +1,6 @@
 """Tables of text: CSV separated by commas, semicolons or tabs, and JSON lines; rows are numbered as in the file.
 
-Text is UTF-8, with or without a byte-order mark; lines end either way.
+Text is UTF-8, with or without a byte-order mark; lines end either way. Files are read line by line.
 """
 
 from __future__ import annotations
@@ -8,66 +8,154 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from unheard.errors import DataError, UnheardError, first_five
-from unheard.files import read_bytes
+from unheard.files import regular_file
 from unheard.formats import json_text
 
-#: Bytes of a file, and characters of a row with the line breaks that it quotes.
-MOST_BYTES, MOST_CHARACTERS = 2**28, 2**22
+#: Bytes of a line, and characters of a row with the line breaks that it quotes.
+MOST_BYTES = MOST_CHARACTERS = 2**22
 LINES = (".jsonl", ".ndjson")
 
 Rows = Iterator[tuple[int, list[str]]]
 
 
-def read_separated(path: Path, error: type[UnheardError] = DataError) -> tuple[list[str], Rows]:
+def read_separated(
+    path: Path, error: type[UnheardError] = DataError, *, legacy: bool = False
+) -> tuple[list[str], Rows]:
     """Return the header of a CSV or TSV file and its rows, numbered from 2; rows without any text are left out.
 
     Parameters
     ----------
     path
-        A regular file. One that is called ``.csv`` is separated by what separates its header most often, any other
-        by tabs.
+        A regular file. One that is called ``.csv`` is separated by what separates its first line most often, any
+        other by tabs.
     error
         The kind of error that is raised, while rows are read too.
+    legacy
+        Take lines that are not UTF-8 for Windows-1252.
 
     Raises
     ------
     error
-        The file cannot be read or is too large; a column stands twice; a row does not fit the header or quotes are
+        The file cannot be read or is not UTF-8; a column stands twice; a row does not fit the header or quotes are
         not closed; a row is too long. An empty file has an empty header.
     """
-    text = text_of(path, error)
-    lines = _Lines(path, text, error)
-    rows = _rows(path, csv.reader(lines, delimiter=_delimiter(path, text), strict=True), lines, error)
+    plain = read_lines(path, error, legacy=legacy)
+    first = next(plain, "")
+    lines = _Lines(path, chain([first], plain), error)
+    rows = _rows(path, csv.reader(lines, delimiter=_delimiter(path, first), strict=True), lines, error)
     header = [cell.strip() for cell in next((cells for _, cells in rows if cells), [])]
-    double = sorted({name for name in header if header.count(name) > 1})
+    double = (
+        sorted({name for name in header if header.count(name) > 1}) if len(set(header)) < len(header) else []
+    )
     if double:
         raise error(f"{path}: row 1: the column {first_five(double)!r} stands there more than once")
     return header, _fitting(path, header, rows, error)
 
 
-def read_json_lines(path: Path, error: type[UnheardError] = DataError) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_json_lines(
+    path: Path, error: type[UnheardError] = DataError
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Return the objects of a file of JSON lines, numbered from 1; empty lines are left out.
 
     Raises
     ------
     error
-        The file cannot be read or is too large, or a line is no JSON object.
+        The file cannot be read or is not UTF-8, or a line is no JSON object or too long.
     """
-    for number, line in enumerate(text_of(path, error).split("\n"), start=1):
+    for number, line in enumerate(read_lines(path, error), start=1):
         if line.strip():
             yield number, json_text.parse_object(line, f"{path}: row {number}", error)
+
+
+def legacy_text(data: bytes) -> str:
+    """Return the text in bytes that are UTF-8, or where they are not, Windows-1252.
+
+    Control characters U+0080 to U+009F, which are Windows-1252 that somebody took for Latin-1, become what they
+    were meant to be; line ends stay.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    return _MISREAD.sub(lambda found: found[0].encode("latin-1").decode("cp1252", "replace"), text)
+
+
+_MISREAD = re.compile("[\x80-\x9f]")
+
+
+def read_lines(
+    path: Path, error: type[UnheardError] = DataError, *, legacy: bool = False
+) -> Iterator[str]:
+    """Return the lines of a file in UTF-8 one after another, with their ends, without the byte-order mark.
+
+    With ``legacy``, a line that is not UTF-8 is taken for Windows-1252.
+
+    Raises
+    ------
+    error
+        No regular file, one that cannot be read or is not UTF-8, a NUL character, or a line of more than
+        :data:`MOST_BYTES`.
+    """
+    header = ""
+    try:
+        with regular_file(path, error).open("rb") as file:
+            number = 0
+            while line := file.readline(MOST_BYTES + 1):
+                number += 1
+                if number == 1:
+                    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                        raise error(
+                            f"{path}: row 1: the encoding is UTF-16, expected UTF-8; save it as UTF-8"
+                        )
+                    line = line.removeprefix(codecs.BOM_UTF8)
+                text = legacy_text(line) if legacy else _decoded(path, line, number, header, error)
+                _check_line(path, number, line, text, error)
+                header = header or text
+                yield from io.StringIO(text, newline="") if "\r" in text[:-2] else [text]
+    except OSError as reason:
+        raise error(f"{path}: cannot be read: {reason.strerror or reason}") from reason
+
+
+def _decoded(path: Path, line: bytes, number: int, header: str, error: type[UnheardError]) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as reason:
+        before = line[: reason.start].decode("utf-8")
+        raise error(
+            f"{path}: {_place(path, before, number, header)}: byte 0x{line[reason.start]:02x} is not UTF-8; "
+            "save the table as UTF-8"
+        ) from reason
+
+
+def _check_line(path: Path, number: int, line: bytes, text: str, error: type[UnheardError]) -> None:
+    if len(line) > MOST_BYTES:
+        raise error(f"{path}: line {number} has more than the {MOST_BYTES:,} bytes that are read of one")
+    if "\0" in text:
+        raise error(f"{path}: row {number} holds a NUL character; this is not a text table")
+
+
+def _place(path: Path, before: str, number: int, header: str) -> str:
+    """Row and column of what stands behind ``before`` in a line."""
+    if path.suffix.lower() in LINES or number == 1:
+        return f"row {number}"
+    delimiter = _delimiter(path, header)
+    names = header.rstrip("\r\n").split(delimiter)
+    column = before.count(delimiter)
+    return f"row {number}, column {names[column]!r}" if column < len(names) else f"row {number}"
 
 
 class _Lines:
     """The lines of a table, for the rows of ``csv``; quotes may hold line breaks, but not without end."""
 
-    def __init__(self, path: Path, text: str, error: type[UnheardError]) -> None:
-        self._path, self._text, self._error = path, io.StringIO(text, newline=""), error
+    def __init__(self, path: Path, lines: Iterator[str], error: type[UnheardError]) -> None:
+        self._path, self._lines, self._error = path, lines, error
         self.row = 1
         self.characters = 0
 
@@ -75,12 +163,12 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = next(self._text)
+        line = next(self._lines)
         self.characters += len(line)
         if self.characters > MOST_CHARACTERS:
             raise self._error(
-                f"{self._path}: row {self.row} has more than the {MOST_CHARACTERS:,} characters that are read of a "
-                "row; is a quote not closed, or are lines not ended?"
+                f"{self._path}: row {self.row} has more than the {MOST_CHARACTERS:,} characters that are read of "
+                "a row; is a quote not closed?"
             )
         return line
 
@@ -106,45 +194,8 @@ def _fitting(path: Path, header: list[str], rows: Rows, error: type[UnheardError
         yield number, cells
 
 
-def text_of(path: Path, error: type[UnheardError] = DataError) -> str:
-    """Return the text of a table in UTF-8, without its byte-order mark.
-
-    Raises
-    ------
-    error
-        The file cannot be read or is too large, is not UTF-8, or holds a NUL character.
-    """
-    data = read_bytes(path, MOST_BYTES, error)
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise error(f"{path}: row 1: the encoding is UTF-16, expected UTF-8; save it as UTF-8")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as reason:
-        raise error(
-            f"{path}: {_place(path, data, reason.start)}: byte 0x{data[reason.start]:02x} is not UTF-8; "
-            "save the table as UTF-8"
-        ) from reason
-    if "\0" in text:
-        row = text[: text.index("\0")].count("\n") + 1
-        raise error(f"{path}: row {row} holds a NUL character; this is not a text table")
-    return text
-
-
-def _place(path: Path, data: bytes, position: int) -> str:
-    """Row and column of a byte; text before it decodes, and Latin-1 never fails on the rest."""
-    before = data[:position].decode("utf-8-sig")
-    row = before.count("\n") + 1
-    if path.suffix.lower() in LINES or row == 1:
-        return f"row {row}"
-    delimiter = _delimiter(path, before)
-    header = before.split("\n", 1)[0].rstrip("\r").split(delimiter)
-    column = before.rsplit("\n", 1)[-1].count(delimiter)
-    return f"row {row}, column {header[column]!r}" if column < len(header) else f"row {row}"
-
-
-def _delimiter(path: Path, text: str) -> str:
-    """Tab for TSV, else what separates the header most often."""
+def _delimiter(path: Path, line: str) -> str:
+    """Tab for TSV, else what separates the first line most often, outside quotes."""
     if path.suffix.lower() != ".csv":
         return "\t"
-    line = text.split("\n", 1)[0]
-    return max(",;\t", key=line.count)
+    return max(",;\t", key=re.sub('"[^"]*"', "", line).count)

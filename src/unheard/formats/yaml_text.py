@@ -1,11 +1,13 @@
 """YAML as far as it is JSON in another spelling: mappings, lists, texts, numbers, true, false and null.
 
-Dates stay text. Tags, aliases and merged mappings are refused: nothing that is read here needs them.
+Dates stay text, and merged mappings a name. An alias is another copy of what it stands for. Tags are refused.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import yaml
@@ -17,6 +19,8 @@ from unheard.formats.plain import MOST_LEVELS, refuse_odd_values
 
 #: Bytes of a file. Recipes have a few thousand, and the reader takes seconds for more.
 MOST_BYTES = 2**16
+#: Values of a text, each alias counted as what it stands for.
+MOST_VALUES = 100_000
 
 
 def read(path: str | os.PathLike[str], error: type[UnheardError] = DataError) -> Any:
@@ -53,13 +57,15 @@ def parse(text: str | bytes, where: object, error: type[UnheardError] = DataErro
     Raises
     ------
     error
-        It is not UTF-8 or not YAML, holds a name twice in a mapping, a name that is no text, a tag or an alias, or
+        It is not UTF-8 or not YAML, holds a name twice in a mapping, a name that is no text, a tag, or
         what :func:`unheard.formats.plain.refuse_odd_values` refuses.
     """
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8-sig")
-        value = yaml.load(text, _Loader)  # noqa: S506 - a safe loader that knows even less
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        value = None if node is None else loader.plain(node)
         refuse_odd_values(value)
     except UnicodeDecodeError as reason:
         raise error(f"{where}: not UTF-8 (byte {reason.start}); save it as UTF-8") from reason
@@ -72,49 +78,66 @@ def _in_one_line(reason: Exception) -> str:
     mark = getattr(reason, "problem_mark", None)
     if mark is None:
         return " ".join(str(reason).split())
-    problem = getattr(reason, "problem", None) or "it ends too early"
-    return f"{problem} (line {mark.line + 1}, character {mark.column + 1})"
+    said = (getattr(reason, "context", None), getattr(reason, "problem", None))
+    return f"{', '.join(filter(None, said))} (line {mark.line + 1}, character {mark.column + 1})"
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader without dates, tags, aliases and merged mappings."""
+    """A safe loader without dates, tags and merged mappings, which makes no object twice."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - the name and the form are PyYAML's
-        first: [(tag, rule) for tag, rule in rules if tag.rpartition(":")[2] in ("null", "bool", "int", "float")]
+        first: [
+            (tag, rule) for tag, rule in rules if tag.rpartition(":")[2] in ("null", "bool", "int", "float")
+        ]
         for first, rules in Resolver.yaml_implicit_resolvers.items()
     }
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.levels = 0
+        self._levels = self._values = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
-        if isinstance(event, yaml.AliasEvent):
-            raise _refused("an alias (*) is not read here; write it out, or put the text in quotes", event)
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if getattr(event, "tag", None) is not None:
             raise _refused("a tag (!) is not read here; leave it out, or put the text in quotes", event)
-        if self.levels > MOST_LEVELS:
-            raise _refused(f"more than {MOST_LEVELS} levels of lists and mappings inside each other", event)
-        self.levels += 1
-        node = super().compose_node(parent, index)
-        self.levels -= 1
-        return node
+        with self._inside(event):
+            return super().compose_node(parent, index)
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode) or not isinstance(self.construct_object(key), str):
-                raise _refused("the name of a field is no text; put it in quotes", key)
-            if key.value in seen:
-                raise _refused(f"the name {key.value[:100]!r} stands twice in one mapping", key)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
+    def plain(self, node: Any) -> Any:
+        """Return the value of a node; what an alias stands for is written out again."""
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise _refused(f"more than {MOST_VALUES:,} values, what aliases (*) stand for included", node)
+        with self._inside(node):
+            if isinstance(node, yaml.SequenceNode):
+                return [self.plain(item) for item in node.value]
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node)
+            return self.construct_object(node)
 
     def construct_yaml_int(self, node: Any) -> int:
         if len(node.value) > 70:  # 64 bits in binary
             raise _refused("a whole number of more than 64 bits", node)
         return super().construct_yaml_int(node)
+
+    def _mapping(self, node: Any) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in node.value:
+            name = self.plain(key)
+            if not isinstance(name, str):
+                raise _refused("the name of a field is no text; put it in quotes", key)
+            if name in found:
+                raise _refused(f"the name {name[:100]!r} stands twice in one mapping", key)
+            found[name] = self.plain(value)
+        return found
+
+    @contextmanager
+    def _inside(self, place: Any) -> Iterator[None]:
+        if self._levels > MOST_LEVELS:
+            raise _refused(f"more than {MOST_LEVELS} levels of lists and mappings inside each other", place)
+        self._levels += 1
+        yield
+        self._levels -= 1
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from unheard.errors import DataError, first_five
 from unheard.files import write_bytes
+from unheard.formats.parquet import read_parquet
 
 #: Dimensions that a table may hold, each with its truth in the column ``NAME_true``.
 DIMENSIONS = ("activation", "valence", "dominance")
@@ -247,10 +248,7 @@ def read_predictions(path: str | os.PathLike[str]) -> pl.DataFrame:
     A table that was written before the columns of enrolment came in is one without enrolment.
     """
     source = Path(path)
-    try:
-        frame = pl.read_parquet(source)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{source}: not a readable prediction table ({error})") from error
+    frame = read_parquet(source)
     missing = [name for name in SCHEMA if name not in frame.columns and name not in _LATER]
     if missing:
         raise DataError(f"{source}: not a prediction table; it lacks {first_five(missing)}")
