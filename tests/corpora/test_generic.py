@@ -94,7 +94,7 @@ def test_a_vote_of_dimensions_alone(tmp_path):
         (None, 0.25, None),
         ("sad", None, 1.0),
     ]
-    with pytest.raises(DataError, match=r"column 'votes': valence is outside \[0, 1\]: a"):
+    with pytest.raises(DataError, match=r"row 2, column 'votes': 25 is out of bounds, expected 0 to 1"):
         read("generic", csv(tmp_path, f'path,label,votes\na.wav,sad,"{cell.replace("0.25", "25")}"\n'))
 
 

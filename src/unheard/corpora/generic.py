@@ -193,8 +193,10 @@ def _votes(cell: Any) -> list[dict[str, Any]]:
             "label": None if vote.get("label") is None else str(vote["label"]),
             "weight": 1.0 if vote.get("weight") is None else number_in(vote["weight"], *WEIGHTS),
             "modality": None if vote.get("modality") is None else str(vote["modality"]),
-            **{name: None if vote.get(name) is None else number_in(vote[name], *BOUNDS[name])
-                for name in DIMENSIONS},
+            **{
+                name: None if vote.get(name) is None else number_in(vote[name], *BOUNDS[name])
+                for name in DIMENSIONS
+            },
         }
         for vote in votes
     ]

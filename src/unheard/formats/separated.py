@@ -90,9 +90,7 @@ def legacy_text(data: bytes) -> str:
 _MISREAD = re.compile("[\x80-\x9f]")
 
 
-def read_lines(
-    path: Path, error: type[UnheardError] = DataError, *, legacy: bool = False
-) -> Iterator[str]:
+def read_lines(path: Path, error: type[UnheardError] = DataError, *, legacy: bool = False) -> Iterator[str]:
     """Return the lines of a file in UTF-8 one after another, with their ends, without the byte-order mark.
 
     With ``legacy``, a line that is not UTF-8 is taken for Windows-1252.
@@ -106,39 +104,26 @@ def read_lines(
     header = ""
     try:
         with regular_file(path, error).open("rb") as file:
-            number = 0
-            while line := file.readline(MOST_BYTES + 1):
-                number += 1
+            for number, line in enumerate(iter(lambda: file.readline(MOST_BYTES + 1), b""), start=1):
+                if len(line) > MOST_BYTES:
+                    raise error(
+                        f"{path}: line {number} has more than the {MOST_BYTES:,} bytes that are read of one"
+                    )
+                if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                    raise error(f"{path}: row 1: the encoding is UTF-16, expected UTF-8; save it as UTF-8")
+                try:
+                    text = legacy_text(line) if legacy else line.decode("utf-8")
+                except UnicodeDecodeError as reason:
+                    place = _place(path, line[: reason.start].decode("utf-8"), number, header)
+                    found = f"byte 0x{line[reason.start]:02x}"
+                    raise error(f"{path}: {place}: {found} is not UTF-8; save the table as UTF-8") from reason
+                if "\0" in text:
+                    raise error(f"{path}: row {number} holds a NUL character; this is not a text table")
                 if number == 1:
-                    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                        raise error(
-                            f"{path}: row 1: the encoding is UTF-16, expected UTF-8; save it as UTF-8"
-                        )
-                    line = line.removeprefix(codecs.BOM_UTF8)
-                text = legacy_text(line) if legacy else _decoded(path, line, number, header, error)
-                _check_line(path, number, line, text, error)
-                header = header or text
+                    header = text = text.removeprefix("\ufeff")
                 yield from io.StringIO(text, newline="") if "\r" in text[:-2] else [text]
     except OSError as reason:
         raise error(f"{path}: cannot be read: {reason.strerror or reason}") from reason
-
-
-def _decoded(path: Path, line: bytes, number: int, header: str, error: type[UnheardError]) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as reason:
-        before = line[: reason.start].decode("utf-8")
-        raise error(
-            f"{path}: {_place(path, before, number, header)}: byte 0x{line[reason.start]:02x} is not UTF-8; "
-            "save the table as UTF-8"
-        ) from reason
-
-
-def _check_line(path: Path, number: int, line: bytes, text: str, error: type[UnheardError]) -> None:
-    if len(line) > MOST_BYTES:
-        raise error(f"{path}: line {number} has more than the {MOST_BYTES:,} bytes that are read of one")
-    if "\0" in text:
-        raise error(f"{path}: row {number} holds a NUL character; this is not a text table")
 
 
 def _place(path: Path, before: str, number: int, header: str) -> str:
