@@ -286,7 +286,7 @@ def test_data_outside_the_graph(copied: Copy) -> None:
     refused(folder, "keeps data in other files, which is refused: constant_0")
 
 
-def test_data_outside_the_graph_in_an_attribute_or_an_inner_graph(copied: Copy) -> None:
+def test_data_outside_the_graph_in_an_attribute(copied: Copy) -> None:
     tensor = numpy_helper.from_array(np.zeros(3, np.float32), "hidden")
     outside(tensor)
     constant = helper.make_node("Constant", [], ["c"])
@@ -294,15 +294,17 @@ def test_data_outside_the_graph_in_an_attribute_or_an_inner_graph(copied: Copy) 
         helper.make_attribute("value", numpy_helper.from_array(np.zeros(1, np.float32)))
     )
     constant.attribute[0].t.CopyFrom(tensor)
-    inner = helper.make_graph([constant], "inner", [], [])
+    folder = copied()
+    graph(folder, lambda m: m.graph.node.append(constant))
+    refused(folder, "keeps data in other files, which is refused: hidden")
+
+
+def test_a_graph_inside_a_graph(copied: Copy) -> None:
+    inner = helper.make_graph([], "inner", [], [])
     branch = helper.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=inner)
-    for node in (constant, branch):
-        folder = copied()
-        graph(folder, lambda m, node=node: m.graph.node.append(node))
-        refused(folder, "keeps data in other files, which is refused: hidden")
-        for path in folder.iterdir():
-            path.unlink()
-        folder.rmdir()
+    folder = copied()
+    graph(folder, lambda m: m.graph.node.append(branch))
+    refused(folder, "model.onnx is no ONNX graph: it uses g of AttributeProto, which is refused")
 
 
 @pytest.mark.parametrize("data", [b"", b"no graph", b"\x00" * 100, os.urandom(1000)])
@@ -313,13 +315,22 @@ def test_what_is_no_graph(copied: Copy, data: bytes) -> None:
     refused(folder, r"model\.onnx")
 
 
-def test_what_onnxruntime_refuses(copied: Copy) -> None:
+def test_what_has_another_operator_or_attribute(copied: Copy) -> None:
     folder = copied()
+
+    known = onnx.load(folder / "model.onnx").graph.node[0].op_type
 
     def unknown_operator(model: onnx.ModelProto) -> None:
         model.graph.node[0].op_type = "Explode"
 
     graph(folder, unknown_operator)
+    refused(folder, "model.onnx cannot be run: it uses the operator Explode, which is refused")
+
+    def unknown_attribute(model: onnx.ModelProto) -> None:
+        model.graph.node[0].op_type = known
+        model.graph.node[0].attribute.append(helper.make_attribute("explode", 1))
+
+    graph(folder, unknown_attribute)
     refused(folder, "onnxruntime refuses model.onnx")
 
 
