@@ -57,8 +57,8 @@ def __getattr__(name: str) -> Any:
 def read(corpus: str, path: _Path) -> pl.DataFrame:
     """Return the utterances of a corpus, one row a clip (docs/tables.md).
 
-    ``corpus`` is a reader (``ravdess``, ``emodb``, ``nemo``, ``ased``, ``emotale``, ``urdu``, ``baved``,
-    ``synthetic``) or ``generic`` for a table or a folder a class of one's own.
+    ``corpus`` is a reader (``unheard.corpora.names()``), such as ``ravdess``, or ``generic`` for a table or a
+    folder a class of one's own.
     """
     from unheard import corpora
 

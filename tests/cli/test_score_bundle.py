@@ -47,9 +47,24 @@ def test_a_bundle_is_scored_and_stamped(call, bundle: Path, toy_folder: Path) ->
     assert f"accuracy   {100 * made['metrics']['accuracy']['mean']:.1f} %" in done.stdout
 
 
+def test_a_protocol_says_which_clips_a_bundle_is_scored_on(
+    call,  # type: ignore[no-untyped-def]
+    bundle: Path,
+    toy_folder: Path,
+    tmp_path: Path,
+) -> None:
+    rows = read("synthetic", toy_folder).select("id", "speaker").iter_rows()
+    parts = [f"{clip},0,{'test' if speaker == '03' else 'train'}" for clip, speaker in rows]
+    (tmp_path / "folds.csv").write_text("\n".join(["id,fold,part", *parts]))
+    made = json.loads(
+        call("score", bundle, "--table", toy_folder, "--protocol", tmp_path / "folds.csv", "--json").stdout
+    )
+    assert made["n_clips"] == 16 and made["heard"] == ["03"]
+
+
 def test_what_does_not_fit_is_said(call, bundle: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     for arguments, said in (
-        ((bundle, "--table", "x", "--protocol", "loso"), "is a bundle"),
+        ((bundle, "--table", "x", "--name", "mine"), "is a bundle"),
         ((bundle, "--table", "nowhere"), "nowhere: no such file or folder"),
         (("p.csv", "--table", "x"), "no such file or bundle"),
         (("y" * 300, "--table", "x"), "no such file or bundle"),

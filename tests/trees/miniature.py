@@ -76,6 +76,7 @@ def nemo(folder: Path) -> set[str]:
             "female",
             27,
         ),
+        ("EB0_anger_14.wav", "anger", "Czas ucieka.", "czas ucieka", "        EB0", "female", 27),
     ]
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "data.tsv").open("w", encoding="utf-8", newline="") as file:
@@ -100,7 +101,7 @@ def ased(folder: Path) -> set[str]:
 
 
 def emotale(folder: Path) -> set[str]:
-    names = ["DK_001_A_1", "EN_004_S_5"]
+    names = ["DK_001_A_1", "EN_004_N_1", "EN_004_S_5"]
     for name in names:
         tone(folder / "wav" / f"{name}.wav")
     (folder / "speaker_info.csv").write_text("speaker,gender,age\n001,F,22\n004,M,24\n")
@@ -108,6 +109,7 @@ def emotale(folder: Path) -> set[str]:
         "file,a1_A,a1_V,a1_D,a1_cat,a2_A,a2_V,a2_D,a2_cat,a3_A,a3_V,a3_D,a3_cat,gt_emotion\n"
         "DK_001_A_1.wav,4.0,1.5,4.5,A,4.0,2.5,5.0,A,5.0,1.0,4.5,H,A\n"
         "EN_004_S_5.wav,1.0,3.0,5.0,S,1.0,3.0,5.0,S,1.0,3.0,5.0,B,S\n"
+        "EN_004_N_1.wav,2.0,3.0,3.0,N,2.0,3.0,3.0,N,2.0,3.0,3.0,N,N\n"
     )
     return set(names)
 
@@ -128,7 +130,7 @@ def baved(folder: Path) -> set[str]:
 
 
 def crema_d(folder: Path) -> set[str]:
-    names = ["1001_DFA_ANG_XX", "1002_IEO_HAP_HI", "1003_TIE_SAD_XX"]
+    names = ["1001_DFA_ANG_XX", "1002_IEO_HAP_HI", "1003_TIE_SAD_XX", "1004_MTI_NEU_XX"]
     for name in names:
         tone(folder / "AudioWAV" / f"{name}.wav", seconds=0.5)
     write(
@@ -137,10 +139,11 @@ def crema_d(folder: Path) -> set[str]:
         '1002,21,"Female","Caucasian","Not Hispanic"\n1003,21,"Female","Caucasian","Not Hispanic"\n',
     )
     votes = {
-        # Counts of A D F H N S by voice, face and both; the voice of the last ties.
+        # Counts of A D F H N S by voice, face and both; the voice of the third ties.
         "1001_DFA_ANG_XX": ((6, 2, 0, 0, 1, 0), (5, 2, 0, 0, 3, 0), (8, 1, 0, 0, 0, 0)),
         "1002_IEO_HAP_HI": ((0, 0, 0, 2, 7, 0), (0, 0, 0, 9, 1, 0), (0, 0, 0, 10, 0, 0)),
         "1003_TIE_SAD_XX": ((0, 0, 1, 0, 4, 4), (0, 0, 0, 0, 3, 6), (0, 0, 0, 0, 2, 7)),
+        "1004_MTI_NEU_XX": ((0, 0, 0, 0, 9, 0), (0, 0, 0, 0, 9, 1), (0, 0, 0, 0, 9, 0)),
     }
     rows = ['"","A","D","F","H","N","S","fileName","numResponses","agreement","emoVote"']
     for shown in range(3):

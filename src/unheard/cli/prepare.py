@@ -17,12 +17,20 @@ def prepare(
     ],
     source: Annotated[Path, typer.Argument(help="Folder of the corpus, or a table of your own (generic).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Table to write (.parquet).")],
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels",
+            help="Other classes: iemocap-4, seven, FILE.yaml, or OLD=NEW,DROPPED=,KEPT with commas.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing table.")] = False,
 ) -> None:
     """Read a corpus into a table, and list every file that is left out, with the reason."""
     from collections import Counter
 
     from unheard import corpora
+    from unheard.corpora.relabel import parse, relabel
     from unheard.corpora.table import write_table
     from unheard.errors import UsageError, first_five
     from unheard.files import new_output
@@ -30,7 +38,10 @@ def prepare(
     if out.suffix != ".parquet":
         raise UsageError(f"{out}: a table is written as Parquet; name it {out.with_suffix('.parquet')}")
     new_output(out, force)
+    chosen = None if labels is None else parse(labels)
     table, left_out = corpora.survey(corpus, source)
+    if chosen is not None:
+        table = relabel(table, chosen)
     write_table(table, out)
     for entry in left_out:
         say(f"left out: {entry.path}: {entry.reason}")
@@ -42,5 +53,8 @@ def prepare(
     if len(unopened):
         listed = first_five(unopened["path"])
         say(f"  {len(unopened)} of the clips have a file that is missing or cannot be opened: {listed}")
+    if chosen is not None:
+        version = "" if chosen.version is None else f", version {chosen.version}"
+        say(f"  labels by {chosen.name}{version}")
     for label, count in table["label"].value_counts(sort=True).iter_rows():
         say(f"  {count:5d}  {label if label is not None else '(no label)'}")

@@ -21,7 +21,7 @@ def score(
     ],
     protocol: Annotated[
         str | None,
-        typer.Option("--protocol", "-p", help="Folds whose test parts were predicted; none for a bundle."),
+        typer.Option("--protocol", "-p", help="Folds whose test parts are scored; a bundle needs none."),
     ] = None,
     corpus: Annotated[str | None, typer.Option("--corpus", help="Reader for a folder.")] = None,
     declare_leaky: Annotated[
@@ -46,14 +46,15 @@ def score(
 ) -> None:
     """Score predictions of any system on guarded folds, with intervals over speakers; nothing is fitted.
 
-    A bundle predicts all labelled clips of the table; CONTAMINATED says that it has heard some of the speakers.
+    A bundle predicts all labelled clips of the table, or those that a protocol tests; CONTAMINATED says that it
+    has heard some of the speakers.
     """
     if os.path.isfile(predictions / "manifest.json"):  # noqa: PTH113 - Path.is_file raises where a name is too long
-        if protocol or declare_leaky or name or ids or out:
+        if declare_leaky or name or ids or out:
             raise UsageError(
-                f"{predictions} is a bundle: it takes --table, --corpus, --labels and --json alone"
+                f"{predictions} is a bundle: it takes --table, --protocol, --corpus, --labels and --json alone"
             )
-        _score_bundle(predictions, table, corpus, labels, as_json)
+        _score_bundle(predictions, table, protocol, corpus, labels, as_json)
         return
     if not os.path.isfile(predictions):  # noqa: PTH113 - as above
         there = os.path.isdir(predictions)  # noqa: PTH112
@@ -93,15 +94,22 @@ def score(
         say(f"run folder: {out}")
 
 
-def _score_bundle(bundle: Path, table: Path, corpus: str | None, labels: str | None, as_json: bool) -> None:
+def _score_bundle(
+    bundle: Path, table: Path, protocol: str | None, corpus: str | None, labels: str | None, as_json: bool
+) -> None:
+    from unheard import protocols
     from unheard.cli.summary import estimate
     from unheard.corpora.source import utterances
     from unheard.external.score_bundle import score_bundle
 
+    rows = utterances(table, corpus)
+    if protocol is not None:
+        folds = protocols.make(protocol, rows, declare_leaky=True).folds
+        rows = rows.filter(rows["id"].is_in([i for parts in folds for i in parts.test]))
     with bars() as advance:
         made = score_bundle(
             bundle,
-            utterances(table, corpus),
+            rows,
             names=None if labels is None else _names(labels),
             progress=lambda done, total: advance("clips", done, total),
         )

@@ -9,44 +9,11 @@ from pathlib import Path
 import polars as pl
 
 from unheard.errors import ProtocolError, UsageError, unknown
-from unheard.protocols import fold_assignment, ravdess
+from unheard.protocols import fold_assignment, of_corpora, ravdess
 from unheard.protocols.fold import Fold, Protocol, check_classes, fold, guarded
 from unheard.protocols.stored import from_file
 
 __all__ = ["Fold", "Protocol", "check_classes", "fold", "guarded", "make", "names", "taking_part"]
-
-
-def _emodb_loso10(table: pl.DataFrame) -> Protocol:
-    """Leave one of the ten speakers out; validation: the next two."""
-    speakers = sorted(_of("emodb", table)["speaker"].unique())
-    validation = [[speakers[(k + j) % len(speakers)] for j in (1, 2)] for k in range(len(speakers))]
-    folds = fold_assignment.speakers_to_folds(table, [[s] for s in speakers], validation)
-    return guarded("emodb-loso10", table, folds)
-
-
-def _nemo_speaker9(table: pl.DataFrame) -> Protocol:
-    """Leave one of the nine speakers out; validation: the next fold."""
-    return fold_assignment.next_fold(
-        table, "nemo-speaker9", fold_assignment.round_robin(_of("nemo", table), 9)
-    )
-
-
-def _speaker5(corpus: str) -> Callable[[pl.DataFrame], Protocol]:
-    """Make five folds, assigning women, then men, then speakers of unknown gender; validation: the next fold."""
-
-    def make_folds(table: pl.DataFrame) -> Protocol:
-        return fold_assignment.next_fold(
-            table, f"{corpus}-speaker5", fold_assignment.round_robin(_of(corpus, table), 5)
-        )
-
-    return make_folds
-
-
-def _of(corpus: str, table: pl.DataFrame) -> pl.DataFrame:
-    found = str(table["corpus"][0])
-    if found != corpus:
-        raise ProtocolError(f"this protocol needs the corpus {corpus}, found {found!r}")
-    return table
 
 
 NAMED: dict[str, Callable[[pl.DataFrame], Protocol]] = {
@@ -60,10 +27,15 @@ NAMED: dict[str, Callable[[pl.DataFrame], Protocol]] = {
     "ravdess-sentence2": ravdess.sentence2,
     "ravdess-random6": ravdess.random6,
     "ravdess-article-random6": ravdess.article_random6,
-    "emodb-loso10": _emodb_loso10,
-    "nemo-speaker9": _nemo_speaker9,
-    "ased-speaker5": _speaker5("ased"),
-    "emotale-speaker5": _speaker5("emotale"),
+    "emodb-loso10": of_corpora.emodb_loso10,
+    "nemo-speaker9": of_corpora.nemo_speaker9,
+    **{f"{corpus}-speaker5": of_corpora.speaker5(corpus) for corpus in ("ased", "crema-d", "emotale")},
+    "iemocap-session5": of_corpora.iemocap_session5,
+    "iemocap-speaker10": of_corpora.iemocap_speaker10,
+    "meld": of_corpora.meld,
+    "mosei-test": of_corpora.mosei_test,
+    "msp-1.6": of_corpora.msp_podcast("1.6"),
+    "msp-1.11": of_corpora.msp_podcast("1.11"),
     "loso": fold_assignment.loso,
     "session": fold_assignment.session,
 }

@@ -67,6 +67,7 @@ def guarded(
     disjoint: Sequence[str] = ("speaker",),
     leaky: bool = False,
     unverified: bool = False,
+    test_only: bool = False,
     version: int = 1,
 ) -> Protocol:
     """Return a protocol whose folds keep their promise on this table.
@@ -86,6 +87,8 @@ def guarded(
         Declared leaky: what is shared is stamped ``LEAKY`` instead of refused.
     unverified
         Unknown values are stamped ``UNVERIFIED`` instead of refused.
+    test_only
+        The folds train nobody: they are for models that were trained elsewhere.
 
     Raises
     ------
@@ -102,7 +105,7 @@ def guarded(
     shared_speakers = unknown = False
     for number, parts in enumerate(folds):
         where = f"{name}, fold {number}"
-        _check_ids(where, parts, value_of["label"])
+        _check_ids(where, parts, value_of["label"], trains=not test_only)
         for column in apart if not leaky else ():
             _check_disjoint(where, parts, column, value_of[column], unverified)
         everybody = [i for ids in parts for i in ids]
@@ -119,12 +122,12 @@ def shared(parts: Fold, value_of: Mapping[str, Any]) -> list[str]:
     return sorted(str(value) for value in (train & val) | (train & test) | (val & test))
 
 
-def _check_ids(where: str, parts: Fold, known: Mapping[str, Any]) -> None:
+def _check_ids(where: str, parts: Fold, known: Mapping[str, Any], trains: bool) -> None:
     for part, ids in zip(PARTS, parts, strict=True):
         strange = [i for i in ids if i not in known]
         if strange:
             raise ProtocolError(f"{where}: {part} names clips that the table lacks: {first_five(strange)}")
-        if part != "val" and not ids:
+        if not ids and (part == "test" or (part == "train" and trains)):
             raise ProtocolError(f"{where}: the {part} part is empty")
     times = Counter(i for ids in parts for i in ids)
     double = sorted(i for i, n in times.items() if n > 1)
@@ -135,12 +138,12 @@ def _check_ids(where: str, parts: Fold, known: Mapping[str, Any]) -> None:
 
 
 def check_classes(protocol: Protocol, table: pl.DataFrame) -> None:
-    """Refuse folds of which one does not train on every class of the table."""
+    """Refuse folds of which one trains, and not on every class of the table."""
     label_of = dict(zip(table["id"], table["label"].to_list(), strict=True))
     for number, parts in enumerate(protocol.folds):
         learned = {label_of[i] for i in parts.train}
         absent = [label for label in classes(table) if label not in learned]
-        if absent:
+        if absent and parts.train:
             raise ProtocolError(
                 f"{protocol.name}, fold {number}: no training clip of the class {first_five(absent)}"
             )

@@ -150,7 +150,12 @@ def run(
 
 
 def _check_validation(recipe: Recipe, protocol: Protocol) -> None:
-    """Refuse folds without a validation side where something needs one, before any work."""
+    """Refuse folds that train nobody, or lack a validation side that something needs, before any work."""
+    if not all(sides.train for sides in protocol.folds):
+        raise ProtocolError(
+            f"{protocol.name} tests models that were trained elsewhere and trains nobody; score a bundle or "
+            "predictions on it (`unheard score`)"
+        )
     bare = [number for number, sides in enumerate(protocol.folds) if not sides.val]
     needs = [f"calibration: {recipe.calibration}"] if recipe.calibration != "none" else []
     needs += ["refit: val"] if recipe.refit == "val" else []
