@@ -330,7 +330,7 @@ def test_msp_podcast_in_every_shape_of_its_labels(shape, tmp_path):
     ("file", "old", "new", "message"),
     [
         ("consensus", "wav,N,4.2", "wav,Q,4.2", "MSP-PODCAST_0001_0008, column 'EmoClass': 'Q'"),
-        ("consensus", "wav,N,4.2", "wav,N,7.2", "column 'EmoAct': '7.2', expected a number from 1 to 7"),
+        ("consensus", "wav,N,4.2", "wav,N,7.2", "column 'EmoAct': 7.2 is out of bounds, expected 1 to 7"),
         ("consensus", "EmoVal", "Valence", "lacks the column EmoVal"),
         ("detailed", "; Happy;", "; Joyful;", "MSP-PODCAST_0001_0008, WORKER00000001: class is 'Joyful'"),
         ("detailed", "A:5.000000", "A:high", "column 'activation': 'high'"),
@@ -364,7 +364,7 @@ def test_mosei(tmp_path):
     [
         ("1,1,2,1,0", "1,1,9,1,0", "row 4, column 'label6': '9', expected 0 to 5"),
         ("1,1,1,1,2", "1,1,1,1,7", "row 5, column 'split': '7'"),
-        ("zz_9,3,7.0", "zz_9,3,-7.0", "row 5, column 'start': '-7.0'"),
+        ("zz_9,3,7.0", "zz_9,3,-7.0", "row 5, column 'start': -7 is out of bounds"),
         ("zz_9,3,7.0", "zz_9,three,7.0", "row 5: file is 'zz_9' and index 'three'"),
     ],
 )

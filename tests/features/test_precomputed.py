@@ -81,10 +81,10 @@ def test_a_table_has_one_vector_a_row(tmp_path: Path) -> None:
         ("", "expected the column 'id'"),
         ("name,x\na,1\n", "found name, x"),
         ("id\na\n", "then one a dimension"),
-        ("id,x\na,1,2\n", "row 2 has 3 cells under 2 headings"),
+        ("id,x\na,1,2\n", "row 2 has 3 fields, the header has 2"),
         ("id,x\na,1\na,2\n", "row 3: the id 'a' stands in an earlier row"),
         ("id,x\n", "holds no arrays"),
-        ('id,x\n"a,1\n', "cannot be read"),
+        ('id,x\n"a,1\n', "row 2: unexpected end of data"),
     ],
 )
 def test_tables_that_cannot_be_meant_are_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -160,7 +160,7 @@ class Bomb:
 @pytest.mark.parametrize("form", ["npz", "folder"])
 def test_objects_are_refused_and_never_unpickled(tmp_path: Path, form: str) -> None:
     path = store(tmp_path, form, {**ARRAYS, "odd": np.array([Bomb(tmp_path / "gone off")], dtype=object)})
-    with pytest.raises(DataError, match=r"arrays of real numbers are read; found odd \(object\)"):
+    with pytest.raises(DataError, match="only arrays of numbers and text are"):
         Precomputed(path)
     assert not (tmp_path / "gone off").exists()
 
@@ -190,7 +190,9 @@ def test_a_header_that_promises_more_than_there_is_is_refused_before_allocation(
     else:
         path.mkdir()
         (path / "big.npy").write_bytes(lie)
-    with pytest.raises(DataError, match=r"shorter than its header says|cannot be read"):
+    with pytest.raises(
+        DataError, match=r"is of 4,800,000,000,000 bytes; at most 268,435,456 are read of one"
+    ):
         Precomputed(str(path))
 
 
@@ -200,7 +202,7 @@ def test_files_that_are_something_else(tmp_path: Path, name: str, content: bytes
     file = tmp_path / name
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(content)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=r"cannot be read|not readable arrays"):
         Precomputed(str(tmp_path / name.partition("/")[0]))
 
 

@@ -67,7 +67,7 @@ def test_what_does_not_fit_is_named(change: str, message: str) -> None:
 def test_unknown_recipes_and_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'ravdess-egemaps"):
         recipe.load("ravdes-egemaps")
-    with pytest.raises(UsageError, match="no such recipe file"):
+    with pytest.raises(UsageError, match="no such file"):
         recipe.load(tmp_path / "mine.yaml")
     mine = tmp_path / "mine.yaml"
     mine.write_text("- a list", encoding="utf-8")

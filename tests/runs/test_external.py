@@ -122,7 +122,7 @@ def test_what_is_no_number_and_no_id_is_named(
         rows.write_csv(tmp_path / "theirs.csv")
         with pytest.raises(DataError, match=f"B-1: p_sad is {said}"):
             score(tmp_path / "theirs.csv", table, folds, system="x")
-    with pytest.raises(DataError, match="column 'p_sad' is List"):
+    with pytest.raises(DataError, match=r"A-0: p_sad is \[0"):
         joined(frame.with_columns(pl.concat_list("p_sad")), table, folds, system="x")
     nameless = frame.with_columns(pl.when(pl.col("id") != "A-2").then(pl.col("id")).alias("id"))
     with pytest.raises(DataError, match="'id' is empty in prediction 3"):

@@ -11,7 +11,6 @@ its heading (:data:`COLUMNS`). Sentences name a figure as ``<!-- RECIPE/PROTOCOL
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 import shutil
@@ -27,6 +26,7 @@ import yaml
 from unheard.comparison.compare import Comparison, compare, leakage_gap
 from unheard.errors import DataError, UsageError
 from unheard.files import write_json, write_text
+from unheard.formats import json_text
 from unheard.metrics import estimators
 from unheard.metrics.blocks import stored_metrics
 from unheard.metrics.formatting import and_interval, difference, mean_and_interval, percent
@@ -155,7 +155,7 @@ def recomputed(folder: Path) -> dict[str, Any]:
     """Return stored results with the scores computed again from the stored predictions, where these are kept."""
     if not (folder / "results.json").is_file():
         raise DataError(f"{folder}: no stored result")
-    found: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = json_text.read_object(folder / "results.json")
     if (folder / "predictions.parquet").is_file():
         test = _test_rows(folder)
         found |= scores(test)
@@ -166,7 +166,7 @@ def recomputed(folder: Path) -> dict[str, Any]:
             part = test.filter(pl.col("speaker").is_in(found["held_back"]["speakers"]))
             found["held_back"] |= scores(part)
     if (folder / NOISE).is_file():
-        found["noise"] = json.loads((folder / NOISE).read_text(encoding="utf-8"))
+        found["noise"] = json_text.read_object(folder / NOISE)
     return found
 
 
@@ -268,7 +268,7 @@ def _drift(folder: Path) -> list[str]:
     """Return where stored results are not what their own predictions give."""
     problems = []
     for path in sorted(folder.rglob("results.json")):
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = json_text.read_object(path)
         again = dict(_parts(recomputed(path.parent)))
         for place, value in _parts(stored):
             now = again.get(place)

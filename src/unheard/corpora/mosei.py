@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from unheard.corpora.folder import LeftOut, listed
+from unheard.corpora.table import LONGEST
 from unheard.corpora.tabular import read_rows
 from unheard.errors import DataError, first_five
+from unheard.formats.numbers import number_in
 
 NAME = "mosei"
 DESCRIPTION = "English, monologues of YouTube, one class a segment, speakers unknown"
@@ -95,9 +97,6 @@ def _segment(where: str, row: dict[str, str]) -> dict[str, Any]:
 def _seconds(where: str, row: dict[str, str], column: str) -> float:
     """Seconds of a cell. 239 segments begin up to half a second before their video: at its beginning, then."""
     try:
-        seconds = float(row[column])
-    except ValueError:
-        seconds = float("nan")
-    if not -1 < seconds < float("inf"):
-        raise DataError(f"{where}, column {column!r}: {row[column]!r}, expected seconds")
-    return max(seconds, 0.0)
+        return max(number_in(row[column], -1, LONGEST), 0.0)
+    except ValueError as error:
+        raise DataError(f"{where}, column {column!r}: {error}") from error

@@ -7,7 +7,6 @@ turn, ``Labels/labels_detailed`` (CSV in either shape, or JSON) or ``labels.txt`
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import Any
 from unheard.corpora.folder import LeftOut, listed
 from unheard.corpora.tabular import read_legacy_text, read_rows
 from unheard.errors import DataError, first_five
+from unheard.formats import json_text
+from unheard.formats.numbers import number_in
 
 NAME = "msp-podcast"
 DESCRIPTION = "English, spontaneous, turns of podcasts, several graders, the owner's parts by release"
@@ -219,24 +220,13 @@ def _grade(where: str, column: str, value: Any) -> float | None:
     if text is None:
         return None
     try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
-    if not SCALE[0] <= number <= SCALE[1]:
-        raise DataError(
-            f"{where}, column {column!r}: {text!r}, expected a number from {SCALE[0]:g} to {SCALE[1]:g}"
-        )
-    return number
+        return number_in(text, *SCALE)
+    except ValueError as error:
+        raise DataError(f"{where}, column {column!r}: {error}") from error
 
 
 def _json(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(read_legacy_text(file))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise DataError(f"{file}: not JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise DataError(f"{file}: expected an object with a turn each, found {type(found).__name__}")
-    return found
+    return json_text.parse_object(read_legacy_text(file), file)
 
 
 def _text(value: Any) -> str | None:

@@ -6,7 +6,6 @@ Layers are the imitated layers by name, then ``all``, these side by side. Of sev
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from unheard.distillation.student import Student
 from unheard.encoders.description import BESIDE, described
 from unheard.errors import DataError, UsageError, need
 from unheard.files import write_bytes, write_json
+from unheard.formats import json_text
 from unheard.onnx_graphs.graph import Graph
 
 GRAPH, CARD = "student.onnx", "card.json"
@@ -71,7 +71,7 @@ def joined(folders: Sequence[Path], out: Path) -> None:
         _, content = described("", folder)
         try:
             model = onnx.load(folder / GRAPH)
-            cards.append(json.loads((folder / CARD).read_text(encoding="utf-8")))
+            cards.append(json_text.read_object(folder / CARD))
         except (OSError, ValueError) as error:
             raise DataError(f"{folder} holds no student ({GRAPH}, {CARD}): {error}") from error
         strides = {layer["stride"] for layer in content["layers"]}

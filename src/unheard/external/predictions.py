@@ -13,6 +13,7 @@ from unheard.corpora.table import classes, corpus_of, write_table
 from unheard.corpora.tabular import read_texts
 from unheard.errors import DataError, UsageError, first_five
 from unheard.files import file_digest, write_json, write_text
+from unheard.formats.numbers import number_in
 from unheard.predictions.table import predictions, write_predictions
 from unheard.protocols.fold import Protocol
 from unheard.runs.folder import begin, locked
@@ -139,16 +140,14 @@ def _with_numbers(frame: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
     """Numbers of those columns; a clip without a prediction would count as an error that nobody sees."""
     bad: list[str] = []
     for name in columns:
-        try:
-            numbers = frame[name].cast(pl.Float64, strict=False)
-        except pl.exceptions.PolarsError as error:
-            raise DataError(f"column {name!r} is {frame[name].dtype}, expected numbers") from error
-        odd = frame.filter(~numbers.is_finite().fill_null(False))
-        bad += [
-            f"{i}: {name} is {'empty' if value is None else repr(value)}"
-            for i, value in odd.select("id", name).iter_rows()
-        ]
-        frame = frame.with_columns(numbers.alias(name))
+        numbers: list[float | None] = []
+        for i, cell in frame.select("id", name).iter_rows():
+            try:
+                numbers.append(number_in(cell))
+            except ValueError:
+                numbers.append(None)
+                bad.append(f"{i}: {name} is {'empty' if cell is None else repr(cell)[:60]}")
+        frame = frame.with_columns(pl.Series(name, numbers, dtype=pl.Float64))
     if bad:
         raise DataError(
             f"expected a finite number (with a decimal point) for every clip and class: {first_five(bad)}"

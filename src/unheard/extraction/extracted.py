@@ -6,7 +6,6 @@ hashing a file or checking a clip anew.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from unheard.errors import MachineError
 from unheard.extraction.shard import Place
 from unheard.extraction.storage import Array, Storage, unpack
 from unheard.files import canonical_json, write_text
+from unheard.formats import json_text
 from unheard.inputs import Clip, Form, Layer
 
 OPEN = 256  # memory maps at a time
@@ -182,7 +182,7 @@ class Extracted:
     @classmethod
     def read(cls, path: Path) -> Extracted:
         """Return what :meth:`write` wrote. Nothing of the store is opened until a clip is asked for."""
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json_text.read_object(path, most=2**30)
         metadata = Metadata.from_plain(content["metadata"])
         shards = [Path(shard) for shard in content["shards"]]
         places = {name: (shards[number], Place.from_plain(place)) for name, number, place in content["clips"]}

@@ -12,7 +12,6 @@ has used, or that any has used within the hour.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -22,12 +21,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from unheard.errors import MachineError, UsageError
+from unheard.errors import DataError, MachineError, UsageError
 from unheard.extraction import shard
 from unheard.extraction.extracted import Metadata
 from unheard.extraction.shard import Index, Place
 from unheard.extraction.storage import Packed, Storage
 from unheard.files import cache_folder, digest, write_json
+from unheard.formats import json_text
 from unheard.temporary import sweep_folder
 
 VERSION = 2  # of what is written
@@ -219,12 +219,12 @@ def store_name(extractor: str, storage: Storage) -> str:
 def metadata_of(folder: Path) -> Metadata | None:
     """Return what a store's ``store.json`` says; None where it is missing, damaged or another store's."""
     try:
-        said: dict[str, Any] = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+        said: dict[str, Any] = json_text.read_object(folder / "store.json")
         sha256 = said.pop("sha256")
         if sha256 != digest([folder.name, said]) or said.pop("version") != VERSION:
             return None
         return Metadata.from_plain(said)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

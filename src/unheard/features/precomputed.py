@@ -8,8 +8,7 @@ become float32. Nothing is unpickled.
 
 from __future__ import annotations
 
-import csv
-import zipfile
+from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,13 +21,18 @@ from numpy.typing import NDArray
 
 from unheard.errors import DataError, UsageError, first_five, need
 from unheard.features.contract import Spec
-from unheard.files import digest, file_digest
+from unheard.files import digest, file_digest, regular_file
+from unheard.formats.arrays import Archive, Head, read_array, read_head
+from unheard.formats.numbers import number_in
+from unheard.formats.separated import read_separated
 from unheard.inputs import Source
 from unheard.settings import CONTENT, PLACE
 
 Array = NDArray[np.float32]
 _Shapes = dict[str, tuple[str, tuple[int, ...]]]  # name of the type and shape by utterance id
 _Read = Callable[[str], NDArray[Any]]
+#: Rows of a table; each takes some hundred bytes besides its numbers.
+MOST_ROWS = 1_000_000
 _SAFE_TYPES = {"F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8"}
 
 
@@ -98,7 +102,7 @@ class Precomputed(Spec):
         try:
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
                 array = np.asarray(read(name)).astype(np.float32)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError) as error:
             raise DataError(f"{self.path}: the array {name!r} cannot be read: {error}") from error
         bad = int((~np.isfinite(array)).sum())
         if bad:
@@ -132,10 +136,10 @@ class Precomputed(Spec):
 def _content(path: Path) -> str:
     """Digest of a file, or of all arrays of a folder with their names."""
     if path.is_dir():
-        return digest({name: file_digest(file) for name, file in _files(path).items()})
-    if not path.is_file():
+        return digest({name: file_digest(regular_file(file)) for name, file in _files(path).items()})
+    if not path.exists():
         raise UsageError(f"{path}: no such file or folder; precomputed features need a path to one")
-    return file_digest(path)
+    return file_digest(regular_file(path, UsageError))
 
 
 @lru_cache(maxsize=4)
@@ -149,7 +153,7 @@ def _opened(path: str, sha256: str) -> tuple[_Shapes, _Read]:
         raise UsageError(f"{path}: expected a .npz, .safetensors or .csv file, or a folder of .npy files")
     try:
         shapes, read = _folder(place) if place.is_dir() else forms[place.suffix](place)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     _check(path, shapes)
     return shapes, read
@@ -182,29 +186,19 @@ def _check(path: str, shapes: _Shapes) -> None:
 
 
 def _npz(path: Path) -> tuple[_Shapes, _Read]:
-    shapes: _Shapes = {}
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            with archive.open(member) as file:
-                head = _header(file)
-            # NumPy allocates what the header says before it reads.
-            if head[2] > member.file_size:
-                raise ValueError(f"the array {member.filename!r} is shorter than its header says")
-            shapes[member.filename.removesuffix(".npy")] = head[:2]
-    arrays = np.load(path, allow_pickle=False)
-    return shapes, lambda name: arrays[name]
+    archive = Archive(path)
+    return {name: _shape(head) for name, head in archive.heads.items()}, archive.__getitem__
 
 
 def _folder(path: Path) -> tuple[_Shapes, _Read]:
     files = _files(path)
-    shapes: _Shapes = {}
-    for name, place in files.items():
-        with place.open("rb") as file:
-            head = _header(file)
-        if head[2] > place.stat().st_size:
-            raise ValueError(f"{place} is shorter than its header says")
-        shapes[name] = head[:2]
-    return shapes, lambda name: np.load(files[name], allow_pickle=False)
+    shapes = {name: _shape(read_head(place)) for name, place in files.items()}
+    return shapes, lambda name: read_array(files[name])
+
+
+def _shape(head: Head) -> tuple[str, tuple[int, ...]]:
+    letter = {"f": "F", "i": "I", "u": "U"}.get(head.dtype.kind)
+    return str(head.dtype) if letter is None else f"{letter}{8 * head.dtype.itemsize}", head.shape
 
 
 def _safetensors(path: Path) -> tuple[_Shapes, _Read]:
@@ -220,27 +214,27 @@ def _safetensors(path: Path) -> tuple[_Shapes, _Read]:
 
 def _csv(path: Path) -> tuple[_Shapes, _Read]:
     """One row of numbers an id; a cell that is empty or no number becomes NaN, which a lookup refuses."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        try:
-            rows = list(csv.reader(file, strict=True))
-        except csv.Error as error:
-            raise ValueError(error) from error
-    header = rows[0] if rows else []
+    header, rows = read_separated(path)
     if header[:1] != ["id"] or len(header) < 2:
-        raise ValueError(f"expected the column 'id' and then one a dimension; found {first_five(header)}")
-    arrays: dict[str, NDArray[np.float64]] = {}
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) != len(header):
-            raise ValueError(f"row {number} has {len(row)} cells under {len(header)} headings")
-        if row[0] in arrays:
-            raise ValueError(f"row {number}: the id {row[0]!r} stands in an earlier row")
-        arrays[row[0]] = np.array([_number(cell) for cell in row[1:]])
-    return {name: ("F64", array.shape) for name, array in arrays.items()}, arrays.__getitem__
+        raise DataError(
+            f"{path}: expected the column 'id' and then one a dimension; found {first_five(header)}"
+        )
+    place: dict[str, int] = {}
+    numbers = array("d")
+    for number, row in rows:
+        if row[0] in place:
+            raise DataError(f"{path}: row {number}: the id {row[0]!r} stands in an earlier row")
+        if len(place) == MOST_ROWS:
+            raise DataError(f"{path}: more than {MOST_ROWS:,} rows; at most as many are read")
+        place[row[0]] = len(place)
+        numbers.extend(_number(cell) for cell in row[1:])
+    matrix = np.frombuffer(numbers).reshape(len(place), len(header) - 1) if place else np.zeros((0, 1))
+    return dict.fromkeys(place, ("F64", matrix.shape[1:])), lambda name: matrix[place[name]]
 
 
 def _number(cell: str) -> float:
     try:
-        return float(cell)
+        return number_in(cell)
     except ValueError:
         return float("nan")
 
@@ -251,15 +245,3 @@ def _files(folder: Path) -> dict[str, Path]:
         path.relative_to(folder).as_posix().removesuffix(".npy"): path
         for path in sorted(folder.rglob("*.npy"))
     }
-
-
-def _header(file: Any) -> tuple[str, tuple[int, ...], int]:
-    """Type, shape and bytes of an array in NumPy's format, without reading it."""
-    major, _ = np.lib.format.read_magic(file)
-    if major not in (1, 2):
-        return "structured", (1,), 0
-    read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
-    letter = {"f": "F", "i": "I", "u": "U"}.get(dtype.kind)
-    kind = str(dtype) if letter is None else f"{letter}{8 * dtype.itemsize}"
-    return kind, shape, dtype.itemsize * int(np.prod(shape, dtype=object))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from unheard.errors import DataError
 from unheard.files import canonical_json
+from unheard.formats import json_text
 from unheard.settings import construct, plain
 
 
@@ -30,9 +30,9 @@ def pack(head: Any) -> dict[str, NDArray[Any]]:
 def unpack(cls: Any, state: Mapping[str, NDArray[Any]]) -> Any:
     """Make the head whose settings and choices :func:`pack` stored; its arrays are still to be put back."""
     try:
-        settings = json.loads(str(state["settings"]))
-        chosen = json.loads(str(state["chosen"]))
-    except (KeyError, ValueError) as error:
+        settings = json_text.parse_object(str(state["settings"]), "settings")
+        chosen = json_text.parse_object(str(state["chosen"]), "chosen")
+    except (KeyError, DataError) as error:
         raise DataError(f"not the state of a head {cls.name!r}: {error}") from error
     if settings.get("name") != cls.name:
         raise DataError(f"this is the state of a head {settings.get('name')!r}, not of {cls.name!r}")

@@ -106,6 +106,9 @@ def predictions(frame: pl.DataFrame, classes: tuple[str, ...]) -> pl.DataFrame:
 
 def check(table: pl.DataFrame) -> pl.DataFrame:
     """Return the table if it holds, else raise a DataError naming column and the first five clips."""
+    for name in (*DEFAULTS, "id"):
+        if table[name].null_count():
+            raise DataError(f"column {name!r} is empty in {table[name].null_count()} rows")
     _check_lists(table)
     for name in ("target", "probabilities"):
         total, low = pl.col(name).list.sum(), pl.col(name).list.min()
@@ -131,7 +134,8 @@ def _check_lists(table: pl.DataFrame) -> None:
         if len(bad):
             raise DataError(f"column {name!r} must hold {k} numbers (the classes): {first_five(bad)}")
         bad = table.filter(
-            ~pl.col(name).list.eval(pl.element().is_finite()).list.all() & pl.col(name).is_not_null()
+            ~pl.col(name).list.eval(pl.element().is_finite().fill_null(False)).list.all()
+            & pl.col(name).is_not_null()
         )["id"]
         if len(bad):
             raise DataError(f"column {name!r} is not finite: {first_five(bad)}")
@@ -255,4 +259,19 @@ def read_predictions(path: str | os.PathLike[str]) -> pl.DataFrame:
     later = [
         pl.lit(DEFAULTS[name], dtype=SCHEMA[name]).alias(name) for name in _LATER if name not in frame.columns
     ]
-    return check(frame.with_columns(later).select(list(SCHEMA)))
+    frame = frame.with_columns(later).select(list(SCHEMA))
+    try:
+        _check_types(frame)
+        return check(frame)
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from error
+
+
+def _check_types(table: pl.DataFrame) -> None:
+    for name, dtype in table.schema.items():
+        if name == "label" and not isinstance(dtype, pl.Enum):
+            raise DataError(f"column 'label' is {dtype}, expected an Enum of the classes in order")
+        if name != "label" and dtype != SCHEMA[name]:
+            raise DataError(f"column {name!r} is {dtype}, expected {SCHEMA[name]}")
+    if table.is_empty():
+        raise DataError("the prediction table is empty")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from unheard.errors import ProtocolError
+from unheard.errors import ProtocolError, first_five
+from unheard.formats import json_text
+from unheard.formats.separated import read_separated
 from unheard.protocols.fold import PARTS, Protocol, fold, guarded
+
+#: Bytes of a JSON file: a clip stands in every fold.
+MOST_BYTES = 2**28
 
 
 def from_file(path: str | os.PathLike[str], table: pl.DataFrame, *, declare_leaky: bool = False) -> Protocol:
@@ -21,22 +24,20 @@ def from_file(path: str | os.PathLike[str], table: pl.DataFrame, *, declare_leak
     of a run holds); CSV: one row per id, fold and part. Unknown speakers make it ``UNVERIFIED``.
     """
     source = Path(path)
-    try:
-        text = source.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProtocolError(f"{source}: cannot be read as UTF-8 text ({error})") from error
-    plain = _read_json(source, text) if source.suffix == ".json" else _read_csv(source, text)
-    try:
-        folds = [
-            fold(**{part: [str(i) for i in parts.get(part, [])] for part in PARTS})
-            for parts in plain["folds"]
-        ]
-        disjoint = [str(column) for column in plain.get("disjoint", ["speaker"])]
-        name, leaky = str(plain.get("name", source.stem)), bool(plain.get("leaky", False))
-    except (KeyError, TypeError, AttributeError) as error:
+    if source.suffix == ".json":
+        plain = json_text.read_object(source, ProtocolError, MOST_BYTES)
+    else:
+        plain = _read_csv(source)
+    folds, disjoint = plain.get("folds"), plain.get("disjoint", ["speaker"])
+    name, leaky = plain.get("name", source.stem), plain.get("leaky", False)
+    if not isinstance(folds, list) or not all(_are_parts(parts) for parts in folds):
         raise ProtocolError(
-            f'{source}: expected {{"folds": [{{"train": […], "val": […], "test": […]}}]}}'
-        ) from error
+            f'{source}: expected {{"folds": [{{"train": […], "val": […], "test": […]}}]}}, each a list of ids'
+        )
+    if not _are_names(disjoint) or not isinstance(name, str) or not isinstance(leaky, bool):
+        raise ProtocolError(
+            f"{source}: expected a text as name, true or false as leaky, and a list of columns as disjoint"
+        )
     unknown = [
         column for column in disjoint if column not in ("speaker", "sentence", "session", "text", "dialogue")
     ]
@@ -44,32 +45,31 @@ def from_file(path: str | os.PathLike[str], table: pl.DataFrame, *, declare_leak
         raise ProtocolError(
             f"{source}: cannot keep {unknown[0]!r} disjoint; choose speaker, sentence, session or text"
         )
-    return guarded(name, table, folds, disjoint=disjoint, leaky=leaky or declare_leaky, unverified=True)
+    made = [fold(**{part: map(str, parts.get(part, ())) for part in PARTS}) for parts in folds]
+    return guarded(name, table, made, disjoint=disjoint, leaky=leaky or declare_leaky, unverified=True)
 
 
-def _read_json(source: Path, text: str) -> dict[str, Any]:
-    try:
-        plain = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ProtocolError(f"{source}: not JSON ({error})") from error
-    if not isinstance(plain, dict):
-        raise ProtocolError(f"{source}: expected a JSON object with the key 'folds'")
-    return plain
+def _are_parts(parts: Any) -> bool:
+    """Whether something is a fold: lists of ids, which may be numbers, by the name of the part."""
+    return isinstance(parts, dict) and all(_are_names(parts.get(part, []), int) for part in PARTS)
 
 
-def _read_csv(source: Path, text: str) -> dict[str, Any]:
-    lines = text.splitlines()
-    first = lines[0] if lines else ""
-    rows = csv.DictReader(lines, delimiter=max(",;\t", key=first.count))
-    if not {"id", "fold", "part"} <= set(rows.fieldnames or ()):
-        raise ProtocolError(f"{source}: expected the columns id, fold, part; found {first!r}")
+def _are_names(value: Any, *more: type) -> bool:
+    return isinstance(value, list) and all(isinstance(item, (str, *more)) for item in value)
+
+
+def _read_csv(source: Path) -> dict[str, Any]:
+    header, rows = read_separated(source, ProtocolError)
+    if not {"id", "fold", "part"} <= set(header):
+        raise ProtocolError(f"{source}: expected the columns id, fold, part; found {first_five(header)}")
     folds: dict[str, dict[str, list[str]]] = {}
-    for number, row in enumerate(rows, start=2):
-        part = {"validation": "val", "dev": "val", "valid": "val"}.get(str(row["part"]), row["part"])
+    for number, cells in rows:
+        row = dict(zip(header, cells, strict=True))
+        part = {"validation": "val", "dev": "val", "valid": "val"}.get(row["part"], row["part"])
         if part not in PARTS:
             raise ProtocolError(
                 f"{source}, row {number}: part is {row['part']!r}, expected train, val or test"
             )
-        folds.setdefault(str(row["fold"]), {p: [] for p in PARTS})[part].append(str(row["id"]))
-    order = sorted(folds, key=lambda k: (not k.isdigit(), int(k) if k.isdigit() else 0, k))
+        folds.setdefault(row["fold"], {p: [] for p in PARTS})[part].append(row["id"])
+    order = sorted(folds, key=lambda k: (not k.isdecimal(), k.rjust(30, "0") if k.isdecimal() else k))
     return {"folds": [folds[k] for k in order]}

@@ -5,7 +5,6 @@ Workers load no encoder, hash no file and check no clip again: they read where e
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from unheard.extraction.extract import Extracted, Storage, extract
 from unheard.extraction.extracted import BadClip
 from unheard.features.contract import Spec
 from unheard.files import digest, write_json
+from unheard.formats import json_text
 from unheard.inputs import Clip
 from unheard.recipe_inputs.waves import Waves, read_waves
 
@@ -67,7 +67,7 @@ class Indexes:
         """Return waveforms that are decoded when they are asked for, and the clips that cannot be decoded."""
         path = self._path("waves")
         if path is not None and self.read and path.is_file():
-            bad = [BadClip(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+            bad = [BadClip(**one) for one in json_text.read(path, most=2**30)]
         else:
             bad = read_waves(clips, medium, jobs=jobs, progress=progress)
             if path is not None:

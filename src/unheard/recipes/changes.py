@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
-import yaml
-
 from unheard.errors import UsageError, unknown
+from unheard.formats import yaml_text
 
 #: Fields of an input that may be said without its name, and what an input must have for them.
 SHORT = {
@@ -31,10 +30,7 @@ def parse_changes(settings: Iterable[str]) -> dict[str, Any]:
         field, equals, value = text.partition("=")
         if not equals or not field:
             raise UsageError(f"--set takes field=value, such as head.dropout=0.3; found {text!r}")
-        try:
-            changes[field.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise UsageError(f"--set {text}: the value is not YAML ({error})") from error
+        changes[field.strip()] = yaml_text.parse(value, f"--set {text}", UsageError)
     return changes
 
 

@@ -7,7 +7,6 @@ There a recipe described its only input at the top level (``features`` or ``enco
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from unheard.errors import UsageError
 from unheard.files import canonical_json
+from unheard.formats import json_text
 
 #: Fields that described the input.
 FIELDS = ("features", "encoder", "layer", "store", "speeds", "noises")
@@ -82,8 +82,9 @@ def modern_state(state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     result = {("layers_" if name == "entries_" else name): array for name, array in state.items()}
     if not {"settings", "chosen"} <= result.keys():
         return result
-    result["settings"] = np.array(canonical_json(_head(json.loads(str(result["settings"])))))
-    result["chosen"] = np.array(canonical_json(modern_choice(json.loads(str(result["chosen"])), {})))
+    said = {name: json_text.parse_object(str(result[name]), name) for name in ("settings", "chosen")}
+    result["settings"] = np.array(canonical_json(_head(said["settings"])))
+    result["chosen"] = np.array(canonical_json(modern_choice(said["chosen"], {})))
     return result
 
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unheard import encoders, heads, tuning
 from unheard.bundle.schema import INPUT_NAME
 from unheard.corpora.table import DIMENSIONS
 from unheard.errors import UnheardError, UsageError, unknown
+from unheard.formats import yaml_text
 from unheard.inputs import Form
 from unheard.recipes.changes import changed
 from unheard.recipes.input_settings import Input
@@ -285,18 +284,11 @@ def load(name: str | os.PathLike[str], changes: Mapping[str, Any] | None = None)
     """
     given = str(name)
     if given.endswith((".yaml", ".yml")):
-        source = Path(given)
-        if not source.is_file():
-            raise UsageError(f"{source}: no such recipe file")
-        text = source.read_text(encoding="utf-8")
+        plain = yaml_text.read(given, UsageError)
     elif given in names():
-        text = files("unheard").joinpath("recipes", f"{given}.yaml").read_text(encoding="utf-8")
+        plain = yaml_text.parse(files("unheard").joinpath("recipes", f"{given}.yaml").read_bytes(), given)
     else:
         raise unknown("recipe", given, names())
-    try:
-        plain = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{given}: not YAML ({error})") from error
     if not isinstance(plain, dict):
         raise UsageError(f"{given}: a recipe is a mapping of fields")
     return validate(changed(modern(plain), changes or {}, list(Recipe.model_fields)))

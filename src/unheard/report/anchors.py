@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from unheard.errors import need
+from unheard.formats import yaml_text
 from unheard.report.system import System
 
 
@@ -65,9 +65,8 @@ def anchors(systems: Iterable[System]) -> list[Anchor]:
 
 @cache
 def _stored() -> Mapping[str, Any]:
-    yaml = need("yaml", "eval")
-    text = files("unheard.report").joinpath("anchors.yaml").read_text(encoding="utf-8")
-    plain: Mapping[str, Any] = yaml.safe_load(text)
+    text = files("unheard.report").joinpath("anchors.yaml").read_bytes()
+    plain: Mapping[str, Any] = yaml_text.parse(text, "anchors.yaml")
     return plain
 
 

@@ -7,7 +7,6 @@ named, and the next epoch clears it away. Nothing is unpickled.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from unheard.errors import DataError
 from unheard.files import atomic, write_bytes, write_json
+from unheard.formats import json_text
 
 Tensors = dict[str, Tensor]
 
@@ -87,8 +87,8 @@ def progress_in(folder: Path, identity: str) -> Progress | None:
     if not path.is_file():
         return None
     try:
-        found = Progress(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        found = Progress(**json_text.read_object(path))
+    except (ValueError, TypeError, DataError) as error:
         raise DataError(f"{path} is damaged ({error}); remove {folder} to train anew") from error
     if found.identity != identity:
         raise DataError(

@@ -5,7 +5,6 @@ torch is imported when it fits or predicts, so that its settings can be read and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from unheard import encoders
 from unheard.errors import DataError, MachineError, UsageError, need
 from unheard.files import canonical_json, digest
+from unheard.formats import json_text
 from unheard.heads.networks.network_head import seeded
 from unheard.heads.one_input import input_of
 from unheard.heads.rows import check_examples
@@ -152,9 +152,10 @@ class FineTuned:
         """
         torch = need("torch", "train")
         try:
-            settings = json.loads(str(state["settings"]))
-            chosen, classes = json.loads(str(state["chosen"])), int(state["classes"])
-        except (KeyError, ValueError) as error:
+            settings = json_text.parse_object(str(state["settings"]), "settings")
+            chosen = json_text.parse_object(str(state["chosen"]), "chosen")
+            classes = int(state["classes"])
+        except (KeyError, ValueError, TypeError, DataError) as error:
             raise DataError(f"not the state of a fine-tuned model: {error}") from error
         if settings.get("name") != cls.name:
             raise DataError(

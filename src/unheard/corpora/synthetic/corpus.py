@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from unheard.corpora.synthetic.room import recorded
 from unheard.corpora.synthetic.voice import RATE, speak
 from unheard.errors import DataError, UsageError, unknown
 from unheard.files import write_json
+from unheard.formats import json_text
 
 NAME = "synthetic"
 DESCRIPTION = "Our own source-filter speech in RAVDESS' shape: eight emotions in prosody, two sentences"
@@ -140,8 +140,8 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
     if not marker.is_file():
         raise DataError(f"{marker}: no such file; a synthetic corpus has it once it is written to its end")
     try:
-        corpus = json.loads(marker.read_bytes()).get("corpus")
-    except (ValueError, AttributeError) as error:
+        corpus = json_text.read_object(marker).get("corpus")
+    except DataError as error:
         raise DataError(f"{marker}: not the marker of a synthetic corpus ({error})") from error
     if corpus != NAME:
         raise DataError(f"{marker}: corpus is {corpus!r}, expected {NAME!r}")
@@ -158,8 +158,8 @@ def _begin(target: Path, made: dict[str, Any]) -> None:
 
 def _says(marker: Path, made: dict[str, Any]) -> bool:
     try:
-        return bool(json.loads(marker.read_bytes()) == made)
-    except (OSError, ValueError):
+        return bool(json_text.read(marker) == made)
+    except DataError:
         return False
 
 

@@ -5,7 +5,6 @@ torch is imported when a head fits or predicts, so that its settings can be read
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from unheard.errors import DataError, MachineError, UsageError, need
 from unheard.files import canonical_json
+from unheard.formats import json_text
 from unheard.heads.one_input import name_of
 from unheard.heads.rows import check_dims, check_examples, check_frames
 from unheard.heads.state import pack, settings_of, unpack
@@ -181,10 +181,10 @@ class NetworkHead(ABC):
             if name.startswith("network.")
         }
         try:
-            sizes = json.loads(str(state["sizes"]))
+            sizes = json_text.parse_object(str(state["sizes"]), "sizes")
             head.sizes_ = {name: Size(*size) for name, size in sizes["inputs"].items()}
             head.classes_, head.dimensions_ = int(sizes["classes"]), int(sizes["dimensions"])
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, DataError) as error:
             raise DataError(f"not the state of a head {cls.name!r} of this version: {error}") from error
         head.network_ = head.network(head.sizes_, head.classes_, head.dimensions_)
         head.network_.load_state_dict(arrays)
