@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from unheard.errors import DataError, UsageError
 from unheard.extraction.extract import extract
-from unheard.features import build, settings, spec_hash
+from unheard.features import build
 from unheard.features.precomputed import Precomputed
 from unheard.inputs import Clip, Piece
 
@@ -95,7 +95,7 @@ def test_tables_that_cannot_be_meant_are_refused(tmp_path: Path, text: str, said
 
 def test_features_without_a_file_have_settings_and_nothing_else() -> None:
     spec = build({"name": "precomputed", "path": ""})
-    assert settings(spec) == {"name": "precomputed", "path": "", "sha256": ""}
+    assert spec.settings == {"name": "precomputed", "path": "", "sha256": ""}
     for ask in (lambda: spec.names, lambda: extract([Clip("a")], spec)):
         with pytest.raises(UsageError, match=r"set features\.path"):
             ask()
@@ -220,20 +220,20 @@ def test_paths_that_are_none_of_the_forms(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_content_and_not_the_path_is_what_counts(tmp_path: Path, form: str) -> None:
     spec = Precomputed(store(tmp_path, form, ARRAYS))
-    full = settings(spec)
+    full = spec.settings
     assert build(full) == spec
     assert build({"name": "precomputed", "path": spec.path}) == spec
     elsewhere = Precomputed(store(tmp_path, form, ARRAYS, "elsewhere"))
     changed = {**ARRAYS, "03-01": ARRAYS["03-01"] + 1}
     if form != "npz":  # zip files hold the time of writing
-        assert spec_hash(elsewhere) == spec_hash(spec)
+        assert elsewhere.key == spec.key
     os.utime(spec.path, (5, 5))
-    assert spec_hash(build(full)) == spec_hash(spec)
+    assert build(full).key == spec.key
     store(tmp_path, form, changed)
     with pytest.raises(DataError, match="the content has changed"):
         build(full)
     now = Precomputed(spec.path)
-    assert spec_hash(now) != spec_hash(spec)
+    assert now.key != spec.key
     np.testing.assert_array_equal(now.lookup("03-01"), changed["03-01"])
 
 

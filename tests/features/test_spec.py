@@ -13,7 +13,7 @@ import pytest
 
 from unheard.audio.trim import trim
 from unheard.errors import UsageError
-from unheard.features import build, settings, spec_hash
+from unheard.features import build
 from unheard.features.logmel import LogMel
 from unheard.features.spec import SPECS, Trimmed
 
@@ -31,12 +31,12 @@ def wave() -> np.ndarray:
 def test_settings_are_plain_whole_and_make_the_same_spec(name: str) -> None:
     for trimmed in (None, 40, [40, 10]):
         spec = build({"name": name, "trim": trimmed})
-        full = settings(spec)
+        full = spec.settings
         assert json.loads(json.dumps(full)) == full
         assert full["name"] == name
         assert full["trim"] == trimmed
         assert build(full) == spec
-        assert spec_hash(build(full)) == spec_hash(spec)
+        assert build(full).key == spec.key
         inner = spec.spec if isinstance(spec, Trimmed) else spec
         known = {field.name for field in dataclasses.fields(inner)}  # type: ignore[arg-type]
         assert set(full) - {"name", "trim"} <= known
@@ -51,12 +51,12 @@ def test_every_difference_makes_another_digest(monkeypatch: pytest.MonkeyPatch) 
         {"name": "mfbf0", "bands": 80}, {"name": "egemaps"}, {"name": "compare"}, {"name": "functionals"},
         {"name": "functionals", "hop": 0.02},
     ]  # fmt: skip
-    hashes = [spec_hash(build(variant)) for variant in variants]
+    hashes = [build(variant).key for variant in variants]
     assert len(set(hashes)) == len(variants)
-    assert spec_hash(build({"name": "logmel", "bands": 80, "trim": None})) == hashes[0]
-    assert spec_hash(build({"name": "logmel", "trim": 40.0})) == hashes[2]
+    assert build({"name": "logmel", "bands": 80, "trim": None}).key == hashes[0]
+    assert build({"name": "logmel", "trim": 40.0}).key == hashes[2]
     monkeypatch.setattr(LogMel, "version", 99)
-    assert spec_hash(build({"name": "logmel"})) != hashes[0]
+    assert build({"name": "logmel"}).key != hashes[0]
 
 
 @pytest.mark.parametrize("name", ["logmel", "mfbf0", "functionals"])
@@ -97,25 +97,15 @@ def test_settings_that_mean_nothing_are_refused(given: dict[str, Any], message: 
 
 
 def test_whole_numbers_are_floats_where_floats_are_meant() -> None:
-    assert settings(build({"name": "logmel", "low": 20})) == settings(build({"name": "logmel", "low": 20.0}))
-    assert spec_hash(build({"name": "logmel", "low": 20})) == spec_hash(
-        build({"name": "logmel", "low": 20.0})
-    )
+    assert build({"name": "logmel", "low": 20}).settings == build({"name": "logmel", "low": 20.0}).settings
+    assert build({"name": "logmel", "low": 20}).key == build({"name": "logmel", "low": 20.0}).key
 
 
 def test_a_default_that_is_said_leaves_the_digest_as_it_was() -> None:
-    assert spec_hash(build({"name": "functionals", "trim": 40, "hop": 0.01})) == spec_hash(
-        build({"name": "functionals", "trim": 40})
+    assert (
+        build({"name": "functionals", "trim": 40, "hop": 0.01}).key
+        == build({"name": "functionals", "trim": 40}).key
     )
-
-
-def test_a_spec_of_nobody_is_refused() -> None:
-    @dataclasses.dataclass(frozen=True)
-    class Own:
-        version = 1
-
-    with pytest.raises(UsageError, match="unknown spec"):
-        settings(Own())  # type: ignore[arg-type]
 
 
 PREDICTS = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 import yaml
 
 from unheard import protocols
+from unheard.encoders import ENCODERS
 from unheard.errors import UsageError
+from unheard.features.functionals import Functionals
+from unheard.features.opensmile import OpenSmile
 from unheard.recipes import recipe
 from unheard.recipes.changes import parse_changes
 
@@ -81,6 +85,19 @@ def test_unknown_recipes_and_files(tmp_path: Path) -> None:
     mine.write_text(yaml.safe_dump(plain), encoding="utf-8")
     with pytest.raises(UsageError, match="surprise"):
         recipe.load(mine)
+
+
+def test_the_settings_hash_holds_versions_of_our_code_and_of_no_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def hashes() -> list[str]:
+        return [recipe.load(name).settings_hash for name in ("functionals", "probe", "egemaps")]
+
+    before = hashes()
+    monkeypatch.setattr(Functionals, "version", 99)
+    monkeypatch.setattr(import_module(ENCODERS["wavlm"]), "VERSION", 99)
+    monkeypatch.setattr(OpenSmile, "version", "99")
+    assert [now == then for now, then in zip(hashes(), before, strict=True)] == [False, False, True]
 
 
 def test_the_settings_hash_ignores_names_folds_and_seeds() -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "key",
     "load",
     "tunable",
+    "version",
 ]
 
 #: Name of a family to its module (``unheard.encoders.families`` says what it holds). A module that is put beside
@@ -98,16 +99,21 @@ def key(settings: Mapping[str, Any]) -> str:
     Where the weights lie does not matter; their content does, so settings without ``sha256`` have no key.
     """
     settings = renamed(settings)
-    options, module = _options(settings)
-    if not options.sha256:
+    if not settings.get("sha256"):
         raise UsageError("encoder.sha256 is empty: load the encoder and take its settings")
-    return identity(chosen(settings), module.VERSION)
+    return identity(chosen(settings), version(settings))
 
 
 def chosen(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the name of an encoder and the settings that differ from their defaults, in plain values."""
     options, _ = _options(settings)
     return named(settings, options)
+
+
+def version(settings: Mapping[str, Any]) -> int:
+    """Return the version of the code that computes an encoder's family."""
+    found: int = resolve(ENCODERS, settings, "encoder").VERSION
+    return found
 
 
 class LazyEncoder:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from unheard.audio.resample import RATE
 from unheard.errors import UsageError
 from unheard.inputs import Layer, Source
+from unheard.settings import differing, identity, plain
 
 #: What is computed by the project's own code.
 OWN_CODE = Source("Apache-2.0 (own code)")
@@ -23,6 +24,8 @@ class Spec(ABC):
     The Python API and bundles use :meth:`compute`, of one clip; an extraction uses :meth:`extract`.
     """
 
+    #: Name in settings, by which ``unheard.features.build`` finds it.
+    name: ClassVar[str]
     #: Name of the medium: ``audio``, or ``id`` where features are looked up and not computed.
     medium: ClassVar[str] = "audio"
     #: Hz of the waveforms that are taken.
@@ -32,6 +35,11 @@ class Spec(ABC):
     @abstractmethod
     def version(self) -> int | str:
         """Version of the code that computes; what another one computed is not used again."""
+
+    @property
+    def code_version(self) -> int | str:
+        """Version of our own code: other than :attr:`version`, that of no library which this machine has."""
+        return self.version
 
     @property
     @abstractmethod
@@ -61,16 +69,21 @@ class Spec(ABC):
     @property
     def settings(self) -> dict[str, Any]:
         """Plain settings in full, from which ``unheard.features.build`` makes it again."""
-        from unheard.features.spec import settings
+        trim = {"trim": None} if self.medium == "audio" else {}
+        return {"name": self.name, **trim, **plain(self)}
 
-        return settings(self)
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Name and settings that differ from their defaults, in plain values.
+
+        Where precomputed features lie does not matter; their content does, and is part of their settings.
+        """
+        return {"name": self.name, **differing(self)}
 
     @property
     def key(self) -> str:
-        """SHA-256 over what differs from the defaults and the version of what computes."""
-        from unheard.features.spec import spec_hash
-
-        return spec_hash(self)
+        """SHA-256 over what differs from the defaults and the version of what computes, in hexadecimal."""
+        return identity(self.chosen, self.version)
 
     @property
     def layers(self) -> tuple[Layer, ...]:

@@ -79,6 +79,7 @@ class Functionals(Spec):
 
     hop: float = 0.01
 
+    name: ClassVar[str] = "functionals"
     version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:

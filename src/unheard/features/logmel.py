@@ -64,6 +64,7 @@ class LogMel(Spec):
     log: Annotated[str, OneOf("natural", "decibel", "none")] = "natural"
     floor: float = float(np.finfo(np.float32).eps)
 
+    name: ClassVar[str] = "logmel"
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:

@@ -46,6 +46,7 @@ class MFBF0(Spec):
     unvoiced: Annotated[str, OneOf("interpolate", "zero")] = "interpolate"
     average: Annotated[int, Within(1, 10_000)] = 1
 
+    name: ClassVar[str] = "mfbf0"
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:

@@ -25,9 +25,9 @@ SHORTEST = RATE // 2
 
 
 class OpenSmile(Spec):
-    """Functionals of one openSMILE feature set."""
+    """Functionals of the openSMILE feature set that :data:`SETS` has under the name."""
 
-    set: ClassVar[str]
+    code_version: ClassVar[int] = 1
 
     @property
     def version(self) -> str:
@@ -44,13 +44,13 @@ class OpenSmile(Spec):
     @property
     def names(self) -> tuple[str, ...]:
         """Return the names of the dimensions, openSMILE's own."""
-        return tuple(_smile(self.set).feature_names)
+        return tuple(_smile(self.name).feature_names)
 
     def compute(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (dims,) of a waveform (n,) at 16 kHz; clips below 0.5 s are padded with zeros at the end."""
         samples = checked(wave).astype(np.float32)
         padded = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
-        values = _smile(self.set).process_signal(padded, RATE).to_numpy(dtype=np.float32)[0]
+        values = _smile(self.name).process_signal(padded, RATE).to_numpy(dtype=np.float32)[0]
         # A functional of voiced frames has no value where nothing is voiced.
         finite: NDArray[np.float32] = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
         return finite
@@ -60,14 +60,14 @@ class OpenSmile(Spec):
 class EGeMAPS(OpenSmile):
     """The 88 functionals of eGeMAPS (Eyben et al. 2016)."""
 
-    set: ClassVar[str] = "egemaps"
+    name: ClassVar[str] = "egemaps"
 
 
 @dataclass(frozen=True)
 class ComParE(OpenSmile):
     """The 6,373 functionals of the ComParE 2016 challenge (Schuller et al. 2016)."""
 
-    set: ClassVar[str] = "compare"
+    name: ClassVar[str] = "compare"
 
 
 @cache

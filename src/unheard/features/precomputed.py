@@ -57,6 +57,7 @@ class Precomputed(Spec):
     path: Annotated[str, PLACE]
     sha256: Annotated[str, CONTENT] = ""
 
+    name: ClassVar[str] = "precomputed"
     version: ClassVar[int] = 1
     medium: ClassVar[str] = "id"
     source: ClassVar[Source] = Source()

@@ -1,4 +1,4 @@
-"""Features by name: settings become a spec that computes them, and a spec becomes settings and a digest again.
+"""Features by name: settings become a spec that computes them.
 
 Every spec that works on a waveform takes one key more, ``trim``: by which decibels silence is cut off both ends of
 a recording first (``unheard.audio.trim``).
@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.audio.trim import Cut, limits, trim
-from unheard.errors import unknown
 from unheard.features.contract import Spec
 from unheard.inputs import Source
-from unheard.settings import construct, differing, identity, plain, resolve
+from unheard.settings import construct, resolve
 
 #: Module and class behind each name.
 SPECS = {
@@ -36,8 +35,10 @@ class Trimmed(Spec):
 
     Parameters
     ----------
-    spec : what computes.
-    decibels : below the loudest frame, or these and decibels above the noise.
+    spec
+        What computes.
+    decibels
+        Below the loudest frame, or these and decibels above the noise.
     """
 
     spec: Spec
@@ -50,6 +51,11 @@ class Trimmed(Spec):
     def version(self) -> int | str:
         """Return the version of the spec."""
         return self.spec.version
+
+    @property
+    def code_version(self) -> int | str:
+        """Return the version of the spec's own code."""
+        return self.spec.code_version
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -65,6 +71,16 @@ class Trimmed(Spec):
     def source(self) -> Source:
         """Return the licence and origin of the spec."""
         return self.spec.source
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Plain settings in full, the decibels as ``trim``."""
+        return {**self.spec.settings, "trim": self.decibels}
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Name and settings that differ from their defaults."""
+        return {**self.spec.chosen, "trim": self.decibels}
 
     def compute(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Trim a waveform, then compute its features."""
@@ -92,34 +108,3 @@ def build(settings: Mapping[str, Any]) -> Spec:
         return spec
     below, above = limits(decibels)
     return Trimmed(spec, below if above is None else [below, above])
-
-
-def settings(spec: Spec) -> dict[str, Any]:
-    """Return the settings of a spec in full, defaults included, in plain values; ``build`` makes it again."""
-    inner, decibels = (spec.spec, spec.decibels) if isinstance(spec, Trimmed) else (spec, None)
-    name = _name(inner)
-    trimmed = {} if name == "precomputed" else {"trim": decibels}
-    return {"name": name, **trimmed, **plain(inner)}
-
-
-def spec_hash(spec: Spec) -> str:
-    """SHA-256 over the settings that differ from their defaults and the version of what computes, in hexadecimal.
-
-    Where precomputed features lie does not matter; their content does, and is part of their settings.
-    """
-    return identity(chosen(spec), spec.version)
-
-
-def chosen(spec: Spec) -> dict[str, Any]:
-    """Return the name of a spec and the settings that differ from their defaults, in plain values."""
-    inner, decibels = (spec.spec, spec.decibels) if isinstance(spec, Trimmed) else (spec, None)
-    trimmed = {} if decibels is None else {"trim": decibels}
-    return {"name": _name(inner), **trimmed, **differing(inner)}
-
-
-def _name(spec: Spec) -> str:
-    own = (type(spec).__module__, type(spec).__qualname__)
-    for name, place in SPECS.items():
-        if place == own:
-            return name
-    raise unknown("spec", own[1], [attribute for _, attribute in SPECS.values()])

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from unheard import features
 from unheard.audio.medium import AudioMedium
 from unheard.encoders import LazyEncoder
 from unheard.extraction.extract import Extracted, Storage, extract
@@ -49,7 +48,7 @@ class Indexes:
         **options: Any,
     ) -> Extracted:
         """Return what :func:`unheard.extraction.extract.extract` does, or what its index says."""
-        settings = dict(features.settings(extractor) if isinstance(extractor, Spec) else extractor.settings)
+        settings = dict(extractor.settings)
         settings.pop("cut", None)  # the storage says which layers
         path = self._path([settings, None if storage is None else storage.plain(), _plain(options)])
         if path is not None and self.read and path.is_file():

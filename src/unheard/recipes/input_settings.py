@@ -72,7 +72,7 @@ class Input(BaseModel):
     @field_validator("features")
     @classmethod
     def _features_exist(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        return None if value is None else features.settings(features.build(value))
+        return None if value is None else features.build(value).settings
 
     @field_validator("augment", mode="before")
     @classmethod
@@ -117,12 +117,13 @@ class Input(BaseModel):
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """What differs from the defaults, in plain values, for the recipe's digest."""
+        """What differs from the defaults, and the version of the code that computes, for the recipe's digest."""
         plain: dict[str, Any] = self.model_dump(mode="json", exclude_defaults=True)
         if self.encoder is not None:
-            plain["encoder"] = encoders.chosen(self.encoder)
+            plain |= {"encoder": encoders.chosen(self.encoder), "version": encoders.version(self.encoder)}
         if self.features is not None:
-            plain["features"] = features.chosen(features.build(self.features))
+            spec = features.build(self.features)
+            plain |= {"features": spec.chosen, "version": spec.code_version}
         return plain
 
 
