@@ -2,8 +2,8 @@
 
 libmpg123 prints with ``fprintf(stderr, …)``, and libsndfile does not let it be told not to. Descriptor 2 belongs
 to the whole process, in which other threads print meanwhile. C's ``stderr`` is a variable, which glibc lets a
-program set, and through which Python does not print: while MP3 is decoded, it names a stream to nowhere. Elsewhere
-than on glibc nothing is changed.
+program set, and through which Python does not print: while libsndfile reads, it names a stream to nowhere.
+Elsewhere than on glibc nothing is changed.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import numpy as np
@@ -18,7 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from unheard.audio import mpeg
-from unheard.audio.container import Kind, container
+from unheard.audio.container import container
 from unheard.audio.content import Content, Mended
 from unheard.audio.quiet import quiet
 from unheard.errors import AudioError
@@ -48,12 +48,12 @@ class Source:
     def __init__(self, file: BinaryIO) -> None:
         self._content = Content(file)
         found = container(self._content)
-        part, self._kind = found.part, found.kind
+        part = found.part
         self.cut = part is None or part < 1
         # A number instead of a name: libsndfile then looks at the content alone.
         opened = file.fileno() if found.mended is None else Mended(self._content, *found.mended)
         try:
-            with self._native():
+            with quiet():
                 self._sound = soundfile.SoundFile(opened, closefd=False)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.rstrip(".")
@@ -109,18 +109,14 @@ class Source:
 
     def close(self) -> None:
         """Close libsndfile's side."""
-        with self._native():
+        with quiet():
             self._sound.close()
-
-    def _native(self) -> AbstractContextManager[None]:
-        """Return what every call of libsndfile stands in."""
-        return quiet() if self._kind is Kind.MPEG else nullcontext()
 
     def _go_to(self, first: int, buffer: Wave) -> None:
         if first == 0:
             return
         try:
-            with self._native():
+            with quiet():
                 self.place = self._sound.seek(first)
         except soundfile.LibsndfileError as error:
             if error.code != _UNSEEKABLE:
@@ -132,7 +128,7 @@ class Source:
         """Fill the buffer as far as the file goes; what was decoded before a fault is not lost."""
         buffer[:] = np.nan
         try:
-            with self._native():
+            with quiet():
                 block: Wave = self._sound.read(out=buffer)
             return block
         except soundfile.LibsndfileError as error:
