@@ -149,7 +149,7 @@ def quantize(layers: Any) -> None:
 
 
 def contender(pipe: Connection, kind: str, folder: Path, family: str, device: str, threads: int) -> None:
-    """A process: loads its model, then runs what it is sent, and answers with what it took."""
+    """A process: loads its model, then runs what it is sent, and predicted with what it took."""
     import torch
 
     torch.set_num_threads(threads)

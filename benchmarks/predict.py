@@ -3,7 +3,7 @@
 The model in the box, or a bundle named by --model. A clip lasts 4 s, half of it silence before and after the
 speech, as in a recording of RAVDESS; "unbroken" is one of 4 s of speech. The job beside it is what is commonly
 done: a fresh process that imports Transformers, builds wav2vec2-base with a classification head (random weights
-cost what trained ones do, and need no download), and answers clip by clip in float32. Both have one core. They
+cost what trained ones do, and need no download), and predicted clip by clip in float32. Both have one core. They
 take turns; a figure is the median over rounds, with the least beside it, since others may use the machine as well:
 then processor time is steadier than wall time. The last line is one JSON object, also written to --out.
 """
@@ -86,7 +86,7 @@ def speech(seconds: float, seed: int, share: float = 1.0) -> np.ndarray:
 
 
 def alone(code: str, model: str, clip: Path, clips: int) -> dict[str, Any]:
-    """A job in a fresh process on one core: seconds to be ready, to the first answer, and a clip."""
+    """A job in a fresh process on one core: seconds to be ready, to the first prediction, and a clip."""
     command = [sys.executable, "-c", code + MEASURE, model, str(clip), str(clips)]
     done = subprocess.run(command, capture_output=True, text=True, env=one_core(), check=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -113,7 +113,7 @@ def folder_speed(model: str, paths: list[Path], seconds: float) -> dict[str, flo
     code = (
         "import sys, time, unheard as ut\nbundle = ut.load(sys.argv[1] or None)\n"
         "list(bundle.predict_many(sys.argv[2:4]))\nwall, used = time.perf_counter(), time.process_time()\n"
-        "assert all(answer.seconds for answer in bundle.predict_many(sys.argv[2:]))\n"
+        "assert all(prediction.seconds for prediction in bundle.predict_many(sys.argv[2:]))\n"
         "print(time.perf_counter() - wall, time.process_time() - used)"
     )
     command = [sys.executable, "-c", code, model, *map(str, paths)]
@@ -127,7 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="", help="bundle; default: the model in the box")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clips", type=int, default=10, help="answers a round, after the first")
+    parser.add_argument("--clips", type=int, default=10, help="predicted a round, after the first")
     parser.add_argument("--files", type=int, default=200, help="recordings of the folder")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()

@@ -37,7 +37,7 @@ def clips_of(rows: Examples) -> Any:
 
 
 def outputs_of(head: Any, clips: Any) -> NDArray[np.float64]:
-    """What a head answers to features of the only input."""
+    """What a head gives for features of the only input."""
     found: NDArray[np.float64] = head.outputs({NAME: clips})
     return found
 

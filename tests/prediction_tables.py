@@ -15,7 +15,7 @@ CLASSES = ("neutral", "happy", "sad")
 
 
 def table_of(rows: list[dict[str, Any]], classes: tuple[str, ...] = CLASSES, **constant: Any) -> pl.DataFrame:
-    """Rows with ``answer`` (a class name, or None) become certain probabilities; other columns stay."""
+    """Rows with ``predicted`` (a class name, or None) become certain probabilities; other columns stay."""
     full = []
     for row in rows:
         new = {
@@ -28,9 +28,9 @@ def table_of(rows: list[dict[str, Any]], classes: tuple[str, ...] = CLASSES, **c
             **constant,
             **row,
         }
-        if "answer" in new:
-            answer = new.pop("answer")
-            new["probabilities"] = None if answer is None else [float(c == answer) for c in classes]
+        if "predicted" in new:
+            predicted = new.pop("predicted")
+            new["probabilities"] = None if predicted is None else [float(c == predicted) for c in classes]
         full.append(new)
     return predictions(pl.DataFrame(full, infer_schema_length=None), classes)
 
@@ -46,7 +46,7 @@ def random_table(
     system: str = "toy",
     **constant: Any,
 ) -> pl.DataFrame:
-    """A random system: the same clips for the same sizes, other answers for another ``seed``."""
+    """A random system: the same clips for the same sizes, other predicted for another ``seed``."""
     fixed, rng = np.random.default_rng(0), np.random.default_rng([1, seed])
     rows = []
     for s in range(speakers):

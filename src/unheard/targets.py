@@ -1,4 +1,4 @@
-"""What a system answers: classes, by label or by the graders' votes, and dimensions, as one matrix."""
+"""What a system predicts: classes, by label or by the graders' votes, and dimensions, as one matrix."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class MadeWithEncoder:
         return {name: [each.compute(wave) for wave in waves] for name, each in self.given.items()}
 
     def outputs(self, waves: list[np.ndarray]) -> np.ndarray:
-        """What the head answers to that."""
+        """What the head predicted to that."""
         return self.head.outputs(self.inputs(waves))
 
 

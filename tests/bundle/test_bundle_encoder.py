@@ -1,4 +1,4 @@
-"""Bundles with a frozen encoder: the encoder's own answers without it, for every family, long clips and short."""
+"""Bundles with a frozen encoder: the encoder's own outputs, for every family, for long clips and short ones."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ def test_predictions_are_the_head_s_on_stored_features(made: Make, family: str, 
     found = [list(bundle.predict_file(path).probabilities.values()) for path in paths]
     assert_allclose(found, expected, atol=1e-4)
     assert_allclose(
-        [list(answer.probabilities.values()) for answer in bundle.predict_many(paths)], expected, atol=1e-4
+        [list(prediction.probabilities.values()) for prediction in bundle.predict_many(paths)],
+        expected,
+        atol=1e-4,
     )
 
 

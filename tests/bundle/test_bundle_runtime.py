@@ -1,4 +1,4 @@
-"""Prediction: the head's own answers, abstention where nothing can be said, and core packages alone."""
+"""Prediction: the head's own predictions, abstention where nothing can be said, and core packages alone."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_nothing_is_said_about_what_holds_nothing(made: Make, kind: str, wave: n
     assert found.label is None
     assert (found.probabilities, found.dimensions, found.answered) == ({}, {}, False)
     assert flag in found.flags
-    assert any(warning.startswith("no answer:") for warning in found.warnings)
+    assert any(warning.startswith("no prediction:") for warning in found.warnings)
 
 
 def test_features_or_logits_that_are_no_numbers_give_no_answer(
@@ -140,17 +140,23 @@ def test_many_files_answer_as_one_by_one_and_bad_ones_stop_nobody(
     monkeypatch.setattr(runtime, "BATCH_FRAMES", 100)
     found = list(bundle.predict_many(iter(paths)))
     assert len(found) == len(paths)
-    for k, (path, answer) in enumerate(zip(paths, found, strict=True)):
+    for k, (path, prediction) in enumerate(zip(paths, found, strict=True)):
         if k in (6, 8):
-            assert (answer.label, answer.flags) == (None, ("unreadable",))
+            assert (prediction.label, prediction.flags) == (None, ("unreadable",))
             with pytest.raises(AudioError) as error:
                 bundle.predict_file(path)
-            assert answer.warnings[0] == str(error.value)
-            assert path.name in answer.warnings[0]
+            assert prediction.warnings[0] == str(error.value)
+            assert path.name in prediction.warnings[0]
             continue
         alone = bundle.predict_file(path)
-        assert (answer.label, answer.flags, answer.warnings) == (alone.label, alone.flags, alone.warnings)
-        assert_allclose(list(answer.probabilities.values()), list(alone.probabilities.values()), atol=1e-5)
+        assert (prediction.label, prediction.flags, prediction.warnings) == (
+            alone.label,
+            alone.flags,
+            alone.warnings,
+        )
+        assert_allclose(
+            list(prediction.probabilities.values()), list(alone.probabilities.values()), atol=1e-5
+        )
     assert found[4].flags == ("silent",)
     assert list(bundle.predict_many([])) == []
 
@@ -164,8 +170,8 @@ def test_answers_come_while_files_are_read(made: Make, tmp_path: Path) -> None:
             read.append(1)
             yield tmp_path / "a.wav"
 
-    answers = load(made("probe").folder).predict_many(endless())
-    assert next(answers).label is not None
+    predicted = load(made("probe").folder).predict_many(endless())
+    assert next(predicted).label is not None
     assert len(read) == runtime.BATCH
 
 
@@ -185,7 +191,7 @@ def test_a_long_file_is_not_padded_into_a_batch_with_short_ones(
         return outputs(inputs)
 
     monkeypatch.setattr(bundle._head, "outputs", counted)
-    assert all(answer.label for answer in bundle.predict_many(paths))
+    assert all(prediction.label for prediction in bundle.predict_many(paths))
     assert [len(batch) for batch in batches] == [7, 1, 3, 1]
     assert all(len(batch) == 1 or max(batch) * len(batch) <= 150 for batch in batches)
 
@@ -285,7 +291,9 @@ def test_a_bundle_takes_the_channel_that_it_was_trained_on(made: Make, tmp_path:
     assert bundle.predict(both, 16_000).probabilities == alone[1]
     assert bundle.predict_file(tmp_path / "both.wav").probabilities == alone[1]
     assert bundle.predict_file(tmp_path / "both.wav", channel=0).probabilities == alone[0]
-    assert [answer.probabilities for answer in bundle.predict_many([tmp_path / "both.wav"])] == [alone[1]]
+    assert [prediction.probabilities for prediction in bundle.predict_many([tmp_path / "both.wav"])] == [
+        alone[1]
+    ]
     soundfile.write(tmp_path / "one.wav", left, 16_000)
     with pytest.raises(AudioError, match="has no channel 1"):
         bundle.predict_file(tmp_path / "one.wav")

@@ -1,4 +1,4 @@
-"""Compact copies: half and a quarter of the size, the same answers within what rounding can do."""
+"""Compact copies: half and a quarter of the size, the same predicted within what rounding can do."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def shape(form: str) -> Shape:
     return Shape(Form(form), DIMS, 1 if form == "frames" else LAYERS)
 
 
-def answers(model: bytes, clips: list[np.ndarray], form: str, padding: float = 0.0) -> np.ndarray:
+def predicted(model: bytes, clips: list[np.ndarray], form: str, padding: float = 0.0) -> np.ndarray:
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     return session.run(["outputs"], fed("voice", clips, form, padding))[0]
 
@@ -110,9 +110,9 @@ def test_a_graph_is_its_head(name: str) -> None:
     expected = outputs_of(head, seen)
     assert np.abs(expected - expected[:1]).max() > 0.1
     for found in (
-        answers(model, seen, form),
-        answers(model, seen, form, padding=float("nan")),
-        np.concatenate([answers(model, [clip], form) for clip in seen]),
+        predicted(model, seen, form),
+        predicted(model, seen, form, padding=float("nan")),
+        np.concatenate([predicted(model, [clip], form) for clip in seen]),
     ):
         assert_allclose(found, expected, atol=2e-5)
 

@@ -1,6 +1,6 @@
-"""Bundles that were made when bundles had one input: they open, and answer as they did then.
+"""Bundles that were made when bundles had one input: they open, and prediction as they did then.
 
-``schema1`` holds a tiny one of every kind, as it was written by the code of its time, with the answers that this
+``schema1`` holds a tiny one of every kind, as it was written by the code of its time, with the predicted that this
 code gave to the sounds of ``bundle_parts.sound``.
 """
 
@@ -23,7 +23,7 @@ from unheard.exporting.compact import compact
 from unheard.inputs import Form
 
 PLACE = Path(__file__).parent / "schema1"
-ANSWERS = json.loads((PLACE / "answers.json").read_text())
+PREDICTED = json.loads((PLACE / "answers.json").read_text())
 FORMS = {
     "beside": {"voice": Form.FRAMES, "functionals": Form.ROW},
     "encoder-frames": {"voice": Form.FRAMES},
@@ -46,7 +46,7 @@ def test_it_answers_as_it_did(kind: str, tmp_path: Path) -> None:
     assert bundle.classes == CLASSES and bundle.dimensions == ()
     assert {name: each.form for name, each in bundle.description.inputs.items()} == FORMS[kind]
     assert bundle.description.training_range["seconds"] == (0.5, 1.1)
-    for seed, expected in ANSWERS[kind].items():
+    for seed, expected in PREDICTED[kind].items():
         found = bundle.predict(sound(int(seed)), 16_000)
         assert (found.label, list(found.flags)) == (expected["label"], expected["flags"])
         assert_allclose(list(found.probabilities.values()), expected["probabilities"], rtol=0, atol=1e-6)
@@ -71,7 +71,7 @@ def test_the_first_schema_knew_neither_encoders_nor_channels(tmp_path: Path) -> 
     bundle = load(folder)
     assert (bundle.description.channel, bundle.description.training_range) == (None, {})
     assert bundle.description.training["others"] == {}
-    expected = ANSWERS["features-frames"]["1"]["probabilities"]
+    expected = PREDICTED["features-frames"]["1"]["probabilities"]
     found = bundle.predict(sound(1), 16_000).probabilities
     assert_allclose(list(found.values()), expected, rtol=0, atol=1e-6)
 

@@ -45,8 +45,8 @@ def test_steps_are_means_of_the_windows_over_them(made: Make, call_file: Path) -
     ]
     for k, (_, _, probabilities, flags) in enumerate(found):
         over = [
-            list(answer.probabilities.values())
-            for (first, end), answer in zip(laid.windows, windows, strict=True)
+            list(prediction.probabilities.values())
+            for (first, end), prediction in zip(laid.windows, windows, strict=True)
             if first <= k < end
         ]
         assert list(probabilities) == list(CLASSES) and flags == ()

@@ -1,4 +1,4 @@
-"""Bundles of two inputs: the head's own answers, one waveform for both, and dimensions beside classes."""
+"""Bundles of two inputs: the head's own predictions, one waveform for both, and dimensions beside classes."""
 
 from __future__ import annotations
 
@@ -81,11 +81,13 @@ def test_many_files_are_answered_as_each_alone(
         soundfile.write(path, sound(k, 0.3 + 0.2 * k), (8_000, 16_000, 32_000, 44_100, 48_000)[k])
     soundfile.write(paths[3], np.zeros(8_000), 16_000)
     found = list(bundle.predict_many(paths))
-    assert [answer.label is None for answer in found] == [False, False, False, True, False]
-    for path, answer in zip(paths, found, strict=True):
+    assert [prediction.label is None for prediction in found] == [False, False, False, True, False]
+    for path, prediction in zip(paths, found, strict=True):
         alone = bundle.predict_file(path)
-        assert answer.flags == alone.flags
-        assert_allclose(list(answer.probabilities.values()), list(alone.probabilities.values()), atol=1e-5)
+        assert prediction.flags == alone.flags
+        assert_allclose(
+            list(prediction.probabilities.values()), list(alone.probabilities.values()), atol=1e-5
+        )
 
 
 def test_a_compact_copy_answers_alike(made: Callable[[str], MadeWithEncoder], tmp_path: Path) -> None:
@@ -120,7 +122,7 @@ def test_an_input_that_the_graph_does_not_take_is_refused(
 
 
 class Linear:
-    """A head over two rows that answers classes and dimensions, made of fixed numbers."""
+    """A head over two rows that predicted classes and dimensions, made of fixed numbers."""
 
     name = "probe"
     input = "functionals"

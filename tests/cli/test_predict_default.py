@@ -102,7 +102,7 @@ def test_an_unsure_answer_is_shown_as_one(clip: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("unheard.bundle.runtime.load", lambda path: _described(sure, unsure))
     done = CliRunner().invoke(app, ["predict", str(clip)])
     assert "unsure: " in done.stdout
-    assert "(no answer: the largest probability lies below the model's threshold)" in done.stdout
+    assert "(no prediction: the largest probability lies below the model's threshold)" in done.stdout
     row = json.loads(CliRunner().invoke(app, ["predict", str(clip), "--json"]).stdout)[0]
     assert row["label"] is None
     assert max(row["probabilities"].values()) > 0.5

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from unheard.bundle.prediction import Prediction
 from unheard.cli import app
 
-ANSWER = Prediction("angry", {"angry": 0.75, "sad": 0.25}, (), (), 1.0)
+PREDICTION = Prediction("angry", {"angry": 0.75, "sad": 0.25}, (), (), 1.0)
 
 
-@pytest.mark.parametrize("default", [None, ANSWER])
+@pytest.mark.parametrize("default", [None, PREDICTION])
 def test_it_ends_with_the_default_model(
     default: Prediction | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -26,7 +26,7 @@ def test_it_ends_with_the_default_model(
         bundle=tmp_path,
         clip=tmp_path / "clip.wav",
         truth="angry",
-        prediction=ANSWER,
+        prediction=PREDICTION,
         default=default,
         report=tmp_path,
     )

@@ -103,7 +103,9 @@ def test_a_file_that_cannot_be_used_is_named_and_the_others_go_on(bundle: Path, 
     ]
     assert lines[:2] == [("broken.wav", "", True), ("silence.wav", "silent;no_speech", False)]
     assert [(name, bad) for name, _, bad in lines[2:]] == [("talk.wav", False)] * 5
-    assert "0:00:03.0 answered: no answer  (silent, no_speech)" in called(talk.parent, "--model", bundle)[1]
+    assert (
+        "0:00:03.0 answered: no prediction  (silent, no_speech)" in called(talk.parent, "--model", bundle)[1]
+    )
 
 
 def test_out_needs_a_timeline(bundle: Path, talk: Path) -> None:

@@ -109,7 +109,7 @@ def made(table: Make, differences: list[int], clips: int = 10) -> tuple[pl.DataF
                 "id": f"{s}-{i}",
                 "speaker": f"{s:03d}",
                 "label": "sad",
-                "answer": "sad" if i < 5 + max(0, side * d) else "happy",
+                "predicted": "sad" if i < 5 + max(0, side * d) else "happy",
             }
             for s, d in enumerate(differences)
             for i in range(clips)
@@ -226,7 +226,12 @@ def test_equal_systems_are_seldom_told_apart(table: Make) -> None:
         sides = [
             table(
                 [
-                    {"id": f"{s}-{i}", "speaker": f"{s}", "label": "sad", "answer": "sad" if hit else "happy"}
+                    {
+                        "id": f"{s}-{i}",
+                        "speaker": f"{s}",
+                        "label": "sad",
+                        "predicted": "sad" if hit else "happy",
+                    }
                     for s in range(12)
                     for i, hit in enumerate(rng.random(15) < skill[s])
                 ]

@@ -11,8 +11,8 @@ from unheard.errors import DataError
 Make = Callable[..., pl.DataFrame]
 
 
-def row(id: str, answer: str | None, **more: object) -> dict[str, object]:
-    return {"id": id, "speaker": "x", "label": "sad", "answer": answer, **more}
+def row(id: str, predicted: str | None, **more: object) -> dict[str, object]:
+    return {"id": id, "speaker": "x", "label": "sad", "predicted": predicted, **more}
 
 
 def test_accuracy_of_a_clip_is_a_mean_over_seeds_of_means_over_folds(table: Make) -> None:
@@ -48,7 +48,7 @@ def test_no_answer_is_an_error_unless_asked(table: Make) -> None:
     assert both.clips["id"].to_list() == ["2"]
     assert both.by_fold["id"].to_list() == ["2"]
     assert (both.unanswered_a, both.unanswered_b, both.dropped) == (0, 0, 1)
-    with pytest.raises(DataError, match="no clip got an answer from both"):
+    with pytest.raises(DataError, match="no clip got a prediction from both"):
         pair(a.head(1), b, answered_only=True)
 
 

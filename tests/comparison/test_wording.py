@@ -66,7 +66,7 @@ def test_across_protocols_is_the_first_line(found: Comparison) -> None:
 def test_what_was_left_out_is_said(found: Comparison) -> None:
     text = describe(replace(found, only_a=3, only_b=1, unanswered_b=2, dropped=4, pairs=3, p_holm=0.0012))
     assert "3 only in egemaps, left out; 1 only in compare, left out" in text
-    assert "2 without an answer from compare, counted as errors; 4 without an answer, left out." in text
+    assert "2 without a prediction from compare, counted as errors; 4 without a prediction, left out." in text
     assert "sign flips p = 4.0e-04 (Holm over 3 pairs: p = 0.001)" in text
 
 

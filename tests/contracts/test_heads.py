@@ -334,9 +334,9 @@ def refuses(case: Case, **kind: bool) -> bool:
     return True
 
 
-def correlation(answers: np.ndarray, truth: np.ndarray) -> float:
+def correlation(predicted: np.ndarray, truth: np.ndarray) -> float:
     known = ~np.isnan(truth)
-    return float(np.corrcoef(answers[known], truth[known])[0, 1])
+    return float(np.corrcoef(predicted[known], truth[known])[0, 1])
 
 
 def check_shares_and_dimensions_are_learned_together(case: Case) -> None:
@@ -369,7 +369,7 @@ def check_dimensions_are_learned_alone(case: Case) -> None:
     train = of_targets(case, 0, classes=False)
     val = of_targets(case, 1, "v", classes=False)
     if case.name == "ensemble":
-        # Its probe and its network answer the same two outputs.
+        # Its probe and its network predicted the same two outputs.
         assert outputs_of(small(case).fit(train, val), []).shape == (0, 2)
     head = small(case).fit(train, val)
     other = of_targets(case, 2, "t", classes=False)

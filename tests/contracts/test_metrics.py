@@ -120,7 +120,7 @@ def test_probabilities_stay_as_they_are_and_clips_have_no_order(metric: Callable
     assert_allclose(p, before)
     order = np.random.default_rng(0).permutation(len(y))
     shuffled = numbers(metric(p[order], y[order]))
-    # is_right answers clip by clip, in the order of the clips.
+    # is_right predicted clip by clip, in the order of the clips.
     assert_allclose(shuffled, result[order] if len(result) == len(y) else result, rtol=1e-12)
 
 
@@ -173,7 +173,7 @@ def test_validation_rows_of_a_table_count_nowhere(metric: Callable[..., Any]) ->
 
 
 def targets(skill: float, seed: int = 0, answered: float = 1.0) -> pl.DataFrame:
-    """Twelve speakers with labels, votes and two dimensions; with a skill of 1 every answer is the truth."""
+    """Twelve speakers with labels, votes and two dimensions; with a skill of 1 every predicted is the truth."""
     fixed, rng = np.random.default_rng(8), np.random.default_rng([9, seed])
     rows = []
     for s in range(12):

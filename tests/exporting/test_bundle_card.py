@@ -80,7 +80,7 @@ def test_other_corpora_a_threshold_and_small_weights_are_told() -> None:
     assert "withheld unless its probability reaches 31.2 %: 90 % of the validation clips did" in text
     assert "stored as float16" in text
     plain = flat(card(DESCRIPTION))
-    assert "Answers are given however unsure" in plain
+    assert "Predictions are given however unsure" in plain
     assert "too, " not in plain
 
 

@@ -1,4 +1,4 @@
-"""An ensemble answers as the mean of its members, which are what they would be alone."""
+"""An ensemble predicted as the mean of its members, which are what they would be alone."""
 
 from __future__ import annotations
 

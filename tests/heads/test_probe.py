@@ -68,17 +68,17 @@ def test_chosen_c_is_that_of_pooled_answers_over_grouped_folds() -> None:
     X, y = stacked(train), train.labels
     expected = []
     for C in head.grid:
-        answers = np.empty_like(y)
+        predicted = np.empty_like(y)
         for inner, held in GroupKFold(5).split(X, groups=train.speakers):
-            answers[held] = plain(C).fit(X[inner], y[inner]).predict(X[held])
-        expected.append(balanced_accuracy_score(y, answers))
+            predicted[held] = plain(C).fit(X[inner], y[inner]).predict(X[held])
+        expected.append(balanced_accuracy_score(y, predicted))
     assert_allclose([record["uar"] for record in head.history_], expected, atol=1e-12)
     assert [record["C"] for record in head.history_] == list(head.grid)
     assert head.chosen_["C"] == head.grid[int(np.argmax(expected))]
 
 
 def test_a_tie_goes_to_the_smaller_c() -> None:
-    # Far apart: every C answers everything.
+    # Far apart: every C predicted everything.
     rows = problem(0, spread=40.0)
     head = Probe(grid=(10.0, 1.0, 100.0)).fit(rows)
     assert [record["uar"] for record in head.history_] == [1.0, 1.0, 1.0]

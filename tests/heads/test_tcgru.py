@@ -118,11 +118,11 @@ def test_the_best_epoch_is_kept_and_training_stops_after_patience() -> None:
     assert len(head.history_) - 1 == best + 4 < 59
     others = [(r["val_uar"], -r["val_loss"]) for r in head.history_]
     assert others[best] == max(others)
-    # The kept network gives that epoch's figures: neither dropout nor augmentation touches an answer.
+    # The kept network gives that epoch's figures: neither dropout nor augmentation touches a prediction.
     logits = outputs_of(head, clips_of(val))
-    answers = logits.argmax(axis=1)
+    predicted = logits.argmax(axis=1)
     assert record["val_uar"] == pytest.approx(
-        np.mean([(answers[val.labels == c] == c).mean() for c in range(3)])
+        np.mean([(predicted[val.labels == c] == c).mean() for c in range(3)])
     )
     weights = torch.tensor(len(train) / (3 * np.bincount(train.labels)), dtype=torch.float32)
     loss = torch.nn.functional.cross_entropy(

@@ -22,7 +22,7 @@ def test_every_score_agrees_with_scikit_learn(case: tuple[int, list[tuple[int, i
     classes, pairs = case
     t, a = np.array(pairs).T
     counts = confusion(t, a, classes)
-    # To scikit-learn, no answer (-1) is one more class that is never averaged over.
+    # To scikit-learn, no prediction (-1) is one more class that is never averaged over.
     spoken = sorted(set(t))
     seen = sorted((set(t) | set(a)) - {-1})
     assert np.isclose(accuracy(counts), sk.accuracy_score(t, a))
@@ -41,7 +41,7 @@ def test_every_score_agrees_with_scikit_learn(case: tuple[int, list[tuple[int, i
 
 
 def test_by_hand() -> None:
-    # Truth: 4 of class 0 (3 right, 1 called 1), 2 of class 1 (1 right, 1 without answer), none of class 2.
+    # Truth: 4 of class 0 (3 right, 1 called 1), 2 of class 1 (1 right, 1 without a prediction), none of class 2.
     counts = confusion([0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, -1], 3)
     assert counts.tolist() == [[3, 1, 0, 0], [0, 1, 0, 1], [0, 0, 0, 0]]
     assert accuracy(counts) == pytest.approx(4 / 6)
@@ -76,14 +76,14 @@ def test_leading_axes_are_a_loop() -> None:
 
 
 @pytest.mark.parametrize(
-    ("true", "answer", "says"),
+    ("true", "predicted", "says"),
     [
         ([0, 3], [0, 0], "truth holds 3; 3 classes are numbered 0 … 2"),
         ([0, -1], [0, 0], "truth holds -1"),
-        ([0, 1], [0, 7], r"answer holds 7.*-1: no answer"),
+        ([0, 1], [0, 7], r"predicted holds 7.*-1: no prediction"),
         ([0, 1], [0], "one length"),
     ],
 )
-def test_refuses_what_is_no_class(true: list[int], answer: list[int], says: str) -> None:
+def test_refuses_what_is_no_class(true: list[int], predicted: list[int], says: str) -> None:
     with pytest.raises(DataError, match=says):
-        confusion(true, answer, 3)
+        confusion(true, predicted, 3)

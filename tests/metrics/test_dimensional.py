@@ -19,7 +19,7 @@ def estimates(table: pl.DataFrame, draws: int) -> dict[str, estimators.Estimates
 
 
 def test_ccc_by_hand() -> None:
-    # Means 0.4 and 0.5, variances 0.06 / 3 · ... : answers 0.2, 0.4, 0.6; truth 0.3, 0.3, 0.9.
+    # Means 0.4 and 0.5, variances 0.06 / 3 · ... : predicted 0.2, 0.4, 0.6; truth 0.3, 0.3, 0.9.
     x, y = np.array([0.2, 0.4, 0.6]), np.array([0.3, 0.3, 0.9])
     var_x, var_y, cov = 0.08 / 3, 0.08, 0.04
     assert ccc(x, y) == pytest.approx(2 * cov / (var_x + var_y + 0.1**2))
@@ -27,7 +27,7 @@ def test_ccc_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "truth", "due"),
+    ("predicted", "truth", "due"),
     [
         ([0.1, 0.7, 0.4], [0.1, 0.7, 0.4], 1.0),
         ([0.3, 0.3], [0.3, 0.3], 1.0),
@@ -36,8 +36,8 @@ def test_ccc_by_hand() -> None:
         ([0.1, 0.9], [0.9, 0.1], -1.0),
     ],
 )
-def test_ccc_where_something_is_constant(answers: list[float], truth: list[float], due: float) -> None:
-    assert ccc(answers, truth) == pytest.approx(due, abs=1e-12)
+def test_ccc_where_something_is_constant(predicted: list[float], truth: list[float], due: float) -> None:
+    assert ccc(predicted, truth) == pytest.approx(due, abs=1e-12)
 
 
 def test_ccc_does_not_lose_digits_far_from_the_middle() -> None:

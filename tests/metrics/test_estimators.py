@@ -15,7 +15,7 @@ Make = Callable[..., pl.DataFrame]
 
 
 def arrays(rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Class numbers and probabilities; NaN without answer."""
+    """Class numbers and probabilities; NaN without a prediction."""
     names = list(rows.schema["label"].categories)
     p = [row or [np.nan] * len(names) for row in rows["probabilities"].to_list()]
     return np.array([names.index(label) for label in rows["label"]]), np.array(p)
@@ -114,7 +114,7 @@ def test_draws_are_within_gender(table: Make) -> None:
             "speaker": f"{s}",
             "label": "sad",
             "gender": g,
-            "answer": "sad" if g == "female" else "happy",
+            "predicted": "sad" if g == "female" else "happy",
         }
         for s, g in enumerate(["female", "male"] * 6)
         for i in range(3)
@@ -131,7 +131,7 @@ def test_clips_of_a_speaker_stay_together(table: Make) -> None:
     # 12 speakers, 50 equal clips each: the interval is that of 12 numbers, not of 600.
     right = [1, 0] * 6
     rows = [
-        {"id": f"{s:02d}-{i}", "speaker": f"{s}", "label": "sad", "answer": "sad" if right[s] else "happy"}
+        {"id": f"{s:02d}-{i}", "speaker": f"{s}", "label": "sad", "predicted": "sad" if right[s] else "happy"}
         for s in range(12)
         for i in range(50)
     ]
@@ -166,7 +166,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says(table: Make) ->
     covered = 0
     for _ in range(60):
         rows = [
-            {"id": f"{s}-{i}", "speaker": f"{s}", "label": "sad", "answer": "sad" if hit else "happy"}
+            {"id": f"{s}-{i}", "speaker": f"{s}", "label": "sad", "predicted": "sad" if hit else "happy"}
             for s, skill in enumerate(rng.beta(6, 3, 24))
             for i, hit in enumerate(rng.random(20) < skill)
         ]

@@ -1,4 +1,4 @@
-"""Real predictions of another system, five actor-disjoint folds of RAVDESS: known accuracies, sound answers."""
+"""Real predictions of another system, five actor-disjoint folds of RAVDESS: known accuracies, sound predicted."""
 
 from __future__ import annotations
 

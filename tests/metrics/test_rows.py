@@ -12,7 +12,7 @@ Make = Callable[..., pl.DataFrame]
 
 
 def row(id: str, speaker: str | None, **more: object) -> dict[str, object]:
-    return {"id": id, "speaker": speaker, "label": "sad", "answer": "sad", **more}
+    return {"id": id, "speaker": speaker, "label": "sad", "predicted": "sad", **more}
 
 
 def test_units_are_speakers_and_else_clips(table: Make) -> None:
@@ -42,10 +42,10 @@ def test_validation_rows_and_clips_without_label_are_not_scored(table: Make) -> 
 
 
 def test_what_is_right(table: Make) -> None:
-    t = table([row("1", "a"), row("2", "a", answer="happy"), row("3", "a", answer=None)])
+    t = table([row("1", "a"), row("2", "a", predicted="happy"), row("3", "a", predicted=None)])
     rows = labelled_rows(t)
     assert rows.frame["right"].to_list() == [True, False, False]
-    assert rows.answer.tolist() == [2, 1, -1]
+    assert rows.predicted.tolist() == [2, 1, -1]
 
 
 def test_nothing_to_score_is_refused(table: Make) -> None:

@@ -60,7 +60,7 @@ def test_each_speaker_from_the_definition(random: Make) -> None:
 
 def test_a_speaker_whom_several_folds_test_has_no_fold(table: Make) -> None:
     rows = [
-        {"id": i, "fold": f, "speaker": "a", "label": "sad", "answer": a}
+        {"id": i, "fold": f, "speaker": "a", "label": "sad", "predicted": a}
         for i, f, a in [("1", 0, "sad"), ("2", 1, "happy")]
     ]
     got = per_speaker(table(rows))
@@ -70,7 +70,7 @@ def test_a_speaker_whom_several_folds_test_has_no_fold(table: Make) -> None:
 
 
 def test_unknown_speakers_are_no_speaker(table: Make) -> None:
-    t = table([{"id": "1", "label": "sad", "answer": "sad"}])
+    t = table([{"id": "1", "label": "sad", "predicted": "sad"}])
     assert per_speaker(t).is_empty()
     assert variance_split(t) == {"speaker": None, "seed": None, "residual": None, "fold": None}
 

@@ -12,13 +12,13 @@ from numpy.testing import assert_allclose
 from unheard.errors import DataError
 from unheard.predictions.table import (
     ORDER,
-    answers,
     classes,
     clean,
-    dimension_answers,
     dimension_truth,
     dimensions,
     logits,
+    predicted_classes,
+    predicted_dimensions,
     predictions,
     probabilities,
     read_predictions,
@@ -58,15 +58,15 @@ def test_a_clip_without_an_answer_is_kept_and_is_minus_one() -> None:
     )
     made = predictions(rows, CLASSES)
     silent = made["id"].to_numpy() == "c2"
-    assert answers(made)[silent] == -1
-    assert (answers(made)[~silent] >= 0).all()
+    assert predicted_classes(made)[silent] == -1
+    assert (predicted_classes(made)[~silent] >= 0).all()
     assert np.isnan(probabilities(made)[silent]).all()
     assert truth(made)[silent] == 2
 
 
 def test_ties_go_to_the_first_class() -> None:
     made = predictions(frame().drop("logits").with_columns(probabilities=[0.4, 0.4, 0.2]), CLASSES)
-    assert set(answers(made)) == {0}
+    assert set(predicted_classes(made)) == {0}
 
 
 def test_softmax_is_stable() -> None:
@@ -125,7 +125,7 @@ def test_shares_and_dimensions_are_arrays_with_nan_where_they_are_unknown(tmp_pa
     assert_allclose(shares(made), [[0.5, 0.25, 0.25]] * 4)
     assert truth(made).tolist() == [0, -1, 0, -1]
     assert_allclose(dimension_truth(made, ("valence",))[:, 0], [np.nan, 0.2, 0.4, 0.6])
-    assert_allclose(dimension_answers(made, ("valence", "dominance"))[1], [0.1, np.nan])
+    assert_allclose(predicted_dimensions(made, ("valence", "dominance"))[1], [0.1, np.nan])
     write_predictions(made, tmp_path / "a.parquet")
     assert read_predictions(tmp_path / "a.parquet").equals(made)
 
@@ -136,7 +136,7 @@ def test_a_table_may_have_dimensions_without_classes(tmp_path: Path) -> None:
     again = read_predictions(tmp_path / "a.parquet")
     assert again.equals(made)
     assert (classes(again), dimensions(again)) == ((), ("activation", "valence"))
-    assert (probabilities(again).shape, answers(again).tolist()) == ((4, 0), [-1] * 4)
+    assert (probabilities(again).shape, predicted_classes(again).tolist()) == ((4, 0), [-1] * 4)
     with pytest.raises(DataError, match="the table has no classes"):
         predictions(wide().drop("label", "target"), ())
 

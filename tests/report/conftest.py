@@ -1,4 +1,4 @@
-"""Made-up systems of a RAVDESS-like size: random answers, right with a probability of each speaker's own."""
+"""Made-up systems of a RAVDESS-like size: random predicted, right with a probability of each speaker's own."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def made_up(
             label = c % k
             for run in range(seeds):
                 hit = rng.random() < skill
-                answer = label if hit else (label + rng.integers(1, min(k, 4))) % k
+                prediction = label if hit else (label + rng.integers(1, min(k, 4))) % k
                 logits = rng.normal(0, 0.7, k)
-                logits[answer] = logits.max() + rng.gamma(2.0, 0.7 if hit else 0.4)
+                logits[prediction] = logits.max() + rng.gamma(2.0, 0.7 if hit else 0.4)
                 rows.append(
                     {
                         "id": f"03-01-{label + 1:02d}-01-01-{c:02d}-{s + 1:02d}",

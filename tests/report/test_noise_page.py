@@ -68,7 +68,7 @@ def test_few_speakers_have_no_intervals_and_missing_answers_are_told() -> None:
     found["noise"] = {"seed": 0, "agreement": 0.0}
     root = read(noise_html(found))
     assert "too few test speakers" in root.words
-    assert "Clips without an answer under white_5dB count as errors." in root.words
+    assert "Clips without a prediction under white_5dB count as errors." in root.words
     assert "Incomplete: fold 1: not asked for." in root.words
     assert "Babble:" not in root.words
     assert figure(root, "noise").all("table")[0].rows[1][2] == "–"

@@ -127,10 +127,10 @@ def test_confusion_shares_are_empty_where_a_class_is_never_spoken() -> None:
     numbers, shares = confusion_charts("c", counts, ("a", "b"), seeds=1)
     assert numbers.rows == (("a", "3", "1"), ("b", "0", "0"))
     assert shares.rows == (("a", "75.0", "25.0"), ("b", "–", "–"))
-    assert "a is answered as b in 25 %" in shares.note
+    assert "a is predicted as b in 25 %" in shares.note
 
 
-def test_perfect_answers_have_no_worst_error() -> None:
+def test_perfect_predictions_have_no_worst_error() -> None:
     _, shares = confusion_charts("c", np.array([[3.0, 0.0, 0.0], [0.0, 2.0, 0.0]]), ("a", "b"), seeds=1)
     assert "There is no error" in shares.note
 

@@ -30,9 +30,9 @@ def test_the_first_sentence_holds_score_interval_chance_and_majority(system: Sys
     score = next(f.text for f in said([system]) if f.kind == "score").replace("\u00a0", " ")
     accuracy, uar = (system.results["metrics"][m] for m in ("accuracy", "uar"))
     expected = (
-        f"{100 * accuracy['pooled']:.1f} % of 1,440 clips by 24 speakers are answered correctly (95 % interval "
+        f"{100 * accuracy['pooled']:.1f} % of 1,440 clips by 24 speakers are predicted correctly (95 % interval "
         f"[{100 * accuracy['low']:.1f}, {100 * accuracy['high']:.1f}]); chance is 12.5 %, always giving the "
-        f"commonest answer 13.3 %. UAR is {100 * uar['pooled']:.1f} % "
+        f"commonest class 13.3 %. UAR is {100 * uar['pooled']:.1f} % "
         f"[{100 * uar['low']:.1f}, {100 * uar['high']:.1f}]."
     )
     assert score == expected
@@ -144,7 +144,7 @@ def test_a_clip_stands_once_among_the_worst_and_gold_answers_never(make: Make) -
     system = make(clips=10, seeds=4, right=0.3)
     worst = most_confidently_wrong(system, most=1000)
     assert len({w.id for w in worst}) == len(worst)
-    assert all(w.truth != w.answer and w.sure >= w.true_probability for w in worst)
+    assert all(w.truth != w.predicted and w.sure >= w.true_probability for w in worst)
     assert [w.sure for w in worst] == sorted((w.sure for w in worst), reverse=True)
     assert all(w.path.endswith(f"{w.id}.wav") for w in worst)
 

@@ -79,6 +79,6 @@ def test_the_page_says_what_chose_the_best_system_and_who_was_silent(make: Make)
     text = read(html([system])).words
     assert "fixed in advance" in text
     assert "(the best by test, which favours it)" in text
-    assert "face gave no answer to 3 clips; there the others answer by themselves." in text
+    assert "face gave no prediction to 3 clips; there the others predict by themselves." in text
     crossed = read(html([fused(make, weights="cross-fitted")])).words
     assert "fitted on the test rows of other folds" in crossed

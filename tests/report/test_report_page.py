@@ -18,7 +18,7 @@ from reading import Node, figure, read, table
 from sklearn.metrics import precision_recall_fscore_support
 
 from unheard.errors import DataError
-from unheard.predictions.table import answers, predictions, probabilities, truth
+from unheard.predictions.table import predicted_classes, predictions, probabilities, truth
 from unheard.report.page import html, page
 from unheard.report.system import System
 
@@ -122,8 +122,8 @@ def test_fold_table_is_that_of_the_results(shown: Node, system: System) -> None:
 
 def test_confusion_and_classes_agree_with_a_count_by_hand(shown: Node, system: System) -> None:
     frame = system.predictions.filter(pl.col("part") == "test")
-    true, answer = truth(frame), answers(frame)
-    counts = Counter(zip(true.tolist(), answer.tolist(), strict=True))
+    true, prediction = truth(frame), predicted_classes(frame)
+    counts = Counter(zip(true.tolist(), prediction.tolist(), strict=True))
     rows = figure(shown, "s0-confusion-counts").all("table")[0].rows[1:]
     assert [[int(cell) for cell in row[1:]] for row in rows] == [
         [counts[(i, j)] for j in range(8)] for i in range(8)
@@ -133,7 +133,7 @@ def test_confusion_and_classes_agree_with_a_count_by_hand(shown: Node, system: S
     assert [[float(cell) for cell in row[1:]] for row in shares] == [
         [pytest.approx(100 * counts[(i, j)] / totals[i], abs=0.0501) for j in range(8)] for i in range(8)
     ]
-    precision, recall, f1, support = precision_recall_fscore_support(true, answer)
+    precision, recall, f1, support = precision_recall_fscore_support(true, prediction)
     classes = figure(shown, "s0-classes").all("table")[0].rows[1:]
     for i, row in enumerate(classes):
         values = [support[i], 100 * recall[i], 100 * precision[i], 100 * f1[i]]
@@ -152,7 +152,7 @@ def test_reliability_table_gives_the_ece_of_the_results(shown: Node, system: Sys
 
 def test_speaker_table_agrees_with_a_count_by_hand(shown: Node, system: System) -> None:
     frame = system.predictions
-    right = (truth(frame) == answers(frame)).tolist()
+    right = (truth(frame) == predicted_classes(frame)).tolist()
     found: dict[str, list[bool]] = {}
     for speaker, hit in zip(frame["speaker"], right, strict=True):
         found.setdefault(speaker, []).append(hit)
@@ -165,11 +165,11 @@ def test_worst_mistakes_are_the_most_confident_wrong_answers_with_their_paths(
     shown: Node, system: System
 ) -> None:
     frame = system.predictions
-    true, answer, p = truth(frame), answers(frame), probabilities(frame)
+    true, prediction, p = truth(frame), predicted_classes(frame), probabilities(frame)
     wrong = [
-        (p[i, answer[i]], frame["id"][i], f"Actor_{frame['id'][i][-2:]}/{frame['id'][i]}.wav")
+        (p[i, prediction[i]], frame["id"][i], f"Actor_{frame['id'][i][-2:]}/{frame['id'][i]}.wav")
         for i in range(len(frame))
-        if true[i] != answer[i]
+        if true[i] != prediction[i]
     ]
     rows = table(shown, "Worst mistakes")[1:]
     expected = sorted(wrong, reverse=True)[:20]
@@ -261,7 +261,7 @@ def test_stamped_scores_have_tables_cards_and_axes_of_their_own(
     stamped = {s.name for s in mixed if s.stamps}
     by_label = {n.attributes.get("aria-label"): n.all("table")[0].rows for n in mixed_page.all("div")
                 if n.attributes.get("aria-label", "").endswith("a stamp")}  # fmt: skip
-    names = {"commonest answer", "chance", "system"}
+    names = {"commonest class", "chance", "system"}
     with_stamp = {row[0] for row in by_label["Scores with a stamp"]} - names
     without = {row[0] for row in by_label["Scores without a stamp"]} - names
     assert with_stamp == stamped and without == {"fair", "other"}
@@ -319,8 +319,8 @@ def test_unusual_systems(make: Make, changes: dict[str, Any]) -> None:
     for stamp in changes.get("stamps", ()):
         assert stamp in root.all("article")[0].words
     if changes.get("unanswered"):
-        assert "17 clips got no answer" in words and "NOT AUDITED" in words
-        assert figure(root, "s0-confusion-counts").all("table")[0].rows[0][-1] == "no answer"
+        assert "17 clips got no prediction" in words and "NOT AUDITED" in words
+        assert figure(root, "s0-confusion-counts").all("table")[0].rows[0][-1] == "no prediction"
     if changes.get("speakers") == 3:
         assert "no interval" in root.all("article")[0].words
 

@@ -1,4 +1,4 @@
-"""A bundle scored on labelled clips: its own answers counted by hand, stamped where it has heard the speaker."""
+"""A bundle scored on labelled clips: its predictions counted by hand, stamped where it has heard the speaker."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def bundle(table: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_scores_are_those_of_the_bundle_s_answers(bundle: Path, table: pl.DataFrame) -> None:
     unheard = table.filter(~pl.col("speaker").is_in(["01", "02"]))
     found = score_bundle(bundle, unheard)
-    labels = [answer.label for answer in load(bundle).predict_many(unheard["path"])]
+    labels = [prediction.label for prediction in load(bundle).predict_many(unheard["path"])]
     right = np.array(labels) == unheard["label"].cast(pl.String).to_numpy()
     assert found["metrics"]["accuracy"]["mean"] == pytest.approx(right.mean())
     assert found["stamps"] == ["SYNTHETIC", "FEW SPEAKERS"]
@@ -76,16 +76,17 @@ def test_labels_with_other_names_are_answered_among_those_that_both_have(
     names = {theirs[name]: name for name in reversed(ours)}
     found = score_bundle(bundle, foreign, names=names)
     kept = table.filter(pl.col("label").cast(pl.String).is_in(ours))
-    answers = [answer.probabilities for answer in load(bundle).predict_many(kept["path"])]
+    predicted = [prediction.probabilities for prediction in load(bundle).predict_many(kept["path"])]
     right = [
-        max(ours, key=p.get) == label for p, label in zip(answers, kept["label"].cast(pl.String), strict=True)
+        max(ours, key=p.get) == label
+        for p, label in zip(predicted, kept["label"].cast(pl.String), strict=True)
     ]
     assert found["metrics"]["accuracy"]["mean"] == pytest.approx(np.mean(right))
     assert (found["labels"], found["n_clips"]) == (list(ours), len(kept))
     # Scaled to sum to 1: the loss of the truth's share among the three.
     share = [
         p[label] / sum(p[name] for name in ours)
-        for p, label in zip(answers, kept["label"].cast(pl.String), strict=True)
+        for p, label in zip(predicted, kept["label"].cast(pl.String), strict=True)
     ]
     assert found["metrics"]["nll"]["pooled"] == pytest.approx(-np.mean(np.log(share)), rel=1e-6)
     for wrong in (
@@ -102,8 +103,8 @@ def test_a_clip_without_an_answer_is_an_error(bundle: Path, table: pl.DataFrame,
     some = table.filter(pl.col("speaker") == "03")
     whole = score_bundle(bundle, some)
     (tmp_path / "broken.wav").write_bytes(b"no audio")
-    answers = list(load(bundle).predict_many(some["path"]))
-    right = [k for k, answer in enumerate(answers) if answer.label == some["label"][k]]
+    predicted = list(load(bundle).predict_many(some["path"]))
+    right = [k for k, prediction in enumerate(predicted) if prediction.label == some["label"][k]]
     paths = some["path"].to_list()
     paths[right[0]] = str(tmp_path / "broken.wav")
     found = score_bundle(bundle, some.with_columns(path=pl.Series(paths)))
@@ -132,7 +133,7 @@ def test_labels_that_the_bundle_does_not_know_are_refused(bundle: Path, table: p
 
 
 def test_unsure_answers_count_and_are_told_apart(bundle: Path, table: pl.DataFrame, tmp_path: Path) -> None:
-    sure = [max(answer.probabilities.values()) for answer in load(bundle).predict_many(table["path"])]
+    sure = [max(prediction.probabilities.values()) for prediction in load(bundle).predict_many(table["path"])]
     folder = shutil.copytree(bundle, tmp_path / "strict")
     plain = json.loads((folder / "bundle.json").read_text())
     plain["thresholds"] = {"confidence": float(np.median(sure))}
@@ -143,7 +144,7 @@ def test_unsure_answers_count_and_are_told_apart(bundle: Path, table: pl.DataFra
     assert (free["n_unsure"], free["selective"]["coverage"]) == (0, 1)
     assert free["selective"]["accuracy"] == pytest.approx(free["metrics"]["accuracy"]["pooled"])
     given = np.array(sure) >= np.median(sure)
-    labels = [answer.label for answer in load(folder).predict_many(table["path"])]
+    labels = [prediction.label for prediction in load(folder).predict_many(table["path"])]
     assert [label is not None for label in labels] == given.tolist()
     assert strict["n_unsure"] == (~given).sum()
     right = np.array(labels, dtype=object)[given] == table["label"].cast(pl.String).to_numpy()[given]

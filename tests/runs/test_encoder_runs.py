@@ -182,15 +182,15 @@ def test_heads_over_frames_may_hear_their_training_clips_in_noise(
         arrays = [frames, *(noise[clip] for noise in heard.augmented["voice"][1:])]
         assert len({len(array) for array in arrays}) == 1
         assert not any(np.allclose(one, other) for one, other in combinations(arrays, 2))
-    # What is asked of the noisy run's heads is clean: their own answers to the clean features.
+    # What is asked of the noisy run's heads is clean: their own predictions for the clean features.
     fold = run.protocol.folds[0]
     for side in (fold.val, fold.test):
-        answers = run.predictions.filter((pl.col("fold") == 0) & pl.col("id").is_in(list(side)))
+        predicted = run.predictions.filter((pl.col("fold") == 0) & pl.col("id").is_in(list(side)))
         logits = outputs_of(
             load_head(run.folder, run.recipe, run.folds()[0]),
-            [heard.inputs["voice"][i] for i in answers["id"]],
+            [heard.inputs["voice"][i] for i in predicted["id"]],
         )
-        np.testing.assert_allclose(logits, np.array(answers["logits"].to_list()), atol=1e-5)
+        np.testing.assert_allclose(logits, np.array(predicted["logits"].to_list()), atol=1e-5)
 
 
 def test_an_ensemble_learns_from_two_inputs_and_their_augmentations(
@@ -219,8 +219,8 @@ def test_an_ensemble_learns_from_two_inputs_and_their_augmentations(
     test = run.predictions.filter(pl.col("part") == "test")
     tested, due = test.filter(pl.col("fold") == 0).select("id", "probabilities").row(0)
     path = few.filter(pl.col("id") == tested)["path"][0]
-    answer = bundle.predict_file(path)
-    np.testing.assert_allclose(list(answer.probabilities.values()), due, atol=1e-3)
+    prediction = bundle.predict_file(path)
+    np.testing.assert_allclose(list(prediction.probabilities.values()), due, atol=1e-3)
 
 
 class Untouched(dict[str, np.ndarray]):

@@ -1,4 +1,4 @@
-"""From a run to a bundle: two inputs, and targets of votes and dimensions, answer as the run did."""
+"""From a run to a bundle: two inputs, and targets of votes and dimensions, prediction as the run did."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def test_a_bundle_answers_as_the_fold_s_model(
     bundle = ut.load(ut.export(run, tmp_path / "bundle", fold=0))
     assert list(bundle.description.inputs) == ["rhythm", "tone"]
     assert bundle.dimensions == tuple(target.get("dimensions", ()))
-    answers = [bundle.predict_file(ids[i]) for i in rows["id"]]
+    predicted = [bundle.predict_file(ids[i]) for i in rows["id"]]
     for name in bundle.dimensions:
-        found = [answer.dimensions[name] for answer in answers]
+        found = [prediction.dimensions[name] for prediction in predicted]
         np.testing.assert_allclose(found, rows[name].to_numpy(), atol=1e-4)
     if bundle.classes:
-        found = [list(answer.probabilities.values()) for answer in answers]
+        found = [list(prediction.probabilities.values()) for prediction in predicted]
         np.testing.assert_allclose(found, probabilities(rows), atol=1e-4)
     else:
-        assert all(answer.label is None and answer.answered for answer in answers)
+        assert all(prediction.label is None and prediction.answered for prediction in predicted)

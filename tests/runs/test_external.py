@@ -152,8 +152,8 @@ def test_ids_keep_their_zeros(
     pairs.write_csv(tmp_path / "ids.csv")
     found = score(tmp_path / "theirs.csv", table, folds, system="x", ids=tmp_path / "ids.csv")
     truth = np.array([LABELS.index(label) for label in frame["label"]])
-    answer = frame.select("p_sad", "p_angry", "p_calm").to_numpy().argmax(axis=1)
-    assert found["metrics"]["accuracy"]["pooled"] == pytest.approx((truth == answer).mean())
+    prediction = frame.select("p_sad", "p_angry", "p_calm").to_numpy().argmax(axis=1)
+    assert found["metrics"]["accuracy"]["pooled"] == pytest.approx((truth == prediction).mean())
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,8 @@ def test_ids_may_be_mapped_and_a_run_folder_left(
         tmp_path / "theirs.csv", table, folds, system="theirs", ids=tmp_path / "ids.csv", out=tmp_path / "run"
     )
     truth = np.array([LABELS.index(label) for label in frame["label"]])
-    answer = frame.select("p_sad", "p_angry", "p_calm").to_numpy().argmax(axis=1)
-    assert found["metrics"]["accuracy"]["pooled"] == pytest.approx((truth == answer).mean())
+    prediction = frame.select("p_sad", "p_angry", "p_calm").to_numpy().argmax(axis=1)
+    assert found["metrics"]["accuracy"]["pooled"] == pytest.approx((truth == prediction).mean())
     assert found["stamps"] == ["FEW SPEAKERS"]
 
     from unheard.runs.folder import open_run
@@ -213,5 +213,7 @@ def test_the_published_posteriors_come_out_at_their_accuracy(
     folds = protocols.make("ravdess-aus5", utterances_of_ravdess)
     frame = read_external(data_folder / "ravdess-faces" / "foreign" / f"{name}.csv")
     made = joined(frame, utterances_of_ravdess, folds, system=name)
-    answer = probabilities(made).argmax(axis=1)
-    assert (answer == made["label"].to_physical().to_numpy()).mean() == pytest.approx(accuracy, abs=0.0005)
+    prediction = probabilities(made).argmax(axis=1)
+    assert (prediction == made["label"].to_physical().to_numpy()).mean() == pytest.approx(
+        accuracy, abs=0.0005
+    )

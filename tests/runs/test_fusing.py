@@ -50,7 +50,7 @@ def folds(table: pl.DataFrame) -> Protocol:
     return protocols.make("group-4", table)
 
 
-def answers(
+def predicted(
     table: pl.DataFrame, folds: Protocol, *, skill: float, chance: int, seeds: tuple[int, ...] = (0,)
 ) -> pl.DataFrame:
     """Rows of a system whose logits lean to the truth by ``skill``; drawn from ``chance``."""
@@ -70,7 +70,7 @@ def answers(
 
 @pytest.fixture
 def make(table: pl.DataFrame, folds: Protocol, tmp_path: Path) -> Callable[..., Run]:
-    """Write a run folder as ``unheard run`` leaves it, from made-up answers."""
+    """Write a run folder as ``unheard run`` leaves it, from made-up predicted."""
 
     def made(
         name: str,
@@ -112,8 +112,8 @@ def make(table: pl.DataFrame, folds: Protocol, tmp_path: Path) -> Callable[..., 
 @pytest.fixture
 def two(table: pl.DataFrame, folds: Protocol, make: Callable[..., Run]) -> tuple[Run, Run]:
     return (
-        make("voice", answers(table, folds, skill=2.0, chance=1)),
-        make("face", answers(table, folds, skill=1.5, chance=2)),
+        make("voice", predicted(table, folds, skill=2.0, chance=1)),
+        make("face", predicted(table, folds, skill=1.5, chance=2)),
     )
 
 
@@ -166,8 +166,8 @@ def test_probabilities_are_those_of_the_weights_that_are_written(
 def test_a_run_that_is_always_wrong_leaves_the_other_as_it_is(
     table: pl.DataFrame, folds: Protocol, make: Callable[..., Run], tmp_path: Path
 ) -> None:
-    good = make("good", answers(table, folds, skill=8.0, chance=1))
-    bad = make("bad", answers(table, folds, skill=-8.0, chance=2))
+    good = make("good", predicted(table, folds, skill=8.0, chance=1))
+    bad = make("bad", predicted(table, folds, skill=-8.0, chance=2))
     made = fuse([bad, good], tmp_path / "both")
     assert all(fold["chosen"]["weights"] == {"bad": 0.0, "good": 1.0} for fold in made.folds())
     for fold in made.folds():
@@ -192,8 +192,8 @@ def test_shuffled_test_labels_change_no_fitted_number(
         )
 
     runs = [
-        make("voice", shuffled(answers(table, folds, skill=2.0, chance=1)), at="voice2"),
-        make("face", shuffled(answers(table, folds, skill=1.5, chance=2)), at="face2"),
+        make("voice", shuffled(predicted(table, folds, skill=2.0, chance=1)), at="voice2"),
+        make("face", shuffled(predicted(table, folds, skill=1.5, chance=2)), at="face2"),
     ]
     fair, planted = fuse(two, tmp_path / "fair"), fuse(runs, tmp_path / "planted")
     assert fair.scores["metrics"]["accuracy"] != planted.scores["metrics"]["accuracy"]
@@ -210,7 +210,7 @@ def test_the_order_of_runs_changes_nothing(
     tmp_path: Path,
     weights: str,
 ) -> None:
-    three = [*two, make("text", answers(table, folds, skill=1.0, chance=3))]
+    three = [*two, make("text", predicted(table, folds, skill=1.0, chance=3))]
     one, other = (
         fuse(three, tmp_path / "one", weights=weights),
         fuse(three[::-1], tmp_path / "b", weights=weights),
@@ -240,8 +240,8 @@ def test_cross_fitted_is_stamped_and_sees_no_test_label_of_its_own_fold(
         )
 
     runs = [
-        make("voice", planted(answers(table, folds, skill=2.0, chance=1)), at="voice2"),
-        make("face", planted(answers(table, folds, skill=1.5, chance=2)), at="face2"),
+        make("voice", planted(predicted(table, folds, skill=2.0, chance=1)), at="voice2"),
+        make("face", planted(predicted(table, folds, skill=1.5, chance=2)), at="face2"),
     ]
     fair = fuse(two, tmp_path / "fair", weights="cross-fitted")
     other = fuse(runs, tmp_path / "other", weights="cross-fitted")
@@ -256,8 +256,8 @@ def test_stamps_of_all_runs_are_united(
     table: pl.DataFrame, folds: Protocol, make: Callable[..., Run], tmp_path: Path
 ) -> None:
     runs = [
-        make("a", answers(table, folds, skill=1, chance=1), stamps=("CONTAMINATED",)),
-        make("b", answers(table, folds, skill=1, chance=2), stamps=("RANDOM WEIGHTS", "CONTAMINATED")),
+        make("a", predicted(table, folds, skill=1, chance=1), stamps=("CONTAMINATED",)),
+        make("b", predicted(table, folds, skill=1, chance=2), stamps=("RANDOM WEIGHTS", "CONTAMINATED")),
     ]
     stamps = fuse(runs, tmp_path / "both").scores["stamps"]
     assert {"CONTAMINATED", "RANDOM WEIGHTS"} <= set(stamps)
@@ -268,8 +268,8 @@ def test_one_seed_is_repeated_for_each_of_the_others(
     table: pl.DataFrame, folds: Protocol, make: Callable[..., Run], tmp_path: Path
 ) -> None:
     runs = [
-        make("many", answers(table, folds, skill=2, chance=1, seeds=(3, 5))),
-        make("one", answers(table, folds, skill=2, chance=2)),
+        make("many", predicted(table, folds, skill=2, chance=1, seeds=(3, 5))),
+        make("one", predicted(table, folds, skill=2, chance=2)),
     ]
     said: list[str] = []
     made = fuse(runs, tmp_path / "both", weights="equal", say=said.append)
@@ -280,16 +280,16 @@ def test_one_seed_is_repeated_for_each_of_the_others(
         expected = (own + probabilities(runs[1].predictions)) / 2
         found = probabilities(made.predictions.filter(pl.col("seed") == seed))
         np.testing.assert_allclose(found, expected, atol=1e-15)
-    other = make("other", answers(table, folds, skill=2, chance=3, seeds=(3, 4)))
+    other = make("other", predicted(table, folds, skill=2, chance=3, seeds=(3, 4)))
     with pytest.raises(UsageError, match=r"many: 3, 5; other: 3, 4"):
         fuse([other, runs[0]], tmp_path / "no")
 
 
-def test_where_one_gave_no_answer_the_other_answers_and_it_is_said(
+def test_where_one_gave_no_prediction_the_other_predicts_and_it_is_said(
     table: pl.DataFrame, folds: Protocol, make: Callable[..., Run], two: tuple[Run, Run], tmp_path: Path
 ) -> None:
     silent = pl.col("id").is_in(["A-0", "B-1"])
-    holed = answers(table, folds, skill=1.5, chance=2).with_columns(
+    holed = predicted(table, folds, skill=1.5, chance=2).with_columns(
         logits=pl.when(silent).then(None).otherwise(pl.col("logits"))
     )
     absent = make("absent", holed.filter(pl.col("id") != "A-0"))  # one clip is silent, one has no row at all
@@ -302,7 +302,7 @@ def test_where_one_gave_no_answer_the_other_answers_and_it_is_said(
     np.testing.assert_allclose(
         probabilities(both), probabilities(two[0].predictions.filter(silent)), atol=1e-15
     )
-    assert "there the others answer by themselves" in report([made], tmp_path / "r.html").read_text()
+    assert "there the others predict by themselves" in report([made], tmp_path / "r.html").read_text()
 
 
 def test_scored_external_predictions_can_be_fused(
@@ -334,9 +334,9 @@ def test_what_cannot_be_fused_is_refused_by_name(
     table: pl.DataFrame, folds: Protocol, make: Callable[..., Run], two: tuple[Run, Run], tmp_path: Path
 ) -> None:
     voice, face = two
-    rows = answers(table, folds, skill=1, chance=4)
+    rows = predicted(table, folds, skill=1, chance=4)
     loso = protocols.make("loso", table)
-    other_folds = make("loso", answers(table, loso, skill=1, chance=4), protocol=loso)
+    other_folds = make("loso", predicted(table, loso, skill=1, chance=4), protocol=loso)
     refitted = make("refitted", rows, refit="val")
     part = make("part", rows.filter(pl.col("fold") != 3))
     relabelled = make("relabelled", rows.with_columns(label=pl.lit("sad")))

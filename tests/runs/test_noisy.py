@@ -1,4 +1,4 @@
-"""Runs heard in noise: their own answers without it, only unheard people in it, and the same in any order."""
+"""Runs in noise: their own predictions without it, only unheard people in it, and the same in any order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from unheard.errors import DataError, MachineError, UsageError
 from unheard.metrics import estimators
 from unheard.noise import evaluation as room
 from unheard.noise.evaluation import noisy
-from unheard.noise.inference import CLEAN, Condition, Listening, generator, listen
+from unheard.noise.inference import CLEAN, Condition, NoiseTask, generator, noisy_clips
 from unheard.noise.plan import planned
 from unheard.predictions.table import read_predictions
 from unheard.recipe_inputs.preparing import of_layers
@@ -73,15 +73,15 @@ def encoded(model: Path, head: dict[str, Any], **more: Any) -> recipes.Recipe:
 
 
 def without_noise(run: Run) -> float:
-    """Largest difference between the run's probabilities and those of the same clips heard clean again."""
+    """Largest difference between the run's probabilities and those of the same clips, predicted clean again."""
     found = []
     for plan in planned(run, [CLEAN], 0):
-        tasks = [Listening(task.fold, task.clip, ((CLEAN, ()),), 0) for task in plan.tasks]
+        tasks = [NoiseTask(task.fold, task.clip, ((CLEAN, ()),), 0) for task in plan.tasks]
         recipe = of_layers(run.recipe, plan.layers)
         for record in plan.records:
             head = room.load_head(run.folder, run.recipe, record)
-            for task, heard in listen(recipe, tasks):
-                found += room._answers(head, record, task, heard)
+            for task, noisy_inputs in noisy_clips(recipe, tasks):
+                found += room._predictions(head, record, task, noisy_inputs)
     again = pl.DataFrame(found, schema=[*KEYS, "condition", "logits", "again"], orient="row")
     test = run.predictions.filter(pl.col("part") == "test")
     both = test.join(again.select(*KEYS, "again"), on=KEYS)
@@ -89,7 +89,7 @@ def without_noise(run: Run) -> float:
     return float(np.abs(np.array(both["probabilities"].to_list()) - np.array(both["again"].to_list())).max())
 
 
-def test_without_noise_a_run_on_features_answers_as_before(fast: Run) -> None:
+def test_without_noise_a_run_on_features_predicts_as_before(fast: Run) -> None:
     assert all(record["temperature"] > 1.1 for record in fast.folds())
     assert without_noise(fast) < 1e-9
 
@@ -121,7 +121,7 @@ def test_without_noise_a_run_on_features_answers_as_before(fast: Run) -> None:
     ],
     ids=["pooled", "salient", "ensemble", "layers"],
 )
-def test_without_noise_a_run_on_an_encoder_answers_as_before(
+def test_without_noise_a_run_on_an_encoder_predicts_as_before(
     model: Path, few: pl.DataFrame, tmp_path: Path, head: dict[str, Any], more: dict[str, Any]
 ) -> None:
     protocol = ut.protocol("group-3", few)
@@ -131,7 +131,7 @@ def test_without_noise_a_run_on_an_encoder_answers_as_before(
     )
 
 
-def test_every_test_row_is_answered_under_every_condition(fast: Run) -> None:
+def test_every_test_row_is_predicted_under_every_condition(fast: Run) -> None:
     said: list[str] = []
     done: list[tuple[int, int]] = []
     found = noisy(
@@ -181,7 +181,7 @@ def test_scores_are_those_of_the_rows_and_differences_are_paired_over_speakers(f
     assert found["noise"] == {"seed": 0, "agreement": found["noise"]["agreement"]}
 
 
-def test_neither_processes_nor_the_other_conditions_change_an_answer(fast: Run) -> None:
+def test_neither_processes_nor_the_other_conditions_change_a_prediction(fast: Run) -> None:
     noisy(fast, ["white", "babble"], [20, 5], seed=1)
     all_of_them = read_predictions(fast.folder / "noise.parquet")
     noisy(fast, ["white", "babble"], [20, 5], seed=1, jobs=2)
@@ -207,7 +207,7 @@ def test_every_clip_condition_seed_and_purpose_has_its_own_chance() -> None:
 
 
 @pytest.mark.parametrize("refit", ["none", "val"])
-def test_only_people_whom_the_fold_has_not_heard_babble(
+def test_only_people_whom_the_fold_was_not_trained_on_babble(
     toy: pl.DataFrame, tmp_path: Path, refit: str
 ) -> None:
     recipe = recipes.load("functionals", {"features": {"name": "logmel"}, "refit": refit})
@@ -218,7 +218,7 @@ def test_only_people_whom_the_fold_has_not_heard_babble(
         assert set(plan.pool) == (test if refit == "val" else test | val)
         used = set()
         for task in plan.tasks:
-            ((_, voices),) = [pair for pair in task.heard if pair[0] == BABBLE]
+            ((_, voices),) = [pair for pair in task.conditions if pair[0] == BABBLE]
             who = [speaker[clip.id] for clip in voices]
             assert len(set(who)) == len(who) == (1 if refit == "val" else 3)
             assert not set(who) & (train | {speaker[task.clip.id]})
@@ -326,14 +326,14 @@ def test_other_recordings_another_model_or_a_folder_in_use_are_refused(
     first, second = (tmp_path / "run" / "folds" / f"fold0{k}-seed0" / "model.npz" for k in (0, 1))
     kept = first.read_bytes()
     first.write_bytes(second.read_bytes())
-    with pytest.raises(DataError, match="answer otherwise than in the run"):
+    with pytest.raises(DataError, match="predict otherwise than in the run"):
         noisy(run, ["white"], [20])
     first.write_bytes(kept)
     noisy(run, ["white"], [20])
     path = table["path"][0]
     wave, rate = soundfile.read(path)
     soundfile.write(path, 0.5 * wave, rate)
-    with pytest.raises(DataError, match="no longer those that the run heard"):
+    with pytest.raises(DataError, match="no longer those of the run"):
         noisy(run, ["white"], [20])
 
 

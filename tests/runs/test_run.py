@@ -82,7 +82,7 @@ def test_refitting_learns_from_validation_speakers_and_keeps_their_rows(
 
 
 def test_changing_test_labels_changes_no_prediction(toy_run: Run, toy: pl.DataFrame, tmp_path: Path) -> None:
-    """What a fold's model answers for its test speakers does not depend on what they meant."""
+    """What a fold's model predicted for its test speakers does not depend on what they meant."""
     tested = list(toy_run.protocol.folds[0].test)
     turned = pl.when(pl.col("id").is_in(tested)).then(pl.col("label").reverse()).otherwise(pl.col("label"))
     table = toy.with_columns(turned.cast(toy.schema["label"]).alias("label"))
@@ -164,7 +164,7 @@ def test_bad_recordings_are_listed_and_bounded(
     run = ut.run("functionals", table, folds, out=tmp_path / "run", max_bad=0.05, only=[0])
     listed = [json.loads(line) for line in (run.folder / "errors.jsonl").read_text().splitlines()]
     assert [row["id"] for row in listed] == tested["id"].to_list()
-    # It stays in its fold, without an answer, and counts as an error.
+    # It stays in its fold, without a prediction, and counts as an error.
     row = run.predictions.filter((pl.col("id") == tested["id"][0]) & (pl.col("part") == "test"))
     assert row["probabilities"].to_list() == [None]
     test = run.predictions.filter(pl.col("part") == "test")
@@ -309,7 +309,7 @@ def test_folds_without_validation_are_refused_before_any_work(toy: pl.DataFrame,
 
 
 def test_a_free_temperature_may_sharpen_too(toy: pl.DataFrame, toy_run: Run, tmp_path: Path) -> None:
-    # C is far too small here, and every answer far too modest.
+    # C is far too small here, and every prediction far too modest.
     changes = {"head": {"name": "probe", "grid": [1e-4]}}
     protocol = toy_run.protocol
     soft, free = (
@@ -362,8 +362,8 @@ def test_a_bundle_agrees_with_the_model_it_was_made_of(
     rows = toy_run.predictions.filter((pl.col("fold") == 1) & (pl.col("part") == "test")).head(12)
     paths = dict(zip(toy["id"], toy["path"], strict=True))
     for i, p in zip(rows["id"], probabilities(rows), strict=True):
-        answer = bundle.predict_file(paths[i])
-        np.testing.assert_allclose(list(answer.probabilities.values()), p, atol=1e-4)
+        prediction = bundle.predict_file(paths[i])
+        np.testing.assert_allclose(list(prediction.probabilities.values()), p, atol=1e-4)
 
 
 def test_a_bundle_withholds_what_a_share_of_its_validation_clips_is_less_sure_of(

@@ -11,7 +11,7 @@ import pytest
 
 import unheard as ut
 from unheard.exporting.retraining import on_speakers
-from unheard.predictions.table import dimension_answers, dimensions, shares
+from unheard.predictions.table import dimensions, predicted_dimensions, shares
 from unheard.runs.reporting import report
 
 
@@ -62,7 +62,7 @@ def test_votes_and_dimensions_are_trained_answered_scored_reported_and_exported(
     )
     t = run.predictions
     assert dimensions(t) == ("activation", "valence")
-    answered = dimension_answers(t, ("activation", "valence"))
+    answered = predicted_dimensions(t, ("activation", "valence"))
     assert np.isfinite(answered).all() and answered.min() >= 0 and answered.max() <= 1
     assert run.scores["dimensions"]["mean.ccc"]["pooled"] > 0
     if classes == "votes":
@@ -73,13 +73,13 @@ def test_votes_and_dimensions_are_trained_answered_scored_reported_and_exported(
         assert run.scores["metrics"] == {} and run.scores["labels"] == []
     assert "<h3>Dimensions</h3>" in report([run], tmp_path / "report.html").read_text()
     bundle = ut.load(ut.export(run, tmp_path / "bundle"))
-    answer = bundle.predict_file(graded["path"][0])
-    assert set(answer.dimensions) == {"activation", "valence"}
-    assert all(0 <= value <= 1 for value in answer.dimensions.values())
+    prediction = bundle.predict_file(graded["path"][0])
+    assert set(prediction.dimensions) == {"activation", "valence"}
+    assert all(0 <= value <= 1 for value in prediction.dimensions.values())
     if classes == "votes":
-        assert sum(answer.probabilities.values()) == pytest.approx(1)
+        assert sum(prediction.probabilities.values()) == pytest.approx(1)
     else:
-        assert answer.label is None and not answer.probabilities
+        assert prediction.label is None and not prediction.probabilities
 
 
 def test_a_retrained_model_is_calibrated_by_the_votes_as_the_folds_are(

@@ -36,7 +36,7 @@ class Scored:
 
 
 def scored(*, classes: bool, dimensions: bool = True, corpus: str = "toy") -> Scored:
-    """Graders share their votes among three classes; every fifth clip has no consensus and one has no answer."""
+    """Graders share their votes among three classes; every fifth clip has no consensus, one no prediction."""
     rng = np.random.default_rng(3)
     clips, rows = [], []
     for s in range(12):
@@ -139,7 +139,7 @@ def test_the_page_shows_a_table_of_dimensions(classes: bool) -> None:
     assert "another, mean CCC: published 0.990, ours" in text and "They differ" in text
     assert ("KL" in text) == classes
     assert ("Reliability" in text) == classes
-    assert "1 clips got no answer" in text
+    assert "1 clips got no prediction" in text
 
 
 def test_systems_of_one_target_are_compared_on_a_page_and_others_stand_apart() -> None:

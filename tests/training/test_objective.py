@@ -90,13 +90,13 @@ def test_concordance_is_that_of_the_metric_over_known_rows() -> None:
 
 
 def test_a_constant_truth_gives_neither_concordance_nor_gradient() -> None:
-    answers = outputs()[:, C:].clone().requires_grad_()
+    predicted = outputs()[:, C:].clone().requires_grad_()
     truth = torch.full((N, D), 0.4)
     truth[:, 1] = torch.nan
-    value = concordance(answers, truth)
+    value = concordance(predicted, truth)
     assert_allclose(value.detach().numpy(), 0, atol=1e-6)
     value.sum().backward()
-    assert_allclose(answers.grad.numpy(), 0, atol=1e-5)
+    assert_allclose(predicted.grad.numpy(), 0, atol=1e-5)
 
 
 def test_squared_error_is_a_mean_over_dimensions_of_known_rows() -> None:
@@ -153,10 +153,10 @@ def test_classes_or_dimensions_alone_are_their_own_loss() -> None:
     classes = Loss(Objective(), weights())(outputs()[:, :C], targets()[:, :C])
     assert float(both) == pytest.approx(float(alone + classes), rel=1e-6)
     # Of CCC for both, the mean is over all outputs.
-    answers = outputs().clone()
-    answers[:, :C] = answers[:, :C].softmax(1)
+    predicted = outputs().clone()
+    predicted[:, :C] = predicted[:, :C].softmax(1)
     one = Loss(Objective("ccc", "ccc"), weights())(outputs(), targets())
-    assert float(one) == pytest.approx(float(1 - concordance(answers, targets()).mean()), rel=1e-6)
+    assert float(one) == pytest.approx(float(1 - concordance(predicted, targets()).mean()), rel=1e-6)
 
 
 def test_an_unknown_objective_is_refused() -> None:

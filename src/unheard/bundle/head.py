@@ -17,7 +17,7 @@ Inputs = Mapping[str, NDArray[np.float32]]
 
 
 class Head(Protocol):
-    """What answers the inputs of clips."""
+    """What turns the inputs of clips into outputs."""
 
     def outputs(self, clips: Sequence[Inputs]) -> NDArray[np.float64]:
         """Return class scores before softmax, and dimensions on [0, 1], (n, columns) for n clips, at least 1."""
@@ -58,7 +58,7 @@ class GraphHead:
 def answered(
     session: Session, output: str, feeds: Mapping[str, NDArray[Any]], clips: int, columns: int
 ) -> NDArray[np.float64]:
-    """Run a head's graph and check the shape of its answer."""
+    """Run a head's graph and check the shape of its output."""
     (found,) = session.run([output], feeds)
     if np.shape(found) != (clips, columns):
         raise BundleError(

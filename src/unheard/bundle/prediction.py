@@ -1,4 +1,4 @@
-"""An answer about one recording, and what its flags mean."""
+"""A prediction about one recording, and what its flags mean."""
 
 from __future__ import annotations
 
@@ -7,53 +7,53 @@ from typing import Any
 
 from unheard.audio.quality import Quality
 
-#: What a flag means to whoever reads the answer; flags of ``unheard.audio.flags`` and our own.
+#: What a flag means to whoever reads the prediction; flags of ``unheard.audio.flags`` and our own.
 MEANINGS = {
     "clipped": "the recording is clipped: it was too loud for what recorded it",
     "dc_offset": "the recording is off zero by a constant",
     "narrowband": "the recording holds next to nothing above 4 kHz, as over a telephone",
     "several_channels": "the file has several channels: their mean was taken, or the one that was asked for",
     "truncated": "the file ends before its header says so",
-    "non_finite": "no answer: the recording holds NaN or infinite samples",
-    "silent": "no answer: the recording is silent",
-    "constant": "no answer: the recording has the same value throughout",
-    "too_short": "no answer: the recording is shorter than 0.1 s",
-    "no_features": "no answer: no features could be computed from the recording",
-    "no_logits": "no answer: the model gave no number",
+    "non_finite": "no prediction: the recording holds NaN or infinite samples",
+    "silent": "no prediction: the recording is silent",
+    "constant": "no prediction: the recording has the same value throughout",
+    "too_short": "no prediction: the recording is shorter than 0.1 s",
+    "no_features": "no prediction: no features could be computed from the recording",
+    "no_logits": "no prediction: the model gave no number",
     "no_speech": "nobody speaks in the recording, as far as can be told",
     "narrower": "the recording holds less of the high frequencies than what the model was trained on",
     "noisier": "the recording is noisier than what the model was trained on",
     "little_speech": "less of the recording is speech than of what the model was trained on",
     "shorter": "the recording is shorter than what the model was trained on",
-    "longer": "the recording is longer than what the model was trained on; --timeline answers step by step",
-    "unreadable": "no answer: the file cannot be read",
-    "unsure": "no answer: the largest probability lies below the model's threshold",
+    "longer": "the recording is longer than what the model was trained on; --timeline predicts step by step",
+    "unreadable": "no prediction: the file cannot be read",
+    "unsure": "no prediction: the largest probability lies below the model's threshold",
 }
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """An answer about one recording.
+    """A prediction about one recording.
 
     Attributes
     ----------
     label
-        The most probable class, ties by class order; None where no answer can be given, or where none is given
+        The most probable class, ties by class order; None where no prediction can be given, or where none is given
         because the model is not sure enough (``unsure``).
     probabilities
-        Class to calibrated probability, in class order; empty where no answer can be given. Those of an ``unsure``
-        answer are the model's own.
+        Class to calibrated probability, in class order; empty where nothing can be predicted. Those of an
+        ``unsure`` prediction are the model's own.
     flags
-        Short names of what to know about the recording or the answer.
+        Short names of what to know about the recording or the prediction.
     warnings
         The same in words.
     seconds
         Duration of the recording.
     quality
-        What was measured of it; None where no answer can be given.
+        What was measured of it; None where no prediction can be given.
     dimensions
-        Dimension to value on [0, 1], in the model's order; empty where the model knows none, or where no answer
-        can be given.
+        Dimension to value on [0, 1], in the model's order; empty where the model knows none, or where nothing can
+        be predicted.
     """
 
     label: str | None
@@ -66,7 +66,7 @@ class Prediction:
 
     @property
     def answered(self) -> bool:
-        """Return whether the model answered, even where it is not sure enough for a label."""
+        """Return whether the model predicted something, even where it is not sure enough for a label."""
         return bool(self.probabilities or self.dimensions)
 
     def best(self, n: int) -> list[tuple[str, float]]:

@@ -1,7 +1,7 @@
-"""What predicts: verifies a bundle when it is opened, and answers with onnxruntime and numpy alone.
+"""What predicts: verifies a bundle when it is opened, and predicts with onnxruntime and numpy alone.
 
 A recording about which nothing can be said (silent, constant, shorter than 0.1 s, not finite) gets no label, no
-probabilities and no dimensions, with the reason among its flags; never a confident answer. Where the largest
+probabilities and no dimensions, with the reason among its flags; never a confident prediction. Where the largest
 probability lies below the bundle's threshold there is no label either, and the probabilities are as they came out.
 """
 
@@ -60,7 +60,7 @@ class Bundle:
     extractors
         What computes the inputs of the head.
     head
-        What answers them.
+    What predicts from them.
     """
 
     def __init__(self, description: Description, extractors: Extractors, head: Head) -> None:
@@ -72,12 +72,12 @@ class Bundle:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Classes in the order of probabilities; none where the model answers dimensions alone."""
+        """Classes in the order of probabilities; none where the model predicts dimensions alone."""
         return self.description.target.classes
 
     @property
     def dimensions(self) -> tuple[str, ...]:
-        """Dimensions that are answered on [0, 1]; none where the model answers classes alone."""
+        """Dimensions that are predicted on [0, 1]; none where the model predicts classes alone."""
         return self.description.target.dimensions
 
     @property
@@ -123,7 +123,7 @@ class Bundle:
     ) -> Iterator[Prediction]:
         """Predict files in their order, several at a time; options as of :meth:`predict_file`.
 
-        A file that cannot be read gives an answer without a label, flagged ``unreadable``, whose first warning
+        A file that cannot be read gives a prediction without a label, flagged ``unreadable``, whose first warning
         is the reason; the others go on.
         """
         return self.predict_clips(self._loaded(path, channel, allow_truncated) for path in paths)
@@ -143,7 +143,7 @@ class Bundle:
     def outputs(self, inputs: Sequence[Inputs]) -> Outputs:
         """Return what the head gives for the inputs of n clips, (n, classes + dimensions).
 
-        Class scores are those before temperature and softmax; dimensions are as they are answered.
+        Class scores are those before temperature and softmax; dimensions are as they are predicted.
         """
         return self._head.outputs(inputs)
 

@@ -21,7 +21,7 @@ from unheard.bundle.schema import Description
 from unheard.bundle.training_range import outside_training_range
 from unheard.errors import AudioError
 
-#: Answers clips that were decoded at the rate of a bundle, in their order.
+#: Predicts clips that were decoded at the rate of a bundle, in their order.
 Predict = Callable[[Iterable[decode.Clip | AudioError]], Iterator[Prediction]]
 
 #: Measures that are compared with the training clips for the whole recording: a window over speech alone has no
@@ -39,13 +39,13 @@ class Step:
     start, end
         Seconds.
     label
-        The most probable class, ties by class order; None where no answer is given.
+        The most probable class, ties by class order; None where no prediction is given.
     probabilities
-        Class to calibrated probability, in class order; empty where no answer can be given.
+        Class to calibrated probability, in class order; empty where no prediction can be given.
     flags
         Of the windows that cover it, as of a ``Prediction``.
     dimensions
-        Dimension to value on [0, 1]; empty where the model knows none, or where no answer can be given.
+        Dimension to value on [0, 1]; empty where the model knows none, or where no prediction can be given.
     """
 
     start: float
@@ -57,7 +57,7 @@ class Step:
 
     @property
     def answered(self) -> bool:
-        """Return whether there is an answer, even where the model is not sure enough for a label."""
+        """Return whether there is a prediction, even where the model is not sure enough for a label."""
         return bool(self.probabilities or self.dimensions)
 
 
@@ -90,14 +90,14 @@ class Timeline:
         return len(self.steps)
 
     def shares(self) -> dict[str, float]:
-        """Return the share of each class in the time that was answered, weighted by probability; sums to 1.
+        """Return the share of each class in the time that has a prediction, weighted by probability; sums to 1.
 
-        Empty where nothing was answered.
+        Empty where there is none.
         """
         return _weighted([(step, step.probabilities) for step in self.steps])
 
     def dimensions(self) -> dict[str, float]:
-        """Return the mean of each dimension over the time that was answered; empty where nothing was."""
+        """Return the mean of each dimension over the time that has a prediction; empty where there is none."""
         return _weighted([(step, step.dimensions) for step in self.steps])
 
     def summary(self) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def timeline(
     Parameters
     ----------
     predict
-        What answers the windows.
+        What predicts the windows.
     description
         Of the bundle that it is.
     path
@@ -162,7 +162,7 @@ def timeline(
     taken = d.channel if channel is None else channel
     first = Blocks(path, channel=taken, allow_truncated=allow_truncated)
     frames = activity.measure(first)
-    # What no answer can be given about as a whole gets none in pieces either.
+    # What cannot be predicted as a whole is not predicted in pieces either.
     unusable = any(flag in UNUSABLE for flag in first.flags)
     spoken = activity.segments(frames)
     laid = plan([] if unusable else spoken)
@@ -171,13 +171,13 @@ def timeline(
         decode.from_samples(wave, d.sample_rate, target=d.sample_rate)
         for wave in cut(again, laid.times, d.sample_rate)
     )
-    answers = list(predict(clips)) if laid.windows else []
+    predicted = list(predict(clips)) if laid.windows else []
     found = quality(frames)
     whole = {name: ends for name, ends in d.training_range.items() if name in OF_THE_WHOLE}
     outside: tuple[str, ...] = () if spoken else ("no_speech",)
     if laid.windows:
         outside = outside_training_range(found, whole)
-    return Timeline(_steps(d, laid, answers), d.target.classes, found, (*first.flags, *outside))
+    return Timeline(_steps(d, laid, predicted), d.target.classes, found, (*first.flags, *outside))
 
 
 def _weighted(steps: Sequence[tuple[Step, Mapping[str, float]]]) -> dict[str, float]:
@@ -188,24 +188,24 @@ def _weighted(steps: Sequence[tuple[Step, Mapping[str, float]]]) -> dict[str, fl
     return {name: sum(length * values[name] for length, values in answered) / seconds for name in names}
 
 
-def _steps(d: Description, laid: Plan, answers: Sequence[Prediction]) -> tuple[Step, ...]:
+def _steps(d: Description, laid: Plan, predicted: Sequence[Prediction]) -> tuple[Step, ...]:
     over: list[list[Prediction]] = [[] for _ in laid.steps]
-    for (first, end), answer in zip(laid.windows, answers, strict=True):
+    for (first, end), prediction in zip(laid.windows, predicted, strict=True):
         for k in range(first, end):
-            over[k].append(answer)
+            over[k].append(prediction)
     threshold = d.thresholds.get("confidence", 0.0)
     return tuple(_step(times, windows, threshold) for times, windows in zip(laid.steps, over, strict=True))
 
 
 def _step(times: tuple[float, float], windows: Sequence[Prediction], threshold: float) -> Step:
-    """Return the mean of the windows that give an answer; what one of them is not sure of, the mean may be."""
-    answers = [window for window in windows if window.answered]
+    """Return the mean of the windows that give a prediction; what one of them is not sure of, the mean may be."""
+    predicted = [window for window in windows if window.answered]
     left = ("unsure", *_NOT_OF_WINDOWS)
     flags = dict.fromkeys(flag for window in windows for flag in window.flags if flag not in left)
-    if not answers:
+    if not predicted:
         return Step(*times, None, {}, tuple(flags))
-    mean = _mean([answer.probabilities for answer in answers])
-    dimensions = _mean([answer.dimensions for answer in answers])
+    mean = _mean([each.probabilities for each in predicted])
+    dimensions = _mean([each.dimensions for each in predicted])
     if not mean:
         return Step(*times, None, {}, tuple(flags), dimensions)
     best = max(mean, key=mean.__getitem__)

@@ -23,7 +23,10 @@ def export(
     coverage: Annotated[
         float,
         typer.Option(
-            "--coverage", min=0, max=1, help="Share of validation clips that are sure enough for an answer."
+            "--coverage",
+            min=0,
+            max=1,
+            help="Share of validation clips that are sure enough for a prediction.",
         ),
     ] = 0.9,
     encoder_data: Annotated[

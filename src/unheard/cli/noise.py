@@ -32,7 +32,7 @@ def noise(
     ] = 1,
     force: Annotated[bool, typer.Option("--force", help="Replace what was measured before.")] = False,
 ) -> None:
-    """Let a run answer for its test clips in noise, and say what it loses; nothing is trained."""
+    """Predict a run's test clips in noise, and say what it loses; nothing is trained."""
     from unheard.corpora.source import utterances
     from unheard.files import new_output
     from unheard.noise.evaluation import PAGE, SCORES, noisy

@@ -30,7 +30,7 @@ def notice_once(description: Description) -> None:
 
 
 def notice(description: Description) -> str:
-    """Licences by layer, and what the answers are not."""
+    """Licences by layer, and what the predictions are not."""
     layers = [
         f"  {layer}: {'; '.join(map(str, said)) if isinstance(said, list) else said}"
         for layer, said in description.licences.items()
@@ -39,7 +39,7 @@ def notice(description: Description) -> str:
         [
             f"The default model ({description.name}) has licences of its own:",
             *layers,
-            "  The combination is our reading: unheard/models/LICENSE-WEIGHTS.md. It answers which expression is",
+            "  The combination is our reading: unheard/models/LICENSE-WEIGHTS.md. It says which expression is",
             "  perceived, not what somebody feels; not to be used at work or in education in the EU (card.md).",
             "  It was trained on acted English speech; on other corpora it may be no better than chance.",
             "  This is said once.",

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unheard.audio.extensions import EXTENSIONS
-from unheard.cli.answers import columns_of, likeliest
 from unheard.cli.notice import notice_once
+from unheard.cli.prediction import columns_of, likeliest
 from unheard.cli.terminal import bars, print_json, printable, say, show
 from unheard.errors import UsageError
 
@@ -38,7 +38,7 @@ def predict(
         bool, typer.Option("--allow-truncated", help="Use what there is of a file.")
     ] = False,
     timeline: Annotated[
-        bool, typer.Option("--timeline", help="Answer step by step, in recordings of any length.")
+        bool, typer.Option("--timeline", help="Predict step by step, in recordings of any length.")
     ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="With --timeline: write here (.json, .csv or text).")
@@ -69,11 +69,11 @@ def predict(
         form = "json" if as_json else "csv" if as_csv else None
         places: dict[str, Any] = {"channel": channel, "allow_truncated": allow_truncated, "out": out}
         raise typer.Exit(0 if write_timelines(bundle, paths, form, n_best, force=force, **places) else 3)
-    answers = bundle.predict_many(paths, channel=channel, allow_truncated=allow_truncated)
+    predicted = bundle.predict_many(paths, channel=channel, allow_truncated=allow_truncated)
     rows = []
     with bars() as advance:
-        for done, (path, answer) in enumerate(zip(paths, answers, strict=True), start=1):
-            rows.append(_row(path, answer))
+        for done, (path, prediction) in enumerate(zip(paths, predicted, strict=True), start=1):
+            rows.append(_row(path, prediction))
             advance("clips", done, len(paths))
     failed = [row for row in rows if "error" in row]
     if as_json:
@@ -124,11 +124,11 @@ def _recordings(folder: str) -> list[Path]:
     )
 
 
-def _row(path: Path, answer: Prediction) -> dict[str, Any]:
+def _row(path: Path, prediction: Prediction) -> dict[str, Any]:
     name = printable(path)
-    if "unreadable" in answer.flags:
-        return {"path": name, "error": answer.warnings[0]}
-    return {"path": name, **answer.as_dict()}
+    if "unreadable" in prediction.flags:
+        return {"path": name, "error": prediction.warnings[0]}
+    return {"path": name, **prediction.as_dict()}
 
 
 def line(row: dict[str, Any], n_best: int) -> str:
@@ -136,16 +136,16 @@ def line(row: dict[str, Any], n_best: int) -> str:
     if "error" in row:
         return f"{row['path']}\terror"
     unsure = "unsure: " if "unsure" in row["flags"] else ""
-    answer = f"{unsure}{likeliest(row, n_best)}" or "no answer"
+    prediction = f"{unsure}{likeliest(row, n_best)}" or "no prediction"
     marks = f"  ({', '.join(row['warnings'])})" if row["warnings"] else ""
-    return f"{row['path']}\t{answer}{marks}"
+    return f"{row['path']}\t{prediction}{marks}"
 
 
 def _print_csv(rows: list[dict[str, Any]], classes: Iterable[str], dimensions: Iterable[str]) -> None:
     import csv
 
-    answers = [*(f"p_{label}" for label in classes), *(f"d_{name}" for name in dimensions)]
-    columns = ["path", "label", *answers, "flags", "error"]
+    predicted = [*(f"p_{label}" for label in classes), *(f"d_{name}" for name in dimensions)]
+    columns = ["path", "label", *predicted, "flags", "error"]
     writer = csv.DictWriter(sys.stdout, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in rows:

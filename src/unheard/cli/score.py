@@ -35,7 +35,7 @@ def score(
         str | None,
         typer.Option(
             "--labels",
-            help="Of a bundle, THEIRS=OURS with commas: only clips with these, answered among these.",
+            help="Of a bundle, THEIRS=OURS with commas: only clips with these, predicted among these.",
         ),
     ] = None,
     out: Annotated[
@@ -122,11 +122,13 @@ def _score_bundle(
     for metric, label in (("accuracy", "accuracy"), ("uar", "UAR"), ("macro_f1", "macro-F1")):
         show(f"  {label:10} {estimate(made['metrics'][metric])}")
     if made["n_unanswered"]:
-        show(f"  {made['n_unanswered']} clips got no answer and count as errors")
+        show(f"  {made['n_unanswered']} clips got no prediction and count as errors")
     if made["n_unsure"]:
-        answered = made["selective"]
-        right = "" if answered["accuracy"] is None else f", right {100 * answered['accuracy']:.1f} %"
-        show(f"  answers that are sure enough for this bundle: {100 * answered['coverage']:.0f} %{right}")
+        selective = made["selective"]
+        right = "" if selective["accuracy"] is None else f", right {100 * selective['accuracy']:.1f} %"
+        show(
+            f"  predictions that are sure enough for this bundle: {100 * selective['coverage']:.0f} %{right}"
+        )
     if made["heard"]:
         heard = f"{len(made['heard'])} of these speakers: {first_five(made['heard'])}"
         say(f"the bundle, or its encoder, has heard {heard}")

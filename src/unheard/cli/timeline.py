@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unheard.cli.answers import columns_of, likeliest
+from unheard.cli.prediction import columns_of, likeliest
 from unheard.cli.terminal import bars, printable, say
 from unheard.errors import AudioError
 
@@ -69,8 +69,8 @@ def write_timelines(
 
 
 def _csv(rows: Rows, classes: Sequence[str], dimensions: Sequence[str]) -> str:
-    answers = [*(f"p_{name}" for name in classes), *(f"d_{name}" for name in dimensions)]
-    columns = ["path", "start", "end", "label", *answers, "flags", "error"]
+    predicted = [*(f"p_{name}" for name in classes), *(f"d_{name}" for name in dimensions)]
+    columns = ["path", "start", "end", "label", *predicted, "flags", "error"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -92,13 +92,13 @@ def _lines(row: dict[str, Any], n_best: int) -> list[str]:
     lines = [row["path"]]
     for step in row["timeline"]:
         unsure = "unsure: " if "unsure" in step["flags"] else ""
-        said = f"{unsure}{likeliest(step, n_best)}" or "no answer"
+        said = f"{unsure}{likeliest(step, n_best)}" or "no prediction"
         others = [flag for flag in step["flags"] if flag != "unsure"]
         marks = f"  ({', '.join(others)})" if others else ""
         lines.append(f"  {clock(step['start'])}  {clock(step['end'])}  {said}{marks}")
     whole = row["summary"]
     shares = whole["shares"] or {}
-    found = likeliest({**whole, "probabilities": shares}, len(shares)) or "no answer"
+    found = likeliest({**whole, "probabilities": shares}, len(shares)) or "no prediction"
     marks = f"  ({', '.join(whole['flags'])})" if whole["flags"] else ""
     lines.append(f"  {clock(whole['answered'])} of {clock(whole['seconds'])} answered: {found}{marks}")
     return lines

@@ -122,7 +122,7 @@ def compare(
     across
         Compare although the protocols differ or are unknown.
     answered_only
-        Leave out clips that a system gave no answer to, instead of counting them as errors.
+        Leave out clips that a system gave no prediction to, instead of counting them as errors.
     names
         What to call the systems; their own names otherwise.
 

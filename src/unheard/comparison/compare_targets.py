@@ -69,7 +69,7 @@ def compare_targets(
         silent = {*_unanswered(rows_a), *_unanswered(rows_b)}
         rows_a, rows_b = _without(rows_a, silent), _without(rows_b, silent)
         if not len(rows_a.frame):
-            raise DataError("no clip got an answer from both systems")
+            raise DataError("no clip got a prediction from both systems")
     _check_truth(rows_a, rows_b)
     known = rows_a.frame.filter(pl.col("speaker").is_not_null())["speaker"].n_unique()
     verified = not rows_a.frame["speaker"].null_count()

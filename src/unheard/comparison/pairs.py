@@ -25,9 +25,9 @@ class Pairs:
     only_a, only_b
         Clips that only one of them tested; left out.
     unanswered_a, unanswered_b
-        Clips of ``clips`` that a system gave no answer to in some run; errors.
+        Clips of ``clips`` that a system gave no prediction to in some run; errors.
     dropped
-        Clips left out because one of them gave no answer, where that was asked.
+        Clips left out because one of them gave no prediction, where that was asked.
     """
 
     clips: pl.DataFrame
@@ -64,7 +64,7 @@ def pair(a: pl.DataFrame, b: pl.DataFrame, answered_only: bool = False) -> Pairs
     both = both.with_columns(speaker.alias("speaker"), unit.alias("unit")).sort("id")
     kept = both.filter(~pl.col("silent") & ~pl.col("silent_b")) if answered_only else both
     if kept.is_empty():
-        raise DataError("no clip got an answer from both systems")
+        raise DataError("no clip got a prediction from both systems")
     by_fold = _by_fold(rows_a).join(_by_fold(rows_b), on=["fold", "id"], suffix="_b")
     return Pairs(
         clips=kept.select(
@@ -90,7 +90,7 @@ def _rows(predictions: pl.DataFrame) -> pl.DataFrame:
         "speaker",
         pl.col("label").cast(pl.String),
         pl.col("right").cast(pl.Float64),
-        pl.Series("silent", rows.answer < 0),
+        pl.Series("silent", rows.predicted < 0),
     )
 
 

@@ -78,11 +78,11 @@ def _clips(c: Comparison) -> str:
     parts = [f"{_count(c.n_clips, 'clip')} of {_count(c.n_speakers, 'known speaker')} that both tested"]
     parts += [f"{n} only in {name}, left out" for n, name in ((c.only_a, c.a), (c.only_b, c.b)) if n]
     parts += [
-        f"{n} without an answer from {name}, counted as errors"
+        f"{n} without a prediction from {name}, counted as errors"
         for n, name in ((c.unanswered_a, c.a), (c.unanswered_b, c.b))
         if n
     ]
-    parts += [f"{c.dropped} without an answer, left out"] if c.dropped else []
+    parts += [f"{c.dropped} without a prediction, left out"] if c.dropped else []
     return "; ".join(parts) + "."
 
 

@@ -37,7 +37,7 @@ _USE = """\
 ## Intended use
 
 Research on and teaching about expressed emotion; software in which people choose to have their own
-recordings analysed and can see, correct and delete the result. The answer is the **perceived expression**
+recordings analysed and can see, correct and delete the result. The prediction is the **perceived expression**
 that listeners or actors gave recordings like those of the training corpus. It is **not inner state**: it
 does not say what somebody feels, means, intends or is.
 
@@ -65,9 +65,9 @@ _LIMITS = """\
 - Scores hold for people, languages, recordings and ways of acting like those of the corpus. Acted emotion
   is clearer than everyday speech. On other corpora scores are lower, down to chance, and probabilities
   promise more than is kept there: score it on recordings like yours first (unheard score).
-- The labels are not the range of human expression: whatever is heard, one of them is answered.
+- The labels are not the range of human expression: whatever is said, one of them is predicted.
 - Recordings that are silent, constant, shorter than 0.1 s or not finite get no label. Noise, rooms,
-  telephones and clipping change answers; what is seen of them in a recording is flagged.
+  telephones and clipping change predictions; what is seen of them in a recording is flagged.
 - Probabilities hold no better than the calibration measured above.
 - People differ: the mean over people hides that some are recognised far less well.
 """
@@ -136,14 +136,14 @@ def _others(corpora: Mapping[str, Sequence[str]]) -> list[str]:
 
 def _threshold(thresholds: Mapping[str, float]) -> list[str]:
     if "confidence" not in thresholds:
-        return ["- Answers are given however unsure."]
+        return ["- Predictions are given however unsure."]
     share = (
         f": {100 * thresholds['coverage']:.3g} % of the validation clips did"
         if "coverage" in thresholds
         else ""
     )
     required = f"{100 * thresholds['confidence']:.1f} %"
-    return [f"- An answer is withheld unless its probability reaches {required}{share}."]
+    return [f"- A prediction is withheld unless its probability reaches {required}{share}."]
 
 
 def _training_range(ranges: Mapping[str, tuple[float | None, float | None]]) -> list[str]:

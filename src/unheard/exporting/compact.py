@@ -3,7 +3,7 @@
 ``float16``: half the size. ``int8``: a quarter; each column or row of a matrix, whichever loses less, has a scale
 of its own, the largest magnitude being 127. Only matrices, kernels and the like are touched (two axes, 1,024
 numbers); biases, statistics and whatever lies beyond the range stay as they are. onnxruntime widens them once, at
-opening, so nothing is computed otherwise and an answer takes as long as before.
+opening, so nothing is computed otherwise and a prediction takes as long as before.
 
 Products of 8-bit integers with activations quantised as they come ("dynamic quantisation") were measured against
 this and left out: on a small network they took four times as long and changed logits three times as much

@@ -111,7 +111,7 @@ def export(
     target
         What its outputs are.
     temperature, thresholds
-        From validation rows; with ``{"confidence": 0.5}`` less sure answers are withheld.
+        From validation rows; with ``{"confidence": 0.5}`` less sure predictions are withheld.
     training_range
         Ranges of what is measured of the training clips (``unheard.audio.quality.ranges``); without them a bundle
         warns of no recording that is unlike them.

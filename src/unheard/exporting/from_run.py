@@ -25,7 +25,7 @@ from unheard.runs.fitting import wanted
 from unheard.runs.folder import Run
 from unheard.runs.salient_layer import chosen_layers
 
-#: Share of validation clips that a bundle gives an answer to.
+#: Share of validation clips that a bundle gives a prediction to.
 COVERAGE = 0.9
 
 
@@ -41,9 +41,9 @@ def export(
 ) -> Path:
     """Write the bundle of a run: retrained on its speakers (all, or those declared), or one fold's model.
 
-    It withholds answers that are less sure than the threshold that this share of the validation clips reaches, of
-    the fold or of all folds; with a coverage of 1 it withholds none. It warns of recordings unlike those of its
-    speakers and of ``encoder_heard``: utterance tables of what its encoder learned from.
+    The bundle withholds predictions that are less sure than the threshold that this share of the validation clips
+    (of the fold, or of all folds) reaches; with a coverage of 1 it withholds none. It warns of recordings unlike
+    those of its speakers and of ``encoder_heard``: utterance tables of what its encoder learned from.
     """
     if not run.folds():
         raise UsageError(
@@ -90,7 +90,7 @@ def _ground(run: Run, speakers: Sequence[str], others: Sequence[pl.DataFrame]) -
 
 
 def _thresholds(run: Run, fold: int | None, temperature: float, coverage: float) -> dict[str, float]:
-    """Return the confidence that an answer must reach, from validation rows at the bundle's temperature."""
+    """Return the confidence that a prediction must reach, from validation rows at the bundle's temperature."""
     val = run.predictions.filter((pl.col("part") == "val") & pl.col("logits").is_not_null())
     val = val if fold is None else val.filter(pl.col("fold") == fold)
     if run.recipe.target.classes == "none" or val.is_empty() or coverage == 1:

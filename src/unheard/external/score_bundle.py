@@ -73,7 +73,7 @@ def score_bundle(
         if rows.is_empty():
             raise DataError("no clip has a label")
         raise DataError(
-            f"the bundle answers {', '.join(bundle.classes)}; the table has {first_five(strange)}: leave those "
+            f"the bundle predicts {', '.join(bundle.classes)}; the table has {first_five(strange)}: leave those "
             "clips out, or say which of its labels are which of the bundle's (--labels anger=angry,fear=fearful)"
         )
     predicted: list[list[float] | None] = []

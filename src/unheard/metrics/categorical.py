@@ -1,7 +1,7 @@
 """Scores of classes, computed from counts.
 
-Conventions: counts have the shape (..., C, C + 1). Rows are the truth, columns the answer, and the last
-column holds the clips that got no answer, which are errors. Every score maps over the leading axes (draws,
+Conventions: counts have the shape (..., C, C + 1). Rows are the truth, columns the prediction, and the last
+column holds the clips that got no prediction, which are errors. Every score maps over the leading axes (draws,
 seeds, folds), is a fraction in [0, 1], and is NaN where there is no clip. Classes that nobody spoke count
 nowhere.
 """
@@ -18,32 +18,34 @@ from unheard.errors import DataError, first_five
 Floats = NDArray[np.float64]
 
 
-def confusion(true: ArrayLike, answer: ArrayLike, classes: int) -> Floats:
-    """Count truth against answer.
+def confusion(true: ArrayLike, predicted: ArrayLike, classes: int) -> Floats:
+    """Count truth against prediction.
 
     Parameters
     ----------
     true
         Class numbers of the truth, shape (n,), in 0 … classes - 1.
-    answer
-        Class numbers of the answer, shape (n,); -1 where there is none.
+    predicted
+        Class numbers of the prediction, shape (n,); -1 where there is none.
     classes
         Number of classes C.
 
     Returns
     -------
-    Counts, shape (C, C + 1); the last column holds the clips without answer.
+    Counts, shape (C, C + 1); the last column holds the clips without a prediction.
 
     Raises
     ------
     DataError
         Unequal lengths, or a number that is no class.
     """
-    t, a = np.asarray(true, dtype=np.int64), np.asarray(answer, dtype=np.int64)
+    t, a = np.asarray(true, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     if t.shape != a.shape or t.ndim != 1:
-        raise DataError(f"truth and answer must be two lists of one length, found {t.shape} and {a.shape}")
+        raise DataError(
+            f"truth and prediction must be two lists of one length, found {t.shape} and {a.shape}"
+        )
     _check_range("truth", t, 0, classes)
-    _check_range("answer", a, -1, classes)
+    _check_range("predicted", a, -1, classes)
     cell = t * (classes + 1) + np.where(a < 0, classes, a)
     counts = np.bincount(cell, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
     return counts.astype(np.float64)
@@ -61,7 +63,7 @@ def uar(counts: Floats) -> Floats:
 
 
 def macro_f1(counts: Floats) -> Floats:
-    """Mean F1 of the classes present in truth or answer, shape (...)."""
+    """Mean F1 of the classes present in truth or prediction, shape (...)."""
     return _mean_where(_f1(counts), counts.sum(axis=-1) + _answered(counts) > 0)
 
 
@@ -84,7 +86,7 @@ class PerClass:
 def per_class(counts: Floats) -> PerClass:
     """Support, precision, recall and F1 of each class.
 
-    Precision is 0 for a class never answered, F1 is 0 where precision and recall are; recall is NaN for a
+    Precision is 0 for a class never predicted, F1 is 0 where precision and recall are; recall is NaN for a
     class absent from the truth.
     """
     true = counts.sum(axis=-1)
@@ -127,5 +129,5 @@ def _check_range(name: str, values: NDArray[np.int64], low: int, classes: int) -
     if len(bad):
         raise DataError(
             f"{name} holds {first_five(bad)}; {classes} classes are numbered {low} … {classes - 1}"
-            + (" (-1: no answer)" if low < 0 else "")
+            + (" (-1: no prediction)" if low < 0 else "")
         )

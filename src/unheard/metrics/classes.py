@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Classes:
-    """Metrics of answers against labels, for a number of classes C."""
+    """Metrics of predictions against labels, for a number of classes C."""
 
     classes: int
     name: ClassVar[str] = "classes"
@@ -43,14 +43,14 @@ class Classes:
     def columns(self, rows: Rows) -> Floats:
         """Return the numbers of each row, shape (n, C (C + 1) + BINS + 2)."""
         there = self.known(rows)
-        label, answer, p = rows.label[there], rows.answer[there], rows.probabilities[there]
+        label, predicted, p = rows.label[there], rows.predicted[there], rows.probabilities[there]
         cells = self.classes * (self.classes + 1)
         filled = np.zeros((len(label), cells + BINS + 2))
         every = np.arange(len(label))
-        filled[every, label * (self.classes + 1) + np.where(answer < 0, self.classes, answer)] = 1
+        filled[every, label * (self.classes + 1) + np.where(predicted < 0, self.classes, predicted)] = 1
         sure = confidence(p)
         # Within a bin, accuracy - confidence times the count is the sum of (right - confidence).
-        filled[every, cells + bin_of(sure, np.linspace(0, 1, BINS + 1))] = (label == answer) - sure
+        filled[every, cells + bin_of(sure, np.linspace(0, 1, BINS + 1))] = (label == predicted) - sure
         filled[:, -2] = clip_nll(p, label)
         filled[:, -1] = clip_brier(p, label)
         result = np.zeros((len(there), filled.shape[1]))

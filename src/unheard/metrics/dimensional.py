@@ -1,11 +1,11 @@
-"""Scores of dimensions such as valence: answers against truth, both on [0, 1].
+"""Scores of dimensions such as valence: predictions against truth, both on [0, 1].
 
-A clip without answer counts as the middle of the scale, the answer of one who knows nothing (our choice), as it
-counts as the uniform distribution among classes.
+A clip without a prediction counts as the middle of the scale, which is what someone predicts who knows nothing
+(our choice), as it counts as the uniform distribution among classes.
 
-To add a metric, write what a clip gives to its sums, (answers, truth) -> (n, width), and what any such sum is as a
-score, and list both in :data:`METRICS`: it appears in results and reports, a dimension at a time and as the mean
-over dimensions, with spread and interval.
+To add a metric, write what a clip adds to its sums, (predicted, truth) -> (n, width), and which score any such sum
+means, and list both in :data:`METRICS`: it appears in results and reports for each dimension and as the mean over
+dimensions, with spread and interval.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from unheard.metrics.rows import Rows
 
 Floats = NDArray[np.float64]
 
-#: What a clip without answer counts as.
+#: What a clip without a prediction counts as.
 MIDDLE = 0.5
 #: Scatter and distance below this are rounding.
 TINY = 1e-15
@@ -30,30 +30,32 @@ TINY = 1e-15
 MEAN = "mean"
 
 
-def ccc(answers: ArrayLike, truth: ArrayLike) -> float:
+def ccc(predicted: ArrayLike, truth: ArrayLike) -> float:
     """Return the concordance correlation coefficient of two lists of one length; see :func:`ccc_of`."""
-    return float(ccc_of(moments(np.asarray(answers, np.float64), np.asarray(truth, np.float64)).sum(axis=0)))
-
-
-def mae(answers: ArrayLike, truth: ArrayLike) -> float:
-    """Return the mean absolute error of two lists of one length."""
     return float(
-        mean_of(distance(np.asarray(answers, np.float64), np.asarray(truth, np.float64)).sum(axis=0))
+        ccc_of(moments(np.asarray(predicted, np.float64), np.asarray(truth, np.float64)).sum(axis=0))
     )
 
 
-def moments(answers: Floats, truth: Floats) -> Floats:
+def mae(predicted: ArrayLike, truth: ArrayLike) -> float:
+    """Return the mean absolute error of two lists of one length."""
+    return float(
+        mean_of(distance(np.asarray(predicted, np.float64), np.asarray(truth, np.float64)).sum(axis=0))
+    )
+
+
+def moments(predicted: Floats, truth: Floats) -> Floats:
     """Return 1 and the first and second powers of each pair, shape (n, 6)."""
     # Around the middle of the scale, where sums of squares lose fewest digits.
-    x, y = answers - MIDDLE, truth - MIDDLE
+    x, y = predicted - MIDDLE, truth - MIDDLE
     return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1)
 
 
 def ccc_of(sums: Floats) -> Floats:
     """Concordance correlation coefficient (Lin 1989) of sums of :func:`moments`, shape (...).
 
-    CCC = 2 cov / (var of answers + var of truth + (difference of means)²), with population variances. It is 1
-    where answers and truth are equal, and 0 where both are constant and differ.
+    CCC = 2 cov / (var of predictions + var of truth + (difference of means)²), with population variances. It is 1
+    where predictions and truth are equal, and 0 where both are constant and differ.
     """
     n = np.where(sums[..., 0] > 0, sums[..., 0], np.nan)
     x, y, xx, yy, xy = np.moveaxis(sums[..., 1:] / n[..., None], -1, 0)
@@ -63,9 +65,9 @@ def ccc_of(sums: Floats) -> Floats:
     return np.where(equal, 1.0, concordance)
 
 
-def distance(answers: Floats, truth: Floats) -> Floats:
+def distance(predicted: Floats, truth: Floats) -> Floats:
     """Return 1 and the absolute error of each pair, shape (n, 2)."""
-    return np.stack([np.ones_like(answers), np.abs(answers - truth)], axis=-1)
+    return np.stack([np.ones_like(predicted), np.abs(predicted - truth)], axis=-1)
 
 
 def mean_of(sums: Floats) -> Floats:
@@ -76,7 +78,7 @@ def mean_of(sums: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class PairMetric(Metric):
-    """A metric of pairs (answer, truth) that is a function of sums over them."""
+    """A metric of pairs (prediction, truth) that is a function of sums over them."""
 
     columns: Callable[[Floats, Floats], Floats] = moments
     score: Callable[[Floats], Floats] = ccc_of
@@ -111,12 +113,12 @@ class Dimensions:
 
     def columns(self, rows: Rows) -> Floats:
         """Return the numbers of each metric of each dimension side by side, shape (n, width)."""
-        answers = np.where(np.isnan(rows.dimension_answers), MIDDLE, rows.dimension_answers)
+        predicted = np.where(np.isnan(rows.predicted_dimensions), MIDDLE, rows.predicted_dimensions)
         parts = []
         for d in range(len(self.dimensions)):
             there = ~np.isnan(rows.dimension_truth[:, d])
             for metric in METRICS:
-                own = metric.columns(answers[there, d], rows.dimension_truth[there, d])
+                own = metric.columns(predicted[there, d], rows.dimension_truth[there, d])
                 part = np.zeros((len(there), own.shape[1]))
                 part[there] = own
                 parts.append(part)

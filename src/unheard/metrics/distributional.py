@@ -1,8 +1,8 @@
 """Scores of a distribution against the distribution of the graders' votes.
 
 Conventions: targets and probabilities have the shape (n, C) and sum to 1 in each row, logarithms are natural. A
-row of NaN among the probabilities is a clip without answer: it counts as the uniform distribution, which is what
-knowing nothing deserves, and agrees with no set of classes.
+row of NaN among the probabilities is a clip without a prediction: it counts as the uniform distribution, which is
+what knowing nothing deserves, and agrees with no set of classes.
 
 To add a metric, write a function (probabilities, targets) -> (n,) and list it in :func:`metrics_for`: its mean
 over clips appears in results and reports, with spread and interval.

@@ -28,7 +28,7 @@ def estimate(predictions: pl.DataFrame, draws: int = DRAWS, seed: int = 0) -> Es
     Parameters
     ----------
     predictions
-        Prediction table of one system, condition and enrolment. Clips without answer are errors.
+        Prediction table of one system, condition and enrolment. Clips without a prediction are errors.
     draws
         Bootstrap draws of speakers.
     seed

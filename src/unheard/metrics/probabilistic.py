@@ -1,7 +1,7 @@
 """Scores of probabilities: whether they are as sure as they are right.
 
 Conventions: probabilities have the shape (n, C) and sum to 1 in each row; labels are class numbers, shape
-(n,). A row of NaN is a clip without answer: it counts as the uniform distribution, which is what knowing
+(n,). A row of NaN is a clip without a prediction: it counts as the uniform distribution, which is what knowing
 nothing deserves (NLL ln C, Brier 1 - 1/C), and as wrong. All scores are better when smaller.
 """
 
@@ -96,7 +96,7 @@ def clip_brier(probabilities: Floats, labels: Ints) -> Floats:
 
 
 def known_or_uniform(probabilities: Floats) -> Floats:
-    """Return the probabilities with the uniform distribution in the rows without answer, shape (n, C)."""
+    """Return the probabilities with the uniform distribution in the rows without a prediction, shape (n, C)."""
     silent = np.isnan(probabilities).any(axis=1, keepdims=True)
     return np.where(silent, 1 / probabilities.shape[1], probabilities)
 
@@ -108,7 +108,7 @@ def confidence(probabilities: Floats) -> Floats:
 
 
 def is_right(probabilities: Floats, labels: Ints) -> NDArray[np.bool_]:
-    """Whether the most probable class (ties by class order) is the truth; False without answer."""
+    """Whether the most probable class (ties by class order) is the truth; False without a prediction."""
     silent = np.isnan(probabilities).any(axis=1)
     right: NDArray[np.bool_] = (known_or_uniform(probabilities).argmax(axis=1) == labels) & ~silent
     return right

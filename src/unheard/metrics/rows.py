@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from unheard.errors import DataError, UsageError, first_five
 from unheard.metrics.intervals import FEW
 from unheard.predictions.table import (
-    answers,
     classes,
-    dimension_answers,
     dimension_truth,
     dimensions,
+    predicted_classes,
+    predicted_dimensions,
     probabilities,
     shares,
     truth,
@@ -41,30 +41,30 @@ class Rows:
     Parameters
     ----------
     frame
-        The rows themselves, with the columns ``unit`` (name of the unit) and ``right`` (is the answer the
+        The rows themselves, with the columns ``unit`` (name of the unit) and ``right`` (is the predicted the
         label; null without a label).
     classes
         Class names, C of them.
-    label, answer
+    label, predicted
         Class numbers, shape (n,); -1 where there is none.
     probabilities
-        Shape (n, C); NaN where there is no answer.
+        Shape (n, C); NaN where there is no prediction.
     shares
         Shares of the votes, shape (n, C); NaN where they are not known.
     dimensions
         Names of the dimensions whose truth some row has, D of them.
-    dimension_answers, dimension_truth
-        On [0, 1], shape (n, D); NaN where there is no answer, or the truth is not known.
+    predicted_dimensions, dimension_truth
+        On [0, 1], shape (n, D); NaN where there is no prediction, or the truth is not known.
     """
 
     frame: pl.DataFrame
     classes: tuple[str, ...]
     label: NDArray[np.int64]
-    answer: NDArray[np.int64]
+    predicted: NDArray[np.int64]
     probabilities: Floats
     shares: Floats
     dimensions: tuple[str, ...]
-    dimension_answers: Floats
+    predicted_dimensions: Floats
     dimension_truth: Floats
 
     def where(self, chosen: NDArray[np.bool_]) -> Rows:
@@ -72,7 +72,7 @@ class Rows:
         if chosen.all():
             return self
         arrays = (
-            "label", "answer", "probabilities", "shares", "dimension_answers", "dimension_truth",
+            "label", "predicted", "probabilities", "shares", "predicted_dimensions", "dimension_truth",
         )  # fmt: skip
         parts = {name: getattr(self, name)[chosen] for name in arrays}
         return replace(self, frame=self.frame.filter(pl.Series(chosen)), **parts)
@@ -85,14 +85,14 @@ class Rows:
         return replace(
             self,
             dimensions=names,
-            dimension_answers=self.dimension_answers[:, numbers],
+            predicted_dimensions=self.predicted_dimensions[:, numbers],
             dimension_truth=self.dimension_truth[:, numbers],
         )
 
     @property
     def answered(self) -> NDArray[np.bool_]:
-        """Which rows have an answer, a class or a dimension, shape (n,)."""
-        there: NDArray[np.bool_] = (self.answer >= 0) | (~np.isnan(self.dimension_answers)).any(axis=1)
+        """Which rows have a prediction, a class or a dimension, shape (n,)."""
+        there: NDArray[np.bool_] = (self.predicted >= 0) | (~np.isnan(self.predicted_dimensions)).any(axis=1)
         return there
 
 
@@ -120,17 +120,17 @@ def rows_with_truth(table: pl.DataFrame) -> Rows:
             )
     # One order of rows gives one order of sums, to the last digit.
     frame = frame.sort("fold", "seed", "id")
-    label, answer = truth(frame), answers(frame)
-    right = pl.when(pl.col("label").is_not_null()).then(pl.Series(label == answer))
+    label, predicted = truth(frame), predicted_classes(frame)
+    right = pl.when(pl.col("label").is_not_null()).then(pl.Series(label == predicted))
     return Rows(
         frame=frame.with_columns(UNIT, right.alias("right")),
         classes=classes(frame),
         label=label,
-        answer=answer,
+        predicted=predicted,
         probabilities=probabilities(frame),
         shares=shares(frame),
         dimensions=names,
-        dimension_answers=dimension_answers(frame, names),
+        predicted_dimensions=predicted_dimensions(frame, names),
         dimension_truth=dimension_truth(frame, names),
     )
 

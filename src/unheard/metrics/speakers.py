@@ -30,7 +30,7 @@ def per_speaker(predictions: pl.DataFrame) -> pl.DataFrame:
         {"unit": names, "gender": [words[s] for s in strata]},
         schema={"unit": pl.String(), "gender": predictions.schema["gender"]},
     )
-    # Several folds: which one is no answer.
+    # Several folds: which one cannot be said.
     fold = pl.when(pl.col("fold").n_unique() == 1).then(pl.col("fold").first()).alias("fold")
     rest = frame.group_by("unit", maintain_order=True).agg(
         pl.col("id").n_unique().cast(pl.Int64).alias("n"), fold

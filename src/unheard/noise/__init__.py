@@ -1,1 +1,1 @@
-"""A finished run answers for its own test clips in noise; nothing is trained."""
+"""What a finished run loses in noise on its own test clips; nothing is trained."""

@@ -1,7 +1,7 @@
-"""How much a run loses in noise: its heads answer for its own test clips, heard under conditions (docs/noise.md).
+"""How much a run loses in noise: its heads predict its own test clips under noise conditions (docs/noise.md).
 
-Nothing is trained or chosen here. The head of a fold answers for that fold's test speakers alone, and nobody
-babbles whom it has heard in training.
+Nothing is trained or chosen here. The head of a fold predicts that fold's test speakers alone, and no speaker of
+its training babbles.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from unheard.corpora.table import corpus_of
 from unheard.decide.calibration import apply_temperature
 from unheard.errors import DataError
 from unheard.files import write_json
-from unheard.noise.inference import CLEAN, Condition, Heard, Listening, listen
-from unheard.noise.plan import FoldPlan, crossed, heard_at_once, planned, text
+from unheard.noise.inference import CLEAN, Condition, NoiseTask, NoisyClip, noisy_clips
+from unheard.noise.plan import FoldPlan, crossed, planned, text, voices_at_once
 from unheard.noise.scores import scores
 from unheard.predictions.table import classes, predictions, write_predictions
 from unheard.recipe_inputs.preparing import Progress, Say, data_digest, of_layers
@@ -50,7 +50,7 @@ def noisy(
     progress: Progress | None = None,
     say: Say | None = None,
 ) -> dict[str, Any]:
-    """Answer for every test clip of a run under noise; write ``noise.parquet``, ``.json`` and ``.html`` beside it.
+    """Predict the test clips of a run under noise; write ``noise.parquet``, ``.json`` and ``.html`` to its folder.
 
     Parameters
     ----------
@@ -59,14 +59,15 @@ def noisy(
     kinds, snrs
         Kinds of noise (``white``, ``babble``), each at every ratio in dB.
     seed
-        Of the noise. With a clip's id and the condition it decides all chance in it.
+        Seed of the noise. With a clip's id and the condition it decides everything random in it.
     others
-        Utterances of another corpus, whose speakers babble; None for those of the run's own corpus whom the fold
-        has not heard in training.
+        Utterances of another corpus, whose speakers babble. Where None, speakers of the run's own corpus babble
+        whom the fold was not trained on.
     weights
-        Where the encoder's weights lie now; None for where the run found them.
+        Where the encoder's weights are now; None means where the run found them.
     jobs
-        Processes for features, threads that mix beside an encoder; they change the time, not the result.
+        Number of processes for features, or of threads that mix noise while an encoder runs. The result is the
+        same.
     progress, say
         Called as ``progress("noise", done, total)`` after each clip of a fold, and with lines to show.
 
@@ -80,7 +81,7 @@ def noisy(
         The run has no model, is leaky, tuned its encoder, or has features that were computed elsewhere; an unknown
         kind, or a ratio out of bounds; a fold in which nobody may babble.
     DataError
-        The recordings are not those of the run, or a head answers otherwise than it did in the run.
+        The recordings are not those of the run, or a head predicts something else than it did in the run.
     MachineError
         The run folder is in use, or the encoder cannot be loaded here.
     """
@@ -92,10 +93,10 @@ def noisy(
     with locked(run.folder):
         if data_digest(run.table) != run.provenance["data_hash"]:
             raise DataError(
-                f"{run.folder}: the recordings are no longer those that the run heard; run it again first"
+                f"{run.folder}: the recordings are no longer those of the run; run it again first"
             )
-        answers, measures, agreement = _heard(run, recipe, folds, jobs, progress)
-        table = _table(run, conditions, answers)
+        predicted, measures, agreement = _predict(run, recipe, folds, jobs, progress)
+        table = _table(run, conditions, predicted)
         found = scores(run, table, conditions, measures)
         found["noise"] = {"seed": seed, "agreement": agreement, **_babble(folds, others, run)}
         write_predictions(table, run.folder / PREDICTIONS)
@@ -104,30 +105,30 @@ def noisy(
     return found
 
 
-def _heard(
+def _predict(
     run: Run, recipe: Recipe, folds: Sequence[FoldPlan], jobs: int, progress: Progress | None
 ) -> tuple[pl.DataFrame, pl.DataFrame, float]:
-    """Return answers (a row a fold, seed, clip, condition), measures (a row a clip, condition) and the agreement.
+    """Return predictions (by fold, seed, clip, condition), measures (by clip, condition) and the agreement.
 
-    That is the largest difference between the run's probabilities of a clean clip and those of now.
+    The agreement is the largest difference between the run's probabilities of a clean clip and today's.
     """
     numbered = {fold.number: fold for fold in folds}
     waiting = Counter({fold.number: len(fold.tasks) for fold in folds})
     total = waiting.total()
     heads: dict[int, list[Any]] = {}
-    answers: list[tuple[Any, ...]] = []
+    predicted: list[tuple[Any, ...]] = []
     measures: list[tuple[Any, ...]] = []
     agreement = 0.0
-    for task, heard in _listened(recipe, folds, jobs):
+    for task, noisy in _noisy_clips(recipe, folds, jobs):
         fold = numbered[task.fold]
         if task.fold not in heads:
             heads[task.fold] = [load_head(run.folder, recipe, record) for record in fold.records]
         for head, record in zip(heads[task.fold], fold.records, strict=True):
-            rows = _answers(head, record, task, heard)
-            if task.heard[0][0] == CLEAN:
+            rows = _predictions(head, record, task, noisy)
+            if task.conditions[0][0] == CLEAN:
                 agreement = max(agreement, _apart(run, task, [row for row in rows if row[3] == CLEAN.name]))
-            answers += rows
-        for (condition, _), one in zip(task.heard, heard, strict=True):
+            predicted += rows
+        for (condition, _), one in zip(task.conditions, noisy, strict=True):
             measures.append((condition.name, task.clip.id, one.snr, one.clipped))
         waiting[task.fold] -= 1
         if not waiting[task.fold]:
@@ -138,28 +139,28 @@ def _heard(
     keys = {"fold": pl.Int64, "seed": pl.Int64, "id": pl.String, "condition": pl.String}
     measured = {"condition": pl.String, "id": pl.String, "snr": pl.Float64, "clipped": pl.Int64}
     return (
-        pl.DataFrame(answers, schema={**keys, **lists}, orient="row"),
+        pl.DataFrame(predicted, schema={**keys, **lists}, orient="row"),
         pl.DataFrame(measures, schema=measured, orient="row"),
         agreement,
     )
 
 
-def _listened(
+def _noisy_clips(
     recipe: Recipe, folds: Sequence[FoldPlan], jobs: int
-) -> Iterator[tuple[Listening, list[Heard]]]:
-    """Run inference on all folds, those that chose the same layers of the encoders together."""
+) -> Iterator[tuple[NoiseTask, list[NoisyClip]]]:
+    """Yield the noisy clips of all folds; folds that chose the same layers of the encoders go together."""
     for layers in dict.fromkeys(tuple(fold.layers.items()) for fold in folds):
         tasks = [task for fold in folds if tuple(fold.layers.items()) == layers for task in fold.tasks]
-        yield from listen(of_layers(recipe, dict(layers)), tasks, jobs=jobs)
+        yield from noisy_clips(of_layers(recipe, dict(layers)), tasks, jobs=jobs)
 
 
-def _answers(
-    head: Any, record: dict[str, Any], task: Listening, heard: Sequence[Heard]
+def _predictions(
+    head: Any, record: dict[str, Any], task: NoiseTask, noisy: Sequence[NoisyClip]
 ) -> list[tuple[Any, ...]]:
-    """Let one head answer for a clip under all conditions in which something could be computed."""
+    """Predict one clip with one head, under all conditions in which its inputs could be computed."""
     able = [
         (condition.name, one.inputs)
-        for (condition, _), one in zip(task.heard, heard, strict=True)
+        for (condition, _), one in zip(task.conditions, noisy, strict=True)
         if one.inputs is not None
     ]
     if not able:
@@ -174,9 +175,9 @@ def _answers(
     ]
 
 
-def _apart(run: Run, task: Listening, rows: Sequence[tuple[Any, ...]]) -> float:
-    """Return the largest difference of an answer without noise from the run's own; refuse where it is large."""
-    by = "there is no answer"
+def _apart(run: Run, task: NoiseTask, rows: Sequence[tuple[Any, ...]]) -> float:
+    """Return the largest difference of a prediction without noise from the run's own; refuse where it is large."""
+    by = "there is no prediction"
     for fold, seed, clip, _, _, probabilities in rows:
         here = (pl.col("part") == "test") & (pl.col("fold") == fold) & (pl.col("seed") == seed)
         (before,) = run.predictions.filter(here & (pl.col("id") == clip))["probabilities"].to_list()
@@ -185,23 +186,23 @@ def _apart(run: Run, task: Listening, rows: Sequence[tuple[Any, ...]]) -> float:
             return apart
         by = f"a probability differs by {apart:.3f}"
     raise DataError(
-        f"{run.folder}: without any noise its models answer otherwise than in the run ({task.clip.id}: {by}); "
+        f"{run.folder}: without any noise its models predict otherwise than in the run ({task.clip.id}: {by}); "
         "weights, packages or the machine have changed since: run it again first"
     )
 
 
-def _table(run: Run, conditions: Sequence[Condition], answers: pl.DataFrame) -> pl.DataFrame:
+def _table(run: Run, conditions: Sequence[Condition], predicted: pl.DataFrame) -> pl.DataFrame:
     """Return the prediction table: a row for each test row of the run and each condition."""
     test = run.predictions.filter(pl.col("part") == "test").select(KEPT)
     every = test.join(pl.DataFrame({"condition": [c.name for c in conditions]}), how="cross")
     return predictions(
-        every.join(answers, on=["fold", "seed", "id", "condition"], how="left"), classes(run.predictions)
+        every.join(predicted, on=["fold", "seed", "id", "condition"], how="left"), classes(run.predictions)
     )
 
 
 def _babble(folds: Sequence[FoldPlan], others: pl.DataFrame | None, run: Run) -> dict[str, Any]:
     """Say who babbles: how many at a time, and of whom in each fold; nothing where nobody does."""
-    fewest, most = heard_at_once(folds)
+    fewest, most = voices_at_once(folds)
     if not most:
         return {}
     return {

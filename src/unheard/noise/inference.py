@@ -1,7 +1,7 @@
-"""Clips as they are heard under conditions: decoded, mixed, and turned into what a recipe's head answers from.
+"""Clips under noise conditions: decoded, mixed with noise, and turned into the inputs of a recipe's head.
 
-All chance of a clip under a condition comes from its id, the condition and one seed: neither the order of clips
-nor the number of processes changes it.
+Everything random in a clip under a condition comes from its id, the condition and one seed: neither the order of
+clips nor the number of processes changes it.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from unheard.recipes.recipe import Recipe
 
 Array = NDArray[np.float32]
 
-RECORDINGS = 512  # decoded ones that a process keeps at hand
+RECORDINGS = 512  # decoded recordings that a process holds in memory
 AHEAD = 8  # clips that are mixed while one is encoded
 
 
 @dataclass(frozen=True)
 class Condition:
-    """How clips are heard: a kind of noise and its ratio in dB, or ``clean`` without any."""
+    """A kind of noise and its ratio in dB, or ``clean`` without any."""
 
     kind: str
     snr: float = 0.0
@@ -55,24 +55,24 @@ CLEAN = Condition("clean")
 
 
 @dataclass(frozen=True)
-class Listening:
-    """A clip that a fold tests and the conditions to hear it under, with who babbles in each."""
+class NoiseTask:
+    """A test clip of a fold and the conditions to predict it under, each with the clips that babble in it."""
 
     fold: int
     clip: Clip
-    heard: tuple[tuple[Condition, tuple[Clip, ...]], ...]
+    conditions: tuple[tuple[Condition, tuple[Clip, ...]], ...]
     seed: int
 
 
 @dataclass(frozen=True)
-class Heard:
+class NoisyClip:
     """A clip under one condition.
 
     Attributes
     ----------
-    inputs : what the head answers from, by the name of the input; None where one could not be computed.
-    snr : dB, as measured before clipping; None where no noise was added.
-    clipped : samples beyond full scale.
+    inputs : the head's inputs by name; None where one could not be computed.
+    snr : the ratio in dB, measured before clipping; None where no noise was added.
+    clipped : number of samples beyond full scale.
     """
 
     inputs: Mapping[str, Array] | None
@@ -81,28 +81,28 @@ class Heard:
 
 
 def generator(seed: int, condition: Condition, clip: str, what: str) -> np.random.Generator:
-    """Chance for one purpose in one clip under one condition."""
+    """Return the random generator for one purpose in one clip under one condition."""
     return np.random.default_rng(int(digest([seed, condition.name, clip, what]), 16))
 
 
-def listen(
-    recipe: Recipe, tasks: Sequence[Listening], *, jobs: int = 1
-) -> Iterator[tuple[Listening, list[Heard]]]:
-    """Yield each clip with what is heard under each of its conditions, in any order.
+def noisy_clips(
+    recipe: Recipe, tasks: Sequence[NoiseTask], *, jobs: int = 1
+) -> Iterator[tuple[NoiseTask, list[NoisyClip]]]:
+    """Yield each clip with its inputs under each of its conditions, in any order.
 
     Parameters
     ----------
     recipe
-        Its inputs, with ``layer`` a number where one was chosen; channel and truncation.
+        The recipe, of which inputs (``layer`` a number where one was chosen), channel and truncation matter.
     tasks
-        The clips.
+        The clips and their conditions.
     jobs
-        Processes for features; threads that decode and mix beside an encoder.
+        Number of processes for features, or of threads that decode and mix while an encoder runs.
 
     Raises
     ------
     DataError
-        A recording, of a clip or of a voice, cannot be read.
+        The recording of a clip or of a babbling voice cannot be read.
     UsageError, MachineError
         The encoder cannot be loaded (``unheard.encoders.load``).
     """
@@ -110,7 +110,7 @@ def listen(
     several = [_input(recipe, name, tasks, jobs) for name in names]
     for parts in zip(*several, strict=True):
         task = parts[0][0]
-        clips = zip(*(answers for _, answers in parts), strict=True)
+        clips = zip(*(predicted for _, predicted in parts), strict=True)
         yield task, [_joined(dict(zip(names, each, strict=True))) for each in clips]
 
 
@@ -118,16 +118,16 @@ def listen(
 _Computed = tuple[Array | None, float | None, int]
 
 
-def _joined(parts: Mapping[str, _Computed]) -> Heard:
+def _joined(parts: Mapping[str, _Computed]) -> NoisyClip:
     """Return the inputs of a clip under one condition, None where one is missing."""
     _, snr, cut = next(iter(parts.values()))
     able = {name: found for name, (found, _, _) in parts.items() if found is not None}
-    return Heard(able if len(able) == len(parts) else None, snr, cut)
+    return NoisyClip(able if len(able) == len(parts) else None, snr, cut)
 
 
 def _input(
-    recipe: Recipe, name: str, tasks: Sequence[Listening], jobs: int
-) -> Iterator[tuple[Listening, list[_Computed]]]:
+    recipe: Recipe, name: str, tasks: Sequence[NoiseTask], jobs: int
+) -> Iterator[tuple[NoiseTask, list[_Computed]]]:
     """Yield the tasks with one input of each; in their order where there are several inputs."""
     own = recipe.inputs[name]
     if own.encoder is not None:
@@ -142,17 +142,17 @@ def _input(
             for (task,), (found,) in ahead(pool, work, ([task] for task in tasks), AHEAD):
                 yield task, found
         return
-    for task, answer in spread(work, tasks, jobs):
-        if isinstance(answer, Died):
+    for task, result in spread(work, tasks, jobs):
+        if isinstance(result, Died):
             raise DataError(f"{task.clip.id}: the process that computed its features died; is memory short?")
-        yield task, answer
+        yield task, result
 
 
-def _computed(task: Listening, *, spec: Spec, medium: AudioMedium) -> list[_Computed]:
-    return [(_answerable(spec, wave), snr, cut) for wave, snr, cut in _waves(task, medium)]
+def _computed(task: NoiseTask, *, spec: Spec, medium: AudioMedium) -> list[_Computed]:
+    return [(_inputs_or_none(spec, wave), snr, cut) for wave, snr, cut in _waves(task, medium)]
 
 
-def _answerable(spec: Spec, wave: Array) -> Array | None:
+def _inputs_or_none(spec: Spec, wave: Array) -> Array | None:
     try:
         found = spec.compute(wave)
     except DataError:
@@ -161,23 +161,23 @@ def _answerable(spec: Spec, wave: Array) -> Array | None:
 
 
 def _through_encoder(
-    encoder: Encoder, storage: Storage, tasks: Sequence[Listening], jobs: int, medium: AudioMedium
-) -> Iterator[tuple[Listening, list[_Computed]]]:
-    """A clip's conditions go through the encoder together: without ``trim`` they are of one length."""
+    encoder: Encoder, storage: Storage, tasks: Sequence[NoiseTask], jobs: int, medium: AudioMedium
+) -> Iterator[tuple[NoiseTask, list[_Computed]]]:
+    """Encode all conditions of a clip together: without ``trim`` they have one length."""
     decibels = encoder.settings["trim"]
     layers = tuple(range(len(encoder.layers))) if storage.layers is None else storage.layers
     with ThreadPoolExecutor(jobs) as pool:
         for (task,), (mixed,) in ahead(pool, partial(_waves, medium=medium), ([one] for one in tasks), AHEAD):
             waves = [wave if decibels is None else trim(wave, decibels, encoder.rate) for wave, _, _ in mixed]
             with all_cores():
-                kept = _encoded(encoder, waves, layers, storage)
-            yield task, [(k, snr, cut) for k, (_, snr, cut) in zip(kept, mixed, strict=True)]
+                encoded = _encoded(encoder, waves, layers, storage)
+            yield task, [(each, snr, cut) for each, (_, snr, cut) in zip(encoded, mixed, strict=True)]
 
 
 def _encoded(
     encoder: Encoder, waves: Sequence[Array], layers: Sequence[int], storage: Storage
 ) -> list[Array | None]:
-    """Encode, and lose what storing loses; where the encoder refuses, each waveform alone."""
+    """Encode and round as storing does; where the encoder refuses the batch, encode each waveform alone."""
     try:
         packed = [pack(each, storage) for each in encoder.extract(waves, layers)]
     except DataError:
@@ -190,11 +190,11 @@ def _encoded(
 _Mixed = list[tuple[Array, float | None, int]]
 
 
-def _waves(task: Listening, medium: AudioMedium) -> _Mixed:
-    """Waveform, realised ratio and number of clipped samples under each condition."""
+def _waves(task: NoiseTask, medium: AudioMedium) -> _Mixed:
+    """Return the waveform, the realised ratio and the number of clipped samples under each condition."""
     clean, rate = _recording(task.clip, medium), medium.rate
     mixed: _Mixed = []
-    for condition, voices in task.heard:
+    for condition, voices in task.conditions:
         if condition == CLEAN:
             mixed.append((clean, None, 0))
             continue
@@ -208,7 +208,7 @@ def _waves(task: Listening, medium: AudioMedium) -> _Mixed:
 
 @lru_cache(RECORDINGS)
 def _recording(clip: Clip, medium: AudioMedium) -> Array:
-    """Decode a clip, once in a process as long as it is at hand."""
+    """Decode a clip; a process remembers the last ones."""
     try:
         return medium.open(clip)
     except DataError as error:

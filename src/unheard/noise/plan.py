@@ -1,4 +1,4 @@
-"""What a run is to hear in noise: which clips, under which conditions, who babbles over each (docs/noise.md)."""
+"""The plan of an evaluation in noise: which clips, which conditions, and who babbles over each (docs/noise.md)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unheard.audio.noise import KINDS
 from unheard.corpora.table import clips, corpus_of
 from unheard.errors import UsageError, first_five, unknown
 from unheard.inputs import Clip
-from unheard.noise.inference import CLEAN, Condition, Listening, generator
+from unheard.noise.inference import CLEAN, Condition, NoiseTask, generator
 from unheard.runs.folder import Run
 from unheard.runs.salient_layer import chosen_layers
 
@@ -24,26 +24,26 @@ Pool = Mapping[str, Sequence[Clip]]
 
 @dataclass(frozen=True)
 class FoldPlan:
-    """What one fold is to hear.
+    """What one fold predicts.
 
     Attributes
     ----------
-    number : the number of the fold.
+    number : number of the fold.
     layers : layer of each input that the fold chose one for.
-    records : what each of its seeds recorded of itself.
-    tasks : the clips to hear.
-    pool : the clips of those who may babble.
+    records : the record of each of its seeds.
+    tasks : its test clips with their conditions.
+    pool : clips of the speakers who may babble.
     """
 
     number: int
     layers: dict[str, int]
     records: list[dict[str, Any]]
-    tasks: list[Listening]
+    tasks: list[NoiseTask]
     pool: Pool
 
     def voices(self) -> tuple[int, int]:
-        """Least and greatest number of those who babble at a time; (0, 0) where nobody does."""
-        counts = [len(voices) for task in self.tasks for _, voices in task.heard if voices]
+        """Return the minimum and maximum number of speakers who babble at a time; (0, 0) where nobody does."""
+        counts = [len(voices) for task in self.tasks for _, voices in task.conditions if voices]
         return min(counts, default=0), max(counts, default=0)
 
 
@@ -72,21 +72,21 @@ def crossed(kinds: Sequence[str], snrs: Sequence[float]) -> list[Condition]:
 def planned(
     run: Run, conditions: Sequence[Condition], seed: int, others: pl.DataFrame | None = None
 ) -> list[FoldPlan]:
-    """Return what each fold of a run is to hear; nothing is opened.
+    """Return the plan of each fold of a run; no file is opened.
 
     Parameters
     ----------
     run
         A finished run.
     conditions, seed
-        What to hear, and what decides all chance in it.
+        The conditions, and the seed that decides everything random in them.
     others
         Utterances of another corpus, whose speakers babble instead.
 
     Raises
     ------
     UsageError
-        Recordings of such a run cannot be heard anew (see ``noisy``), or nobody may babble.
+        Inputs of such a run cannot be computed from noisy recordings (see ``noisy``), or nobody may babble.
     """
     _check(run)
     if others is not None and corpus_of(others) == corpus_of(run.table):
@@ -96,34 +96,34 @@ def planned(
     ]
 
 
-def text(folds: Sequence[FoldPlan], conditions: Sequence[Condition], front: str) -> str:
-    """Say the plan in a few lines; ``front`` names what the heads hear through."""
+def text(folds: Sequence[FoldPlan], conditions: Sequence[Condition], extractors: str) -> str:
+    """Describe the plan in a few lines; ``extractors`` names the features and encoders."""
     total = sum(len(fold.tasks) for fold in folds)
     seeds = len({record["seed"] for fold in folds for record in fold.records})
-    times = f"{total * len(conditions):,} times through {front}"
+    times = f"{total * len(conditions):,} times through {extractors}"
     lines = [
         f"conditions: {', '.join(condition.name for condition in conditions)}",
         f"clips:      {total:,} test clips of {len(folds)} folds, {times}",
         f"heads:      those of {seeds} {'seed' if seeds == 1 else 'seeds'}, as the run left them",
     ]
-    fewest, most = heard_at_once(folds)
+    fewest, most = voices_at_once(folds)
     if most:
         sizes = sorted(len(fold.pool) for fold in folds)
         lines.append(
             f"babble:     {_range(fewest, most)} at a time, of {_range(sizes[0], sizes[-1])} speakers a fold whom "
-            "it has not heard in training"
+            "it was not trained on"
         )
     return "\n".join(lines)
 
 
-def heard_at_once(folds: Sequence[FoldPlan]) -> tuple[int, int]:
-    """Least and greatest number of people who babble at a time in any fold."""
+def voices_at_once(folds: Sequence[FoldPlan]) -> tuple[int, int]:
+    """Return the minimum and maximum number of people who babble at a time in any fold."""
     counts = [fold.voices() for fold in folds]
     return min(fewest for fewest, _ in counts), max(most for _, most in counts)
 
 
 def _check(run: Run) -> None:
-    """Refuse a run whose recordings cannot be heard anew, or whose test speakers were heard in training."""
+    """Refuse a run whose inputs cannot be computed again, or that was trained on its test speakers."""
     recipe = run.recipe
     if recipe.training is not None:
         raise UsageError(
@@ -132,17 +132,17 @@ def _check(run: Run) -> None:
         )
     if recipe.target.classes == "none":
         raise UsageError(
-            f"{run.folder} answers dimensions alone; what is lost in noise is measured for classes"
+            f"{run.folder} predicts dimensions alone; what is lost in noise is measured for classes"
         )
     if any(own.name == "precomputed" for own in recipe.inputs.values()):
         raise UsageError(
             f"{run.folder} learned from features that were computed elsewhere, and these cannot be computed from "
-            "noisy recordings here; let `unheard score` score what that system answers in noise"
+            "noisy recordings here; let `unheard score` score what that system predicts in noise"
         )
     if "LEAKY" in run.scores["stamps"]:
         raise UsageError(
-            f"{run.folder} was trained on its test speakers (LEAKY); noise is measured on people that a run has "
-            "not heard"
+            f"{run.folder} was trained on its test speakers (LEAKY); noise is measured on people whom "
+            "a run was not trained on"
         )
 
 
@@ -153,26 +153,26 @@ def _fold(
     seeds = set(rows["seed"])
     records = [record for record in run.folds() if record["fold"] == number and record["seed"] in seeds]
     pool = {} if all(c.kind != "babble" for c in conditions) else _pool(run, number, others)
-    answered = rows.filter((pl.col("part") == "test") & pl.col("logits").is_not_null())["id"].unique()
-    tasks: list[Listening] = []
+    predicted = rows.filter((pl.col("part") == "test") & pl.col("logits").is_not_null())["id"].unique()
+    tasks: list[NoiseTask] = []
     for speaker, clip in _clips(
-        run.table.filter(pl.col("id").is_in(answered.to_list())).sort("id"), run.recipe.channel
+        run.table.filter(pl.col("id").is_in(predicted.to_list())).sort("id"), run.recipe.channel
     ):
-        # One clip a fold is also heard as it is, which says whether the head still answers as it did.
+        # One clip a fold is also predicted without noise, to see whether the head still predicts what it did.
         under = conditions if tasks else [CLEAN, *conditions]
         # Speakers of another corpus are other people, whatever they are called.
         own = speaker if others is None else None
-        heard = [(c, _voices(c, clip.id, own, number, pool, seed)) for c in under]
-        tasks.append(Listening(number, clip, tuple(heard), seed))
+        drawn = [(c, _voices(c, clip.id, own, number, pool, seed)) for c in under]
+        tasks.append(NoiseTask(number, clip, tuple(drawn), seed))
     return FoldPlan(number, chosen_layers(run.recipe, records[0]["chosen"]), records, tasks, pool)
 
 
 def _pool(run: Run, number: int, others: pl.DataFrame | None) -> Pool:
-    """Clips of those whom the fold has not heard in training, as far as the run could read them."""
+    """Return the readable clips of speakers whom the fold was not trained on."""
     if others is None:
-        sides = run.protocol.folds[number]
-        taught = (*sides.train, *sides.val) if run.recipe.refit == "val" else sides.train
-        trained = run.table.filter(pl.col("id").is_in(list(taught)))["speaker"].drop_nulls().unique()
+        fold = run.protocol.folds[number]
+        ids = (*fold.train, *fold.val) if run.recipe.refit == "val" else fold.train
+        trained = run.table.filter(pl.col("id").is_in(list(ids)))["speaker"].drop_nulls().unique()
         readable = run.predictions.filter(pl.col("logits").is_not_null())["id"].unique()
         free = run.table.filter(
             ~pl.col("speaker").is_in(trained.to_list()) & pl.col("id").is_in(readable.to_list())
@@ -192,13 +192,13 @@ def _clips(table: pl.DataFrame, channel: int | None) -> list[tuple[str | None, C
 def _voices(
     condition: Condition, clip: str, speaker: str | None, number: int, pool: Pool, seed: int
 ) -> tuple[Clip, ...]:
-    """Draw who babbles, and with which clip of theirs."""
+    """Draw the speakers who babble, and one clip of each."""
     if condition.kind != "babble":
         return ()
     names = [name for name in sorted(pool) if name != speaker]
     if not names:
         raise UsageError(
-            f"fold {number}: nobody is left to babble over {clip}: every other speaker was heard in training; "
+            f"fold {number}: nobody is left to babble over {clip}: every other speaker is in training; "
             "take the babble from another corpus (--babble), or ask for --kinds white"
         )
     rng = generator(seed, condition, clip, "voices")

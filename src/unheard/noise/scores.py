@@ -1,4 +1,4 @@
-"""From answers under noise to ``noise.json``: scores of each condition beside the run's own, and what was lost."""
+"""From predictions under noise to ``noise.json``: scores of each condition and of the clean run, and the loss."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def scores(
     Parameters
     ----------
     run
-        Whose own test rows are the clean condition.
+        The run, whose own test rows are the clean condition.
     table
         Predictions under the conditions.
     measures
-        ``condition``, ``id``, ``snr`` (dB, realised), ``clipped`` (samples) of each clip that was heard.
+        ``condition``, ``id``, ``snr`` (dB, realised), ``clipped`` (samples) of each clip.
     """
     test = run.predictions.filter(pl.col("part") == "test")
     listed = [{"condition": CLEAN.name, **_scored(test)}]
     for condition in conditions:
         rows = table.filter(pl.col("condition") == condition.name)
-        heard = measures.filter(pl.col("condition") == condition.name)
+        measured = measures.filter(pl.col("condition") == condition.name)
         listed.append(
             {
                 "condition": condition.name,
@@ -41,10 +41,13 @@ def scores(
                 "snr": condition.snr,
                 **_scored(rows),
                 "difference": _lost(rows, test),
-                "realised_snr": {"min": _rounded(heard["snr"].min()), "max": _rounded(heard["snr"].max())},
+                "realised_snr": {
+                    "min": _rounded(measured["snr"].min()),
+                    "max": _rounded(measured["snr"].max()),
+                },
                 "clipped": {
-                    "clips": int((heard["clipped"] > 0).sum()),
-                    "samples": int(heard["clipped"].sum()),
+                    "clips": int((measured["clipped"] > 0).sum()),
+                    "samples": int(measured["clipped"].sum()),
                 },
             }
         )
@@ -73,7 +76,7 @@ def _scored(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def _lost(rows: pl.DataFrame, clean: pl.DataFrame) -> dict[str, Any]:
-    """Mean over speakers of noisy less clean, clip by clip, with its interval (docs/metrics.md)."""
+    """Return the mean over speakers of noisy minus clean, clip by clip, with its interval (docs/metrics.md)."""
     pair = compare(rows, clean, names=(rows["condition"][0], CLEAN.name))
     uar = pair.secondary["uar"]
     return {

@@ -65,7 +65,7 @@ def _written(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns)
 
 def _ensemble(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
     """Return the mean of the heads' log probabilities, and of their dimensions."""
-    answers = [
+    outputs = [
         changed(
             g,
             _written(g, each, inputs, columns),
@@ -74,7 +74,7 @@ def _ensemble(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns
         )
         for each in head.heads_
     ]
-    return g.add("Mean", *answers)
+    return g.add("Mean", *outputs)
 
 
 def _linear(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:

@@ -185,7 +185,7 @@ def shares(table: pl.DataFrame) -> NDArray[np.float64]:
     return _matrix(table, "target")
 
 
-def dimension_answers(table: pl.DataFrame, names: tuple[str, ...]) -> NDArray[np.float64]:
+def predicted_dimensions(table: pl.DataFrame, names: tuple[str, ...]) -> NDArray[np.float64]:
     """Predicted dimensions, shape (n, len(names)); NaN where there is no prediction."""
     return _columns(table, names)
 
@@ -205,7 +205,7 @@ def logits(table: pl.DataFrame) -> NDArray[np.float64]:
     return _matrix(table, "logits")
 
 
-def answers(table: pl.DataFrame) -> NDArray[np.int64]:
+def predicted_classes(table: pl.DataFrame) -> NDArray[np.int64]:
     """Most probable class, shape (n,), ties by class order; -1 in the rows without a prediction."""
     p = probabilities(table)
     if not p.shape[1]:

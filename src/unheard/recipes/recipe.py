@@ -50,7 +50,7 @@ class Published(BaseModel):
 
 
 class Wanted(BaseModel):
-    """What a system answers: classes, learned from labels or from the shares of votes, and dimensions."""
+    """What a system predicts: classes, learned from labels or from the shares of votes, and dimensions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

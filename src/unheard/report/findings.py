@@ -99,16 +99,16 @@ def _score(system: System) -> str | None:
     sure, who = _sure(system, ends), _who(system)
     majority = baseline(system, "majority", "accuracy")
     against = f"chance is {percent(baseline(system, 'chance', 'accuracy'))} %"
-    against += f", always giving the commonest answer {percent(majority)} %" if majority is not None else ""
+    against += f", always giving the commonest class {percent(majority)} %" if majority is not None else ""
     return (
-        f"{percent(system.metric('accuracy'))} % of {clips:,} clips by {who} are answered correctly ({sure}); "
+        f"{percent(system.metric('accuracy'))} % of {clips:,} clips by {who} are predicted correctly ({sure}); "
         f"{against}. UAR is {percent(system.metric('uar'))} % "
         f"{interval(system.metric('uar', 'low'), system.metric('uar', 'high'))}."
     )
 
 
 def _dimensions(system: System) -> str | None:
-    """How well dimensions are answered: the mean CCC with its interval, and each."""
+    """How well dimensions are predicted: the mean CCC with its interval, and each."""
     names = stored_dimensions(system.results)
     if not names:
         return None
@@ -171,7 +171,7 @@ def _doubts(system: System) -> list[str]:
     answered = system.rows.answered
     if not answered.all():
         silent = system.rows.frame["id"].filter(~answered).n_unique()
-        found.append(f"{silent:,} clips got no answer (unreadable recordings) and count as errors.")
+        found.append(f"{silent:,} clips got no prediction (unreadable recordings) and count as errors.")
     missing = system.results.get("incomplete") or ()
     if missing:
         said = listed(printable(m, 80) for m in list(missing)[:3])
@@ -221,10 +221,11 @@ def _fusion(system: System) -> str | None:
     paired = printable(" ".join(describe(Comparison.from_dict(fusion["comparison"])).splitlines()[:2]))
     said = [f"A late fusion of {systems}.", how, held, paired]
     gaps = [
-        f"{printable(name)} gave no answer to {clips:,} clips" for name, clips in fusion["unanswered"].items()
+        f"{printable(name)} gave no prediction to {clips:,} clips"
+        for name, clips in fusion["unanswered"].items()
     ]
     if gaps:
-        said.append(f"{listed(gaps)}; there the others answer by themselves.")
+        said.append(f"{listed(gaps)}; there the others predict by themselves.")
     return " ".join(said)
 
 

@@ -29,17 +29,17 @@ def noise_html(found: Mapping[str, Any]) -> str:
         sentences=sentences(found),
         chart=noise_chart("noise", found),
         table=None,
-        footer="Every answer is that of the run's own models. Nothing was trained or chosen on these clips.",
+        footer="Every prediction is that of the run's own models. Nothing was trained or chosen on these clips.",
     )
 
 
 def sentences(found: Mapping[str, Any]) -> list[str]:
-    """Say what was answered by which models, and who babbled."""
+    """Say what was predicted by which models, and who babbled."""
     known = found["n_speakers"] and "UNVERIFIED" not in found["stamps"]
     who = f"{found['n_speakers']} speakers" if found["n_speakers"] else "unknown speakers"
     asked = f"{found['n_clips']:,} test clips of {who} on {printable(found['protocol'])}"
     said = [
-        f"{asked}, each answered by a fold's model that was not trained on {'its speaker' if known else 'it'}."
+        f"{asked}, each predicted by a fold's model that was not trained on {'its speaker' if known else 'it'}."
     ]
     babble = found["noise"].get("babble")
     if babble:
@@ -50,5 +50,5 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
         said.append(f"Babble: {count} other speakers {of} at a time, none of whom the fold was trained on.")
     lost = [row["condition"] for row in found["conditions"][1:] if row["n_unanswered"]]
     if lost:
-        said.append(f"Clips without an answer under {listed(lost)} count as errors.")
+        said.append(f"Clips without a prediction under {listed(lost)} count as errors.")
     return [*said, *(f"Incomplete: {reason}." for reason in found.get("incomplete", ()))]

@@ -96,7 +96,7 @@ def _scores(systems: list[System], stamped: bool) -> dict[str, Any]:
     for protocol_hash in dict.fromkeys(s.protocol_hash for s in those):
         group = [s for s in those if s.protocol_hash == protocol_hash]
         rows += [_score_row(f"s{systems.index(s)}", s, columns) for s in group]
-        for which, label in (("majority", "commonest answer"), ("chance", "chance")):
+        for which, label in (("majority", "commonest class"), ("chance", "chance")):
             cells = [
                 formatting.percent(baseline(group[0], which, m.name) if m.name in _BASELINED else None)
                 for m in columns

@@ -110,7 +110,7 @@ def _class_charts(anchor: str, system: System) -> list[Chart]:
     speakers = speaker_scores(per_speaker(system.clean))
     if speakers:
         found.append(speakers_chart(f"{anchor}-speakers", speakers, chance))
-    counts = confusion(rows.label, rows.answer, len(rows.classes))
+    counts = confusion(rows.label, rows.predicted, len(rows.classes))
     found.append(classes_chart(f"{anchor}-classes", per_class(counts), rows.classes, seeds))
     bins = reliability(rows.probabilities, rows.label)
     found.append(reliability_chart(f"{anchor}-reliability", bins, system.metric("ece")))
@@ -177,10 +177,10 @@ def _certificate(system: System) -> list[tuple[str, str, str, str, str]]:
 
 def _worst(system: System) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and rows of the worst mistakes; columns of which nothing is known are left out."""
-    names = ("clip", "path", "speaker", "fold", "truth", "answer", "probability %", "of the truth %")
+    names = ("clip", "path", "speaker", "fold", "truth", "prediction", "probability %", "of the truth %")
     rows = [
         (
-            clip.id, clip.path or NONE, clip.speaker or NONE, str(clip.fold), clip.truth, clip.answer,
+            clip.id, clip.path or NONE, clip.speaker or NONE, str(clip.fold), clip.truth, clip.predicted,
             percent(clip.sure), percent(clip.true_probability),
         )
         for clip in most_confidently_wrong(system)

@@ -84,7 +84,7 @@ class System:
 
     @cached_property
     def labelled(self) -> Rows:
-        """Those of :attr:`rows` that have a label; none where the system answers dimensions alone."""
+        """Those of :attr:`rows` that have a label; none where the system predicts dimensions alone."""
         return self.rows.where(self.rows.label >= 0)
 
     @cached_property

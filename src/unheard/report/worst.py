@@ -11,26 +11,26 @@ from unheard.report.system import System
 
 @dataclass(frozen=True)
 class WrongClip:
-    """A wrong answer: ``sure`` is its probability, ``true_probability`` that of the truth."""
+    """A wrong prediction: ``sure`` is its probability, ``true_probability`` that of the truth."""
 
     id: str
     path: str
     speaker: str
     fold: int
     truth: str
-    answer: str
+    predicted: str
     sure: float
     true_probability: float
 
 
 def most_confidently_wrong(system: System, most: int = 20) -> list[WrongClip]:
-    """Wrong answers, the most probable first; of a clip with several seeds or folds, the most probable one.
+    """Wrong predictions, the most probable first; of a clip with several seeds or folds, the most probable one.
 
     Paths come from the utterance table; without one they are empty.
     """
     rows = system.labelled
-    wrong = np.flatnonzero((rows.answer >= 0) & (rows.answer != rows.label))
-    sure = rows.probabilities[wrong, rows.answer[wrong]]
+    wrong = np.flatnonzero((rows.predicted >= 0) & (rows.predicted != rows.label))
+    sure = rows.probabilities[wrong, rows.predicted[wrong]]
     table = system.table
     paths = {} if table is None else dict(zip(table["id"].to_list(), table["path"].to_list(), strict=True))
     ids, folds = rows.frame["id"], rows.frame["fold"]
@@ -46,8 +46,8 @@ def most_confidently_wrong(system: System, most: int = 20) -> list[WrongClip]:
                 speakers[number] or "",
                 folds[number],
                 rows.classes[rows.label[i]],
-                rows.classes[rows.answer[i]],
-                float(rows.probabilities[i, rows.answer[i]]),
+                rows.classes[rows.predicted[i]],
+                float(rows.probabilities[i, rows.predicted[i]]),
                 float(rows.probabilities[i, rows.label[i]]),
             ),
         )

@@ -1,7 +1,7 @@
-"""One fold with one seed: fit on training speakers, calibrate on validation speakers, answer for both sides.
+"""One fold with one seed: fit on training speakers, calibrate on validation speakers, predict both parts.
 
 This is the only function that holds training and test rows at once; the head sees the training and the
-validation side, never the test side.
+validation clips, never the test clips.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from unheard.protocols.fold import Protocol
 from unheard.recipes.old_recipe import modern_state
 from unheard.recipes.recipe import Recipe
 from unheard.runs.folder import fold_folder
-from unheard.runs.target import answers, matrix, target_of, truth
+from unheard.runs.target import matrix, predicted_columns, target_of, truth
 from unheard.targets import Target
 from unheard.temporary import part_folder
 from unheard.training.divergence import DivergenceError
@@ -79,9 +79,9 @@ def fit_fold(
     head = unfitted(recipe, seed, checkpoints)
     with named(ids_of(train)):
         head = head.fit(train, val if len(val) else None)
-    answered_val = _readable(sides.val, inputs)
-    val_outputs = outputs(head, inputs, answered_val, target.width)
-    known = np.isin(answered_val, ids_of(val))
+    predicted_val = _readable(sides.val, inputs)
+    val_outputs = outputs(head, inputs, predicted_val, target.width)
+    known = np.isin(predicted_val, ids_of(val))
     temperature = temperature_of(recipe, val_outputs[known, : val.classes], val.labels)
     record: dict[str, Any] = {
         "fold": number,
@@ -101,11 +101,11 @@ def fit_fold(
     taught = (*sides.train, *sides.val) if recipe.refit == "val" else sides.train
     record["n_train_speakers"] = speakers_in(table, taught)
     record["n_train_clips"] = len(train) + (len(val) if recipe.refit == "val" else 0)
-    answered_test = _readable(sides.test, inputs)
-    test_outputs = outputs(head, inputs, answered_test, target.width)
+    predicted_test = _readable(sides.test, inputs)
+    test_outputs = outputs(head, inputs, predicted_test, target.width)
     rows = [
-        _rows(table, target, sides.val, answered_val, val_outputs, temperature, "val"),
-        _rows(table, target, sides.test, answered_test, test_outputs, temperature, "test"),
+        _rows(table, target, sides.val, predicted_val, val_outputs, temperature, "val"),
+        _rows(table, target, sides.test, predicted_test, test_outputs, temperature, "test"),
     ]
     frame = pl.concat(row for row in rows if len(row)).with_columns(
         system=pl.lit(recipe.recipe),
@@ -154,7 +154,7 @@ def named(ids: Sequence[str]) -> Iterator[None]:
 
 
 def outputs(head: Any, inputs: Mapping[str, Found], ids: Sequence[str], width: int) -> NDArray[np.float64]:
-    """Return what a head answers to some clips, shape (clips, width)."""
+    """Return a head's outputs for some clips, shape (clips, width)."""
     if not ids:
         return np.zeros((0, width))
     found: NDArray[np.float64] = head.outputs({name: Rows(clips, ids) for name, clips in inputs.items()})
@@ -252,18 +252,23 @@ def _rows(
     table: pl.DataFrame,
     target: Target,
     ids: Sequence[str],
-    answered: Sequence[str],
+    predicted: Sequence[str],
     found: NDArray[np.float64],
     temperature: float,
     part: str,
 ) -> pl.DataFrame:
-    """Make prediction rows of one part, with nulls for the clips without an answer."""
+    """Make prediction rows of one part, with nulls for the clips without a prediction."""
     asked = table.filter(pl.col("id").is_in(list(ids)))
     scores = found[:, : len(target.classes)]
     probabilities = apply_temperature(scores, temperature) if target.classes else scores
     return (
         asked.select("id", "speaker", "gender")
         .join(truth(asked, target), on="id", how="left", maintain_order="left")
-        .join(answers(answered, found, probabilities, target), on="id", how="left", maintain_order="left")
+        .join(
+            predicted_columns(predicted, found, probabilities, target),
+            on="id",
+            how="left",
+            maintain_order="left",
+        )
         .with_columns(part=pl.lit(part))
     )

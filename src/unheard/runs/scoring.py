@@ -101,7 +101,7 @@ def by_class(test: pl.DataFrame) -> dict[str, dict[str, float | int | None]]:
     """Return support, recall, precision and F1 of each class over all test clips, mean over seeds."""
     rows = labelled_rows(test)
     names = rows.classes
-    each = per_class(confusion(rows.label, rows.answer, len(names)).astype(np.float64))
+    each = per_class(confusion(rows.label, rows.predicted, len(names)).astype(np.float64))
     seeds = rows.frame["seed"].n_unique()
     return {
         name: {
@@ -132,9 +132,9 @@ def baselines(table: pl.DataFrame, protocol: Protocol, test: pl.DataFrame) -> di
         counts = Counter(label[i] for i in splits.train)
         commonest[number] = min(range(k), key=lambda c: (-counts[c], c))
     one_seed = test.filter(pl.col("seed") == test["seed"].min())
-    answers = [[float(c == commonest[fold]) for c in range(k)] for fold in one_seed["fold"]]
+    commonest_only = [[float(c == commonest[fold]) for c in range(k)] for fold in one_seed["fold"]]
     constant = one_seed.drop("logits", "probabilities").with_columns(
-        system=pl.lit("majority"), probabilities=pl.Series(answers, dtype=pl.List(pl.Float64))
+        system=pl.lit("majority"), probabilities=pl.Series(commonest_only, dtype=pl.List(pl.Float64))
     )
     majority = estimators.estimate(predictions(constant, names))
     kept = ("accuracy", "uar", "macro_f1", "weighted_f1")

@@ -1,4 +1,4 @@
-"""What a recipe's target means in an utterance table: the matrix that heads learn, and the truth of answers."""
+"""What a recipe's target means for an utterance table: the matrix that heads learn from, and the truth columns."""
 
 from __future__ import annotations
 
@@ -90,8 +90,10 @@ def truth(table: pl.DataFrame, target: Target) -> pl.DataFrame:
     return frame.with_columns(pl.Series("target", rows, dtype=pl.List(pl.Float64)))
 
 
-def answers(ids: Sequence[str], outputs: Floats, probabilities: Floats, target: Target) -> pl.DataFrame:
-    """Return what was answered to some clips as columns of a prediction table.
+def predicted_columns(
+    ids: Sequence[str], outputs: Floats, probabilities: Floats, target: Target
+) -> pl.DataFrame:
+    """Return what was predicted of some clips as columns of a prediction table.
 
     ``outputs`` (clips, width) holds class scores and dimensions, ``probabilities`` (clips, classes) the calibrated
     probabilities.

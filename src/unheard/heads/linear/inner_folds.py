@@ -65,14 +65,14 @@ def inner_folds(X: Floats, speakers: NDArray[np.str_], folds: int, advice: str) 
 def uars(
     solve: Solver, X: Floats, shares: Floats, speakers: NDArray[np.str_], grid: Sequence[float], folds: int
 ) -> list[float]:
-    """Return the UAR of each C over all rows, each answered by the model that was not trained on its speaker.
+    """Return the UAR of each C over all rows, each predicted by the model that was not trained on its speaker.
 
     ``shares`` (n, classes) are all known; the class of a row is that of its largest share.
     """
     labels = class_numbers(shares)
     predicted = np.zeros((len(grid), len(labels)), dtype=np.int64)
     for inner in inner_folds(X, speakers, folds, "give one value, such as head.grid=[0.01]"):
-        # An inner training part may lack a class; that class is then never answered.
+        # An inner training part may lack a class; that class is then never predicted.
         present = np.flatnonzero(shares[inner.learned].any(axis=0))
         if len(present) == 1:
             predicted[:, inner.held] = present[0]
@@ -84,7 +84,7 @@ def uars(
 
 
 def cccs(X: Floats, truth: Floats, speakers: NDArray[np.str_], folds: int) -> list[float]:
-    """Return the mean CCC over dimensions for each of ``ridge.ALPHAS``, every row answered as in :func:`uars`.
+    """Return the mean CCC over dimensions for each of ``ridge.ALPHAS``, every row predicted as in :func:`uars`.
 
     ``truth`` (n, dimensions) is on [0, 1], and NaN where it is not known; predictions are clipped to [0, 1].
     """

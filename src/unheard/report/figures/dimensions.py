@@ -1,4 +1,4 @@
-"""How well each dimension is answered: its concordance with the truth, with the interval over speakers."""
+"""How well each dimension is predicted: its concordance with the truth, with the interval over speakers."""
 
 from __future__ import annotations
 
@@ -54,6 +54,6 @@ def dimensions_chart(name: str, metrics: Sequence[tuple[Metric, Mapping[str, Any
             (dimension, number(estimate["pooled"]), interval(estimate["low"], estimate["high"], False))
             for dimension, estimate in found.items()
         ),
-        "Over all test clips, with 95 % intervals over speakers. 1: answers and truth are equal; 0: they have "
+        "Over all test clips, with 95 % intervals over speakers. 1: predictions and truth are equal; 0: they have "
         "nothing to do with each other.",
     )
