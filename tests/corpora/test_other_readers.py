@@ -189,4 +189,4 @@ def test_emotale_says_what_contradicts_what_is_missing_and_whom_it_does_not_know
     reasons = {item.path: item.reason for item in left}
     assert reasons["wav/DK_001_A_1.wav"] == "its name contradicts annotations.csv (B)"
     assert reasons["EN_004_S_4"] == "in annotations.csv but not in the folder"
-    assert table.select("id", "gender", "age").row(0) == ("EN_004_S_5", None, None)
+    assert table.select("id", "gender", "age").row(-1) == ("EN_004_S_5", None, None)

@@ -187,7 +187,7 @@ def test_votes_follow_their_labels():
         ("sad=a,sad=b", "each label once"),
         ("=a,b=c", "expected OLD=NEW"),
         ("angry=,happy=,neutral=,sad=", "none of the classes"),
-        ("nowhere.yaml", "cannot be read"),
+        ("nowhere.yaml", "no such file"),
     ],
 )
 def test_a_mapping_that_does_not_hold(text, message):

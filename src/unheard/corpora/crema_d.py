@@ -17,7 +17,7 @@ from typing import Any
 
 from unheard.corpora.folder import LeftOut, clips, listed
 from unheard.corpora.tabular import read_rows
-from unheard.errors import DataError, first_five
+from unheard.errors import DataError
 
 NAME = "crema-d"
 DESCRIPTION = "American English, acted by 91 actors, twelve sentences, votes on voice, face and both"
@@ -125,9 +125,6 @@ def votes(table: Path) -> dict[str, dict[str, Any]]:
     of_clip: dict[str, list[dict[str, Any]]] = {}
     for number, row in _rows(table):
         where = f"{table}: row {number}"
-        lacking = [column for column in ("", "fileName", *_VOTES) if column not in row]
-        if lacking:
-            raise DataError(f"{table}: lacks the column {first_five(map(repr, lacking))}")
         shown = _SHOWN.get(row[""][:1])
         if shown is None or len(row[""]) != 6:
             raise DataError(
@@ -165,8 +162,9 @@ def _tables(root: Path) -> Iterator[Path]:
 
 
 def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
+    columns = ("", "fileName", *_VOTES)
     if table.suffix != ".gz":
-        return read_rows(table)
+        return read_rows(table, columns=columns)
     try:
         with gzip.open(table) as file:
             data = file.read(_MOST_BYTES + 1)
@@ -179,20 +177,16 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     with tempfile.TemporaryDirectory() as folder:
         unpacked = Path(folder) / table.stem
         unpacked.write_bytes(data)
-        return read_rows(unpacked)
+        return read_rows(unpacked, columns=columns)
 
 
 def _people(table: Path) -> dict[str, dict[str, Any]]:
     if not table.is_file():
         return {}
-    rows = read_rows(table)
-    lacking = [name for name in ("ActorID", "Age", "Sex") if name not in rows[0][1]]
-    if lacking:
-        raise DataError(f"{table}: lacks the column {first_five(lacking)}; found: {', '.join(rows[0][1])}")
     return {
         row["ActorID"].strip(): {
             "age": float(row["Age"]) if row["Age"].strip().isdecimal() else None,
             "gender": _GENDERS.get(row["Sex"].strip()),
         }
-        for _, row in rows
+        for _, row in read_rows(table, columns=("ActorID", "Age", "Sex"))
     }

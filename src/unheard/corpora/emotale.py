@@ -14,7 +14,7 @@ from typing import Any
 
 from unheard.corpora.folder import LeftOut, clips
 from unheard.corpora.tabular import read_rows
-from unheard.errors import DataError, first_five
+from unheard.errors import DataError
 from unheard.formats.numbers import number_in
 
 NAME = "emotale"
@@ -96,10 +96,7 @@ def _rows(table: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, st
         raise DataError(
             f"{table}: no such file; give the folder that holds annotations.csv, speaker_info.csv and wav/"
         )
-    rows = read_rows(table)
-    lacking = [name for name in columns if name not in rows[0][1]]
-    if lacking:
-        raise DataError(f"{table}: lacks the column {first_five(lacking)}; found: {', '.join(rows[0][1])}")
+    rows = read_rows(table, columns=columns)
     return [(number, {key: str(value).strip() for key, value in row.items()}) for number, row in rows]
 
 

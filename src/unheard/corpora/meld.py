@@ -15,7 +15,7 @@ from typing import Any
 
 from unheard.corpora.folder import LeftOut, listed
 from unheard.corpora.tabular import read_rows
-from unheard.errors import DataError, first_five
+from unheard.errors import DataError
 
 NAME = "meld"
 DESCRIPTION = "English, the series Friends, dialogues with text; the owner's parts share their speakers"
@@ -75,11 +75,7 @@ def _is_of(folder: str, part: str) -> bool:
 
 
 def _rows(part: str, table: Path) -> Iterator[dict[str, Any]]:
-    rows = read_rows(table, legacy=True)
-    lacking = [name for name in _COLUMNS if name not in rows[0][1]]
-    if lacking:
-        raise DataError(f"{table}: lacks the column {first_five(lacking)}; found: {', '.join(rows[0][1])}")
-    for number, row in rows:
+    for number, row in read_rows(table, columns=_COLUMNS, legacy=True):
         cells = {name: row[name].strip() for name in _COLUMNS}
         where = f"{table}: row {number}"
         if cells["Emotion"] not in LABELS:

@@ -14,7 +14,7 @@ from typing import Any
 from unheard.corpora.folder import LeftOut, listed
 from unheard.corpora.table import LONGEST
 from unheard.corpora.tabular import read_rows
-from unheard.errors import DataError, first_five
+from unheard.errors import DataError
 from unheard.formats.numbers import number_in
 
 NAME = "mosei"
@@ -44,7 +44,8 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
     tables = sorted(root.rglob(TABLE), key=lambda path: (len(path.parts), path))
     if not tables:
         raise DataError(f"{root}: no {TABLE} there or below")
-    segments = [_segment(f"{tables[0]}: row {number}", row) for number, row in _rows(tables[0])]
+    rows_of_table = read_rows(tables[0], columns=_COLUMNS)
+    segments = [_segment(f"{tables[0]}: row {number}", row) for number, row in rows_of_table]
     videos = {segment["session"] for segment in segments}
     cut = {segment["id"] for segment in segments}
 
@@ -59,14 +60,6 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
         for segment in segments
     )
     yield from listed(root, rows, name_of, TABLE)
-
-
-def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
-    rows = read_rows(table)
-    lacking = [name for name in _COLUMNS if name not in rows[0][1]]
-    if lacking:
-        raise DataError(f"{table}: lacks the column {first_five(lacking)}; found: {', '.join(rows[0][1])}")
-    return rows
 
 
 def _segment(where: str, row: dict[str, str]) -> dict[str, Any]:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from unheard.corpora.folder import LeftOut, listed
-from unheard.corpora.tabular import read_legacy_text, read_rows
-from unheard.errors import DataError, first_five
+from unheard.corpora.tabular import need_columns, read_legacy_text, read_rows
+from unheard.errors import DataError
 from unheard.formats import json_text
 from unheard.formats.numbers import number_in
+from unheard.formats.separated import read_separated
 
 NAME = "msp-podcast"
 DESCRIPTION = "English, spontaneous, turns of podcasts, several graders, the owner's parts by release"
@@ -37,6 +39,8 @@ _GENDERS = {"female": "female", "male": "male"}
 _DIMENSIONS = {"activation": "EmoAct", "valence": "EmoVal", "dominance": "EmoDom"}
 _INITIALS = {"A": "activation", "V": "valence", "D": "dominance"}
 _WORKER = ("worker", "workerid", "annotator", "annotatorid", "rater", "raterid", "grader")
+#: Bytes of a label file in JSON: a release has some hundred thousand turns.
+_MOST_BYTES = 2**29
 _GRADE = re.compile(r"\s*([AVD])\s*:\s*([^;]*)", re.ASCII)
 
 #: What one worker said of one turn: worker, primary class, dimensions as text.
@@ -91,26 +95,18 @@ def _first(root: Path, *stems: str) -> Path | None:
 def _consensus(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Name and values of each turn; in JSON the values may stand in a list of one."""
     if file.suffix == ".json":
-        for name, cells in _json(file).items():
+        for name, cells in json_text.read_object(file, most=_MOST_BYTES).items():
             inner = cells[0] if isinstance(cells, list) and len(cells) == 1 else cells
             if not isinstance(inner, dict):
                 raise DataError(f"{file}: {name}: expected an object of values, found {type(inner).__name__}")
             yield _stem(name), {"EmoClass": inner.get("EmoClass_Major"), **inner}
         return
-    rows = read_rows(file)
-    if "FileName" not in rows[0][1]:
-        raise DataError(f"{file}: lacks the column FileName; found: {', '.join(rows[0][1])}")
-    for _, cells in rows:
+    for _, cells in read_rows(file, columns=("FileName", "EmoClass", *_DIMENSIONS.values())):
         yield _stem(cells["FileName"]), cells
 
 
 def _row(where: str, name: str, cells: Mapping[str, Any]) -> dict[str, Any]:
-    lacking = [column for column in ("EmoClass", *_DIMENSIONS.values()) if column not in cells]
-    if lacking:
-        raise DataError(
-            f"{where}: lacks the column {first_five(lacking)}; found: {', '.join(map(str, cells))}"
-        )
-    letter = _text(cells["EmoClass"]) or _NO_AGREEMENT
+    letter = _text(cells.get("EmoClass")) or _NO_AGREEMENT
     if letter not in _LETTERS and letter != _NO_AGREEMENT:
         raise DataError(
             f"{where}, column 'EmoClass': {letter!r}, expected one of {', '.join((*_LETTERS, _NO_AGREEMENT))}"
@@ -126,7 +122,7 @@ def _row(where: str, name: str, cells: Mapping[str, Any]) -> dict[str, Any]:
         "language": "en",
         "channel": "speech",
         "label": _LETTERS.get(letter),
-        **{ours: _grade(where, column, cells[column]) for ours, column in _DIMENSIONS.items()},
+        **{ours: _grade(where, column, cells.get(column)) for ours, column in _DIMENSIONS.items()},
         "split": _text(cells.get("Split_Set")),
         "licence": LICENCE,
     }
@@ -152,7 +148,7 @@ def _votes(root: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def _from_json(file: Path) -> Iterator[tuple[str, Said]]:
-    for name, workers in _json(file).items():
+    for name, workers in json_text.read_object(file, most=_MOST_BYTES).items():
         if not isinstance(workers, dict):
             raise DataError(f"{file}: {name}: expected {{worker: values}}, found {type(workers).__name__}")
         for worker, cells in workers.items():
@@ -163,20 +159,17 @@ def _from_json(file: Path) -> Iterator[tuple[str, Said]]:
 
 def _from_csv(file: Path) -> Iterator[tuple[str, Said]]:
     """Both shapes: columns for worker, class and dimensions, or one packed field beside the name."""
-    rows = read_rows(file)
-    header = list(rows[0][1])
+    header, rows = read_separated(file)
     if len(header) == 2:
         # A file without a header begins with a turn.
-        first = [dict(zip(header, header, strict=True))] if header[0].endswith(".wav") else []
-        for cells in (*first, *(cells for _, cells in rows)):
-            name, packed = cells.values()
+        first = [header] if header[0].endswith(".wav") else []
+        for name, packed in chain(first, (cells for _, cells in rows)):
             yield _stem(name), _packed(f"{file}: {name}", packed)
         return
-    lacking = [column for column in ("FileName", "EmoClass_Major") if column not in header]
-    if lacking:
-        raise DataError(f"{file}: lacks the column {first_five(lacking)}; found: {', '.join(header)}")
+    need_columns(file, ("FileName", "EmoClass_Major"), header)
     workers = [column for column in header if re.sub(r"[^a-z]", "", column.lower()) in _WORKER]
-    for _, cells in rows:
+    for _, values in rows:
+        cells = dict(zip(header, values, strict=True))
         worker = _text(cells[workers[0]]) if workers else None
         yield _stem(cells["FileName"]), (worker, cells["EmoClass_Major"], _columns(cells))
 
@@ -223,10 +216,6 @@ def _grade(where: str, column: str, value: Any) -> float | None:
         return number_in(text, *SCALE)
     except ValueError as error:
         raise DataError(f"{where}, column {column!r}: {error}") from error
-
-
-def _json(file: Path) -> dict[str, Any]:
-    return json_text.parse_object(read_legacy_text(file), file)
 
 
 def _text(value: Any) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from unheard.corpora.folder import LeftOut, clips
 from unheard.corpora.tabular import read_rows
-from unheard.errors import DataError, first_five
+from unheard.errors import DataError
 
 NAME = "nemo"
 DESCRIPTION = "Polish, acted, nine actors, 90 sentences"
@@ -52,10 +52,7 @@ def _listed(table: Path) -> dict[str, dict[str, Any] | str]:
     """Fields of each clip by its id, or what is wrong with its row."""
     if not table.is_file():
         raise DataError(f"{table}: no such file; give the folder that holds data.tsv and samples/")
-    rows = read_rows(table)
-    lacking = [name for name in _COLUMNS if name not in rows[0][1]]
-    if lacking:
-        raise DataError(f"{table}: lacks the column {first_five(lacking)}; found: {', '.join(rows[0][1])}")
+    rows = read_rows(table, columns=_COLUMNS)
     return {Path(str(row["file_id"]).strip()).stem: _row(row) for _, row in rows}
 
 

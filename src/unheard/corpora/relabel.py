@@ -12,6 +12,7 @@ import polars as pl
 
 from unheard.corpora.table import DIMENSIONS, VOTE, check, classes
 from unheard.errors import UsageError, first_five, unknown
+from unheard.formats import yaml_text
 
 FOLDER = files("unheard.corpora") / "labels"
 
@@ -58,12 +59,9 @@ def parse(text: str) -> Labels:
         Neither of these, or a label named twice.
     """
     if text in stored():
-        return _from_yaml(text, (FOLDER / f"{text}.yaml").read_text(encoding="utf-8"))
+        return _from_yaml(text, yaml_text.parse((FOLDER / f"{text}.yaml").read_bytes(), text, UsageError))
     if Path(text).suffix in (".yaml", ".yml"):
-        try:
-            return _from_yaml(text, Path(text).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{text}: cannot be read as UTF-8 text ({error})") from error
+        return _from_yaml(text, yaml_text.read(text, UsageError))
     if "=" not in text and "," not in text:
         raise unknown("mapping of labels", text, [*stored(), "FILE.yaml", "OLD=NEW,DROPPED=,KEPT"])
     names: dict[str, str | None] = {}
@@ -112,13 +110,7 @@ def _votes(votes: list[dict[str, Any]] | None, labels: Labels) -> list[dict[str,
     return said or None
 
 
-def _from_yaml(source: str, text: str) -> Labels:
-    import yaml
-
-    try:
-        found = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"{source}: not YAML ({error})") from error
+def _from_yaml(source: str, found: Any) -> Labels:
     names = found.get("labels") if isinstance(found, dict) else None
     if not isinstance(names, dict):
         names = {None: None}

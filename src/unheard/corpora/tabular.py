@@ -7,13 +7,13 @@ Anything else is an error that names row and column.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from unheard.errors import DataError
+from unheard.errors import DataError, first_five
 from unheard.files import read_bytes, regular_file
 from unheard.formats.parquet import read_parquet
 from unheard.formats.separated import LINES, legacy_text, read_json_lines, read_separated
@@ -27,13 +27,15 @@ MOST_TEXT = 2**28
 Row = tuple[int, dict[str, Any]]
 
 
-def read_rows(path: Path, *, legacy: bool = False) -> list[Row]:
+def read_rows(path: Path, *, columns: Sequence[str] = (), legacy: bool = False) -> list[Row]:
     """Read a table as (row number, values by column); at least one row.
 
     Parameters
     ----------
     path
         The table; its extension says the format.
+    columns
+        Columns that must be there.
     legacy
         Take a CSV that is not UTF-8 for Windows-1252, as an owner's old tables are; a table of a user's own is
         never guessed at.
@@ -41,8 +43,8 @@ def read_rows(path: Path, *, legacy: bool = False) -> list[Row]:
     Raises
     ------
     DataError
-        No such file, another format, wrong encoding, rows that do not fit the header, no rows, or more than are
-        read.
+        No such file, another format, wrong encoding, rows that do not fit the header, a column that is not there,
+        no rows, or more than are read.
     """
     regular_file(path)
     suffix = path.suffix.lower()
@@ -59,7 +61,18 @@ def read_rows(path: Path, *, legacy: bool = False) -> list[Row]:
         )
     if not rows:
         raise DataError(f"{path}: holds no rows")
+    need_columns(path, columns, rows[0][1])
     return rows
+
+
+def need_columns(path: Path, columns: Iterable[str], found: Collection[str]) -> None:
+    """Refuse a table that lacks a column, with what it has."""
+    lacking = [name for name in columns if name not in found]
+    if lacking:
+        raise DataError(
+            f"{path}: lacks the column {first_five(name or 'without a name' for name in lacking)}; "
+            f"found: {', '.join(map(str, found))}"
+        )
 
 
 def read_texts(path: Path) -> list[dict[str, str | None]]:
