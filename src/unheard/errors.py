@@ -12,10 +12,26 @@ from types import ModuleType
 from typing import ClassVar
 
 
+def escaped(text: object) -> str:
+    """Return text as one line that every terminal shows as it stands.
+
+    Names, labels and paths are written by strangers: a line break forges a line, an escape sequence clears the
+    screen, a change of direction shows another name, half a surrogate pair cannot be printed at all. What
+    ``str.isprintable`` says is none of the printable characters is written as in Python's ``repr``.
+    """
+    plain = str(text)
+    if plain.isprintable():
+        return plain
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in plain)
+
+
 class UnheardError(Exception):
-    """Root of every error that this package raises on purpose."""
+    """Root of every error that this package raises on purpose; its message is one line (:func:`escaped`)."""
 
     exit_code: ClassVar[int] = 3
+
+    def __str__(self) -> str:
+        return escaped(super().__str__())
 
 
 class UsageError(UnheardError):

@@ -76,7 +76,7 @@ def test_it_is_said_before_work_starts_and_counts_what_is_missing(tmp_path: Path
     extract(clips[:3], {"name": "fake", "model": "a"}, Storage(), **options)  # type: ignore[arg-type]
     extract(clips, {"name": "fake", "model": "a", "log": str(log)}, Storage(), **options)  # type: ignore[arg-type]
     extract(clips, {"name": "fake", "model": "a"}, Storage(), **options)  # type: ignore[arg-type]
-    first, second = said  # and nothing where nothing is missing
+    first, second = ("\n".join(said[:4]), "\n".join(said[4:]))  # and nothing where nothing is missing
     assert "extract: fake (a), pooled statistics of 4 layers, 0 … 3" in first
     assert "clips:   3, 0 of them stored; 2 s of audio to do" in first
     assert "clips:   8, 3 of them stored; 2 s of audio to do" in second
@@ -91,7 +91,7 @@ def test_the_time_is_measured_on_a_few_clips(tmp_path: Path, monkeypatch: pytest
     clips = clips_of(tmp_path, [0.4] * 40)
     given = {"name": "fake", "model": "a", "pause": 0.05, "log": str(log)}
     extract(clips, given, Storage(), folder=tmp_path / "store", say=said.append)
-    assert "time:    about 2 s, as measured on 4 clips" in said[0]  # 40 × 0.05 s
+    assert "time:    about 2 s, as measured on 4 clips" in said[3]  # 40 × 0.05 s
     assert log.read_text().count("\n") == 40 + 1 + 4
 
 
@@ -144,5 +144,5 @@ def test_lengths_come_from_headers_and_pieces(tmp_path: Path) -> None:
 def test_a_plan_counts_what_the_extractor_takes(tmp_path: Path) -> None:
     encoder = encoders.load({"name": "fake", "model": "a"})
     plan = planned(encoder, resolved(encoder, Storage()), 1, [1200.0], tmp_path)
-    assert "of audio to do" in plan.text()
-    assert "; 1,200 words to do" in replace(plan, medium="text").text()
+    assert "of audio to do" in plan.lines()[1]
+    assert "; 1,200 words to do" in replace(plan, medium="text").lines()[1]

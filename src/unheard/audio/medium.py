@@ -8,9 +8,9 @@ from typing import Any
 from unheard.audio.decode import VERSIONS, Wave, check_trainable, load
 from unheard.audio.noise import Noise, noisy
 from unheard.audio.resample import RATE, to_rate
-from unheard.audio.source import opened, shown
+from unheard.audio.source import opened
 from unheard.audio.trim import Cut, trim
-from unheard.errors import DataError
+from unheard.errors import DataError, escaped
 from unheard.files import FileDigests, digest
 from unheard.inputs import Clip, Piece
 
@@ -96,7 +96,7 @@ class AudioMedium:
             )
             check_trainable(decoded)
         except DataError as error:
-            raise DataError(str(error).removeprefix(f"{shown(piece.path)}: ")) from error
+            raise DataError(str(error).removeprefix(f"{escaped(piece.path)}: ")) from error
         # Taken for recorded at another rate, a waveform is faster or slower, and so is its pitch.
         wave = to_rate(decoded.wave, self.rate * self.speed, self.rate)
         if self.noise is not None:

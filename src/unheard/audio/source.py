@@ -21,7 +21,7 @@ from unheard.audio import mpeg
 from unheard.audio.container import container
 from unheard.audio.content import Content, Mended
 from unheard.audio.quiet import quiet
-from unheard.errors import AudioError
+from unheard.errors import AudioError, escaped
 
 RATES = (1_000, 768_000)  # Hz
 MOST_CHANNELS = 64
@@ -159,18 +159,12 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Source]:
             finally:
                 source.close()
     except AudioError as error:
-        raise AudioError(f"{shown(path)}: {error}") from error
+        raise AudioError(f"{escaped(path)}: {error}") from error
     except (OSError, ArithmeticError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise AudioError(
-            f"{shown(path)}: cannot be decoded ({reason}); copy it again from its source"
+            f"{escaped(path)}: cannot be decoded ({reason}); copy it again from its source"
         ) from error
-
-
-def shown(path: str | os.PathLike[str]) -> str:
-    """Return a path that can be printed anywhere, on one line."""
-    text = os.fspath(path)
-    return text if text.isprintable() else ascii(text)
 
 
 def _regular(path: str | os.PathLike[str]) -> BinaryIO:

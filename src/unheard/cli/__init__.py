@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -31,6 +32,7 @@ from unheard.cli import (
     synthesize,
 )
 from unheard.cli.stopping import Stopped, stop_on_signals
+from unheard.cli.terminal import say
 from unheard.errors import UnheardError
 
 app = typer.Typer(
@@ -81,6 +83,8 @@ def _unheard(
 def main() -> None:
     """Run the command line; errors made on purpose become one line and their exit code."""
     stop_on_signals()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names that its encoding lacks
     try:
         app()
     except (UnheardError, Stopped) as error:
@@ -94,6 +98,10 @@ def main() -> None:
             f"this command needs {missing}, which is not installed: pip install 'unheard[{_EXTRA[missing]}]'"
         )
         sys.exit(4)
+    except UnicodeEncodeError as error:
+        # Names of files may hold any byte; tables, JSON and digests take Unicode alone.
+        _complain(f"a name holds bytes that are no UTF-8; rename it: {error.object}")
+        sys.exit(3)
     except OSError as error:
         # A full disk, a folder that may not be written, a name that the system refuses.
         _complain(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
@@ -112,4 +120,4 @@ _EXTRA = {
 
 
 def _complain(text: str) -> None:
-    typer.echo(f"error: {text}", err=True)
+    say(f"error: {text}")

@@ -41,7 +41,8 @@ def compare(
         if run.scores["stamps"]:
             show(f"{name}: {' · '.join(run.scores['stamps'])}")
     for pair in pairs:
-        show(describe(pair))
+        for line in describe(pair).splitlines():
+            show(line)
 
 
 def premium(
@@ -61,4 +62,5 @@ def premium(
         print_json(found.as_dict())
         return
     show(premium_line(opened[0].scores, opened[1].scores, found))
-    show(describe(found))
+    for line in describe(found).splitlines():
+        show(line)

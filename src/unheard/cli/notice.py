@@ -24,7 +24,8 @@ def notice_once(description: Description) -> None:
     marker = cache_folder() / "notices" / f"{digest(text)[:16]}.txt"
     if os.path.isfile(marker):  # noqa: PTH113 - Path.is_file raises where a folder may not be entered
         return
-    say(text)
+    for line in text.split("\n"):
+        say(line)
     with suppress(OSError, MachineError):
         write_text(marker, text + "\n")
 

@@ -14,8 +14,8 @@ import typer
 from unheard.audio.extensions import EXTENSIONS
 from unheard.cli.notice import notice_once
 from unheard.cli.prediction import columns_of, likeliest
-from unheard.cli.terminal import bars, print_json, printable, say, show
-from unheard.errors import UsageError
+from unheard.cli.terminal import bars, in_utf8, print_json, say, show
+from unheard.errors import UsageError, escaped
 
 if TYPE_CHECKING:
     from unheard.bundle.prediction import Prediction
@@ -125,7 +125,7 @@ def _recordings(folder: str) -> list[Path]:
 
 
 def _row(path: Path, prediction: Prediction) -> dict[str, Any]:
-    name = printable(path)
+    name = in_utf8(path)
     if "unreadable" in prediction.flags:
         return {"path": name, "error": prediction.warnings[0]}
     return {"path": name, **prediction.as_dict()}
@@ -134,11 +134,11 @@ def _row(path: Path, prediction: Prediction) -> dict[str, Any]:
 def line(row: dict[str, Any], n_best: int) -> str:
     """Return one prediction as a line: path, the most probable labels, and what to beware of."""
     if "error" in row:
-        return f"{row['path']}\terror"
+        return f"{escaped(row['path'])}\terror"
     unsure = "unsure: " if "unsure" in row["flags"] else ""
     prediction = f"{unsure}{likeliest(row, n_best)}" or "no prediction"
     marks = f"  ({', '.join(row['warnings'])})" if row["warnings"] else ""
-    return f"{row['path']}\t{prediction}{marks}"
+    return f"{escaped(row['path'])}\t{prediction}{marks}"
 
 
 def _print_csv(rows: list[dict[str, Any]], classes: Iterable[str], dimensions: Iterable[str]) -> None:

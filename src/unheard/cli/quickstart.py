@@ -33,4 +33,5 @@ def quickstart(
     else:
         show("the default model, trained on real speech, about the same synthetic clip:")
         show("  " + line({"path": tour.clip.name, **tour.default.as_dict()}, n_best=3))
-    say(f"corpus: {out / 'corpus'}\nbundle: {tour.bundle}\nreport: {tour.report}")
+    for name, place in (("corpus", out / "corpus"), ("bundle", tour.bundle), ("report", tour.report)):
+        say(f"{name}: {place}")

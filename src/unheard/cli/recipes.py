@@ -24,7 +24,8 @@ def recipes(
         if as_json:
             print_json(plain)
         else:
-            show(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).rstrip())
+            for line in yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).rstrip().split("\n"):
+                show(line)
         return
     listed = [recipe.load(known) for known in recipe.names()]
     if as_json:

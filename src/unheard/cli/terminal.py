@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from unheard.errors import UsageError
+from unheard.errors import UsageError, escaped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,24 +25,41 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def say(text: str) -> None:
-    """Print a line for people, plain: what stands in data is never read as markup."""
-    typer.echo(text, err=True)
+def say(line: str) -> None:
+    """Print one line for people: what stands in data is read neither as markup nor by the terminal."""
+    typer.echo(as_line(line), err=True)
 
 
-def show(text: str) -> None:
-    """Print a line of the result, plain."""
-    typer.echo(text)
+def show(line: str) -> None:
+    """Print one line of the result, as :func:`say` does."""
+    typer.echo(as_line(line))
 
 
-def printable(path: object) -> str:
-    """Return a path as text; bytes of a name that are no UTF-8 cannot be printed as they are."""
+def as_line(text: str) -> str:
+    """Return text as it may be printed; tabs between columns stay."""
+    return "\t".join(map(escaped, text.split("\t")))
+
+
+def in_utf8(path: object) -> str:
+    """Return a path for data that are written: bytes of a name that are no UTF-8 are escaped, and nothing else."""
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def print_json(value: Any) -> None:
     """Print one JSON value, and nothing else goes to standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    sys.stdout.write(as_json(value))
+
+
+def as_json(value: Any) -> str:
+    """Return readable JSON in which every character that a terminal may act upon is escaped, as JSON does it."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    return "\n".join(map(_printable_json, text.split("\n"))) + "\n"
+
+
+def _printable_json(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
 @contextmanager
@@ -53,13 +70,14 @@ def bars() -> Iterator[Progress]:
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    words = TextColumn("{task.description:>12}", markup=False)
+    columns = (words, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     stages: dict[str, TaskID] = {}
     with Progress(*columns, console=err()) as shown:
 
         def advance(stage: str, done: int, total: int) -> None:
             if stage not in stages:
-                stages[stage] = shown.add_task(stage, total=total)
+                stages[stage] = shown.add_task(escaped(stage), total=total)
             shown.update(stages[stage], completed=done, total=total)
 
         yield advance

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unheard.cli.prediction import columns_of, likeliest
-from unheard.cli.terminal import bars, printable, say
+from unheard.cli.terminal import as_json, as_line, bars, in_utf8, say
 from unheard.errors import AudioError
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def write_timelines(
     rows: Rows = []
     with bars() as advance:
         for done, path in enumerate(paths, start=1):
-            name = printable(path)
+            name = in_utf8(path)
             try:
                 found = bundle.timeline(path, channel=channel, allow_truncated=allow_truncated)
                 rows.append({"path": name, **found.as_dict()})
@@ -52,11 +51,11 @@ def write_timelines(
                 rows.append({"path": name, "error": str(error)})
             advance("recordings", done, len(paths))
     if form == "json":
-        text = json.dumps(rows, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+        text = as_json(rows)
     elif form == "csv":
         text = _csv(rows, bundle.classes, bundle.dimensions)
     else:
-        text = "".join(f"{line}\n" for row in rows for line in _lines(row, n_best))
+        text = "".join(f"{as_line(line)}\n" for row in rows for line in _lines(row, n_best))
     if out is None:
         sys.stdout.write(text)
     else:

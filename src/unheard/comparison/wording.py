@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from unheard.comparison.compare import Comparison
 from unheard.comparison.paired import LEAST
+from unheard.errors import escaped
 from unheard.metrics.dimensional import MEAN
 from unheard.metrics.formatting import number, p_scientific, percent, signed
 
@@ -16,12 +18,12 @@ def describe(comparison: Comparison) -> str:
 
     A comparison across protocols says so in its first line. Differences of shares are in percentage points.
     """
-    c = comparison
+    c = replace(comparison, a=escaped(comparison.a), b=escaped(comparison.b))
     lines = []
     if c.across:
         lines.append(
-            f"Across protocols: {c.a} was tested on {c.protocol_a or 'an unknown protocol'}, "
-            f"{c.b} on {c.protocol_b or 'an unknown protocol'}."
+            f"Across protocols: {c.a} was tested on {escaped(c.protocol_a or 'an unknown protocol')}, "
+            f"{c.b} on {escaped(c.protocol_b or 'an unknown protocol')}."
         )
     lines += [_verdict(c), _evidence(c), _clips(c)]
     lines += [_mark(c)] if c.marks else []

@@ -20,7 +20,7 @@ import numpy as np
 
 from unheard import encoders
 from unheard.encoders import Encoder, LazyEncoder
-from unheard.errors import DataError, UsageError, first_five
+from unheard.errors import DataError, UsageError, escaped, first_five
 from unheard.extraction.extracted import BadClip, Extracted, Features, Metadata, bad_clip
 from unheard.extraction.media import medium_of
 from unheard.extraction.missing_clips import MissingClips, Passing, Task
@@ -198,7 +198,7 @@ def _writable(store: Store, named: bool) -> Store:
     if not named and not os.access(there, os.W_OK):
         folder = Path(tempfile.mkdtemp(prefix="unheard-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        _log.warning("%s is read-only: what is computed lasts as long as this process", store.root)
+        _log.warning("%s is read-only: what is computed lasts as long as this process", escaped(store.root))
         return store.also_in(folder)
     return store
 

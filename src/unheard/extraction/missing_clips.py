@@ -103,7 +103,8 @@ class MissingClips:
             if say is not None:
                 if self.medium.name == "audio" and plan.amount >= WORTH_MEASURING:
                     plan = with_time(plan, *self._measured(missing, tasks))
-                say(plan.text())
+                for line in plan.lines():
+                    say(line)
             self.store.describe(self.metadata)
             return self._run(tasks, sizes, report)
 

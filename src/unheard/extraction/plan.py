@@ -60,21 +60,19 @@ class Plan:
     seconds: float | None = None
     measured: int = 0
 
-    def text(self) -> str:
+    def lines(self) -> list[str]:
         """Return it in a few lines."""
         if self.seconds is None:
             less = f"not measured: under {WORTH_MEASURING / 60:.0f} min of audio"
             time = less if self.medium == "audio" else f"not measured for {self.medium}"
         else:
             time = f"about {_duration(self.seconds)}, as measured on {self.measured} clips"
-        return "\n".join(
-            [
-                f"extract: {self.extractor}, {self.storage.words()} of {_layers(self.names)}",
-                f"clips:   {self.clips}, {self.stored} of them stored; {_amount(self.amount, self.medium)} to do",
-                f"disk:    {_size(self.bytes)} to write, {_size(self.free)} free, in {self.folder}",
-                f"time:    {time}",
-            ]
-        )
+        return [
+            f"extract: {self.extractor}, {self.storage.words()} of {_layers(self.names)}",
+            f"clips:   {self.clips}, {self.stored} of them stored; {_amount(self.amount, self.medium)} to do",
+            f"disk:    {_size(self.bytes)} to write, {_size(self.free)} free, in {self.folder}",
+            f"time:    {time}",
+        ]
 
 
 def planned(

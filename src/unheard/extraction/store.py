@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from unheard.errors import DataError, MachineError, UsageError
+from unheard.errors import DataError, MachineError, UsageError, escaped
 from unheard.extraction import shard
 from unheard.extraction.extracted import Metadata
 from unheard.extraction.shard import Index, Place
@@ -160,7 +160,7 @@ class Store:
             _log.warning(
                 "%s: damaged shard dropped, its clips are computed again (said once; `unheard cache --verify` "
                 "checks every shard)",
-                path,
+                escaped(path),
             )
 
 

@@ -18,7 +18,7 @@ from unheard.decide.calibration import apply_temperature
 from unheard.errors import DataError
 from unheard.files import write_json
 from unheard.noise.inference import CLEAN, Condition, NoiseTask, NoisyClip, noisy_clips
-from unheard.noise.plan import FoldPlan, crossed, planned, text, voices_at_once
+from unheard.noise.plan import FoldPlan, crossed, lines, planned, voices_at_once
 from unheard.noise.scores import scores
 from unheard.predictions.table import classes, predictions, write_predictions
 from unheard.recipe_inputs.preparing import Progress, Say, data_digest, of_layers
@@ -89,7 +89,8 @@ def noisy(
     recipe = run.recipe.with_weights_at(weights)
     folds = planned(run, conditions, seed, others)
     if say is not None:
-        say(text(folds, conditions, " and ".join(own.name for own in recipe.inputs.values())))
+        for line in lines(folds, conditions, " and ".join(own.name for own in recipe.inputs.values())):
+            say(line)
     with locked(run.folder):
         if data_digest(run.table) != run.provenance["data_hash"]:
             raise DataError(

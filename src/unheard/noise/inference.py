@@ -18,10 +18,9 @@ from unheard import encoders, features
 from unheard.audio import conditions
 from unheard.audio.medium import AudioMedium
 from unheard.audio.noise import added
-from unheard.audio.source import shown
 from unheard.audio.trim import trim
 from unheard.encoders.contract import Encoder
-from unheard.errors import DataError
+from unheard.errors import DataError, escaped
 from unheard.extraction.ahead import ahead
 from unheard.extraction.processes import Died, spread
 from unheard.extraction.storage import Storage, pack, restored
@@ -212,5 +211,5 @@ def _recording(clip: Clip, medium: AudioMedium) -> Array:
     try:
         return medium.open(clip)
     except DataError as error:
-        path = "" if clip.audio is None else f"{shown(clip.audio.path)}: "
+        path = "" if clip.audio is None else f"{escaped(clip.audio.path)}: "
         raise DataError(f"{path}{error}") from error

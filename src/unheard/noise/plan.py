@@ -96,12 +96,12 @@ def planned(
     ]
 
 
-def text(folds: Sequence[FoldPlan], conditions: Sequence[Condition], extractors: str) -> str:
+def lines(folds: Sequence[FoldPlan], conditions: Sequence[Condition], extractors: str) -> list[str]:
     """Describe the plan in a few lines; ``extractors`` names the features and encoders."""
     total = sum(len(fold.tasks) for fold in folds)
     seeds = len({record["seed"] for fold in folds for record in fold.records})
     times = f"{total * len(conditions):,} times through {extractors}"
-    lines = [
+    found = [
         f"conditions: {', '.join(condition.name for condition in conditions)}",
         f"clips:      {total:,} test clips of {len(folds)} folds, {times}",
         f"heads:      those of {seeds} {'seed' if seeds == 1 else 'seeds'}, as the run left them",
@@ -109,11 +109,11 @@ def text(folds: Sequence[FoldPlan], conditions: Sequence[Condition], extractors:
     fewest, most = voices_at_once(folds)
     if most:
         sizes = sorted(len(fold.pool) for fold in folds)
-        lines.append(
+        found.append(
             f"babble:     {_range(fewest, most)} at a time, of {_range(sizes[0], sizes[-1])} speakers a fold whom "
             "it was not trained on"
         )
-    return "\n".join(lines)
+    return found
 
 
 def voices_at_once(folds: Sequence[FoldPlan]) -> tuple[int, int]:
