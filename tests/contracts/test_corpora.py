@@ -26,6 +26,8 @@ READERS = {
     )
     if hasattr(module, "NAME")
 }
+#: Readers of any corpus in a format: the data say the corpus and its classes.
+OPEN = ("audformat", "emobox", "generic", "huggingface")
 every_corpus = pytest.mark.parametrize("name", sorted(READERS))
 
 
@@ -39,7 +41,7 @@ def test_constants(name):
     assert name == reader.NAME
     assert reader.CITATION and reader.LICENCE and reader.DESCRIPTION and reader.__doc__
     assert len(set(reader.LABELS)) == len(reader.LABELS)
-    assert reader.LABELS or name == "generic"
+    assert reader.LABELS or name in OPEN
 
 
 @every_corpus
@@ -48,8 +50,8 @@ def test_reads_the_owners_layout(name, tmp_path):
     table, left = survey(name, tmp_path / "corpus")
     assert set(table["id"]) == ids
     assert table["id"].to_list() == sorted(ids)
-    assert table["corpus"].unique().to_list() == [name]
-    assert classes(table) == (READERS[name].LABELS or ("happy", "sad"))
+    assert table["corpus"].n_unique() == 1 and (name in OPEN or table["corpus"][0] == name)
+    assert classes(table) == (READERS[name].LABELS or tuple(sorted(set(table["label"].drop_nulls()))))
     assert table["duration"].null_count() == 0 and (table["duration"] > 0).all()
     # Graders who do not agree leave votes and no label.
     voted = table["votes"].is_not_null() if "votes" in table.columns else False
@@ -82,7 +84,8 @@ def test_a_broken_recording_stays_with_unknown_duration(name, tmp_path):
     Path(whole["path"][0]).write_bytes(b"not audio at all")
     broken = read(name, tmp_path / "corpus")
     assert broken["id"].equals(whole["id"])
-    assert broken["duration"].is_null().to_list() == [True] + [False] * (len(whole) - 1)
+    # Several clips may be pieces of one recording.
+    assert broken["duration"].is_null().to_list() == [path == whole["path"][0] for path in whole["path"]]
 
 
 @every_corpus

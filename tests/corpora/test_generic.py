@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -64,8 +65,42 @@ def test_pieces_of_one_file(tmp_path):
         tmp_path, "id,path,label,start,end\np,long.wav,sad,0,0.5\nq,long.wav,joy,0.5,\nr,long.wav,joy,,0.25\n"
     )
     assert read("generic", path)["duration"].to_list() == pytest.approx([0.5, 1.5, 0.25])
-    with pytest.raises(DataError, match=r"row 2: 'long', row 3: 'long'.*column 'id'"):
-        read("generic", csv(tmp_path, "path,label,start\nlong.wav,sad,0\nlong.wav,joy,0.5\n", "u.csv"))
+
+
+def test_pieces_without_ids_are_named_by_their_times(tmp_path):
+    tone(tmp_path / "long.wav", seconds=2.0)
+    rows = "path,label,start,end\nlong.wav,sad,0,0.5\nlong.wav,joy,0.5,\nlong.wav,joy,,0.25\n"
+    assert read("generic", csv(tmp_path, rows))["id"].to_list() == [
+        "long_0.000-0.250",
+        "long_0.000-0.500",
+        "long_0.500-",
+    ]
+    for again in ("long.wav,joy,0,0.5\n", "long.wav,joy,,\nlong.wav,sad,,\n"):
+        with pytest.raises(DataError, match=r"row \d: 'long.*', row [56]: 'long.*column 'id'"):
+            read("generic", csv(tmp_path, rows + again, "u.csv"))
+
+
+def test_durations_as_pandas_writes_them(tmp_path):
+    # What nkululeko and audformat save: an index of file, start and end.
+    tone(tmp_path / "wav" / "a.wav", seconds=1.0)
+    tone(tmp_path / "wav" / "b.wav", seconds=0.5)
+    rows = (
+        "file,start,end,emotion,speaker,gender,duration\n"
+        "wav/a.wav,0 days,0 days 00:00:00.400000,anger,3,male,0 days 00:00:00.4\n"
+        "wav/a.wav,0 days 00:00:00.4,NaT,neutral,3,male,\n"
+        "wav/b.wav,0 days 00:00:00,0 days 00:00:00.500000,neutral,8,female,0.5\n"
+    )
+    table = read("generic", csv(tmp_path, rows))
+    assert table.select("id", "start", "end", "duration").rows() == [
+        ("a_0.000-0.400", 0.0, 0.4, 0.4),
+        ("a_0.400-", 0.4, None, pytest.approx(0.6)),
+        ("b", 0.0, 0.5, 0.5),
+    ]
+    frame = pl.DataFrame({"file": ["wav/a.wav"], "start": [timedelta(seconds=0.25)], "emotion": ["x"]})
+    frame.write_parquet(tmp_path / "t.parquet")
+    assert read("generic", tmp_path / "t.parquet")["start"].to_list() == [0.25]
+    with pytest.raises(DataError, match="row 2, column 'start': '1 day ago' is not a number"):
+        read("generic", csv(tmp_path, "file,start,emotion\na.wav,1 day ago,x\n", "u.csv"))
 
 
 def test_votes_in_json_lines_and_in_a_cell(tmp_path):

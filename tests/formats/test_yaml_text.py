@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unheard.errors import UsageError
+from unheard.errors import DataError, UsageError
 from unheard.formats import yaml_text
 
 names = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_categories=["Cc"]), max_size=8)
@@ -109,3 +109,13 @@ def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
         file.truncate(10**12)
     with pytest.raises(UsageError, match="1,000,000,000,000 bytes, more than the 65,536"):
         yaml_text.read(path, UsageError)
+
+
+def test_names_that_are_numbers_are_text_where_that_is_asked_for():
+    text = "labels: {3: {age: 31}, 08: x, true: y, 1.0: z, null: n}"
+    with pytest.raises(DataError, match="the name of a field is no text"):
+        yaml_text.parse(text, "db.yaml")
+    names = yaml_text.parse(text, "db.yaml", names_as_text=True)["labels"]
+    assert names == {"3": {"age": 31}, "08": "x", "true": "y", "1.0": "z", "null": "n"}
+    with pytest.raises(DataError, match="the name '3' stands twice"):
+        yaml_text.parse("{3: a, '3': b}", "db.yaml", names_as_text=True)

@@ -287,6 +287,69 @@ def savee(folder: Path) -> set[str]:
     return {"DC_a01", "DC_n30", "JE_su15", "KL_sa02"}
 
 
+def audformat(folder: Path) -> set[str]:
+    write(
+        folder / "db.yaml",
+        """name: mini
+source: https://example.org
+usage: research
+languages: [deu]
+license: CC0-1.0
+raters:
+  gold: {type: human}
+schemes:
+  arousal: {dtype: float, minimum: 1, maximum: 5}
+  emotion:
+    dtype: str
+    labels: [anger, neutral]
+  speaker:
+    dtype: int
+    labels:
+      3: {gender: male, age: 31}
+      8: {gender: female, age: 34}
+  transcription:
+    dtype: str
+    labels: {a01: Der Lappen liegt auf dem Eisschrank.}
+splits:
+  test: {type: test}
+  train: {type: train}
+tables:
+  emotion.train:
+    type: segmented
+    split_id: train
+    columns:
+      emotion: {scheme_id: emotion, rater_id: gold}
+      arousal: {scheme_id: arousal}
+  emotion.test:
+    type: segmented
+    split_id: test
+    columns:
+      emotion: {scheme_id: emotion, rater_id: gold}
+  files:
+    type: filewise
+    columns:
+      speaker: {scheme_id: speaker}
+      transcription: {scheme_id: transcription}
+      duration: {}
+""",
+    )
+    write(
+        folder / "db.emotion.train.csv",
+        "file,start,end,emotion,arousal\n"
+        "wav/a.wav,0 days 00:00:00.000000,0 days 00:00:00.400000,anger,5.0\n"
+        "wav/a.wav,0 days 00:00:00.400000,,neutral,2\n",
+    )
+    write(folder / "db.emotion.test.csv", "file,start,end,emotion\nwav/b.wav,0 days,NaT,neutral\n")
+    write(
+        folder / "db.files.csv",
+        "file,speaker,transcription,duration\n"
+        "wav/a.wav,3,a01,0 days 00:00:01\nwav/b.wav,8,,0 days 00:00:00.500000\n",
+    )
+    tone(folder / "wav" / "a.wav", seconds=1.0)
+    tone(folder / "wav" / "b.wav", seconds=0.5)
+    return {"a_0.000-0.400", "a_0.400-", "b"}
+
+
 def made(folder: Path) -> set[str]:
     synthetic.write(folder, speakers=1, takes=1, intensities=("normal",), sentences=("01",))
     return {f"03-01-{emotion:02d}-01-01-01-01" for emotion in range(1, 9)}
@@ -313,6 +376,7 @@ TREES: dict[str, Callable[[Path], set[str]]] = {
     "mosei": mosei,
     "tess": tess,
     "savee": savee,
+    "audformat": audformat,
     "synthetic": made,
     "generic": generic,
 }

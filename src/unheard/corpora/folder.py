@@ -124,6 +124,13 @@ def piece(whole: float | None, start: float | None, end: float | None) -> float 
     return seconds if seconds > 0 else None
 
 
+def piece_name(base: str, start: float | None, end: float | None) -> str:
+    """Name a piece of a recording by its seconds: ``call_1.500-3.000``, ``call_1.500-`` to its end."""
+    if start is None and end is None:
+        return base
+    return f"{base}_{start or 0.0:.3f}-{'' if end is None else format(end, '.3f')}"
+
+
 def recordings(root: Path) -> Iterator[Path | LeftOut]:
     """Yield the audio files below ``root`` as relative paths in name order, and what is not one as left out."""
     if not root.is_dir():

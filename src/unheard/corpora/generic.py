@@ -16,9 +16,10 @@ from typing import Any
 
 import polars as pl
 
-from unheard.corpora.folder import LeftOut, clips, duration
+from unheard.corpora.folder import LeftOut, clips, duration, piece_name
 from unheard.corpora.table import BOUNDS, DIMENSIONS, SCHEMA, WEIGHTS
 from unheard.corpora.tabular import SUFFIXES, read_rows
+from unheard.corpora.times import in_seconds
 from unheard.errors import DataError, first_five
 from unheard.formats import json_text
 from unheard.formats.numbers import number_in
@@ -163,8 +164,10 @@ def _value(name: str, cell: Any) -> Any:
         return None
     if name == "votes":
         return _votes(cell)
+    if name in ("start", "end", "duration"):
+        cell = in_seconds(cell)
     if name in BOUNDS:
-        return number_in(cell, *BOUNDS[name])
+        return None if cell is None else number_in(cell, *BOUNDS[name])
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)  # a column of whole numbers with gaps, as other tools write it
     if isinstance(cell, (dict, list, bytes, bool)) or (isinstance(cell, float) and not math.isfinite(cell)):
@@ -208,14 +211,22 @@ def _votes(cell: Any) -> list[dict[str, Any]]:
 
 
 def _ids(table: Path, rows: list[dict[str, Any]]) -> list[str]:
-    """Base name without extension where that is unique in the table, else the path without extension."""
+    """Base name without extension where no other file has it, else the path without extension.
+
+    Pieces of one file are told apart by their times.
+    """
     paths = [Path(row["path"]) for row in rows]
-    count = Counter(path.stem for path in paths)
+    count = Counter(path.stem for path in set(paths))
+    pieces = Counter(paths)
     folder = table.parent.absolute()
     inside = [path.relative_to(folder) if path.is_relative_to(folder) else path for path in paths]
-    return [
+    names = [
         path.stem if count[path.stem] == 1 else relative.with_suffix("").as_posix()
         for path, relative in zip(paths, inside, strict=True)
+    ]
+    return [
+        name if pieces[path] == 1 else piece_name(name, row.get("start"), row.get("end"))
+        for name, path, row in zip(names, paths, rows, strict=True)
     ]
 
 

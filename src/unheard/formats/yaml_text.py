@@ -23,7 +23,13 @@ MOST_BYTES = 2**16
 MOST_VALUES = 100_000
 
 
-def read(path: str | os.PathLike[str], error: type[UnheardError] = DataError) -> Any:
+def read(
+    path: str | os.PathLike[str],
+    error: type[UnheardError] = DataError,
+    *,
+    most: int = MOST_BYTES,
+    names_as_text: bool = False,
+) -> Any:
     """Return the value in a YAML file.
 
     Parameters
@@ -32,17 +38,26 @@ def read(path: str | os.PathLike[str], error: type[UnheardError] = DataError) ->
         A regular file in UTF-8.
     error
         The kind of error that is raised.
+    most
+        Bytes that the file may have.
+    names_as_text
+        As for :func:`parse`.
 
     Raises
     ------
     error
-        The file is missing, larger than :data:`MOST_BYTES` or no regular file, or its content is refused by
-        :func:`parse`.
+        The file is missing, larger than ``most`` or no regular file, or its content is refused by :func:`parse`.
     """
-    return parse(read_bytes(path, MOST_BYTES, error), path, error)
+    return parse(read_bytes(path, most, error), path, error, names_as_text=names_as_text)
 
 
-def parse(text: str | bytes, where: object, error: type[UnheardError] = DataError) -> Any:
+def parse(
+    text: str | bytes,
+    where: object,
+    error: type[UnheardError] = DataError,
+    *,
+    names_as_text: bool = False,
+) -> Any:
     """Return the value in a YAML text.
 
     Parameters
@@ -53,6 +68,8 @@ def parse(text: str | bytes, where: object, error: type[UnheardError] = DataErro
         What errors name: a file, or a place in one.
     error
         The kind of error that is raised.
+    names_as_text
+        Take a name that is a number, true or false as its text (``3:`` is ``"3":``) instead of refusing it.
 
     Raises
     ------
@@ -63,7 +80,7 @@ def parse(text: str | bytes, where: object, error: type[UnheardError] = DataErro
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8-sig")
-        loader = _Loader(text)
+        loader = _Loader(text, names_as_text)
         node = loader.get_single_node()
         value = None if node is None else loader.plain(node)
         refuse_odd_values(value)
@@ -92,8 +109,9 @@ class _Loader(yaml.SafeLoader):
         for first, rules in Resolver.yaml_implicit_resolvers.items()
     }
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, names_as_text: bool) -> None:
         super().__init__(text)
+        self._names_as_text = names_as_text
         self._levels = self._values = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -123,7 +141,8 @@ class _Loader(yaml.SafeLoader):
     def _mapping(self, node: Any) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in node.value:
-            name = self.plain(key)
+            as_text = self._names_as_text and isinstance(key, yaml.ScalarNode)
+            name = key.value if as_text else self.plain(key)
             if not isinstance(name, str):
                 raise _refused("the name of a field is no text; put it in quotes", key)
             if name in found:
