@@ -20,6 +20,8 @@ WEIGHTS = ("pretrained", "random", "shuffled")
 MAX_LAYERS = 1000
 MAX_WIDTH = 100_000
 RATES = (1_000, 192_000)
+#: Samples of a window, an hour at 16 kHz.
+MAX_WINDOW = 57_600_000
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ def _window(plain: Mapping[str, Any], at: str) -> dict[str, int] | None:
         return None
     window, inside = mapping(plain, "window", at), f"{at}window."
     found = {
-        key: int(number(window, key, 1, 1e9, whole=True, inside=inside))
+        key: int(number(window, key, 1, MAX_WINDOW, whole=True, inside=inside))
         for key in ("longest", "length", "step")
     }
     if not found["length"] / 2 <= found["step"] <= found["length"] <= found["longest"]:

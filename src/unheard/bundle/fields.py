@@ -2,28 +2,62 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from unheard.errors import BundleError
+from unheard.formats import json_text
 
 #: Smallest and largest number allowed among the settings of features and frontends, besides what these refuse
 #: themselves: what they allocate grows with it.
-BOUNDS = {"bands": (1, 1024), "fft": (1, 65_536), "hop": (0.001, 1), "seconds": (0, 60)}
+BOUNDS = {"bands": (1, 512), "fft": (1, 16_384), "hop": (0.002, 1), "frame": (0.0001, 1), "seconds": (0, 60)}
 OTHER_BOUNDS = (-1e6, 1e6)
 
 
 def load_json(data: bytes, name: str) -> dict[str, Any]:
-    """Return the JSON object in a file's bytes; NaN, infinity and doubled names are refused."""
-    try:
-        value = json.loads(data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_doubles)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{name} is not valid JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise BundleError(f"{name} holds {type(value).__name__}, expected an object")
+    """Return the JSON object in a file's bytes; its texts can be printed as they are."""
+    value = json_text.parse_object(data, name, BundleError)
+    for text in _texts(value):
+        check_printable(text, name)
     return value
+
+
+def check_printable(text: str, name: str, allowed: str = "") -> None:
+    """Refuse a text that would change a terminal or a page on which it is printed, or forge a line there."""
+    if text.isprintable():
+        return
+    bad = [one for one in text if one not in allowed and _changes_what_is_around(one)]
+    if bad:
+        at = text.index(bad[0])
+        raise BundleError(
+            f"{name}: the text {text[max(0, at - 20) : at + 20]!a} holds the control character U+{ord(bad[0]):04X}, "
+            "which no text of a bundle may hold"
+        )
+
+
+def _changes_what_is_around(one: str) -> bool:
+    """Return whether a character is a control, half a pair, a line separator, or turns the direction of others."""
+    kind = unicodedata.category(one)
+    return kind in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(one) in _TURNS
+
+
+#: Embeddings, overrides and isolates, and the ends of these.
+_TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text in plain values, names of fields too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inside in value.items():
+            yield key
+            yield from _texts(inside)
+    elif isinstance(value, list):
+        for inside in value:
+            yield from _texts(inside)
 
 
 def listed(plain: Mapping[str, Any], key: str, inside: str = "") -> list[Any]:
@@ -83,14 +117,3 @@ def bounded(settings: dict[str, Any], inside: str) -> dict[str, Any]:
 def refuse(field: str, found: str, expected: str) -> NoReturn:
     """Raise the error of a field."""
     raise BundleError(f"bundle.json: {field} is {found}, expected {expected}")
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not JSON")
-
-
-def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return found

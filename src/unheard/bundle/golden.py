@@ -6,8 +6,7 @@ head takes, and ``outputs`` (K, columns) float64.
 
 from __future__ import annotations
 
-import io
-import zipfile
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.audio.resample import RATE
 from unheard.errors import BundleError
+from unheard.formats.arrays import Archive
 
-MAX_BYTES = 2**26
+FILE = "golden.npz"
+#: Bytes of all arrays when those of a kind are padded to the longest, arrays, waves, and seconds of these together.
+MAX_BYTES, MAX_ARRAYS, MAX_WAVES, MAX_SECONDS = 2**26, 1000, 16, 20
 #: Largest difference of an output z that is still the same model, times max(1, |z|).
 TOLERANCE = 1e-3
 
@@ -50,24 +53,30 @@ def unpack(data: bytes, names: Iterable[str]) -> Golden:
 
 
 def read_arrays(data: bytes) -> dict[str, NDArray[Any]]:
-    """Read all arrays; nothing is unpickled, and sizes are looked at before anything is allocated."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            size = sum(each.file_size for each in archive.infolist())
-        if size > MAX_BYTES:
-            raise BundleError(f"golden.npz unpacks to {size} bytes, more than the {MAX_BYTES} allowed")
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        EOFError,
-        MemoryError,
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-    ) as e:
-        raise BundleError(f"golden.npz cannot be read: {e}") from e
+    """Read all arrays; nothing is unpickled, and all sizes are looked at before anything is unpacked.
+
+    Raises
+    ------
+    BundleError
+        No such file, or one of more than the bounds above.
+    """
+    archive = Archive(data, FILE, BundleError, MAX_BYTES)
+    sizes: defaultdict[str, list[int]] = defaultdict(list)
+    for name, head in archive.heads.items():
+        sizes[name.rstrip("0123456789")].append(head.size)
+    padded = sum(len(each) * max(each) for each in sizes.values())
+    waves = sizes["wave_"]
+    # They are of 16 bits.
+    if len(archive.heads) > MAX_ARRAYS or len(waves) > MAX_WAVES or sum(waves) > 2 * RATE * MAX_SECONDS:
+        raise BundleError(
+            f"{FILE} holds {len(archive.heads)} arrays, {len(waves)} waves among them of {sum(waves)} bytes; expected "
+            f"at most {MAX_ARRAYS}, {MAX_WAVES} and those of {MAX_SECONDS} s"
+        )
+    if padded > MAX_BYTES:
+        raise BundleError(
+            f"{FILE}: {padded} bytes when all are padded to the longest, expected at most {MAX_BYTES}"
+        )
+    return {name: archive[name] for name in archive.heads}
 
 
 def checked(

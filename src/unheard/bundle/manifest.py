@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from unheard.bundle.fields import load_json
+from unheard.bundle.fields import check_printable, load_json
 from unheard.bundle.schema import INPUT_NAME, SCHEMA, check_version
 from unheard.errors import BundleError, first_five
-from unheard.files import file_digest, write_json
+from unheard.files import file_digest, read_bytes, write_json
 
 MANIFEST = "manifest.json"
 #: Files that every bundle has, with the number of bytes that each may have at most.
-FILES = {"bundle.json": 2**22, "card.md": 2**22, "golden.npz": 2**26, "model.onnx": 2**31 - 1}
+FILES = {"bundle.json": 2**22, "card.md": 2**22, "golden.npz": 2**25, "model.onnx": 2**31 - 1}
 #: Most bytes of the graph of an encoder, NAME.onnx, of which a bundle may have several.
 MAX_GRAPH = 2**31 - 1
 
@@ -57,7 +57,16 @@ def read_verified(folder: Path) -> dict[str, bytes]:
                 "copy the bundle again"
             )
         files[name] = data
+    check_card(files["card.md"])
     return files
+
+
+def check_card(data: bytes) -> None:
+    """Refuse a card that is no text, or that would change a terminal on which it is shown."""
+    try:
+        check_printable(data.decode("utf-8"), "card.md", allowed="\n\t")
+    except UnicodeDecodeError as error:
+        raise BundleError(f"card.md: not UTF-8 (byte {error.start})") from error
 
 
 def listed_files(folder: Path) -> dict[str, str]:
@@ -83,15 +92,8 @@ def _is_graph(name: str) -> bool:
     return name.endswith(".onnx") and INPUT_NAME.fullmatch(name.removesuffix(".onnx")) is not None
 
 
-def _bytes(path: Path, max_bytes: int) -> bytes:
-    # A link could lead anywhere; a device or a pipe never ends.
-    if path.is_symlink() or not path.is_file():
-        raise BundleError(f"{path} is not a plain file")
-    try:
-        with path.open("rb") as file:
-            data = file.read(max_bytes + 1)
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror}") from error
-    if len(data) > max_bytes:
-        raise BundleError(f"{path} has more than {max_bytes} bytes, which is the limit for this file")
-    return data
+def _bytes(path: Path, most: int) -> bytes:
+    # A link could lead anywhere.
+    if path.is_symlink():
+        raise BundleError(f"{path}: not a file but a link, expected a regular file")
+    return read_bytes(path, most, BundleError)

@@ -1,7 +1,7 @@
 """ONNX graphs written node by node with the onnx package.
 
 Written by hand rather than by torch's exporters, whose output depends on their version and holds paths of the
-machine: the same network gives the same bytes, and onnxruntime 1.18 and newer read them.
+machine: the same network gives the same bytes, and onnxruntime 1.14 and newer read them.
 """
 
 from __future__ import annotations
