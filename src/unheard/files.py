@@ -63,6 +63,28 @@ def regular_file(path: str | os.PathLike[str], error: type[UnheardError] = DataE
     return place
 
 
+def file_inside(folder: str | os.PathLike[str], name: str, error: type[UnheardError] = DataError) -> Path:
+    """Return the path of a regular file in a folder or below it, by a name that somebody else wrote.
+
+    Nothing is opened. A link is followed where it leads to a file in the folder, too.
+
+    Raises
+    ------
+    error
+        The name is absolute or leaves the folder, by itself or through links, or names no regular file.
+    """
+    place = Path(folder) / name
+    try:
+        inside = place.resolve().is_relative_to(Path(folder).resolve())
+    except (OSError, ValueError, RuntimeError) as reason:  # a NUL in the name, links in a circle
+        raise error(f"{folder}: {name[:200]!a} cannot be reached: {reason}") from None
+    if Path(name).is_absolute() or ".." in Path(name).parts or not inside:
+        raise error(
+            f"{folder}: {name[:200]!a} leads out of this folder, and is not opened; files beside are read"
+        )
+    return regular_file(place, error)
+
+
 def read_bytes(path: str | os.PathLike[str], most: int, error: type[UnheardError] = DataError) -> bytes:
     """Return the bytes of a regular file of at most ``most`` bytes; its size is looked at before it is read.
 

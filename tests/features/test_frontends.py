@@ -67,5 +67,5 @@ def test_what_is_unknown_is_refused_with_near_matches() -> None:
         build_frontend({"name": "whisper", "band": 80})
     with pytest.raises(UsageError, match="a 'name' is missing"):
         build_frontend({})
-    with pytest.raises(UsageError, match="seconds -1 in 0"):
+    with pytest.raises(UsageError, match="seconds must be in 0 … 60, found -1"):
         build_frontend({"name": "whisper", "seconds": -1.0})

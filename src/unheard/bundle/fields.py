@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from unheard.errors import BundleError
 from unheard.formats import json_text
+from unheard.formats.printable import check_printable
 
 #: Smallest and largest number allowed among the settings of features and frontends, besides what these refuse
 #: themselves: what they allocate grows with it.
@@ -19,45 +19,11 @@ OTHER_BOUNDS = (-1e6, 1e6)
 def load_json(data: bytes, name: str) -> dict[str, Any]:
     """Return the JSON object in a file's bytes; its texts can be printed as they are."""
     value = json_text.parse_object(data, name, BundleError)
-    for text in _texts(value):
-        check_printable(text, name)
+    try:
+        check_printable(value)
+    except ValueError as fault:
+        raise BundleError(f"{name}: {fault}, which no text of a bundle may hold") from fault
     return value
-
-
-def check_printable(text: str, name: str, allowed: str = "") -> None:
-    """Refuse a text that would change a terminal or a page on which it is printed, or forge a line there."""
-    if text.isprintable():
-        return
-    bad = [one for one in text if one not in allowed and _changes_what_is_around(one)]
-    if bad:
-        at = text.index(bad[0])
-        raise BundleError(
-            f"{name}: the text {text[max(0, at - 20) : at + 20]!a} holds the control character U+{ord(bad[0]):04X}, "
-            "which no text of a bundle may hold"
-        )
-
-
-def _changes_what_is_around(one: str) -> bool:
-    """Return whether a character is a control, half a pair, a line separator, or turns the direction of others."""
-    kind = unicodedata.category(one)
-    return kind in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(one) in _TURNS
-
-
-#: Embeddings, overrides and isolates, and the ends of these.
-_TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield every text in plain values, names of fields too."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, inside in value.items():
-            yield key
-            yield from _texts(inside)
-    elif isinstance(value, list):
-        for inside in value:
-            yield from _texts(inside)
 
 
 def listed(plain: Mapping[str, Any], key: str, inside: str = "") -> list[Any]:

@@ -19,7 +19,7 @@ from unheard.errors import BundleError
 from unheard.formats.arrays import Archive
 
 FILE = "golden.npz"
-#: Bytes of all arrays when those of a kind are padded to the longest, arrays, waves, and seconds of these together.
+#: Bytes of all arrays when those of a kind are padded to the longest; arrays; waves; seconds of all waves.
 MAX_BYTES, MAX_ARRAYS, MAX_WAVES, MAX_SECONDS = 2**26, 1000, 16, 20
 #: Largest difference of an output z that is still the same model, times max(1, |z|).
 TOLERANCE = 1e-3
@@ -69,8 +69,8 @@ def read_arrays(data: bytes) -> dict[str, NDArray[Any]]:
     # They are of 16 bits.
     if len(archive.heads) > MAX_ARRAYS or len(waves) > MAX_WAVES or sum(waves) > 2 * RATE * MAX_SECONDS:
         raise BundleError(
-            f"{FILE} holds {len(archive.heads)} arrays, {len(waves)} waves among them of {sum(waves)} bytes; expected "
-            f"at most {MAX_ARRAYS}, {MAX_WAVES} and those of {MAX_SECONDS} s"
+            f"{FILE} holds {len(archive.heads)} arrays, {len(waves)} waves among them of {sum(waves)} bytes; "
+            f"expected at most {MAX_ARRAYS}, {MAX_WAVES} and those of {MAX_SECONDS} s"
         )
     if padded > MAX_BYTES:
         raise BundleError(

@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from unheard.bundle.fields import check_printable, load_json
+from unheard.bundle.fields import load_json
 from unheard.bundle.schema import INPUT_NAME, SCHEMA, check_version
 from unheard.errors import BundleError, first_five
 from unheard.files import file_digest, read_bytes, write_json
+from unheard.formats.printable import check_printable
 
 MANIFEST = "manifest.json"
 #: Files that every bundle has, with the number of bytes that each may have at most.
@@ -64,9 +65,11 @@ def read_verified(folder: Path) -> dict[str, bytes]:
 def check_card(data: bytes) -> None:
     """Refuse a card that is no text, or that would change a terminal on which it is shown."""
     try:
-        check_printable(data.decode("utf-8"), "card.md", allowed="\n\t")
-    except UnicodeDecodeError as error:
-        raise BundleError(f"card.md: not UTF-8 (byte {error.start})") from error
+        check_printable(data.decode("utf-8"), allowed="\n\t")
+    except UnicodeDecodeError as fault:
+        raise BundleError(f"card.md: not UTF-8 (byte {fault.start})") from fault
+    except ValueError as fault:
+        raise BundleError(f"card.md: {fault}, which it may not hold") from fault
 
 
 def listed_files(folder: Path) -> dict[str, str]:

@@ -30,10 +30,11 @@ from unheard.bundle.schema import (
     parse_names,
 )
 from unheard.bundle.training_range import parse_training_range
-from unheard.errors import BundleError, UsageError, need
+from unheard.errors import BundleError, UsageError
 from unheard.inputs import Form
 from unheard.onnx_graphs.graph import Graph
 from unheard.onnx_graphs.head_inputs import Shape, take
+from unheard.onnx_graphs.model_files import loaded
 from unheard.onnx_graphs.session import Session
 from unheard.targets import Target
 
@@ -157,7 +158,7 @@ def upgraded(model: bytes, description: Description) -> bytes:
         shape = g.add("Concat", g.constant([1]), frames, g.constant([1]), axis=0)
         values = g.add("Concat", values, g.add("Expand", row, shape), axis=2)
     old = {"frames": values, "lengths": lengths} if lengths else {"features": values}
-    (outputs,) = g.include(need("onnx", "eval").load_from_string(model), "head.", old)
+    (outputs,) = g.include(loaded(model), "head.", old)
     g.give("outputs", outputs, ["batch", description.target.width])
     return g.bytes()
 

@@ -15,10 +15,11 @@ import numpy as np
 from unheard.audio.resample import RATE
 from unheard.distillation.student import Student
 from unheard.encoders.description import BESIDE, described
-from unheard.errors import DataError, UsageError, need
-from unheard.files import write_bytes, write_json
+from unheard.errors import DataError, UsageError
+from unheard.files import file_inside, write_bytes, write_json
 from unheard.formats import json_text
 from unheard.onnx_graphs.graph import Graph
+from unheard.onnx_graphs.model_files import ModelFile
 
 GRAPH, CARD = "student.onnx", "card.json"
 
@@ -63,16 +64,15 @@ def joined(folders: Sequence[Path], out: Path) -> None:
     """
     if len(folders) < 2:
         raise UsageError(f"at least two students can be joined, found {len(folders)}")
-    onnx = need("onnx", "eval")
     first: Any = None
     models = []
     cards = []
     for folder in folders:
         _, content = described("", folder)
         try:
-            model = onnx.load(folder / GRAPH)
-            cards.append(json_text.read_object(folder / CARD))
-        except (OSError, ValueError) as error:
+            model = ModelFile(file_inside(folder, GRAPH)).load()
+            cards.append(json_text.read_object(file_inside(folder, CARD)))
+        except DataError as error:
             raise DataError(f"{folder} holds no student ({GRAPH}, {CARD}): {error}") from error
         strides = {layer["stride"] for layer in content["layers"]}
         kind = content["frontend"], strides, [layer["name"] for layer in content["layers"]]

@@ -6,23 +6,27 @@ A JSON file with the fields of :class:`Description`; those that come with the pa
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from unheard.encoders.contract import WEIGHTS
 from unheard.encoders.old_names import description_today
 from unheard.errors import DataError, UsageError, unknown
 from unheard.features.frontends import build_frontend
-from unheard.settings import construct
+from unheard.files import file_inside
+from unheard.formats import json_text
+from unheard.formats.printable import check_printable
+from unheard.settings import Within, check, construct
 
 #: Name of a description that lies beside its model.
 BESIDE = "encoder.json"
 #: What an axis of a tensor is; ``one`` has length 1, ``mean`` is averaged over.
 INPUT_AXES = ("one", "samples", "frames", "dims")
 OUTPUT_AXES = ("one", "frames", "dims", "mean")
+#: Samples or frames that a description may speak of, and layers.
+MOST_SAMPLES, MOST_LAYERS = 1_000_000, 1000
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,11 @@ class Output:
     name: str
     tensor: str
     axes: tuple[str, ...]
-    stride: int = 1
-    window: int = 1
+    stride: Annotated[int, Within(1, MOST_SAMPLES)] = 1
+    window: Annotated[int, Within(0, MOST_SAMPLES)] = 1
+
+    def __post_init__(self) -> None:
+        check(self, f"layer {self.name!r}")
 
     def count(self, frames: int) -> int:
         """Return the number of frames of so many input frames or samples."""
@@ -102,19 +109,22 @@ class Description:
         its scores are stamped.
     """
 
-    rate: int
+    rate: Annotated[int, Within(1_000, 192_000)]
     input: Input
     layers: tuple[Output, ...]
     licence: str
     about: str = ""
     attribution: str = ""
     frontend: dict[str, Any] | None = None
-    splice: int = 1
+    splice: Annotated[int, Within(1, 101)] = 1
     normalise: str | None = None
     model: str | None = None
-    min_samples: int = 1
+    min_samples: Annotated[int, Within(0, MOST_SAMPLES)] = 1
     trained_on: dict[str, list[str]] | None = None
     weights: str = "pretrained"
+
+    def __post_init__(self) -> None:
+        check(self, "description")
 
 
 def described(description: str, folder: Path) -> tuple[Description, dict[str, Any]]:
@@ -137,21 +147,19 @@ def described(description: str, folder: Path) -> tuple[Description, dict[str, An
     known = names()
     if description in known:
         found = resources.files("unheard.encoders") / "descriptions" / f"{description}.json"
-        text, where = found.read_text(encoding="utf-8"), f"description {description!r}"
+        where = f"description {description!r}"
+        content = json_text.parse(found.read_bytes(), where)
     else:
         path = Path(description) if description else folder / BESIDE
-        if not path.is_file():
+        if not path.exists():
             if description and "/" not in description and not description.endswith(".json"):
                 raise unknown("description of an ONNX encoder", description, known)
             raise UsageError(
                 f"no description of the ONNX encoder at {path}: write one (docs/encoders.md), or name one of the "
                 f"package as encoder.description: {', '.join(known)}"
             )
-        text, where = path.read_text(encoding="utf-8"), str(path)
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{where} is not JSON: {error}") from error
+        place, where = path if description else file_inside(folder, BESIDE), str(path)
+        content = json_text.read(place)
     content = description_today(content)
     return read(content, where), content
 
@@ -172,6 +180,10 @@ def read(content: Any, where: str) -> Description:
     """
     if not isinstance(content, dict):
         raise DataError(f"{where}: expected an object with the fields of a description, found {content!r}")
+    try:
+        check_printable(content)
+    except ValueError as fault:
+        raise DataError(f"{where}: {fault}, which no text of it may hold") from fault
     if not isinstance(content.get("rate"), int):
         raise DataError(f"{where} declares no rate: give the Hz of the waveform as 'rate'")
     try:
@@ -212,14 +224,17 @@ def _check(made: Description, where: str) -> None:
                 f"{where}: layer {layer.name!r} has axes {list(layer.axes)}; one must be 'frames', one 'dims', "
                 "the others 'one' or 'mean'"
             )
-        if layer.stride < 1 or layer.window < 0:
+    if len(made.layers) > MOST_LAYERS:
+        raise DataError(f"{where}: {len(made.layers)} layers, expected at most {MOST_LAYERS}")
+    for corpus, speakers in (made.trained_on or {}).items():
+        if not isinstance(speakers, list) or not all(isinstance(speaker, str) for speaker in speakers):
             raise DataError(
-                f"{where}: layer {layer.name!r}: stride must be at least 1, and window at least 0"
+                f"{where}: trained_on: {corpus!r} is {speakers!r:.100}, expected a list of speakers"
             )
     listed = [layer.name for layer in made.layers]
     if len(set(listed)) < len(listed):
         raise DataError(f"{where}: two layers have one name in {listed}")
-    if made.splice < 1 or made.splice % 2 == 0 or (made.splice > 1 and made.frontend is None):
+    if made.splice % 2 == 0 or (made.splice > 1 and made.frontend is None):
         raise DataError(f"{where}: splice is {made.splice}; it must be odd, and needs a frontend")
     if made.normalise is not None and made.frontend is None:
         raise DataError(f"{where}: normalise needs a frontend")

@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import DataError
+from unheard.files import read_bytes
 
 Array = NDArray[np.float32]
+#: Of the file; FSMN's has 8 kB.
+MOST_BYTES = 2**24
 
 
 def kaldi_norm(path: Path) -> tuple[Array, Array]:
@@ -21,11 +24,9 @@ def kaldi_norm(path: Path) -> tuple[Array, Array]:
         A missing file, or one without the two rows of equal length.
     """
     try:
-        words = path.read_text(encoding="utf-8").split()
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"no normalisation at {path}: put the file that came with the model beside it"
-        ) from error
+        words = read_bytes(path, MOST_BYTES).decode("utf-8").split()
+    except ValueError as error:
+        raise DataError(f"{path}: not the text of a normalisation") from error
     rows = []
     for kind in ("<AddShift>", "<Rescale>"):
         try:

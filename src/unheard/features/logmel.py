@@ -46,10 +46,10 @@ class LogMel(Spec):
     floor : least energy before the logarithm.
     """
 
-    bands: Annotated[int, Within(1, 10_000)] = 80
+    bands: Annotated[int, Within(1, 1024)] = 80
     frame: float = 0.025
     hop: float = 0.010
-    fft: int = 512
+    fft: Annotated[int, Within(1, 65_536)] = 512
     low: float = 20.0
     high: float = 8000.0
     window: Annotated[str, OneOf(*WINDOWS)] = "povey"

@@ -9,15 +9,15 @@ and frames of a padded waveform are not those of the waveform alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.errors import UsageError
 from unheard.features.frames import blocks, checked, frames
 from unheard.features.logmel import window
 from unheard.features.mel import mel_filters
+from unheard.settings import Within, check
 
 HOP, FFT = 160, 400  # samples at 16 kHz
 
@@ -34,18 +34,15 @@ class WhisperMel:
         The waveform is padded with zeros to so many seconds, or cut to them; 0: taken as it is.
     """
 
-    bands: int = 80
-    seconds: float = 30.0
+    bands: Annotated[int, Within(1, 1024)] = 80
+    seconds: Annotated[float, Within(0, 60)] = 30.0
 
     version: ClassVar[int] = 1
     rate: ClassVar[int] = 16_000
     frames_per_second: ClassVar[float] = 100.0
 
     def __post_init__(self) -> None:
-        if self.bands < 1 or not 0 <= self.seconds <= 3600:
-            raise UsageError(
-                f"whisper frontend: bands {self.bands} must be at least 1, seconds {self.seconds:g} in 0 … 3600"
-            )
+        check(self, "whisper")
 
     @property
     def names(self) -> tuple[str, ...]:

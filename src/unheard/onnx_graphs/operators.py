@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.onnx_graphs.model_format import BFLOAT16, TYPES, Message, shape_of, values_of
+from unheard.onnx_graphs.model_format import BFLOAT16, TYPES, Message, is_external, shape_of, values_of
 
 #: Values up to which what is known of a tensor is carried along.
 SMALL = 4096
@@ -67,7 +67,7 @@ Rule = Callable[[Node, Sequence[Sized | None]], list[Sized]]
 def of_tensor(tensor: Message) -> Sized:
     """Return what is known of a constant."""
     shape, kind = shape_of(tensor), TYPES[tensor["data_type"]]
-    known = prod(shape) <= SMALL and tensor["data_type"] != BFLOAT16
+    known = prod(shape) <= SMALL and tensor["data_type"] != BFLOAT16 and not is_external(tensor)
     return Sized(shape, kind.itemsize, values_of(tensor) if known else None)
 
 

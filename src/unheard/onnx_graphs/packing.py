@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.errors import need
+from unheard.onnx_graphs.model_files import loaded
 
 #: Numbers in a tensor from which on it is packed.
 MIN_SIZE = 1024
@@ -20,7 +21,7 @@ _LARGEST_HALF = float(np.finfo(np.float16).max)
 def packed(model: bytes, weights: str) -> bytes:
     """Return a graph whose large tensors are stored in fewer bits and widened by nodes in front of the others."""
     onnx = need("onnx", "eval")
-    made = onnx.load_from_string(model)
+    made = loaded(model)
     constants, nodes = [], []
     for tensor in made.graph.initializer:
         stored, widening = _packed(onnx, tensor, weights)

@@ -8,7 +8,6 @@ description.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from unheard.errors import DataError, UsageError, first_five, need
 from unheard.onnx_graphs.graph import PREFIX, Graph
+from unheard.onnx_graphs.model_files import ModelFile
 from unheard.onnx_graphs.session import first_line
 
 #: Lowest operator set in which the added nodes are written; graphs of older ones are converted.
@@ -39,19 +39,15 @@ class Tensor(NamedTuple):
     axes: Sequence[str]
 
 
-def read_graph(path: Path) -> Any:
+def read_graph(file: ModelFile) -> Any:
     """Return the ModelProto of an ONNX file with its external data, of operator set 13 or later.
 
     Raises
     ------
     DataError
-        The file is not an ONNX graph, or its weights hold NaN.
+        It cannot be converted to that, or its weights hold NaN.
     """
-    onnx = need("onnx", "eval")
-    try:
-        model = onnx.load(path)
-    except Exception as error:
-        raise DataError(f"{path} is not an ONNX graph: {first_line(error)}") from error
+    model, path = file.load(), file.path
     if not model.graph.node:
         raise DataError(f"{path} is not an ONNX graph: it has no nodes")
     if _opset(model) < OPSET:
@@ -66,23 +62,6 @@ def read_graph(path: Path) -> Any:
     if bad:
         raise DataError(f"{path}: weights hold NaN: {first_five(bad)}; get the file again")
     return model
-
-
-def external_files(path: Path) -> list[str]:
-    """Return the names of the files beside a graph that hold its tensors, sorted."""
-    onnx = need("onnx", "eval")
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except Exception as error:
-        raise DataError(f"{path} is not an ONNX graph: {first_line(error)}") from error
-    return sorted(
-        {
-            field.value
-            for tensor in model.graph.initializer
-            for field in tensor.external_data
-            if field.key == "location"
-        }
-    )
 
 
 def shuffle(model: Any, seed: int) -> None:

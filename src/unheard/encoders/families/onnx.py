@@ -19,13 +19,14 @@ from unheard.encoders.description import Description, described
 from unheard.encoders.kaldi import kaldi_norm
 from unheard.encoders.old_names import description_then
 from unheard.encoders.windows import in_windows, window
-from unheard.errors import DataError, UsageError, need
+from unheard.errors import DataError, UsageError
 from unheard.features.frontends import Frontend, build_frontend, frontend_settings
-from unheard.files import digest, file_digest
+from unheard.files import digest, file_digest, file_inside
 from unheard.inputs import Layer, Source
 from unheard.onnx_graphs.graph import PREFIX
+from unheard.onnx_graphs.model_files import ModelFile, loaded
 from unheard.onnx_graphs.session import Session
-from unheard.onnx_graphs.surgery import Tensor, adapted, external_files, read_graph, shuffle
+from unheard.onnx_graphs.surgery import Tensor, adapted, read_graph, shuffle
 from unheard.settings import plain
 
 VERSION = 1
@@ -63,12 +64,12 @@ def load(options: Options) -> OnnxEncoder:
     description, content = described(options.description, folder)
     path = _model(place, description)
     mixed = _to_be_shuffled(path, options.weights, description.weights)
-    norm = None if description.normalise is None else kaldi_norm(folder / description.normalise)
-    parts = [path.name, *external_files(path), *([description.normalise] if description.normalise else [])]
-    found = digest(
-        {"description": description_then(content), "files": [file_digest(folder / part) for part in parts]}
-    )
-    model = read_graph(path)
+    file = ModelFile(path)
+    beside = [] if description.normalise is None else [file_inside(folder, description.normalise)]
+    norm = kaldi_norm(beside[0]) if beside else None
+    files = [file_digest(part) for part in (path, *file.beside, *beside)]
+    found = digest({"description": description_then(content), "files": files})
+    model = read_graph(file)
     if mixed:
         shuffle(model, options.seed)
     layers = description.layers[: top_layer(options.cut, len(description.layers) - 1, str(path)) + 1]
@@ -121,7 +122,7 @@ class OnnxEncoder(Encoder):
 
     def export(self, layers: Sequence[int]) -> Export:
         """Return the graph that gives these layers, behind the frontend of the description."""
-        model = need("onnx", "eval").load_from_string(self.graph(layers))
+        model = loaded(self.graph(layers))
         return Export(model, window(self.rate), self.frontend, shortest=self.description.min_samples)
 
     def graph(self, layers: Sequence[int]) -> bytes:
@@ -213,4 +214,4 @@ def _model(place: Path, description: Description) -> Path:
             f"{place} holds {len(found)} graphs: name one of {', '.join(file.name for file in found)} as "
             "encoder.model"
         )
-    return found[0]
+    return file_inside(place, found[0].name)
