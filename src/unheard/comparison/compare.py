@@ -2,7 +2,7 @@
 
 The unit is the speaker. Where clips have labels, d_s is the difference of the accuracies on the clips of speaker s
 and T its mean over speakers. Without labels, T is the same mean of differences in KL where there are shares of
-votes, else the difference of the pooled mean CCC over dimensions (:mod:`unheard.comparison.compare_targets`). All
+votes, else the difference of the pooled mean CCC over dimensions (:mod:`unheard.comparison.targets`). All
 differences and intervals are fractions, or on the scale of the metric, A minus B.
 """
 
@@ -15,18 +15,18 @@ from typing import Any
 
 import polars as pl
 
-from unheard.comparison.compare_targets import compare_targets, exchanged, shared_blocks
 from unheard.comparison.exchange import common
-from unheard.comparison.paired import LEAST, LEVEL, bootstrap, holm, sign_flip, smallest_shown
-from unheard.comparison.pairs import pair
-from unheard.comparison.secondary import over_clips, over_folds, uar_difference
+from unheard.comparison.labels import compare_labels
+from unheard.comparison.outcome import Outcome, Resampling
+from unheard.comparison.paired import LEAST, LEVEL, holm
+from unheard.comparison.targets import compare_targets, shared_blocks
 from unheard.errors import UsageError
 from unheard.metrics.intervals import DRAWS
-from unheard.metrics.rows import marks, rows_with_truth
+from unheard.metrics.rows import rows_with_truth
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Outcome):
     """Outcome of :func:`compare`; :func:`unheard.comparison.wording.describe` says it in words.
 
     Parameters
@@ -37,28 +37,10 @@ class Comparison:
         Names of their protocols (None: unknown).
     across
         The protocols are not the same one, or not known to be.
-    difference, low, high
-        T and its 95 % interval over speakers (None below four).
-    p, p_holm
-        Of the sign flips; ``p_holm`` is adjusted for the ``pairs`` compared together.
+    p_holm
+        ``p`` adjusted for the ``pairs`` compared together.
     supported
         ``p_holm`` < 0.05, the interval excludes 0, at least six speakers, all of them known.
-    smallest
-        Smallest difference that these speakers could have shown (None: none could).
-    n_speakers, n_clips
-        Known speakers and clips that both tested. ``only_a``, ``only_b``, ``unanswered_a``,
-        ``unanswered_b`` and ``dropped`` as in :class:`unheard.comparison.pairs.Pairs`.
-    speakers
-        d_s of each known speaker.
-    secondary
-        Never decisive. Of classes: ``uar`` (difference, low, high, p as above, of each speaker's UAR),
-        ``corrected_t`` (difference, folds, t, p; None across protocols or with one fold) and ``mcnemar`` (only_a,
-        only_b, p). Of other targets: ``exchange``, for each metric by its name what
-        :func:`unheard.comparison.compare_targets.exchanged` returns.
-    marks
-        ``UNVERIFIED`` or ``FEW SPEAKERS`` where due.
-    metric
-        What T is the difference of: ``accuracy``, ``kl`` (smaller is better) or ``mean.ccc``.
     """
 
     a: str
@@ -66,25 +48,9 @@ class Comparison:
     protocol_a: str | None
     protocol_b: str | None
     across: bool
-    difference: float
-    low: float | None
-    high: float | None
-    p: float
     p_holm: float
     pairs: int
     supported: bool
-    smallest: float | None
-    n_speakers: int
-    n_clips: int
-    only_a: int
-    only_b: int
-    unanswered_a: int
-    unanswered_b: int
-    dropped: int
-    speakers: dict[str, float]
-    secondary: dict[str, Any]
-    marks: tuple[str, ...]
-    metric: str = "accuracy"
 
     @property
     def a_is_better(self) -> bool:
@@ -98,7 +64,7 @@ class Comparison:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Comparison:
         """Make one of what :meth:`as_dict` gave."""
-        return cls(**{**plain, "marks": tuple(plain["marks"])})
+        return cls(**{"metric": "accuracy", **plain, "marks": tuple(plain["marks"])})
 
 
 def compare(
@@ -201,63 +167,21 @@ def _compare(
             f"{names[0]} and {names[1]} are not of one protocol ({_protocol(a)} {_short(a)} against "
             f"{_protocol(b)} {_short(b)}); compare runs of one, or ask for it with --across"
         )
-    if not (_labelled(a) and _labelled(b)):
-        found = compare_targets(a, b, answered_only=answered_only, pairs=pairs, draws=draws, seed=seed)
-        return Comparison(
-            a=names[0],
-            b=names[1],
-            protocol_a=_protocol(a),
-            protocol_b=_protocol(b),
-            across=not same,
-            p_holm=found.p,
-            pairs=pairs,
-            supported=False,
-            **vars(found),
-        )
-    both = pair(a, b, answered_only)
-    clips = both.clips.with_columns((pl.col("a") - pl.col("b")).alias("d"))
-    by_unit = (
-        clips.group_by("unit", maintain_order=True)
-        .agg(pl.col("d").mean(), pl.col("speaker").first())
-        .sort("unit")
-    )
-    d = by_unit["d"].to_numpy()
-    interval = bootstrap(d, draws, seed)
-    low, high = interval or (None, None)
-    p = sign_flip(d, seed)
-    known = by_unit.filter(pl.col("speaker").is_not_null())
-    # With unknown speakers nothing can be shown, whatever the clips say.
-    verified = len(known) == len(by_unit)
-    smallest = smallest_shown(d, interval, LEVEL / pairs, seed) if interval and verified else None
+    how = Resampling(pairs, draws, seed)
+    if _labelled(a) and _labelled(b):
+        found = compare_labels(a, b, answered_only, how, same_folds=same)
+    else:
+        found = compare_targets(a, b, answered_only, how)
     return Comparison(
+        **vars(found),
         a=names[0],
         b=names[1],
         protocol_a=_protocol(a),
         protocol_b=_protocol(b),
         across=not same,
-        difference=float(d.mean()),
-        low=low,
-        high=high,
-        p=p,
-        p_holm=p,
+        p_holm=found.p,
         pairs=pairs,
         supported=False,
-        smallest=smallest,
-        n_speakers=len(known),
-        n_clips=len(clips),
-        only_a=both.only_a,
-        only_b=both.only_b,
-        unanswered_a=both.unanswered_a,
-        unanswered_b=both.unanswered_b,
-        dropped=both.dropped,
-        speakers=dict(zip(known["speaker"].to_list(), known["d"].to_list(), strict=True)),
-        secondary={
-            "uar": uar_difference(both, draws, seed),
-            "corrected_t": over_folds(both, a, b) if same else None,
-            "mcnemar": over_clips(both),
-            **_other_targets(a, b, draws, seed),
-        },
-        marks=marks(by_unit["speaker"]),
     )
 
 
@@ -270,13 +194,6 @@ def _alike(a: pl.DataFrame, b: pl.DataFrame) -> bool:
     if _labelled(a) and _labelled(b):
         return True
     return bool(shared_blocks(*common(rows_with_truth(a), rows_with_truth(b))))
-
-
-def _other_targets(a: pl.DataFrame, b: pl.DataFrame, draws: int, seed: int) -> dict[str, Any]:
-    """Compare the shares and dimensions that two systems of labels have besides; empty without any."""
-    rows_a, rows_b = common(rows_with_truth(a), rows_with_truth(b))
-    shared = shared_blocks(rows_a, rows_b)
-    return {"exchange": exchanged(shared, rows_a, rows_b, draws, seed)} if shared else {}
 
 
 def _supported(c: Comparison, p_holm: float) -> bool:

@@ -1,15 +1,14 @@
-"""The paired tests of two systems on targets other than labels: shares of votes and dimensions."""
+"""The primary test of two systems on targets other than labels: shares of votes and dimensions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from unheard.comparison.exchange import by_speaker, common, differences
-from unheard.comparison.paired import LEVEL, bootstrap, sign_flip, smallest_shown
+from unheard.comparison.outcome import Outcome, Resampling, over_units
 from unheard.errors import DataError, first_five
 from unheard.metrics.block import Block
 from unheard.metrics.blocks import blocks
@@ -21,31 +20,7 @@ from unheard.metrics.rows import Rows, marks, rows_with_truth
 PRIMARY = {Distribution.name: "kl", Dimensions.name: f"{MEAN}.ccc"}
 
 
-@dataclass(frozen=True)
-class TargetTest:
-    """What the primary test found; fields as those of :class:`unheard.comparison.compare.Comparison`."""
-
-    metric: str
-    difference: float
-    low: float | None
-    high: float | None
-    p: float
-    smallest: float | None
-    n_speakers: int
-    n_clips: int
-    only_a: int
-    only_b: int
-    unanswered_a: int
-    unanswered_b: int
-    dropped: int
-    speakers: dict[str, float]
-    secondary: dict[str, Any]
-    marks: tuple[str, ...]
-
-
-def compare_targets(
-    a: pl.DataFrame, b: pl.DataFrame, *, answered_only: bool, pairs: int, draws: int, seed: int
-) -> TargetTest:
+def compare_targets(a: pl.DataFrame, b: pl.DataFrame, answered_only: bool, how: Resampling) -> Outcome:
     """Compare two systems in KL where both have shares of votes, else in the mean CCC of the dimensions both have.
 
     KL: the mean over speakers of the difference on the speaker's clips, with sign flips and bootstrap over
@@ -72,35 +47,19 @@ def compare_targets(
             raise DataError("no clip got a prediction from both systems")
     _check_truth(rows_a, rows_b)
     known = rows_a.frame.filter(pl.col("speaker").is_not_null())["speaker"].n_unique()
-    verified = not rows_a.frame["speaker"].null_count()
     block = shared[0]
     metric = PRIMARY[block.name]
-    secondary = {"exchange": exchanged(shared, rows_a, rows_b, draws, seed)}
-    speakers: dict[str, float] = {}
-    smallest = None
+    exchange = exchanged(shared, rows_a, rows_b, how)
     if isinstance(block, Distribution):
         of_a, of_b = (by_speaker(block, rows.where(block.known(rows)), metric) for rows in (rows_a, rows_b))
         each = of_a.join(of_b, on="unit", suffix="_b")
-        d = (each["value"] - each["value_b"]).to_numpy()
-        interval = bootstrap(d, draws, seed)
-        low, high = interval or (None, None)
-        difference, p = float(d.mean()), sign_flip(d, seed)
-        smallest = smallest_shown(d, interval, LEVEL / pairs, seed) if interval and verified else None
-        speakers = {
-            unit.removeprefix("speaker "): float(value)
-            for unit, value in zip(each["unit"], d, strict=True)
-            if unit.startswith("speaker ")
-        }
+        found = over_units(each["unit"].to_list(), (each["value"] - each["value_b"]).to_numpy(), how)
     else:
-        found = secondary["exchange"][metric]
-        difference, low, high, p = (found[part] for part in ("difference", "low", "high", "p"))
-    return TargetTest(
+        found = {part: exchange[metric][part] for part in ("difference", "low", "high", "p")}
+        found |= {"smallest": None, "speakers": {}}
+    return Outcome(
         metric=metric,
-        difference=difference,
-        low=low,
-        high=high,
-        p=p,
-        smallest=smallest,
+        **found,
         n_speakers=known,
         n_clips=rows_a.frame["id"].n_unique(),
         only_a=all_a.frame["id"].n_unique() - n_common,
@@ -108,8 +67,7 @@ def compare_targets(
         unanswered_a=len(_unanswered(rows_a)),
         unanswered_b=len(_unanswered(rows_b)),
         dropped=n_common - rows_a.frame["id"].n_unique(),
-        speakers=speakers,
-        secondary=secondary,
+        secondary={"exchange": exchange},
         marks=marks(rows_a.frame["speaker"]),
     )
 
@@ -119,7 +77,7 @@ def shared_blocks(a: Rows, b: Rows) -> list[Block]:
     return [block for block in blocks(a) if block.name in PRIMARY and block in blocks(b)]
 
 
-def exchanged(shared: list[Block], a: Rows, b: Rows, draws: int, seed: int) -> dict[str, dict[str, Any]]:
+def exchanged(shared: list[Block], a: Rows, b: Rows, how: Resampling) -> dict[str, dict[str, Any]]:
     """Compare two systems in the metrics of some blocks by exchange within speakers, on the same clips.
 
     Returns
@@ -130,10 +88,10 @@ def exchanged(shared: list[Block], a: Rows, b: Rows, draws: int, seed: int) -> d
     found: dict[str, dict[str, Any]] = {}
     for block in shared:
         of_a, of_b = (rows.where(block.known(rows)) for rows in (a, b))
-        each = differences(block, of_a, of_b, draws, seed)
+        each = differences(block, of_a, of_b, how.draws, how.seed)
         for metric in block.metrics:
-            how = {"label": metric.label, "percent": metric.percent}
-            found[metric.name] = {**how, **vars(each[metric.name])}
+            said = {"label": metric.label, "percent": metric.percent}
+            found[metric.name] = {**said, **vars(each[metric.name])}
     return found
 
 
