@@ -29,7 +29,7 @@ import soxr
 
 from unheard.audio.decode import load
 from unheard.audit.fingerprint import THRESHOLD, Fingerprint, fingerprint, similarity
-from unheard.audit.matching import MIN_SHARE, MIN_VOTES, candidates, shared_landmarks
+from unheard.audit.matching import MIN_SHARE, MIN_VOTES, candidates
 
 RATE = 16_000
 ONE_RECORDING = {"03-01-03-01-02-01-07", "03-01-03-01-02-02-07"}
@@ -60,9 +60,7 @@ def main() -> None:
         for name, change in changes.items():
             chosen = speech if name == HARDEST else speech[:: given.every]
             out[name] = changed(chosen, waves, prints, change)
-            print(
-                f"{kind:7} {name:24} least {out[name]['least']:.3f}, landmarks {out[name]['landmarks_least']:.2f}"
-            )
+            print(f"{kind:7} {name:24} least {out[name]['least']:.3f}")
     highest = max(kind["greatest"] for kind in takes.values())
     lowest = min(kind["least"] for kind in copies.values())
     derived = round(20 * (highest + lowest) / 2) / 20
@@ -123,19 +121,16 @@ def changed(
     change: Callable[[Wave], Wave],
 ) -> dict[str, Any]:
     """How alike recordings and their changed copies are, and how many are found: as candidates, then as equal."""
-    values, shares, found = [], [], 0
+    values, found = [], 0
     for name in names:
         copy = fingerprint(change(waves[name]).astype(np.float32))
         values.append(similarity(prints[name], copy))
-        votes = shared_landmarks(prints[name], copy)
-        shares.append(votes / max(1, min(len(prints[name].hashes), len(copy.hashes))))
         found += bool(candidates([prints[name], copy])) and values[-1] >= THRESHOLD
     return {
         "clips": len(names),
         "least": round(min(values), 3),
         "q5": round(float(np.quantile(values, 0.05)), 3),
         "median": round(float(np.median(values)), 3),
-        "landmarks_least": round(min(shares), 3),
         "found": int(found),
     }
 

@@ -59,13 +59,6 @@ def candidates(prints: Sequence[Fingerprint]) -> list[tuple[int, int]]:
     return sorted(found)
 
 
-def shared_landmarks(a: Fingerprint, b: Fingerprint) -> int:
-    """Landmarks that agree at one shift, the best one."""
-    order = np.argsort(b.hashes, kind="stable")
-    index = (b.hashes[order], np.ones(len(order), np.int64), b.times[order])
-    return int(_votes(a.hashes, np.zeros(len(a.hashes), np.int64), a.times, index, 2)[1].max(initial=0))
-
-
 def _blocks(hashes: Array, index: Array, starts: Array) -> list[tuple[int, int]]:
     """Cut the clips into runs of at most ``BLOCK``, shorter where many landmarks are common ones."""
     hits = np.searchsorted(index, hashes, "right") - np.searchsorted(index, hashes, "left")

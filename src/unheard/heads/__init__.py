@@ -17,7 +17,7 @@ from unheard.settings import construct, resolve
 from unheard.targets import Floats
 from unheard.training.examples import Examples
 
-__all__ = ["HEADS", "Examples", "Features", "Head", "State", "build"]
+__all__ = ["HEADS", "Examples", "Features", "Head", "Learner", "State", "build"]
 
 State = dict[str, NDArray[Any]]
 
@@ -34,12 +34,10 @@ HEADS = {
 }
 
 
-class Head(Protocol):
-    """What every head promises (checked for each of them in ``tests/contracts``)."""
+class Learner(Protocol):
+    """What learns from examples and answers: a head, or an encoder that is tuned together with one."""
 
     name: ClassVar[str]
-    #: The form in which it asks for the output of an encoder with several layers.
-    form: ClassVar[Form]
     seed: int
     threads: int
     #: Number of class scores among the outputs, which come first; the rest are dimensions.
@@ -48,12 +46,6 @@ class Head(Protocol):
     chosen_: dict[str, Any]
     #: One record per epoch or candidate; plain values.
     history_: list[dict[str, Any]]
-
-    def check_target(self, of: str, dimensions: Sequence[str]) -> None:
-        """Raise :class:`UsageError` where the head cannot learn a target (``unheard.targets.Target``).
-
-        ``of`` is ``label``, ``votes``, or ``none`` for dimensions alone.
-        """
 
     def fit(self, train: Examples, val: Examples | None = None) -> Self:
         """Choose and learn; returns itself.
@@ -67,7 +59,7 @@ class Head(Protocol):
         """
 
     def refit(self, rows: Examples) -> Self:
-        """Return a new head that learned from ``rows`` with ``chosen_``, choosing nothing."""
+        """Return a new one that learned from ``rows`` with ``chosen_``, choosing nothing."""
 
     def outputs(self, inputs: Mapping[str, Features]) -> Floats:
         """Return class scores before softmax and dimensions on [0, 1], shape (n, classes + dimensions).
@@ -76,10 +68,23 @@ class Head(Protocol):
         """
 
     def settings(self) -> dict[str, Any]:
-        """Return plain values from which :func:`build` makes the same unfitted head."""
+        """Return plain values from which the same can be made, unfitted."""
 
     def state(self) -> State:
         """All that was learned and set, as arrays without objects, for ``numpy.savez``."""
+
+
+class Head(Learner, Protocol):
+    """What every head promises (checked for each of them in ``tests/contracts``)."""
+
+    #: The form in which it asks for the output of an encoder with several layers.
+    form: ClassVar[Form]
+
+    def check_target(self, of: str, dimensions: Sequence[str]) -> None:
+        """Raise :class:`UsageError` where the head cannot learn a target (``unheard.targets.Target``).
+
+        ``of`` is ``label``, ``votes``, or ``none`` for dimensions alone.
+        """
 
     @classmethod
     def from_state(cls, state: Mapping[str, NDArray[Any]]) -> Self:

@@ -24,6 +24,7 @@ from unheard.corpora.table import corpus_of
 from unheard.decide.calibration import apply_temperature, fit_temperature
 from unheard.errors import DataError, first_five
 from unheard.files import write_bytes, write_json
+from unheard.heads import Head, Learner
 from unheard.predictions.table import predictions, write_predictions
 from unheard.protocols.fold import Protocol
 from unheard.recipes.old_recipe import modern_state
@@ -34,6 +35,7 @@ from unheard.targets import Target
 from unheard.temporary import part_folder
 from unheard.training.divergence import DivergenceError
 from unheard.training.examples import Examples, Rows
+from unheard.tuning import FineTuned
 
 #: Features of one input by the id of the clip.
 Found = Mapping[str, NDArray[np.float32]]
@@ -44,7 +46,7 @@ class Fitted:
     """What a fold leaves behind."""
 
     predictions: pl.DataFrame
-    head: Any
+    head: Learner
     record: dict[str, Any]
 
 
@@ -76,7 +78,7 @@ def fit_fold(
     val = examples(table, sides.val, inputs, target, augmented)
     if len(train) == 0:
         raise DataError(f"fold {number}: no training clip could be read and has what the target asks for")
-    head = unfitted(recipe, seed, checkpoints)
+    head: Learner = unfitted(recipe, seed, checkpoints)
     with named(ids_of(train)):
         head = head.fit(train, val if len(val) else None)
     predicted_val = _readable(sides.val, inputs)
@@ -96,8 +98,8 @@ def fit_fold(
     if recipe.refit == "val":
         with named([*ids_of(train), *ids_of(val)]):
             head = head.refit(train + val)
-    if getattr(head, "learned_", None):
-        record["learned"] = head.learned_
+    if learned := getattr(head, "learned_", None):
+        record["learned"] = learned
     taught = (*sides.train, *sides.val) if recipe.refit == "val" else sides.train
     record["n_train_speakers"] = speakers_in(table, taught)
     record["n_train_clips"] = len(train) + (len(val) if recipe.refit == "val" else 0)
@@ -132,7 +134,7 @@ def temperature_of(recipe: Recipe, logits: NDArray[np.float64], labels: NDArray[
     return fit_temperature(logits[known], labels[known], floor=0.0 if recipe.calibration == "free" else 1.0)
 
 
-def unfitted(recipe: Recipe, seed: int, checkpoints: Path | None = None) -> Any:
+def unfitted(recipe: Recipe, seed: int, checkpoints: Path | None = None) -> Head | FineTuned:
     """Make the head of a recipe, or with ``training`` what tunes its encoder and head together."""
     head = {**recipe.head, "seed": seed, "threads": recipe.threads}
     if recipe.training is None:
@@ -153,12 +155,13 @@ def named(ids: Sequence[str]) -> Iterator[None]:
         raise DataError(f"the loss is not finite in epoch {error.epoch}; its batch held {batch}") from error
 
 
-def outputs(head: Any, inputs: Mapping[str, Found], ids: Sequence[str], width: int) -> NDArray[np.float64]:
+def outputs(
+    head: Learner, inputs: Mapping[str, Found], ids: Sequence[str], width: int
+) -> NDArray[np.float64]:
     """Return a head's outputs for some clips, shape (clips, width)."""
     if not ids:
         return np.zeros((0, width))
-    found: NDArray[np.float64] = head.outputs({name: Rows(clips, ids) for name, clips in inputs.items()})
-    return found
+    return head.outputs({name: Rows(clips, ids) for name, clips in inputs.items()})
 
 
 def wanted(recipe: Recipe, table: pl.DataFrame) -> Target:
@@ -221,7 +224,7 @@ def save(fitted: Fitted, folder: Path) -> None:
         part.rename(target)
 
 
-def load_head(folder: Path, recipe: Recipe, record: Mapping[str, Any]) -> Any:
+def load_head(folder: Path, recipe: Recipe, record: Mapping[str, Any]) -> Learner:
     """Load the head that a fold fitted, of the record that it left of itself; nothing is unpickled."""
     number, seed = record["fold"], record["seed"]
     path = fold_folder(folder, number, seed) / "model.npz"
@@ -230,9 +233,12 @@ def load_head(folder: Path, recipe: Recipe, record: Mapping[str, Any]) -> Any:
     with np.load(path, allow_pickle=False) as stored:
         state = modern_state({name: stored[name] for name in stored.files})
     head = unfitted(recipe, seed)
-    # What was tuned is in the state; the frozen rest is read again from where the recipe says it lies now.
-    now = [] if recipe.training is None else [own.encoder for own in recipe.inputs.values()]
-    loaded = head.from_state(state, *now)
+    loaded: Learner
+    if isinstance(head, FineTuned):
+        # What was tuned is in the state; the frozen rest is read again from where the recipe says it lies now.
+        loaded = head.from_state(state, *(own.encoder for own in recipe.inputs.values()))
+    else:
+        loaded = head.from_state(state)
     loaded.chosen_ = record["chosen"]
     return loaded
 

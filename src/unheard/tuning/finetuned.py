@@ -56,6 +56,8 @@ class FineTuned:
     folder: Path | None = None
     chosen_: dict[str, Any] = field(init=False, repr=False)
     history_: list[dict[str, Any]] = field(init=False, repr=False)
+    classes_: int = field(init=False, repr=False)
+    dimensions_: int = field(init=False, repr=False)
     #: Hz of the waveforms.
     rate_: int = field(init=False, repr=False)
     network_: TunedNetwork = field(init=False, repr=False)
@@ -182,16 +184,6 @@ class FineTuned:
         except (KeyError, RuntimeError) as error:
             raise DataError(f"the state does not fit its own settings: {error}") from error
         return model
-
-    def merged(self) -> TunedNetwork:
-        """Return a copy of the network without low-rank matrices: they are added to the weights beside them."""
-        from copy import deepcopy
-
-        from unheard.tuning.parameters import merge
-
-        network = deepcopy(self.network_).cpu().eval()
-        merge(network.encoder)
-        return network
 
     def _learn(self, rows: Examples, val: Examples | None, epochs: int, task: str) -> int:
         """Train, set what was learned, and return the number of the epoch that was kept."""

@@ -51,16 +51,6 @@ def groups(network: TunedNetwork, settings: Settings) -> list[dict[str, Any]]:
     return [{**group, "lr": group["peak"], "weight_decay": settings.weight_decay} for group in found]
 
 
-def merge(encoder: nn.Module) -> None:
-    """Add low-rank matrices to the weights they stand beside, and take them out: the same function, plainer."""
-    tuners = need("peft.tuners.tuners_utils", "train")
-    for name, module in list(encoder.named_modules()):
-        if isinstance(module, tuners.BaseTunerLayer):
-            module.merge(safe_merge=True)
-            parent, _, own = name.rpartition(".")
-            setattr(encoder.get_submodule(parent), own, module.get_base_layer())
-
-
 def _lora(encoder: nn.Module, settings: Settings) -> None:
     peft = need("peft", "train")
     layers: nn.ModuleList = encoder.layers  # type: ignore[assignment]

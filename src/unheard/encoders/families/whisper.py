@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MODES = ("30s", "trimmed")
-ROUNDINGS = ("ceil", "floor")
 #: Frames of a batch: a window padded to 30 s has 1,500.
 BUDGET = {"cpu": 1500, "cuda": 24_000}
 #: What the frontend computes; a preprocessor file that says otherwise is refused.
