@@ -350,6 +350,21 @@ tables:
     return {"a_0.000-0.400", "a_0.400-", "b"}
 
 
+def huggingface(folder: Path) -> set[str]:
+    for split, lines in {
+        "train": ("a.wav,happy,ann", "deep/b.wav,sad,bob", "c.wav,happy,bob"),
+        "test": ("a.wav,sad,cyd",),
+    }.items():
+        for line in lines:
+            tone(folder / "data" / split / line.split(",")[0], seconds=0.5)
+        write(
+            folder / "data" / split / "metadata.csv",
+            "\n".join(["file_name,emotion,speaker_id", *lines]) + "\n",
+        )
+    write(folder / "README.md", "---\nlicense: cc0-1.0\n---\n")
+    return {"data/train/a", "b", "c", "data/test/a"}
+
+
 def made(folder: Path) -> set[str]:
     synthetic.write(folder, speakers=1, takes=1, intensities=("normal",), sentences=("01",))
     return {f"03-01-{emotion:02d}-01-01-01-01" for emotion in range(1, 9)}
@@ -377,6 +392,7 @@ TREES: dict[str, Callable[[Path], set[str]]] = {
     "tess": tess,
     "savee": savee,
     "audformat": audformat,
+    "huggingface": huggingface,
     "synthetic": made,
     "generic": generic,
 }

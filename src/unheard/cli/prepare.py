@@ -39,7 +39,7 @@ def prepare(
         raise UsageError(f"{out}: a table is written as Parquet; name it {out.with_suffix('.parquet')}")
     new_output(out, force)
     chosen = None if labels is None else parse(labels)
-    table, left_out = corpora.survey(corpus, source)
+    table, left_out = corpora.survey(corpus, source, sounds=out.with_name(f"{out.stem}-sounds"))
     if chosen is not None:
         table = relabel(table, chosen)
     write_table(table, out)

@@ -15,6 +15,7 @@ from unheard.corpora import generic, synthetic
 from unheard.corpora.folder import LeftOut
 from unheard.corpora.table import one_gender, utterances
 from unheard.errors import DataError, first_five, unknown
+from unheard.files import cache_folder
 
 __all__ = ["READERS", "LeftOut", "names", "read", "survey"]
 
@@ -26,7 +27,8 @@ def _readers() -> dict[str, ModuleType]:
 
 
 #: Modules with NAME, DESCRIPTION, CITATION, LICENCE, LABELS, LANGUAGES and ``scan(root)``, and SCALE (minimum and
-#: maximum of its dimensions) where that is not 0 to 1. A module that is put beside them is found.
+#: maximum of its dimensions) where that is not 0 to 1. One whose tables may hold the sounds themselves has
+#: HOLDS_SOUNDS and ``scan(root, sounds)``. A module that is put beside them is found.
 READERS: dict[str, ModuleType] = _readers()
 
 
@@ -48,10 +50,13 @@ def read(name: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     return survey(name, path)[0]
 
 
-def survey(name: str, path: str | os.PathLike[str]) -> tuple[pl.DataFrame, list[LeftOut]]:
+def survey(
+    name: str, path: str | os.PathLike[str], *, sounds: str | os.PathLike[str] | None = None
+) -> tuple[pl.DataFrame, list[LeftOut]]:
     """Read a corpus as :func:`read` does, and list everything that did not enter the table, with the reason.
 
-    A speaker to whom the files give two genders is in that list too; the table has null there.
+    A speaker to whom the files give two genders is in that list too; the table has null there. Sounds that stand
+    in the tables themselves are written into the folder ``sounds`` (None: ``sounds`` in the cache folder).
     """
     if name not in READERS:
         raise unknown("corpus", name, READERS)
@@ -62,7 +67,8 @@ def survey(name: str, path: str | os.PathLike[str]) -> tuple[pl.DataFrame, list[
         )
     rows: list[dict[str, Any]] = []
     left: list[LeftOut] = []
-    for item in reader.scan(root):
+    place = (Path(sounds or cache_folder() / "sounds"),) if hasattr(reader, "HOLDS_SOUNDS") else ()
+    for item in reader.scan(root, *place):
         if isinstance(item, LeftOut):
             left.append(item)
         else:

@@ -8,6 +8,7 @@ keeps its own. The corpus is called ``generic`` unless the table has a column ``
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -42,6 +43,8 @@ ALIASES = {
     "activation": ("arousal",),
     "licence": ("license",),
 }
+#: Names of folders that are splits and no classes.
+SPLIT = re.compile("train|training|validation|valid|val|dev|test", re.ASCII | re.IGNORECASE)
 _WORDS = {
     "gender": {"f": "female", "m": "male", **{g: g for g in ("female", "male", "other")}},
     "channel": {c: c for c in ("speech", "song")},
@@ -60,9 +63,7 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
         The table cannot be read, or a value does not hold: names file, row and column of the first five.
     """
     if root.is_dir():
-        found = list(clips(root, _class_folder))
-        yield from (item for item in found if isinstance(item, LeftOut))
-        yield from _short_ids([item for item in found if not isinstance(item, LeftOut)])
+        yield from class_folders(root)
         return
     if not root.exists():
         raise DataError(f"{root}: no such file or folder")
@@ -71,11 +72,11 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
             f"{root}: expected a folder that holds one folder a class, or a table ({', '.join(SUFFIXES)})"
         )
     numbered = read_rows(root)
-    columns = _columns(root, list(dict.fromkeys(name for _, row in numbered for name in row)))
+    columns = columns_of(root, list(dict.fromkeys(name for _, row in numbered for name in row)))
     unused = sorted({name for _, row in numbered for name in row} - set(columns.values()))
     if unused:
         yield LeftOut(root.name, f"columns that are not used: {', '.join(map(str, unused))}")
-    yield from _rows(root, columns, numbered)
+    yield from rows_of(root, columns, numbered)
 
 
 def classes(root: Path, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -87,14 +88,29 @@ def classes(root: Path, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(sorted({row["label"] for row in rows if row["label"] is not None}))
 
 
+def class_folders(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
+    """Yield a row for every recording below a folder that is called as its class.
+
+    Folders named train, validation or test are splits and no classes; a class folder may lie inside one.
+    """
+    found = list(clips(root, _class_folder))
+    yield from (item for item in found if isinstance(item, LeftOut))
+    yield from short_ids([item for item in found if not isinstance(item, LeftOut)])
+
+
 def _class_folder(path: Path) -> dict[str, Any] | str:
-    """Fields of a file in a folder a class."""
-    if len(path.parts) < 2:
+    folders = [folder for folder in path.parts[:-1] if not SPLIT.fullmatch(folder)]
+    if not folders:
         return "in no class folder"
-    return {"id": path.with_suffix("").as_posix(), "label": path.parts[0]}
+    return {"id": path.with_suffix("").as_posix(), "label": folders[0], "split": split_of(path)}
 
 
-def _short_ids(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def split_of(path: Path) -> str | None:
+    """Name of the split that a file belongs to by the first folder that is called as one; None without any."""
+    return next((folder.lower() for folder in path.parts[:-1] if SPLIT.fullmatch(folder)), None)
+
+
+def short_ids(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Cut ids that are relative paths down to the base name where that is unique."""
     count = Counter(row["id"].rsplit("/", 1)[-1] for row in rows)
     return [
@@ -102,7 +118,7 @@ def _short_ids(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _columns(table: Path, found: list[str]) -> dict[str, str]:
+def columns_of(table: Path, found: list[str]) -> dict[str, str]:
     """Our column -> the table's."""
     columns = {}
     for name in SCHEMA:
@@ -123,9 +139,25 @@ def _columns(table: Path, found: list[str]) -> dict[str, str]:
     return columns
 
 
-def _rows(
-    table: Path, columns: dict[str, str], numbered: list[tuple[int, dict[str, Any]]]
+def rows_of(
+    table: Path, columns: Mapping[str, str], numbered: Sequence[tuple[int, Mapping[str, Any]]]
 ) -> list[dict[str, Any]]:
+    """Rows of utterances from those of a table, each with its number.
+
+    Parameters
+    ----------
+    table
+        Named in errors; paths are relative to its folder.
+    columns
+        Our column -> the table's, as of :func:`columns_of`.
+    numbered
+        Row numbers and cells.
+
+    Raises
+    ------
+    DataError
+        A value does not hold, no row has a label, or two have the same id.
+    """
     rows, problems = [], []
     for number, cells in numbered:
         row: dict[str, Any] = {}
@@ -170,6 +202,8 @@ def _value(name: str, cell: Any) -> Any:
         return None if cell is None else number_in(cell, *BOUNDS[name])
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)  # a column of whole numbers with gaps, as other tools write it
+    if name == "path" and isinstance(cell, (dict, bytes)):
+        raise ValueError("holds the sound itself; read the dataset with `unheard prepare huggingface`")
     if isinstance(cell, (dict, list, bytes, bool)) or (isinstance(cell, float) and not math.isfinite(cell)):
         raise ValueError(f"{str(cell)[:60]!r} is not a text")
     text = str(cell)

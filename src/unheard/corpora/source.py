@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from unheard import corpora
+from unheard.corpora import audformat, huggingface
 from unheard.corpora.table import REQUIRED, corpus_of, read_table
 from unheard.errors import UsageError
 from unheard.formats.parquet import read_schema
@@ -21,8 +22,9 @@ def utterances(path: str | os.PathLike[str], corpus: str | None = None) -> pl.Da
     path
         A table that ``unheard prepare`` wrote (.parquet), the folder of a corpus, or a list of files with labels.
     corpus
-        Reader to use for a folder or list; ``generic`` where None. A folder that our synthesiser wrote is always
-        read as ``synthetic``.
+        Reader to use for a folder or list. Where None, a folder with ``db.yaml`` is read as ``audformat``, one
+        with a ``metadata`` file as ``huggingface``, and anything else as ``generic``. A folder that our
+        synthesiser wrote is always read as ``synthetic``.
     """
     source = Path(path)
     if not os.path.exists(source):  # noqa: PTH110 - Path.exists raises where a name is too long
@@ -34,7 +36,16 @@ def utterances(path: str | os.PathLike[str], corpus: str | None = None) -> pl.Da
         if corpus not in (None, "generic", corpus_of(table)):
             raise UsageError(f"{source} holds the corpus {corpus_of(table)}, asked for {corpus}")
         return table
-    return corpora.read(corpus or "generic", source)
+    return corpora.read(corpus or _reader_of(source), source)
+
+
+def _reader_of(source: Path) -> str:
+    """Name of the reader of a folder or list, by what lies there."""
+    if (source / audformat.HEADER).is_file():
+        return audformat.NAME
+    if source.is_dir() and any(path.name in huggingface.METADATA for path in source.rglob("metadata.*")):
+        return huggingface.NAME
+    return "generic"
 
 
 def of_reader(source: str) -> pl.DataFrame:

@@ -54,6 +54,14 @@ def read_schema(
     return dict(_read(path, error, None, pl.read_parquet_schema))
 
 
+def read_notes(path: str | os.PathLike[str], error: type[UnheardError] = DataError) -> dict[str, str]:
+    """Return the texts that stand beside the columns of a Parquet file, by name.
+
+    Errors are those of :func:`read_parquet`.
+    """
+    return dict(_read(path, error, None, pl.read_parquet_metadata))
+
+
 def _read(
     path: str | os.PathLike[str], error: type[UnheardError], most: int | None, read: Callable[[Path], T]
 ) -> T:

@@ -1,0 +1,207 @@
+"""Hugging Face datasets on disk: Parquet files that hold the sounds, or recordings in folders.
+
+Recordings in folders are described by ``metadata.csv``, ``.jsonl`` or ``.parquet`` (``file_name`` and further
+columns), or by the folder of their class. Folders and files named train, validation or test are splits. Columns
+have the names that :mod:`unheard.corpora.generic` takes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from unheard.corpora.folder import LeftOut, recordings
+from unheard.corpora.generic import SPLIT, class_folders, columns_of, rows_of, short_ids, split_of
+from unheard.corpora.tabular import read_rows
+from unheard.errors import DataError
+from unheard.files import read_bytes, write_bytes
+from unheard.formats import json_text, yaml_text
+from unheard.formats.parquet import read_notes, read_parquet, read_schema
+
+NAME = "huggingface"
+DESCRIPTION = "Any Hugging Face dataset on disk: Parquet with sounds, or a folder of recordings"
+CITATION = "as the dataset's card says"
+LICENCE = "as the dataset's card says"
+LABELS: tuple[str, ...] = ()  # found in the data
+LANGUAGES: tuple[str, ...] = ()
+#: ``scan`` writes the sounds that Parquet files hold.
+HOLDS_SOUNDS = True
+
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+_SPLIT_OF_FILE = re.compile(rf"({SPLIT.pattern})(?![a-z])", re.ASCII | re.IGNORECASE)
+#: First bytes of a sound -> its extension; whatever else begins a frame of MP3.
+_BEGINNINGS = {
+    b"RIFF": ".wav",
+    b"RF64": ".wav",
+    b"fLaC": ".flac",
+    b"OggS": ".ogg",
+    b"FORM": ".aiff",
+    b".snd": ".au",
+}
+_MOST_BYTES = 2**22
+
+Row = tuple[int, dict[str, Any]]
+
+
+def scan(root: Path, sounds: Path) -> Iterator[dict[str, Any] | LeftOut]:
+    """Yield a row for every row of the dataset.
+
+    A sound that stands in a Parquet file is written to ``sounds`` under the SHA-256 of its bytes; what is there
+    already is not written again.
+
+    Raises
+    ------
+    DataError
+        Nothing of the kinds above is there, or a table does not hold: names file, row and column.
+    """
+    if not root.exists():
+        raise DataError(f"{root}: no such file or folder")
+    files = (
+        [root] if root.is_file() else [path for path in sorted(root.rglob("*")) if _is_visible(path, root)]
+    )
+    folder = root.parent if root.is_file() else root
+    described = [path for path in files if path.name in METADATA]
+    packed = [path for path in files if path.suffix == ".parquet" and path.name not in METADATA]
+    if described:
+        yield from _folder(folder, described)
+    elif packed:
+        yield from _packed(folder, packed, sounds)
+    elif any(path.suffix == ".arrow" for path in files):
+        raise DataError(f"{root}: holds Arrow files; save the dataset as Parquet (Dataset.to_parquet)")
+    else:
+        yield from class_folders(root)
+
+
+def _folder(root: Path, described: list[Path]) -> Iterator[dict[str, Any] | LeftOut]:
+    """Recordings that metadata files describe; each file's paths are relative to its folder."""
+    made: list[dict[str, Any]] = []
+    named = False
+    for table in described:
+        inside = table.parent.relative_to(root)
+        rows = read_rows(table, columns=("file_name",))
+        found = list(rows[0][1])
+        named |= "id" in found
+        columns = {"id": "id", "split": "split"} | columns_of(table, found) | {"path": "file_name"}
+        yield from _unused(table.relative_to(root), rows, columns)
+        made += rows_of(table, columns, [(number, _named(inside, cells)) for number, cells in rows])
+    yield from made if named else short_ids(made)
+    used = {row["path"] for row in made}
+    for item in recordings(root):
+        if isinstance(item, LeftOut):
+            yield item
+        elif str(root.absolute() / item) not in used:
+            yield LeftOut(item.as_posix(), "in no metadata file")
+
+
+def _named(inside: Path, cells: Mapping[str, Any]) -> dict[str, Any]:
+    """Cells of one row with an id and a split by where its recording lies, where it has none of its own."""
+    place = inside / str(cells["file_name"] or "")
+    return {"id": place.with_suffix("").as_posix() if place.name else None, "split": split_of(place), **cells}
+
+
+def _packed(folder: Path, packed: list[Path], sounds: Path) -> Iterator[dict[str, Any] | LeftOut]:
+    """Rows of Parquet files with a column that holds ``{bytes, path}``."""
+    made: list[dict[str, Any]] = []
+    for file in packed:
+        inside = file.relative_to(folder)
+        held = [name for name, dtype in read_schema(file).items() if _holds_sounds(dtype)]
+        if not held:
+            yield LeftOut(inside.as_posix(), "has no column with sounds ({bytes, path})")
+            continue
+        audio = "audio" if "audio" in held else held[0]
+        frame = read_parquet(file)
+        others = [name for name in frame.columns if name != audio]
+        columns = {"id": "id", "split": "split"} | columns_of(file, [*others, "path"]) | {"path": "path"}
+        split = _split(inside)
+        names = _class_names(folder, file, columns["label"])
+        own = _own_names(frame[audio])
+        rows: list[Row] = []
+        for number, cells in enumerate(frame.iter_rows(named=True), start=1):
+            where = f"{file}: row {number}"
+            path = _sound(f"{where}, column {audio!r}", cells.pop(audio), file.parent, sounds)
+            label = cells[columns["label"]]
+            if names and isinstance(label, int):
+                cells[columns["label"]] = _class(f"{where}, column {columns['label']!r}", names, label)
+            name = own[number - 1] or f"{inside.stem}-{number}"
+            rows.append((number, {"id": f"{split or '.'}/{name}", "split": split, **cells, "path": path}))
+        yield from _unused(inside, rows, columns)
+        made += rows_of(file, columns, rows)
+    yield from short_ids(made)
+
+
+def _own_names(sounds: pl.Series) -> list[str]:
+    """Names that the dataset gives its sounds, without extension; none where two share one."""
+    names = [Path(path or "").stem for path in sounds.struct.field("path").to_list()]
+    return names if len(set(names)) == len(names) else [""] * len(names)
+
+
+def _sound(where: str, sound: Mapping[str, Any] | None, folder: Path, sounds: Path) -> str:
+    """Write a sound where it is not there yet, and return its path."""
+    data = (sound or {}).get("bytes")
+    if not data:
+        path = (sound or {}).get("path")
+        if not path:
+            raise DataError(f"{where}: neither bytes nor a path")
+        return str(folder.absolute() / path)
+    file = sounds.absolute() / f"{hashlib.sha256(data).hexdigest()}{_BEGINNINGS.get(data[:4], '.mp3')}"
+    if not file.is_file() or file.stat().st_size != len(data):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(file, data)
+    return str(file)
+
+
+def _class_names(folder: Path, file: Path, column: str) -> list[str]:
+    """Names behind the numbers of a class column, by the Parquet file's own notes or the dataset's card."""
+    notes = read_notes(file).get("huggingface")
+    if notes is not None:
+        info = json_text.parse_object(notes, f"{file}: notes of huggingface").get("info") or {}
+        feature = (info.get("features") or {}).get(column) or {}
+        if isinstance(feature.get("names"), list):
+            return [str(name) for name in feature["names"]]
+    card = folder / "README.md"
+    if not card.is_file():
+        return []
+    text = read_bytes(card, _MOST_BYTES).decode("utf-8", "replace")
+    front = re.match(r"\ufeff?---\r?\n(.*?)\r?\n---", text, re.DOTALL)
+    header = yaml_text.parse(front[1], card, names_as_text=True) if front else None
+    info = header.get("dataset_info") if isinstance(header, dict) else None
+    for one in info if isinstance(info, list) else [info]:
+        for feature in (one or {}).get("features") or []:
+            kind = feature.get("dtype")
+            if feature.get("name") == column and isinstance(kind, dict) and "class_label" in kind:
+                names = kind["class_label"].get("names") or {}
+                return [str(names[number]) for number in sorted(names, key=int)]
+    return []
+
+
+def _class(where: str, names: list[str], number: int) -> str | None:
+    if number == -1:  # Hugging Face's "no label"
+        return None
+    if not 0 <= number < len(names):
+        raise DataError(f"{where}: its class is {number}, the dataset names {len(names)} classes")
+    return names[number]
+
+
+def _holds_sounds(dtype: pl.DataType) -> bool:
+    return isinstance(dtype, pl.Struct) and {"bytes", "path"} <= {part.name for part in dtype.fields}
+
+
+def _split(file: Path) -> str | None:
+    """Name of the split of a Parquet file, by its folders or by how its own name begins."""
+    named = _SPLIT_OF_FILE.match(file.name)
+    return split_of(file) or (named[1].lower() if named else None)
+
+
+def _unused(table: Path, rows: list[Row], columns: Mapping[str, str]) -> Iterator[LeftOut]:
+    unused = sorted({name for _, cells in rows for name in cells} - set(columns.values()) - {"id", "split"})
+    if unused:
+        yield LeftOut(f"{table.as_posix()}: columns", f"not used: {', '.join(map(str, unused))}")
+
+
+def _is_visible(path: Path, root: Path) -> bool:
+    return path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
