@@ -133,6 +133,16 @@ def test_missing_and_broken_files(small, tmp_path):
     assert not any("DUPLICATE" in code for code in codes(made))
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "two\nlines.wav", "a\0b.wav", "\udcff.wav", "\ud800.wav"])
+def test_a_missing_file_of_any_name_is_told_without_its_folder(tmp_path, name):
+    from unheard.audit.recordings import _decoded
+
+    found = _decoded(("a", f"{tmp_path}/{name}", None, None))
+    assert found.missing and found.exact is None
+    assert str(tmp_path) not in found.reason
+    assert found.reason.isprintable()
+
+
 def test_a_broken_file_among_many_is_a_warning():
     from unheard.audit.recordings import Recording, check_files
 

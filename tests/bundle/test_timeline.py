@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +125,32 @@ def test_channels_rates_and_faults(made: Make, call_file: Path, tmp_path: Path) 
     with pytest.raises(AudioError, match="truncated"):
         bundle.timeline(call_file)
     assert bundle.timeline(call_file, allow_truncated=True).flags == ("truncated",)
+
+
+def test_a_file_without_samples_is_refused_in_the_words_of_predict(made: Make, tmp_path: Path) -> None:
+    bundle, path = load(made("probe").folder), tmp_path / "empty.wav"
+    soundfile.write(path, np.empty(0), RATE)
+    with pytest.raises(AudioError, match="holds no samples") as steps:
+        bundle.timeline(path)
+    with pytest.raises(AudioError) as whole:
+        bundle.predict_file(path)
+    assert str(steps.value) == str(whole.value)
+
+
+def test_a_file_that_shrinks_between_its_two_readings_is_named(
+    made: Make, call_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wave = decode.load(call_file).wave
+    measure = activity.measure
+
+    def measured_and_cut(blocks: Iterable[np.ndarray]) -> object:
+        found = measure(blocks)
+        soundfile.write(call_file, wave[:RATE], RATE, subtype="FLOAT")
+        return found
+
+    monkeypatch.setattr(activity, "measure", measured_and_cut)
+    with pytest.raises(AudioError, match=f"^{call_file}: changed while it was read"):
+        load(made("probe").folder).timeline(call_file)
 
 
 def test_five_minutes_take_the_memory_of_one(made: Make, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """What container a file is, by its first bytes, and how much of the audio that its header promises is there.
 
-Only containers that recordings come in are handed to libsndfile: RIFF/WAVE (with RF64 and BW64), Wave64, AIFF,
-AU, CAF, NIST Sphere, FLAC, Ogg and MPEG audio. It knows others, which nobody records speech in, and whose readers
-print on standard output (SDS), or take almost anything for audio (HTK, PAF, sampler instruments).
+Only containers that recordings come in are handed to libsndfile: RIFF/WAVE, RF64, Wave64, AIFF, AU, CAF, NIST
+Sphere, FLAC, Ogg and MPEG audio. It knows others, which nobody records speech in, and whose readers print on
+standard output (SDS), or take almost anything for audio (HTK, PAF, sampler instruments).
 
 libsndfile shortens the length it reports where a file ends early, so the promise is read from the container
 itself: RIFF/WAVE, Wave64, AIFF, AU, NIST Sphere, tagged MP3 and Ogg. FLAC keeps its promise in the number of
@@ -97,17 +97,17 @@ def _kind(content: Content) -> Kind | None:
     behind = content.at(mpeg.after_id3(content), 4)
     if head[:4] in (b"RIFF", b"RIFX") and head[8:12] == b"WAVE":
         return Kind.WAVE
-    if head[:4] in (b"RF64", b"BW64") and head[8:12] == b"WAVE":
+    if head[:4] == b"RF64" and head[8:12] == b"WAVE":
         return Kind.RF64
-    if head[:4] == b"riff" and head[24:28] == b"wave":
+    if head[:8] == b"riff\x2e\x91\xcf\x11" and head[24:28] == b"wave":
         return Kind.WAVE64
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return Kind.AIFF
     if head[:4] in (b".snd", b"dns."):
         return Kind.AU
-    if head[:4] == b"caff":
+    if head[:4] == b"caff" and head[8:12] == b"desc":
         return Kind.CAF
-    if head[:7] == b"NIST_1A":
+    if head[:8] == b"NIST_1A\n":
         return Kind.NIST
     if head[:4] == b"OggS":
         return Kind.OGG

@@ -53,7 +53,7 @@ def after_id3(content: Content) -> int:
     place = 0
     for _ in range(MOST_TAGS):
         head = content.at(place, 10)
-        if len(head) < 10 or not head.startswith(b"ID3"):
+        if len(head) < 10 or not head.startswith((b"ID3\2", b"ID3\3", b"ID3\4")):
             break
         a, b, c, d = (byte & 0x7F for byte in head[6:])
         place += 10 + (a << 21 | b << 14 | c << 7 | d)

@@ -12,9 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from unheard.audio import activity, decode
 from unheard.audio.flags import UNUSABLE
 from unheard.audio.quality import Quality, quality
+from unheard.audio.source import shown
 from unheard.audio.stream import Blocks, Plan, cut, plan
 from unheard.bundle.prediction import Prediction
 from unheard.bundle.schema import Description
@@ -167,10 +171,7 @@ def timeline(
     spoken = activity.segments(frames)
     laid = plan([] if unusable else spoken)
     again = Blocks(path, channel=taken, allow_truncated=allow_truncated, rate=d.sample_rate)
-    clips = (
-        decode.from_samples(wave, d.sample_rate, target=d.sample_rate)
-        for wave in cut(again, laid.times, d.sample_rate)
-    )
+    clips = (_clip(wave, d.sample_rate, path) for wave in cut(again, laid.times, d.sample_rate))
     predicted = list(predict(clips)) if laid.windows else []
     found = quality(frames)
     whole = {name: ends for name, ends in d.training_range.items() if name in OF_THE_WHOLE}
@@ -178,6 +179,12 @@ def timeline(
     if laid.windows:
         outside = outside_training_range(found, whole)
     return Timeline(_steps(d, laid, predicted), d.target.classes, found, (*first.flags, *outside))
+
+
+def _clip(wave: NDArray[np.float32], rate: int, path: str | os.PathLike[str]) -> decode.Clip:
+    if len(wave) == 0:
+        raise AudioError(f"{shown(path)}: changed while it was read; predict it again")
+    return decode.from_samples(wave, rate, target=rate)
 
 
 def _weighted(steps: Sequence[tuple[Step, Mapping[str, float]]]) -> dict[str, float]:
