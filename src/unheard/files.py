@@ -50,17 +50,46 @@ def regular_file(path: str | os.PathLike[str], error: type[UnheardError] = DataE
     error
         There is no such file, it cannot be reached, or it is a folder, a pipe, a socket or a device.
     """
-    place = Path(path)
+    with _opening(path, error):
+        _check_regular(path, os.stat(path).st_mode, error)  # noqa: PTH116 - the name as it was given
+    return Path(path)
+
+
+def open_regular(path: str | os.PathLike[str], error: type[UnheardError] = DataError) -> BinaryIO:
+    """Open a regular file for reading; another kind of file is refused unopened.
+
+    Raises
+    ------
+    error
+        As of :func:`regular_file`.
+    """
+    regular_file(path, error)
+    with _opening(path, error):
+        # It may be another by now: a pipe that is opened like this does not wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            _check_regular(path, os.fstat(descriptor).st_mode, error)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return os.fdopen(descriptor, "rb")
+
+
+@contextmanager
+def _opening(path: str | os.PathLike[str], error: type[UnheardError]) -> Iterator[None]:
     try:
-        mode = place.stat().st_mode
+        yield
     except FileNotFoundError:
-        raise error(f"{place}: no such file") from None
+        raise error(f"{os.fspath(path)}: no such file") from None
     except (OSError, ValueError) as reason:  # ValueError: a NUL in the name
-        raise error(f"{place}: cannot be opened: {getattr(reason, 'strerror', None) or reason}") from None
+        said = getattr(reason, "strerror", None) or reason
+        raise error(f"{os.fspath(path)}: cannot be opened: {said}") from None
+
+
+def _check_regular(path: str | os.PathLike[str], mode: int, error: type[UnheardError]) -> None:
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
-        raise error(f"{place}: not a file but {kind}, expected a regular file")
-    return place
+        raise error(f"{os.fspath(path)}: not a file but {kind}, expected a regular file")
 
 
 def file_inside(folder: str | os.PathLike[str], name: str, error: type[UnheardError] = DataError) -> Path:
@@ -93,17 +122,18 @@ def read_bytes(path: str | os.PathLike[str], most: int, error: type[UnheardError
     error
         No regular file, one that cannot be read, or a larger one.
     """
-    place = regular_file(path, error)
     try:
-        with place.open("rb") as file:
+        with open_regular(path, error) as file:
             size = os.fstat(file.fileno()).st_size
             if size <= most:
                 data = file.read(most + 1)
                 size = len(data)
     except OSError as reason:
-        raise error(f"{place}: cannot be read: {reason.strerror or reason}") from reason
+        raise error(f"{os.fspath(path)}: cannot be read: {reason.strerror or reason}") from reason
     if size > most:
-        raise error(f"{place}: holds {size:,} bytes, more than the {most:,} that are read of such a file")
+        raise error(
+            f"{os.fspath(path)}: holds {size:,} bytes, more than the {most:,} that are read of such a file"
+        )
     return data
 
 

@@ -22,6 +22,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from unheard import files
 from unheard.audio import source
 from unheard.audio.decode import Clip, check_trainable, from_samples, load
 from unheard.audio.resample import RATE, to_rate
@@ -420,11 +421,11 @@ def test_what_cannot_be_read_is_named_with_its_reason(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.wav")
     for name, reason in {
         "absent.wav": "no such file",
-        "folder": "directory",
+        "folder": "not a file but a folder",
         "empty.wav": "zero bytes",
         "text.wav": "not audio.*convert it first, for instance `ffmpeg -i FILE out.wav`",
         "loop": "cannot be opened: Too many levels",
-        "pipe.wav": "pipe or a device",
+        "pipe.wav": "a pipe, a socket or a device",
         "x" * 5000: "cannot be opened: File name too long",
     }.items():
         with pytest.raises(AudioError, match=reason) as caught:
@@ -481,7 +482,7 @@ def test_what_is_no_file_is_refused_without_being_opened(tmp_path: Path) -> None
             "            call(path)\n"
             "        except Exception as error:\n"
             "            said = str(error)\n"
-            "            assert 'is a pipe or a device' in said or 'not a regular file' in said, said\n"
+            "            assert 'a pipe, a socket or a device' in said or 'not a regular file' in said, said\n"
             "        else:\n"
             "            raise SystemExit(f'{path} was read')\n"
             "    assert AudioMedium().size(clip) == 0 and duration(path) is None\n"
@@ -497,8 +498,8 @@ def test_a_file_that_becomes_a_pipe_is_not_waited_for(
     path, pipe = written(tmp_path, "WAV", "PCM_16", voice(0.2)), tmp_path / "pipe"
     os.mkfifo(pipe)
     found = path.stat()
-    monkeypatch.setattr(source.os, "stat", lambda _: found)
-    with pytest.raises(AudioError, match="pipe or a device"):
+    monkeypatch.setattr(files.os, "stat", lambda _: found)
+    with pytest.raises(AudioError, match="a pipe, a socket or a device"):
         load(pipe)
 
 

@@ -46,7 +46,7 @@ REASONS = {
     "frames.mp3": "truncated",
     "chunk.w64": "not audio that libsndfile can read",
     "header.wav": "holds no samples",
-    "pipe.wav": "is a pipe or a device",
+    "pipe.wav": "not a file but a pipe, a socket or a device",
     "loop.wav": "cannot be opened",
 }
 

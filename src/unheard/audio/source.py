@@ -8,7 +8,6 @@ duration allowed.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -22,6 +21,7 @@ from unheard.audio.container import container
 from unheard.audio.content import Content, Mended
 from unheard.audio.quiet import quiet
 from unheard.errors import AudioError, escaped
+from unheard.files import open_regular
 
 RATES = (1_000, 768_000)  # Hz
 MOST_CHANNELS = 64
@@ -47,6 +47,8 @@ class Source:
 
     def __init__(self, file: BinaryIO) -> None:
         self._content = Content(file)
+        if self._content.size == 0:
+            raise AudioError("has zero bytes; copy it again from its source")
         found = container(self._content)
         part = found.part
         self.cut = part is None or part < 1
@@ -150,8 +152,9 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Source]:
         Where it is missing, unreadable, not a regular file, empty, no audio, or out of bounds, or where decoding
         fails.
     """
+    name = f"{escaped(os.fspath(path))}: "
     try:
-        with _regular(path) as file:
+        with open_regular(path, AudioError) as file:
             source = Source(file)
             try:
                 source.check()
@@ -159,39 +162,10 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Source]:
             finally:
                 source.close()
     except AudioError as error:
-        raise AudioError(f"{escaped(path)}: {error}") from error
+        raise AudioError(name + str(error).removeprefix(name)) from error
     except (OSError, ArithmeticError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise AudioError(
-            f"{escaped(path)}: cannot be decoded ({reason}); copy it again from its source"
-        ) from error
-
-
-def _regular(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a regular file, and nothing else: a pipe would wait for its writer, a device may act or never end."""
-    try:
-        _check_regular(os.stat(path))  # noqa: PTH116 - a path of any kind, unopened
-        # It may be another by now; opened like this, a pipe does not wait.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-        try:
-            _check_regular(os.fstat(descriptor))
-        except AudioError:
-            os.close(descriptor)
-            raise
-        return os.fdopen(descriptor, "rb", buffering=0)
-    except FileNotFoundError as error:
-        raise AudioError("no such file") from error
-    except (OSError, ValueError) as error:
-        raise AudioError(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _check_regular(found: os.stat_result) -> None:
-    if stat.S_ISDIR(found.st_mode):
-        raise AudioError("is a directory, expected an audio file")
-    if not stat.S_ISREG(found.st_mode):
-        raise AudioError("is a pipe or a device, expected a regular file; copy it to one first")
-    if found.st_size == 0:
-        raise AudioError("has zero bytes; copy it again from its source")
+        raise AudioError(f"{name}cannot be decoded ({reason}); copy it again from its source") from error
 
 
 def checked_rate(rate: float) -> int:

@@ -10,10 +10,9 @@ from pathlib import Path
 import polars as pl
 
 from unheard.audio.decode import check_trainable, load
-from unheard.audio.source import shown
 from unheard.audit.certificate import Finding, finding
 from unheard.audit.fingerprint import Fingerprint, exact_hash, fingerprint
-from unheard.errors import AudioError
+from unheard.errors import AudioError, escaped
 from unheard.extraction.processes import Died, spread
 
 #: Greatest share of unusable recordings that is a warning; a run refuses more as well.
@@ -77,6 +76,6 @@ def _decoded(piece: tuple[str, str, float | None, float | None]) -> Recording:
         check_trainable(clip)
     except AudioError as error:
         # Where the audio lies is nobody's business but its owner's: a certificate holds no paths.
-        reason = str(error).replace(shown(path), shown(Path(path).name))
+        reason = str(error).replace(escaped(path), escaped(Path(path).name))
         return Recording(name, None, None, reason, missing=not os.path.exists(path))  # noqa: PTH110
     return Recording(name, exact_hash(clip.wave), fingerprint(clip.wave))

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from unheard.audio import activity, decode
 from unheard.audio.flags import UNUSABLE
 from unheard.audio.quality import Quality, quality
-from unheard.audio.source import shown
 from unheard.audio.stream import Blocks, Plan, cut, plan
 from unheard.bundle.prediction import Prediction
 from unheard.bundle.schema import Description
 from unheard.bundle.training_range import outside_training_range
-from unheard.errors import AudioError
+from unheard.errors import AudioError, escaped
 
 #: Predicts clips that were decoded at the rate of a bundle, in their order.
 Predict = Callable[[Iterable[decode.Clip | AudioError]], Iterator[Prediction]]
@@ -183,7 +182,7 @@ def timeline(
 
 def _clip(wave: NDArray[np.float32], rate: int, path: str | os.PathLike[str]) -> decode.Clip:
     if len(wave) == 0:
-        raise AudioError(f"{shown(path)}: changed while it was read; predict it again")
+        raise AudioError(f"{escaped(path)}: changed while it was read; predict it again")
     return decode.from_samples(wave, rate, target=rate)
 
 
