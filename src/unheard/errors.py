@@ -6,7 +6,8 @@ The kinds carry the exit code of the command line: 1 findings, 2 usage, 3 bad da
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from types import ModuleType
 from typing import ClassVar
@@ -62,6 +63,17 @@ class MachineError(UnheardError):
     """The environment: a missing package, a full disk, a folder in use."""
 
     exit_code = 4
+
+
+@contextmanager
+def about(source: object) -> Iterator[None]:
+    """Name the file that the work inside is about in every error of this package that does not name it."""
+    try:
+        yield
+    except UnheardError as error:
+        if escaped(source) in str(error):
+            raise
+        raise type(error)(f"{source}: {error}") from error
 
 
 def unknown(kind: str, value: object, choices: Iterable[str]) -> UsageError:

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from unheard.errors import DataError, first_five
+from unheard.errors import DataError, about, first_five
 from unheard.files import digest, write_bytes
 from unheard.formats.parquet import read_parquet
 from unheard.inputs import Clip, Piece, Turn
@@ -284,10 +284,8 @@ def read_table(path: str | os.PathLike[str]) -> pl.DataFrame:
     if not source.exists():
         raise DataError(f"{source}: no such file; `unheard prepare CORPUS FOLDER --out {source}` makes it")
     frame = read_parquet(source)
-    try:
+    with about(source):
         return check(_with_graded_dimensions(frame))
-    except DataError as error:
-        raise DataError(f"{source}: {error}") from error
 
 
 def _with_graded_dimensions(table: pl.DataFrame) -> pl.DataFrame:

@@ -11,7 +11,7 @@ import yaml
 
 from unheard.corpora.table import classes, corpus_of, write_table
 from unheard.corpora.tabular import read_texts
-from unheard.errors import DataError, UsageError, first_five
+from unheard.errors import DataError, UsageError, about, first_five
 from unheard.files import file_digest, write_json, write_text
 from unheard.formats.numbers import number_in
 from unheard.predictions.table import predictions, write_predictions
@@ -208,7 +208,8 @@ def score(
     The folder has no folds and no models, but can be compared and reported like any other.
     """
     mapping = None if ids is None else _mapping(ids)
-    predicted = joined(read_external(path), table, protocol, system=system, ids=mapping)
+    with about(path):
+        predicted = joined(read_external(path), table, protocol, system=system, ids=mapping)
     tested = table.filter(
         pl.col("id").is_in(list({i for parts in protocol.folds for ids in parts for i in ids}))
     )

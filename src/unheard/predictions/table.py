@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from unheard.errors import DataError, first_five
+from unheard.errors import DataError, about, first_five
 from unheard.files import write_bytes
 from unheard.formats.parquet import read_parquet
 
@@ -260,11 +260,9 @@ def read_predictions(path: str | os.PathLike[str]) -> pl.DataFrame:
         pl.lit(DEFAULTS[name], dtype=SCHEMA[name]).alias(name) for name in _LATER if name not in frame.columns
     ]
     frame = frame.with_columns(later).select(list(SCHEMA))
-    try:
+    with about(source):
         _check_types(frame)
         return check(frame)
-    except DataError as error:
-        raise DataError(f"{source}: {error}") from error
 
 
 def _check_types(table: pl.DataFrame) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from unheard.errors import ProtocolError, first_five
+from unheard.errors import ProtocolError, about, first_five
 from unheard.formats import json_text
 from unheard.formats.separated import read_separated
 from unheard.protocols.fold import PARTS, Protocol, fold, guarded
@@ -46,7 +46,8 @@ def from_file(path: str | os.PathLike[str], table: pl.DataFrame, *, declare_leak
             f"{source}: cannot keep {unknown[0]!r} disjoint; choose speaker, sentence, session or text"
         )
     made = [fold(**{part: map(str, parts.get(part, ())) for part in PARTS}) for parts in folds]
-    return guarded(name, table, made, disjoint=disjoint, leaky=leaky or declare_leaky, unverified=True)
+    with about(source):
+        return guarded(name, table, made, disjoint=disjoint, leaky=leaky or declare_leaky, unverified=True)
 
 
 def _are_parts(parts: Any) -> bool:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from unheard import encoders, heads, tuning
 from unheard.bundle.schema import INPUT_NAME
 from unheard.corpora.table import DIMENSIONS
-from unheard.errors import UnheardError, UsageError, unknown
+from unheard.errors import UnheardError, UsageError, about, unknown
 from unheard.formats import yaml_text
 from unheard.inputs import Form
 from unheard.recipes.changes import changed
@@ -291,7 +291,8 @@ def load(name: str | os.PathLike[str], changes: Mapping[str, Any] | None = None)
         raise unknown("recipe", given, names())
     if not isinstance(plain, dict):
         raise UsageError(f"{given}: a recipe is a mapping of fields")
-    return validate(changed(modern(plain), changes or {}, list(Recipe.model_fields)))
+    with about(given):
+        return validate(changed(modern(plain), changes or {}, list(Recipe.model_fields)))
 
 
 def validate(plain: Mapping[str, Any]) -> Recipe:
