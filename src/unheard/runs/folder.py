@@ -122,7 +122,7 @@ class Run:
     def protocol(self) -> Protocol:
         """The folds, guarded again against the table of the run."""
         plain = self._json("protocol.json")
-        folds = [fold(**sides) for sides in plain["folds"]]
+        folds = [fold(**parts) for parts in plain["folds"]]
         protocol = guarded(
             plain["name"],
             self.table,
