@@ -135,9 +135,11 @@ def open_run(path: _Path) -> Run:
 def compare(a: Run | _Path, b: Run | _Path, *, across: bool = False) -> Comparison:
     """Compare two runs of one protocol or their folders, paired over speakers (docs/metrics.md)."""
     from unheard.comparison.compare import compare as compare_tables
+    from unheard.runs.content import understood
 
     first, second = (open_run(run) if isinstance(run, str | os.PathLike) else run for run in (a, b))
-    return compare_tables(first.predictions, second.predictions, across=across)
+    with understood([first.folder, second.folder]):
+        return compare_tables(first.predictions, second.predictions, across=across)
 
 
 def premium(a: Run, b: Run) -> Comparison:

@@ -1,4 +1,4 @@
-"""From a recipe to what layers know: the encoder, the run it belongs to, and what cutting saves."""
+"""From a recipe to what layers know: the encoder, the run beside it, and what cutting saves."""
 
 from __future__ import annotations
 
@@ -46,8 +46,14 @@ def a_run(folder: Path, protocol_hash: str, sha256: str, weights: list[float]) -
     (folder / "config.yaml").write_text(
         yaml.safe_dump({"inputs": {"voice": {"encoder": {"sha256": sha256}}}}), encoding="utf-8"
     )
-    (folder / "results.json").write_text(json.dumps({"protocol_hash": protocol_hash}), encoding="utf-8")
-    record = {"fold": 0, "seed": 0, "learned": {"layer_weights": weights}}
+    scores = {
+        "recipe": "tiny", "corpus": "synthetic", "protocol": "loso", "protocol_hash": protocol_hash,
+        "settings_hash": "tiny", "refit": "none", "labels": [], "stamps": [], "seeds": [0],
+        "metrics": {}, "folds": [],
+        **dict.fromkeys(("n_train_speakers", "n_speakers", "n_clips", "n_folds"), 1),
+    }  # fmt: skip
+    (folder / "results.json").write_text(json.dumps(scores), encoding="utf-8")
+    record = {"fold": 0, "seed": 0, "protocol_hash": protocol_hash, "learned": {"layer_weights": weights}}
     (fold / "fold.json").write_text(json.dumps(record), encoding="utf-8")
     return open_run(folder)
 
@@ -58,8 +64,8 @@ def test_a_run_with_learned_weights_stands_beside_if_it_is_of_the_same_folds_and
     loaded = encoders.load(recipe.inputs["voice"].encoder or {})
     sha256, count = loaded.settings["sha256"], len(loaded.layers)
     weights = [k + 1.0 for k in range(count)]
-    finished = a_run(tmp_path / "finished", protocol.hash, sha256, weights)
-    found = inspect(recipe, toy, protocol, run=finished, out=tmp_path / "out")
+    beside = a_run(tmp_path / "beside", protocol.hash, sha256, weights)
+    found = inspect(recipe, toy, protocol, run=beside, out=tmp_path / "out")
     assert [layer["weight"] for layer in found["layers"]] == weights
     assert found == json.loads((tmp_path / "out" / "layers.json").read_text(encoding="utf-8"))
     assert "learned weight" in (tmp_path / "out" / "layers.html").read_text(encoding="utf-8")
@@ -75,14 +81,14 @@ def test_a_run_with_learned_weights_stands_beside_if_it_is_of_the_same_folds_and
 def test_recordings_of_the_test_and_validation_sides_are_not_opened(
     recipe: Recipe, toy: pl.DataFrame, protocol: Protocol
 ) -> None:
-    fold = protocol.folds[0]
+    sides = protocol.folds[0]
     away = toy.with_columns(
-        path=pl.when(pl.col("id").is_in([*fold.val, *fold.test]))
+        path=pl.when(pl.col("id").is_in([*sides.val, *sides.test]))
         .then(pl.lit("gone.wav"))
         .otherwise(pl.col("path"))
     )
     found = inspect(recipe, away, protocol)
-    assert found["n_unreadable"] == 0 and found["n_clips"] == len(fold.train)
+    assert found["n_unreadable"] == 0 and found["n_clips"] == len(sides.train)
 
 
 def test_a_cut_saves_the_parameters_of_the_layers_above(recipe: Recipe, toy: pl.DataFrame) -> None:

@@ -171,7 +171,7 @@ def test_stored_results_are_checked_to_the_last_metric(classes: bool, tmp_path: 
     made = scored(classes=classes, corpus="ravdess")
     folder = tmp_path / "run"
     write_json(folder / "results.json", made.found)
-    write_json(folder / "provenance.json", {})
+    write_json(folder / "provenance.json", {"protocol_hash": made.found["protocol_hash"]})
     write_text(folder / "config.yaml", "recipe: toy\n")
     write_predictions(made.predicted, folder / "predictions.parquet")
     target = store(Run(folder), tmp_path / "results")

@@ -21,6 +21,7 @@ from unheard.inputs import Form
 from unheard.predictions.table import logits
 from unheard.recipe_inputs.preparing import of_layers
 from unheard.recipes.recipe import Recipe
+from unheard.runs.content import understood
 from unheard.runs.fitting import wanted
 from unheard.runs.folder import Run
 from unheard.runs.salient_layer import chosen_layers
@@ -45,42 +46,43 @@ def export(
     (of the fold, or of all folds) reaches; with a coverage of 1 it withholds none. It warns of recordings unlike
     those of its speakers and of ``encoder_heard``: utterance tables of what its encoder learned from.
     """
-    if not run.folds():
-        raise UsageError(
-            f"{run.folder} holds predictions without a model; only a run of ours can be exported"
+    with understood([run.folder]):
+        if not run.folds():
+            raise UsageError(
+                f"{run.folder} holds predictions without a model; only a run of ours can be exported"
+            )
+        recipe = run.recipe
+        if recipe.training is not None:
+            raise UsageError(
+                f"{run.folder} tuned its encoder together with the head; only heads on frozen encoders and "
+                "features can be exported"
+            )
+        if run.scores.get("incomplete"):
+            raise UsageError(
+                f"{run.folder} is incomplete ({run.scores['incomplete'][0]}); finish it with --resume first"
+            )
+        if fold is not None and speakers is not None:
+            raise UsageError("the speakers of a fold's model are the fold's; give --fold or --speakers")
+        trained = on_speakers(run, speakers) if fold is None else of_fold(run, fold)
+        inputs = _inputs(of_layers(recipe, chosen_layers(recipe, trained.head.chosen_)))
+        licences = {"weights": run.table["licence"].drop_nulls().unique().sort().to_list()}
+        return write_bundle(
+            trained.head,
+            inputs,
+            wanted(recipe, run.table),
+            out,
+            temperature=trained.temperature,
+            thresholds=_thresholds(run, fold, trained.temperature, coverage),
+            training_range=domain_of(_ground(run, trained.speakers, encoder_heard), recipe.channel),
+            training_speakers=trained.speakers,
+            corpus=corpus_of(run.table),
+            scores=run.scores,
+            recipe=run.config,
+            licences=licences,
+            channel=recipe.channel,
+            others=_trained_on(inputs.values()),
+            force=force,
         )
-    recipe = run.recipe
-    if recipe.training is not None:
-        raise UsageError(
-            f"{run.folder} tuned its encoder together with the head; only heads on frozen encoders and features "
-            "can be exported"
-        )
-    if run.scores.get("incomplete"):
-        raise UsageError(
-            f"{run.folder} is incomplete ({run.scores['incomplete'][0]}); finish it with --resume first"
-        )
-    if fold is not None and speakers is not None:
-        raise UsageError("the speakers of a fold's model are the fold's; give --fold or --speakers")
-    trained = on_speakers(run, speakers) if fold is None else of_fold(run, fold)
-    inputs = _inputs(of_layers(recipe, chosen_layers(recipe, trained.head.chosen_)))
-    licences = {"weights": run.table["licence"].drop_nulls().unique().sort().to_list()}
-    return write_bundle(
-        trained.head,
-        inputs,
-        wanted(recipe, run.table),
-        out,
-        temperature=trained.temperature,
-        thresholds=_thresholds(run, fold, trained.temperature, coverage),
-        training_range=domain_of(_ground(run, trained.speakers, encoder_heard), recipe.channel),
-        training_speakers=trained.speakers,
-        corpus=corpus_of(run.table),
-        scores=run.scores,
-        recipe=run.config,
-        licences=licences,
-        channel=recipe.channel,
-        others=_trained_on(inputs.values()),
-        force=force,
-    )
 
 
 def _ground(run: Run, speakers: Sequence[str], others: Sequence[pl.DataFrame]) -> pl.DataFrame:

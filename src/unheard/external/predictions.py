@@ -16,7 +16,8 @@ from unheard.files import file_digest, write_json, write_text
 from unheard.formats.numbers import number_in
 from unheard.predictions.table import predictions, write_predictions
 from unheard.protocols.fold import Protocol
-from unheard.runs.folder import begin, locked
+from unheard.runs.digests import write_digests
+from unheard.runs.folder import KEPT, begin, locked
 from unheard.runs.scoring import results
 
 
@@ -227,4 +228,5 @@ def score(
         write_json(folder / "protocol.json", protocol.as_dict())
         write_predictions(predicted, folder / "predictions.parquet")
         write_json(folder / "results.json", found)
+        write_digests(folder, KEPT)
     return found

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from unheard.errors import MachineError
 from unheard.extraction.shard import Place
 from unheard.extraction.storage import Array, Storage, unpack
-from unheard.files import canonical_json, write_text
-from unheard.formats import json_text
+from unheard.formats import sealed_json
 from unheard.inputs import Clip, Form, Layer
 
 OPEN = 256  # memory maps at a time
@@ -177,12 +176,18 @@ class Extracted:
             "clips": clips,
             "errors": [asdict(error) for error in self.errors],
         }
-        write_text(path, canonical_json(content))
+        sealed_json.write(path, content)
 
     @classmethod
     def read(cls, path: Path) -> Extracted:
-        """Return what :meth:`write` wrote. Nothing of the store is opened until a clip is asked for."""
-        content = json_text.read_object(path, most=2**30)
+        """Return what :meth:`write` wrote. Nothing of the store is opened until a clip is asked for.
+
+        Raises
+        ------
+        DataError
+            The file was damaged.
+        """
+        content = sealed_json.read(path)
         metadata = Metadata.from_plain(content["metadata"])
         shards = [Path(shard) for shard in content["shards"]]
         places = {name: (shards[number], Place.from_plain(place)) for name, number, place in content["clips"]}

@@ -24,7 +24,9 @@ from unheard.fusion.fold import Fused, fuse_fold
 from unheard.fusion.results import fusion_results
 from unheard.predictions.table import classes, predictions, write_predictions
 from unheard.runs import ledger as ledger_file
-from unheard.runs.folder import Run, begin, fold_folder, locked
+from unheard.runs.content import understood
+from unheard.runs.digests import write_digests
+from unheard.runs.folder import FOLD_FILES, KEPT, Run, begin, fold_folder, locked
 from unheard.runs.provenance import code_digest
 from unheard.runs.scoring import results
 
@@ -76,24 +78,27 @@ def fuse(
     folder = Path(out)
     if folder.resolve() in {run.folder.resolve() for run in runs}:
         raise UsageError(f"{folder} is one of the runs to fuse; choose another --out")
-    aligned = align(runs, say)
-    if weights == "fitted" and not aligned.has_validation:
-        raise UsageError(
-            "weights are fitted on validation rows, and not every run has some (scored predictions of other "
-            "systems have none): --weights equal is fixed in advance, cross-fitted uses the labels of "
-            "test speakers and is stamped"
-        )
-    system = name or "-".join([WEIGHTS[weights], *aligned.names]).replace(" ", "-")
-    slots = aligned.rows.select("fold", "seed").unique().sort("fold", "seed").iter_rows()
-    fused = [fuse_fold(aligned, fold, seed, weights) for fold, seed in slots]
-    marks = _marks(aligned, weights)
-    predicted = _predictions(aligned, fused, system, marks)
-    about = fusion_results(aligned, fused, predicted, weights)
-    if say is not None:
-        for run_name, clips in about["unanswered"].items():
-            say(f"{run_name} has no prediction for {clips} clips: there the others are fused by themselves")
-    records = _records(aligned, fused, about, marks)
-    found = _scored(aligned, predicted, records, about)
+    with understood([run.folder for run in runs]):
+        aligned = align(runs, say)
+        if weights == "fitted" and not aligned.has_validation:
+            raise UsageError(
+                "weights are fitted on validation rows, and not every run has some (scored predictions of other "
+                "systems have none): --weights equal is fixed in advance, cross-fitted uses the labels of "
+                "test speakers and is stamped"
+            )
+        system = name or "-".join([WEIGHTS[weights], *aligned.names]).replace(" ", "-")
+        slots = aligned.rows.select("fold", "seed").unique().sort("fold", "seed").iter_rows()
+        fused = [fuse_fold(aligned, fold, seed, weights) for fold, seed in slots]
+        marks = _marks(aligned, weights)
+        predicted = _predictions(aligned, fused, system, marks)
+        about = fusion_results(aligned, fused, predicted, weights)
+        if say is not None:
+            for run_name, clips in about["unanswered"].items():
+                say(
+                    f"{run_name} has no prediction for {clips} clips: there the others are fused by themselves"
+                )
+        records = _records(aligned, fused, about, marks)
+        found = _scored(aligned, predicted, records, about)
     with locked(folder):
         _write(folder, aligned, predicted, records, found, force=force)
     if ledger is not None:
@@ -237,5 +242,7 @@ def _write(
         target = fold_folder(folder, record["fold"], record["seed"])
         target.mkdir(parents=True, exist_ok=True)
         write_json(target / "fold.json", record)
+        write_digests(target, FOLD_FILES)
     write_predictions(predicted, folder / "predictions.parquet")
     write_json(folder / "results.json", found)
+    write_digests(folder, KEPT)

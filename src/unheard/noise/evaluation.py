@@ -25,6 +25,7 @@ from unheard.predictions.table import classes, predictions, write_predictions
 from unheard.recipe_inputs.preparing import Progress, Say, data_digest, of_layers
 from unheard.recipes.recipe import Recipe
 from unheard.report.noise import noise_page
+from unheard.runs.content import understood
 from unheard.runs.fitting import load_head
 from unheard.runs.folder import Run, locked
 
@@ -86,24 +87,25 @@ def noisy(
     MachineError
         The run folder is in use, or the encoder cannot be loaded here.
     """
-    conditions = crossed(kinds, snrs)
-    recipe = run.recipe.with_weights_at(weights)
-    folds = planned(run, conditions, seed, others)
-    if say is not None:
-        for line in lines(folds, conditions, " and ".join(own.name for own in recipe.inputs.values())):
-            say(line)
-    with locked(run.folder):
-        if data_digest(run.table) != run.provenance["data_hash"]:
-            raise DataError(
-                f"{run.folder}: the recordings are no longer those of the run; run it again first"
-            )
-        predicted, measures, agreement = _predict(run, recipe, folds, jobs, progress)
-        table = _table(run, conditions, predicted)
-        found = scores(run, table, conditions, measures)
-        found["noise"] = {"seed": seed, "agreement": agreement, **_babble(folds, others, run)}
-        write_predictions(table, run.folder / PREDICTIONS)
-        write_json(run.folder / SCORES, found)
-        noise_page(found, run.folder / PAGE)
+    with understood([run.folder]):
+        conditions = crossed(kinds, snrs)
+        recipe = run.recipe.with_weights_at(weights)
+        folds = planned(run, conditions, seed, others)
+        if say is not None:
+            for line in lines(folds, conditions, " and ".join(own.name for own in recipe.inputs.values())):
+                say(line)
+        with locked(run.folder):
+            if data_digest(run.table) != run.provenance["data_hash"]:
+                raise DataError(
+                    f"{run.folder}: the recordings are no longer those of the run; run it again first"
+                )
+            predicted, measures, agreement = _predict(run, recipe, folds, jobs, progress)
+            table = _table(run, conditions, predicted)
+            found = scores(run, table, conditions, measures)
+            found["noise"] = {"seed": seed, "agreement": agreement, **_babble(folds, others, run)}
+            write_predictions(table, run.folder / PREDICTIONS)
+            write_json(run.folder / SCORES, found)
+            noise_page(found, run.folder / PAGE)
     return found
 
 
@@ -124,7 +126,7 @@ def _predict(
     for task, noisy in _noisy_clips(recipe, folds, jobs):
         fold = numbered[task.fold]
         if task.fold not in heads:
-            heads[task.fold] = [load_head(run.folder, recipe, record) for record in fold.records]
+            heads[task.fold] = [load_head(run, recipe, record) for record in fold.records]
         for head, record in zip(heads[task.fold], fold.records, strict=True):
             rows = _predictions(head, record, task, noisy)
             if task.conditions[0][0] == CLEAN:

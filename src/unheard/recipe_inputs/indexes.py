@@ -15,8 +15,8 @@ from unheard.encoders import LazyEncoder
 from unheard.extraction.extract import Extracted, Storage, extract
 from unheard.extraction.extracted import BadClip
 from unheard.features.contract import Spec
-from unheard.files import digest, write_json
-from unheard.formats import json_text
+from unheard.files import digest
+from unheard.formats import sealed_json
 from unheard.inputs import Clip
 from unheard.recipe_inputs.waves import Waves, read_waves
 
@@ -66,11 +66,11 @@ class Indexes:
         """Return waveforms that are decoded when they are asked for, and the clips that cannot be decoded."""
         path = self._path("waves")
         if path is not None and self.read and path.is_file():
-            bad = [BadClip(**one) for one in json_text.read(path, most=2**30)]
+            bad = [BadClip(**one) for one in sealed_json.read(path)]
         else:
             bad = read_waves(clips, medium, jobs=jobs, progress=progress)
             if path is not None:
-                write_json(path, [asdict(one) for one in bad])
+                sealed_json.write(path, [asdict(one) for one in bad])
         unusable = {one.id for one in bad}
         return Waves([clip for clip in clips if clip.id not in unusable], medium), bad
 

@@ -29,7 +29,9 @@ from unheard.predictions.table import predictions, write_predictions
 from unheard.protocols.fold import Protocol
 from unheard.recipes.old_recipe import modern_state
 from unheard.recipes.recipe import Recipe
-from unheard.runs.folder import fold_folder
+from unheard.runs.content import understood
+from unheard.runs.digests import write_digests
+from unheard.runs.folder import FOLD_FILES, Run, fold_folder
 from unheard.runs.target import matrix, predicted_columns, target_of, truth
 from unheard.targets import Target
 from unheard.temporary import part_folder
@@ -72,16 +74,16 @@ def fit_fold(
     after a kill.
     """
     started = time.monotonic()
-    fold = protocol.folds[number]
+    sides = protocol.folds[number]
     target = wanted(recipe, table)
-    train = examples(table, fold.train, inputs, target, augmented)
-    val = examples(table, fold.val, inputs, target, augmented)
+    train = examples(table, sides.train, inputs, target, augmented)
+    val = examples(table, sides.val, inputs, target, augmented)
     if len(train) == 0:
         raise DataError(f"fold {number}: no training clip could be read and has what the target asks for")
     head: Learner = unfitted(recipe, seed, checkpoints)
     with named(ids_of(train)):
         head = head.fit(train, val if len(val) else None)
-    predicted_val = _readable(fold.val, inputs)
+    predicted_val = _readable(sides.val, inputs)
     val_outputs = outputs(head, inputs, predicted_val, target.width)
     known = np.isin(predicted_val, ids_of(val))
     temperature = temperature_of(recipe, val_outputs[known, : val.classes], val.labels)
@@ -100,14 +102,14 @@ def fit_fold(
             head = head.refit(train + val)
     if learned := getattr(head, "learned_", None):
         record["learned"] = learned
-    trained_on = (*fold.train, *fold.val) if recipe.refit == "val" else fold.train
-    record["n_train_speakers"] = speakers_in(table, trained_on)
+    taught = (*sides.train, *sides.val) if recipe.refit == "val" else sides.train
+    record["n_train_speakers"] = speakers_in(table, taught)
     record["n_train_clips"] = len(train) + (len(val) if recipe.refit == "val" else 0)
-    predicted_test = _readable(fold.test, inputs)
+    predicted_test = _readable(sides.test, inputs)
     test_outputs = outputs(head, inputs, predicted_test, target.width)
     rows = [
-        _rows(table, target, fold.val, predicted_val, val_outputs, temperature, "val"),
-        _rows(table, target, fold.test, predicted_test, test_outputs, temperature, "test"),
+        _rows(table, target, sides.val, predicted_val, val_outputs, temperature, "val"),
+        _rows(table, target, sides.test, predicted_test, test_outputs, temperature, "test"),
     ]
     frame = pl.concat(row for row in rows if len(row)).with_columns(
         system=pl.lit(recipe.recipe),
@@ -218,27 +220,31 @@ def save(fitted: Fitted, folder: Path) -> None:
         write_predictions(fitted.predictions, part / "predictions.parquet")
         write_bytes(part / "model.npz", arrays_to_bytes(fitted.head.state()))
         write_json(part / "fold.json", fitted.record)
+        write_digests(part, FOLD_FILES)
         part.chmod(0o755)
         if target.exists():
             shutil.rmtree(target)
         part.rename(target)
 
 
-def load_head(folder: Path, recipe: Recipe, record: Mapping[str, Any]) -> Learner:
-    """Load the head that a fold fitted, of the record that it left of itself; nothing is unpickled."""
-    number, seed = record["fold"], record["seed"]
-    path = fold_folder(folder, number, seed) / "model.npz"
-    if not path.is_file():
-        raise DataError(f"{folder}: fold {number} with seed {seed} has no model; run it first")
-    with np.load(path, allow_pickle=False) as stored:
-        state = modern_state({name: stored[name] for name in stored.files})
-    head = unfitted(recipe, seed)
-    loaded: Learner
-    if isinstance(head, FineTuned):
-        # What was tuned is in the state; the frozen rest is read again from where the recipe says it lies now.
-        loaded = head.from_state(state, *(own.encoder for own in recipe.inputs.values()))
-    else:
-        loaded = head.from_state(state)
+def load_head(run: Run, recipe: Recipe, record: Mapping[str, Any]) -> Learner:
+    """Load the head that a fold fitted, of the record that it left of itself; nothing is unpickled.
+
+    Raises
+    ------
+    DataError
+        The fold has no model, or it was damaged.
+    """
+    stored = run.fold_state(record)
+    with understood([fold_folder(run.folder, record["fold"], record["seed"]) / "model.npz"]):
+        state = modern_state(stored)
+        head = unfitted(recipe, record["seed"])
+        loaded: Learner
+        if isinstance(head, FineTuned):
+            # What was tuned is in the state; the frozen rest is read again from where the recipe says it lies now.
+            loaded = head.from_state(state, *(own.encoder for own in recipe.inputs.values()))
+        else:
+            loaded = head.from_state(state)
     loaded.chosen_ = record["chosen"]
     return loaded
 

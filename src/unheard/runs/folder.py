@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
+from numpy.typing import NDArray
 
 from unheard.corpora.table import read_table
-from unheard.errors import DataError, MachineError, UsageError, first_five
+from unheard.errors import DataError, MachineError, UnheardError, UsageError, first_five
 from unheard.files import write_json
+from unheard.formats import arrays, yaml_text
 from unheard.predictions.table import read_predictions
 from unheard.protocols.fold import Protocol, fold, guarded
 from unheard.recipes.old_recipe import modern_choice
 from unheard.recipes.recipe import Recipe, validate
+from unheard.runs import content, digests
+from unheard.runs.content import understood
 from unheard.temporary import sweep_folder
 
 #: Everything a run may write; ``--force`` removes these and nothing else.
@@ -39,12 +41,17 @@ FILES = (
     "noise.parquet",
     "noise.json",
     "noise.html",
+    digests.NAME,
 )
+#: Those of which digests are kept, and among them those that ``--resume`` makes again.
+KEPT = FILES[: FILES.index("report.html")]
+REMADE = ("audit.json", "predictions.parquet", "results.json", "errors.jsonl")
 FOLDS = "folds"
 #: Where a long training keeps its state, and where workers find what was extracted; both are there during a run.
 CHECKPOINTS, EXTRACTED = "checkpoints", "extracted"
 #: Written first, so that a folder with it is known as ours.
 MARK = "provenance.json"
+#: What lies in the folder of a fold and seed; of a fusion or of others' predictions, the record alone.
 FOLD_FILES = ("predictions.parquet", "model.npz", "fold.json")
 LOCK = ".lock"
 
@@ -55,24 +62,35 @@ class Run:
 
     folder: Path
 
-    def _json(self, name: str) -> Any:
+    def path(self, name: str) -> Path:
+        """Return the path of a file of the run, which is as it was written.
+
+        Raises
+        ------
+        DataError
+            It is not there, or was damaged; the message says what to do.
+        """
         path = self.folder / name
-        if not path.is_file():
+        if not path.exists():
             raise DataError(
-                f"{self.folder}: no {name}; is this a finished run? (`unheard run … --resume` goes on)"
+                f"{path}: no such file; is this a finished run? (`unheard run … --resume` goes on)"
             )
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(f"{path}: not JSON ({error})") from error
+            digests.check_files(self.folder, [name])
+        except DataError as error:
+            remedy = (
+                "`unheard run … --resume` makes it again"
+                if name in REMADE
+                else "copy it again from where the run was made, or run again into another folder"
+            )
+            raise DataError(f"{error}; {remedy}") from error
+        return path
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """The recipe as it was run, plain."""
-        path = self.folder / "config.yaml"
-        if not path.is_file():
-            raise DataError(f"{self.folder}: not a run folder (no config.yaml)")
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+        path = self.path("config.yaml")
+        plain = yaml_text.read(path)
         if not isinstance(plain, dict):
             raise DataError(f"{path}: expected a mapping of recipe fields")
         return plain
@@ -85,63 +103,154 @@ class Run:
                 f"{self.folder} holds predictions that were scored or fused, and no model of its own; take a "
                 "run of `unheard run`"
             )
-        return validate(self.config)
+        path = self.path("config.yaml")
+        try:
+            with understood([self.folder]):
+                return validate(self.config)
+        except UnheardError as error:
+            raise DataError(f"{path}: {error}") from error
 
     @cached_property
     def scores(self) -> dict[str, Any]:
         """Content of ``results.json``."""
-        found: dict[str, Any] = self._json("results.json")
+        found = content.read(self.path("results.json"), content.Results)
+        self._check_origin("results.json", [found["protocol_hash"]], [found["settings_hash"]])
         return found
 
     @cached_property
     def audit(self) -> dict[str, Any]:
         """The certificate stored with the run."""
-        found: dict[str, Any] = self._json("audit.json")
-        return found
+        return content.read(self.path("audit.json"), content.Certificate)
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Versions, seeds, hardware and hashes."""
-        found: dict[str, Any] = self._json("provenance.json")
-        return found
+        return content.read(self.path(MARK), content.Provenance)
 
     @cached_property
     def predictions(self) -> pl.DataFrame:
         """The prediction table: validation and test rows of all folds and seeds."""
-        path = self.folder / "predictions.parquet"
-        if not path.is_file():
-            raise DataError(f"{self.folder}: no predictions; is this a finished run? (`--resume` goes on)")
-        return read_predictions(path)
+        with understood([self.folder / "predictions.parquet"]):
+            table = read_predictions(self.path("predictions.parquet"))
+            self._check_origin("predictions.parquet", table["protocol_hash"], table["settings_hash"])
+            return table
 
     @cached_property
     def table(self) -> pl.DataFrame:
         """The utterances."""
-        return read_table(self.folder / "table.parquet")
+        with understood([self.folder / "table.parquet"]):
+            return read_table(self.path("table.parquet"))
 
     @cached_property
     def protocol(self) -> Protocol:
         """The folds, guarded again against the table of the run."""
-        plain = self._json("protocol.json")
-        folds = [fold(**parts) for parts in plain["folds"]]
-        protocol = guarded(
-            plain["name"],
-            self.table,
-            folds,
-            disjoint=plain["disjoint"],
-            leaky=plain["leaky"],
-            unverified="UNVERIFIED" in plain["stamps"],
-            version=plain["version"],
-        )
-        if protocol.hash != plain["hash"]:
-            raise DataError(f"{self.folder}: protocol.json was altered: its hash is not that of its folds")
+        path = self.path("protocol.json")
+        plain = content.read(path, content.Folds)
+        with understood([path]):
+            protocol = guarded(
+                plain["name"],
+                self.table,
+                [fold(**sides) for sides in plain["folds"]],
+                disjoint=plain["disjoint"],
+                leaky=plain["leaky"],
+                unverified="UNVERIFIED" in plain["stamps"],
+                version=plain["version"],
+            )
+            if protocol.hash != plain["hash"]:
+                raise DataError("was altered: its hash is not that of its folds")
+        self._check_origin("protocol.json", [protocol.hash], [])
         return protocol
 
     def folds(self) -> list[dict[str, Any]]:
-        """What each finished fold and seed recorded of itself (chosen values, curves), in order."""
-        found = [json.loads(p.read_text(encoding="utf-8")) for p in (self.folder / FOLDS).glob("*/fold.json")]
-        for record in found:
-            record["chosen"] = modern_choice(record.get("chosen", {}), self.config)
+        """What each finished fold and seed recorded of itself (chosen values, curves), in order.
+
+        Raises
+        ------
+        DataError
+            A file of a fold was damaged, or is another's.
+        """
+        return list(self._records)
+
+    @cached_property
+    def _records(self) -> list[dict[str, Any]]:
+        try:
+            found = [self._record(inner) for inner in (self.folder / FOLDS).glob("fold*-seed*")]
+        except DataError as error:
+            raise DataError(f"{error}; `unheard run … --resume` fits this fold again") from error
         return sorted(found, key=lambda fold: (fold["fold"], fold["seed"]))
+
+    def _record(self, inner: Path) -> dict[str, Any]:
+        path = inner / "fold.json"
+        digests.check_files(inner, FOLD_FILES)
+        record = content.read(path, content.Record)
+        self._check_origin(
+            str(path.relative_to(self.folder)), [record["protocol_hash"]], [record.get("settings_hash")]
+        )
+        if fold_folder(self.folder, record["fold"], record["seed"]) != inner:
+            raise DataError(f"{path}: says that it is fold {record['fold']} with seed {record['seed']}")
+        with understood([path]):
+            record["chosen"] = modern_choice(record.get("chosen", {}), self.config)
+        return record
+
+    def fold_predictions(self, record: Mapping[str, Any]) -> pl.DataFrame:
+        """Return what a fold and seed predicted: a row for each of its validation and test clips.
+
+        Raises
+        ------
+        DataError
+            The table was damaged, or is another's.
+        """
+        inner = fold_folder(self.folder, record["fold"], record["seed"])
+        path = inner / "predictions.parquet"
+        with understood([path]):
+            digests.check_files(inner, [path.name])
+            table = read_predictions(path)
+            self._check_origin(
+                str(path.relative_to(self.folder)), table["protocol_hash"], table["settings_hash"]
+            )
+            sides = self.protocol.folds[record["fold"]]
+            for part, ids in (("val", sides.val), ("test", sides.test)):
+                if set(table.filter(pl.col("part") == part)["id"]) != set(ids):
+                    raise DataError(f"holds other {part} clips than the fold")
+            if set(table.select("fold", "seed").iter_rows()) != {(record["fold"], record["seed"])}:
+                raise DataError(f"is not of fold {record['fold']} with seed {record['seed']}")
+        return table
+
+    def fold_state(self, record: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        """Return the arrays of the head that a fold and seed fitted.
+
+        Raises
+        ------
+        DataError
+            There are none, or they were damaged.
+        """
+        inner = fold_folder(self.folder, record["fold"], record["seed"])
+        digests.check_files(inner, ["model.npz"])
+        return arrays.read_archive(inner / "model.npz")
+
+    def damaged_folds(self) -> dict[Path, str]:
+        """Return the folders of folds of which something was damaged, with what it is."""
+        found = {}
+        for inner in sorted((self.folder / FOLDS).glob("fold*-seed*")):
+            try:
+                record = self._record(inner)
+                self.fold_predictions(record)
+                if not digests.read_digests(inner):  # the checksums of the archive say at least something
+                    self.fold_state(record)
+            except DataError as error:
+                found[inner] = str(error)
+        return found
+
+    def _check_origin(self, name: str, protocols: Iterable[Any], settings: Iterable[Any]) -> None:
+        """Check that a file is of this run: of its folds and its settings, as ``provenance.json`` names them."""
+        for what, found in (("protocol_hash", protocols), ("settings_hash", settings)):
+            known = self.provenance.get(what) if (self.folder / MARK).exists() else None
+            strange = set(found) - {known}
+            if known is not None and strange:
+                raise DataError(
+                    f"{self.folder / name}: is of another run: its {what} is {first_five(strange)}, and that in "
+                    f"{MARK} is {known}"
+                )
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:
@@ -151,11 +260,15 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     ------
     UsageError
         The folder does not exist or is none of a run.
+    DataError
+        A file of a fold was damaged after it was written.
     """
     folder = Path(path)
     if not (folder / "config.yaml").is_file():
         raise UsageError(f"{folder}: not a run folder (no config.yaml in it)")
-    return Run(folder)
+    run = Run(folder)
+    run.folds()
+    return run
 
 
 def fold_folder(folder: Path, number: int, seed: int) -> Path:
@@ -185,11 +298,31 @@ def begin(folder: Path, provenance: dict[str, Any], *, force: bool) -> None:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a run of ours was begun in the folder."""
-    try:
-        return "protocol_hash" in json.loads((folder / MARK).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+    """Whether a run of ours was begun in the folder.
+
+    Raises
+    ------
+    DataError
+        ``provenance.json`` is there and cannot be read.
+    """
+    if not (folder / MARK).exists():
         return False
+    try:
+        content.read(folder / MARK, content.Provenance)
+    except DataError as error:
+        raise DataError(
+            f"{error}; so nobody can tell whether a run wrote what is in the folder: copy it again from where the "
+            "run was made, or choose another --out"
+        ) from error
+    return True
+
+
+def clear_fold(inner: Path) -> None:
+    """Remove what a run wrote of a fold and seed, and nothing else."""
+    for name in (*FOLD_FILES, digests.NAME):
+        (inner / name).unlink(missing_ok=True)
+    with suppress(OSError):  # something else is in it
+        inner.rmdir()
 
 
 def clear(folder: Path) -> None:
@@ -199,10 +332,7 @@ def clear(folder: Path) -> None:
     for unfinished in (folder, folder / FOLDS):
         sweep_folder(unfinished)
     for inner in sorted((folder / FOLDS).glob("fold*-seed*")):
-        for name in FOLD_FILES:
-            (inner / name).unlink(missing_ok=True)
-        if not any(inner.iterdir()):
-            inner.rmdir()
+        clear_fold(inner)
     if (folder / FOLDS).is_dir() and not any((folder / FOLDS).iterdir()):
         (folder / FOLDS).rmdir()
     for name in sorted(FILES, key=lambda name: name == MARK):

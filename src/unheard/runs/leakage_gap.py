@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unheard.comparison.compare import Comparison, leakage_gap
 from unheard.errors import UsageError
+from unheard.runs.content import understood
 from unheard.runs.folder import Run
 
 
@@ -15,6 +16,11 @@ def premium(a: Run, b: Run) -> Comparison:
     UsageError
         Not exactly one of the two is stamped ``LEAKY``, or they are not the same recipe.
     """
+    with understood([a.folder, b.folder]):
+        return _premium(a, b)
+
+
+def _premium(a: Run, b: Run) -> Comparison:
     leaky = [run for run in (a, b) if "LEAKY" in run.scores["stamps"]]
     fair = [run for run in (a, b) if run not in leaky]
     if len(leaky) != 1 or "UNVERIFIED" in fair[0].scores["stamps"]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from unheard.report.page import page
 from unheard.report.system import System
+from unheard.runs.content import understood
 from unheard.runs.folder import Run
 
 
@@ -32,7 +33,8 @@ def systems(runs: Sequence[Run]) -> list[System]:
 def report(runs: Sequence[Run], out: str | os.PathLike[str]) -> Path:
     """Write one page over the runs."""
     target = Path(out)
-    page(systems(runs), target)
+    with understood([run.folder for run in runs]):
+        page(systems(runs), target)
     return target
 
 

@@ -29,14 +29,28 @@ from unheard.errors import (
 )
 from unheard.extraction.extracted import BadClip
 from unheard.files import cache_folder, digest, write_json, write_text
-from unheard.predictions.table import read_predictions, write_predictions
+from unheard.formats import sealed_json
+from unheard.predictions.table import write_predictions
 from unheard.protocols.fold import Protocol, check_classes
 from unheard.recipe_inputs.indexes import Indexes
 from unheard.recipe_inputs.preparing import Progress, Say, data_digest, loaded, read_inputs
 from unheard.recipes.recipe import Recipe
 from unheard.runs import ledger as ledger_file
 from unheard.runs import salient_layer as salience
-from unheard.runs.folder import EXTRACTED, FOLDS, MARK, Run, begin, fold_folder, is_run, locked
+from unheard.runs.digests import check_files, write_digests
+from unheard.runs.folder import (
+    EXTRACTED,
+    FOLDS,
+    KEPT,
+    MARK,
+    REMADE,
+    Run,
+    begin,
+    clear_fold,
+    fold_folder,
+    is_run,
+    locked,
+)
 from unheard.runs.pool import Task, fit_all
 from unheard.runs.provenance import provenance
 from unheard.runs.scoring import results
@@ -116,7 +130,7 @@ def run(
     target_of(table, recipe.target.classes, recipe.target.dimensions)
     if recipe.target.classes == "label":
         check_classes(protocol, table)
-    used = {i for fold in protocol.folds for part in fold for i in part}
+    used = {i for sides in protocol.folds for side in sides for i in side}
     table = table.filter(pl.col("id").is_in(list(used)))
     folder = Path(out)
     try:
@@ -124,7 +138,7 @@ def run(
             if is_run(folder) and not (resume or force):
                 raise UsageError(f"{folder} holds a run; choose another --out, or give --resume or --force")
             data_hash = data_digest(table)
-            _open(folder, recipe, protocol, table, data_hash, resume=resume, force=force)
+            _open(folder, recipe, protocol, table, data_hash, resume=resume, force=force, say=say)
             if strict:
                 _stop_at_the_first_bad(recipe, table)
             if not (folder / "audit.json").is_file():
@@ -150,13 +164,13 @@ def run(
 
 
 def _check_validation(recipe: Recipe, protocol: Protocol) -> None:
-    """Refuse folds that train nobody, or lack validation clips that something needs, before any work."""
+    """Refuse folds that train nobody, or lack a validation side that something needs, before any work."""
     if not all(sides.train for sides in protocol.folds):
         raise ProtocolError(
             f"{protocol.name} tests models that were trained elsewhere and trains nobody; score a bundle or "
             "predictions on it (`unheard score`)"
         )
-    bare = [number for number, fold in enumerate(protocol.folds) if not fold.val]
+    bare = [number for number, sides in enumerate(protocol.folds) if not sides.val]
     needs = [f"calibration: {recipe.calibration}"] if recipe.calibration != "none" else []
     needs += ["refit: val"] if recipe.refit == "val" else []
     # What has patience stops early, which it can do on validation speakers alone.
@@ -166,8 +180,8 @@ def _check_validation(recipe: Recipe, protocol: Protocol) -> None:
     needs += [name for name, settings in patient if settings.get("patience") is not None]
     if bare and needs:
         raise ProtocolError(
-            f"{protocol.name}: fold {first_five(bare)} has no validation clips, which {' and '.join(needs)} needs;"
-            " --val next-fold takes some out of training"
+            f"{protocol.name}: fold {first_five(bare)} has no validation side, which {' and '.join(needs)} needs; "
+            f"--val next-fold takes one out of training"
         )
 
 
@@ -183,18 +197,18 @@ def _stop_at_the_first_bad(recipe: Recipe, table: pl.DataFrame) -> None:
 def _certificate(
     table: pl.DataFrame, protocol: Protocol, data_hash: str, jobs: int, progress: Any
 ) -> dict[str, Any]:
-    """Return the audit's certificate; the same data, folds and rules are not audited twice."""
+    """Return the audit's certificate; the same data, folds and rules are not listened to twice."""
     made_by = [RULES, __version__, np.__version__, VERSIONS]
     key = digest([data_hash, protocol.name, protocol.hash, made_by, sorted(table["path"])])
     place = cache_folder() / "audits" / f"{key}.json"
-    with suppress(OSError, ValueError, KeyError, TypeError):  # damaged or missing: it is made again
-        kept = json.loads(place.read_text(encoding="utf-8"))
-        if digest([key, kept["certificate"]]) == kept["sha256"]:
+    with suppress(DataError):  # damaged or missing: it is made again
+        kept = sealed_json.read(place)
+        if kept["key"] == key:
             found: dict[str, Any] = kept["certificate"]
             return found
     certificate = audit(table, protocol, jobs=jobs, progress=progress).as_dict()
     with suppress(OSError):  # a cache that is read-only
-        write_json(place, {"certificate": certificate, "sha256": digest([key, certificate])})
+        sealed_json.write(place, {"key": key, "certificate": certificate})
     return certificate
 
 
@@ -243,11 +257,7 @@ def _finish(
     ]
     if not records:
         raise DataError(f"no fold could be fitted; the first reason: {next(iter(failed.values()))}")
-    parts = [
-        read_predictions(fold_folder(folder, record["fold"], record["seed"]) / "predictions.parquet")
-        for record in records
-    ]
-    predicted = pl.concat(parts)
+    predicted = pl.concat([made.fold_predictions(record) for record in records])
     write_predictions(predicted, folder / "predictions.parquet")
     not_run = [n for n in range(len(protocol.folds)) if n not in numbers]
     incomplete = [f"fold {n}: not asked for" for n in not_run]
@@ -268,6 +278,7 @@ def _finish(
     )
     found["published"] = recipe.plain()["published"]
     write_json(folder / "results.json", found)
+    write_digests(folder, KEPT)
     if ledger is not None:
         looked = found["n_speakers"] if not not_run else f"{found['n_speakers']} (folds {_ranges(numbers)})"
         ledger_file.append(ledger, found, str(looked), decided)
@@ -285,12 +296,15 @@ def _open(
     *,
     resume: bool,
     force: bool,
+    say: Say | None,
 ) -> None:
     """Begin the folder, or check that it may be gone on with."""
     made_of = provenance(recipe, protocol, data_hash)
     whole = all((folder / name).is_file() for name in (MARK, "config.yaml", "table.parquet", "protocol.json"))
     if resume and whole and is_run(folder):
         before = Run(folder)
+        for name in ("table.parquet", "protocol.json"):
+            before.path(name)  # workers read these; the others are read here
         compared = ("protocol_hash", "data_hash", "settings_hash", "unheard", "packages")
         # As the recipe is read now: a field that came after the run began had its default in it.
         kept = {"config": before.recipe.plain()} | {key: before.provenance.get(key) for key in compared}
@@ -301,12 +315,30 @@ def _open(
             )
         for inside in (folder, folder / FOLDS):
             sweep_folder(inside)
+        _drop_damaged(before, say)
         return
     # A run that was killed while it began has nothing to go on with: it begins again.
     begin(folder, made_of, force=force or resume)
     write_text(folder / "config.yaml", yaml.safe_dump(recipe.plain(), sort_keys=False, allow_unicode=True))
     write_table(table, folder / "table.parquet")
     write_json(folder / "protocol.json", protocol.as_dict())
+    write_digests(folder, KEPT)
+
+
+def _drop_damaged(run: Run, say: Say | None) -> None:
+    """Remove what was damaged and can be made again, and say what that is."""
+    for name in REMADE:
+        try:
+            check_files(run.folder, [name])
+        except DataError as error:
+            (run.folder / name).unlink(missing_ok=True)
+            if say is not None:
+                say(f"{error}; it is made again")
+    damaged = run.damaged_folds()
+    for inner, reason in damaged.items():
+        clear_fold(inner)
+        if say is not None:
+            say(f"{reason}; it is fitted again")
 
 
 def _difference(before: Any, now: Any, where: str = "") -> list[str]:
