@@ -1,10 +1,10 @@
-"""How fast a bundle predicts: one clip, a folder, a cold start; beside wav2vec2-base in Transformers, in one run.
+"""How fast a bundle predicts: one clip, a folder, a cold start; and wav2vec2-base in Transformers, in one run.
 
-The model in the box, or a bundle named by --model. A clip lasts 4 s, half of it silence before and after the
-speech, as in a recording of RAVDESS; "unbroken" is one of 4 s of speech. The job beside it is what is commonly
+The default model, or a bundle named by --model. A clip lasts 4 s, half of it silence before and after the
+speech, as in a recording of RAVDESS; "unbroken" is one of 4 s of speech. The other job is what is commonly
 done: a fresh process that imports Transformers, builds wav2vec2-base with a classification head (random weights
 cost what trained ones do, and need no download), and predicted clip by clip in float32. Both have one core. They
-take turns; a figure is the median over rounds, with the least beside it, since others may use the machine as well:
+take turns; a figure is the median over rounds, with the minimum, since others may use the machine as well:
 then processor time is steadier than wall time. The last line is one JSON object, also written to --out.
 """
 
@@ -125,7 +125,7 @@ def folder_speed(model: str, paths: list[Path], seconds: float) -> dict[str, flo
 def main() -> None:
     """Measure, print a table and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="", help="bundle; default: the model in the box")
+    parser.add_argument("--model", default="", help="bundle; default: the default model")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--clips", type=int, default=10, help="predicted a round, after the first")
     parser.add_argument("--files", type=int, default=200, help="recordings of the folder")

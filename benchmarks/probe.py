@@ -63,10 +63,10 @@ def main() -> None:
 
         with timed() as fitting:
             for fold in range(FOLDS):
-                train, val = sides(speakers, fold)
+                train, val = splits(speakers, fold)
                 head(given.epochs).fit(rows(train, stored.features), rows(val, stored.features))
 
-        train, val = sides(speakers, 0)
+        train, val = splits(speakers, 0)
         encoding, outputs = encoded(settings, clips, (train, val))
         with timed() as own:
             head(1).fit(rows(train, outputs), rows(val, outputs))
@@ -101,7 +101,7 @@ def main() -> None:
 
 @contextmanager
 def timed() -> Iterator[list[float]]:
-    """Give seconds on the clock, and of this process' processors: what others run beside it slows the first."""
+    """Return wall-clock and processor seconds: what others run at the same time slows the first."""
     spent = [0.0, 0.0]
     wall, cpu = time.perf_counter(), time.process_time()
     yield spent
@@ -119,7 +119,7 @@ def corpus(folder: Path) -> tuple[list[Clip], np.ndarray, np.ndarray]:
     return clips, np.arange(CLIPS) % CLASSES, (np.arange(CLIPS) // CLASSES % FOLDS).astype(str)
 
 
-def sides(speakers: np.ndarray, fold: int) -> tuple[np.ndarray, np.ndarray]:
+def splits(speakers: np.ndarray, fold: int) -> tuple[np.ndarray, np.ndarray]:
     """Training and validation clips of a fold: one speaker is tested, the next one validates."""
     own = speakers.astype(int)
     validates = own == (fold + 1) % FOLDS
@@ -136,8 +136,8 @@ def encoded(
     encoder.extract([waves[clips[0].id]], every)  # warms up
     outputs: dict[str, np.ndarray] = {}
     with timed() as spent:
-        for side in both:
-            ordered = sorted((clips[i].id for i in side), key=lambda name: len(waves[name]))
+        for part in both:
+            ordered = sorted((clips[i].id for i in part), key=lambda name: len(waves[name]))
             for first in range(0, len(ordered), BATCH):
                 names = ordered[first : first + BATCH]
                 layers = encoder.extract([waves[name] for name in names], every)

@@ -38,7 +38,7 @@ def main() -> None:
     corpora = [f"nemo:{data / 'nemo'}", f"emodb:{data / 'emodb'}"]
     if not (student / GRAPH).is_file():
         teacher = ["--teacher", "onnx", "--model", str(data / "weights" / "fsmn-vad")]
-        teacher += ["--set", "teacher.description=fsmn-vad", "--entries", "1-4"]
+        teacher += ["--set", "teacher.description=fsmn-vad", "--layers", "1-4"]
         spoken = [part for corpus in corpora for part in ("--data", corpus)]
         how = [part for change in SHAPE for part in ("--set", change)]
         how += ["--steps", "4000", "--seed", "0", "--set", "precision=bfloat16", "--jobs", str(asked.jobs)]

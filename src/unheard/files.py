@@ -181,7 +181,7 @@ class FileDigests:
 
 @contextmanager
 def atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a temporary file beside ``path`` that takes its name only once it is whole and synced.
+    """Open a temporary file in the folder of ``path`` that takes its name only once it is whole and synced.
 
     A reader never sees half a file; an exception or a kill leaves what was there before.
 

@@ -52,7 +52,7 @@ class Clip:
     id
         Identifies the clip in its table.
     audio, video
-        Where it can be heard and seen.
+        Where its sound and its picture are.
     turn
         What was said in it.
     context
@@ -183,7 +183,7 @@ class Extractor(Protocol[M_contra]):
     def extract(self, items: Sequence[M_contra], layers: Sequence[int]) -> list[tuple[Array, ...]]:
         """Return, for each item, the asked layers in the asked order, each (frames, dims) or (dims,).
 
-        A clip's values do not depend on the clips beside it.
+        A clip's values do not depend on the other clips of the batch.
 
         Raises
         ------

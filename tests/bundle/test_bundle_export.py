@@ -48,7 +48,7 @@ def test_graph_is_the_head(made: Make, kind: str) -> None:
     expected = outputs_of(one.head, inputs)
     assert expected.std() > 0.01
     assert_allclose(bundle.outputs(named(inputs)), expected, rtol=1e-4, atol=1e-4)
-    # One at a time, and in another order: what stands beside a clip does not matter.
+    # One at a time, and in another order: the other clips of a batch do not matter.
     assert_allclose(
         np.concatenate([bundle.outputs(named([x])) for x in inputs]), expected, rtol=1e-4, atol=1e-4
     )

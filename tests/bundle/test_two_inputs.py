@@ -1,4 +1,4 @@
-"""Bundles of two inputs: the head's own predictions, one waveform for both, and dimensions beside classes."""
+"""Bundles of two inputs: the head's own predictions, one waveform for both, and dimensions as well as classes."""
 
 from __future__ import annotations
 

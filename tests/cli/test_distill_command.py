@@ -35,7 +35,7 @@ def test_a_student_is_made_and_can_be_used(call, toy_folder: Path, weights: Path
         "distill",
         "--data",
         toy_folder,
-        "--entries",
+        "--layers",
         "0-1",
         *QUICK,
         "--exclude",

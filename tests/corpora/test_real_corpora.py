@@ -82,11 +82,11 @@ def test_ased(data_folder):
     assert sorted(table.filter(pl.col("gender").is_null())["speaker"].unique()) == conflicts
     folds = protocols.make("ased-speaker5", table).folds
     of = dict(table.select("id", "speaker").iter_rows())
-    hands = [{of[i] for i in sides.test} for sides in folds]
+    hands = [{of[i] for i in fold.test} for fold in folds]
     assert sum(map(len, hands)) == 32 and len(set().union(*hands)) == 32
     # Speakers of unknown gender are dealt last, one to each fold.
     assert [len(hand & set(conflicts)) for hand in hands] == [1] * 5
-    assert [{of[i] for i in sides.val} for sides in folds] == hands[1:] + hands[:1]
+    assert [{of[i] for i in fold.val} for fold in folds] == hands[1:] + hands[:1]
 
 
 def test_emotale(data_folder):
@@ -111,7 +111,7 @@ def test_emotale(data_folder):
     folds = protocols.make("emotale-speaker5", table).folds
     of_speaker = dict(table.select("id", "speaker").iter_rows())
     women = set(speakers.filter(pl.col("gender") == "female")["speaker"])
-    hands = [{of_speaker[i] for i in sides.test} for sides in folds]
+    hands = [{of_speaker[i] for i in fold.test} for fold in folds]
     assert [len(hand) for hand in hands] == [4, 4, 4, 3, 3]
     assert [len(hand & women) for hand in hands] == [3, 3, 2, 2, 2]
 

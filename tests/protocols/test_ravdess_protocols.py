@@ -132,7 +132,7 @@ def test_the_stored_random_folds_are_what_the_script_makes(
 def test_article_random6_validates_on_15_percent_of_the_rest(table: pl.DataFrame) -> None:
     made = protocols.make("ravdess-article-random6", table)
     assert made.stamps == ("LEAKY",)
-    assert [len(side) for side in made.folds[0]] == [1020, 180, 240]
+    assert [len(part) for part in made.folds[0]] == [1020, 180, 240]
 
 
 def test_emobox6_trains_on_20_actors_and_validates_on_none(table: pl.DataFrame) -> None:

@@ -184,8 +184,8 @@ def test_heads_over_frames_may_hear_their_training_clips_in_noise(
         assert not any(np.allclose(one, other) for one, other in combinations(arrays, 2))
     # What is asked of the noisy run's heads is clean: their own predictions for the clean features.
     fold = run.protocol.folds[0]
-    for side in (fold.val, fold.test):
-        predicted = run.predictions.filter((pl.col("fold") == 0) & pl.col("id").is_in(list(side)))
+    for part in (fold.val, fold.test):
+        predicted = run.predictions.filter((pl.col("fold") == 0) & pl.col("id").is_in(list(part)))
         logits = outputs_of(
             load_head(run, run.recipe, run.folds()[0]),
             [heard.inputs["voice"][i] for i in predicted["id"]],
@@ -244,13 +244,13 @@ def test_only_clips_that_are_trained_on_are_heard_in_noise(
     recipe, _ = loaded(recipe)
     prepared = read_inputs(recipe, few)
     protocol = ut.protocol("group-3", few)
-    sides = protocol.folds[0]
-    forbidden = {*sides.test, *(sides.val if refit == "none" else ())}
+    fold = protocol.folds[0]
+    forbidden = {*fold.test, *(fold.val if refit == "none" else ())}
     variant = Untouched(dict(prepared.augmented["voice"][0]), forbidden)
     fit_fold(
         recipe, few, protocol, prepared.inputs, augmented={"voice": (variant,)}, number=0, seed=0, data_hash="",
     )  # fmt: skip
-    assert variant.asked & set(sides.train)
+    assert variant.asked & set(fold.train)
 
 
 @pytest.mark.parametrize(

@@ -57,10 +57,10 @@ def predicted(
     rng = np.random.default_rng(chance)
     rows: list[dict[str, Any]] = []
     of = {row["id"]: row for row in table.to_dicts()}
-    for number, sides in enumerate(folds.folds):
+    for number, fold in enumerate(folds.folds):
         for seed in seeds:
             for part in ("val", "test"):
-                for clip in sorted(getattr(sides, part)):
+                for clip in sorted(getattr(fold, part)):
                     z = rng.normal(0, 1.5, 3)
                     z[LABELS.index(of[clip]["label"])] += skill
                     facts = {name: of[clip][name] for name in ("id", "speaker", "gender", "label")}

@@ -1,4 +1,4 @@
-"""From a recipe to what layers know: the encoder, the run beside it, and what cutting saves."""
+"""From a recipe to what layers know: the encoder, the run it belongs to, and what cutting saves."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def test_a_run_with_learned_weights_stands_beside_if_it_is_of_the_same_folds_and
     loaded = encoders.load(recipe.inputs["voice"].encoder or {})
     sha256, count = loaded.settings["sha256"], len(loaded.layers)
     weights = [k + 1.0 for k in range(count)]
-    beside = a_run(tmp_path / "beside", protocol.hash, sha256, weights)
-    found = inspect(recipe, toy, protocol, run=beside, out=tmp_path / "out")
+    finished = a_run(tmp_path / "finished", protocol.hash, sha256, weights)
+    found = inspect(recipe, toy, protocol, run=finished, out=tmp_path / "out")
     assert [layer["weight"] for layer in found["layers"]] == weights
     assert found == json.loads((tmp_path / "out" / "layers.json").read_text(encoding="utf-8"))
     assert "learned weight" in (tmp_path / "out" / "layers.html").read_text(encoding="utf-8")
@@ -81,14 +81,14 @@ def test_a_run_with_learned_weights_stands_beside_if_it_is_of_the_same_folds_and
 def test_recordings_of_the_test_and_validation_sides_are_not_opened(
     recipe: Recipe, toy: pl.DataFrame, protocol: Protocol
 ) -> None:
-    sides = protocol.folds[0]
+    fold = protocol.folds[0]
     away = toy.with_columns(
-        path=pl.when(pl.col("id").is_in([*sides.val, *sides.test]))
+        path=pl.when(pl.col("id").is_in([*fold.val, *fold.test]))
         .then(pl.lit("gone.wav"))
         .otherwise(pl.col("path"))
     )
     found = inspect(recipe, away, protocol)
-    assert found["n_unreadable"] == 0 and found["n_clips"] == len(sides.train)
+    assert found["n_unreadable"] == 0 and found["n_clips"] == len(fold.train)
 
 
 def test_a_cut_saves_the_parameters_of_the_layers_above(recipe: Recipe, toy: pl.DataFrame) -> None:

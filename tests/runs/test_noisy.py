@@ -49,7 +49,7 @@ def few(toy: pl.DataFrame) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def fast(toy: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Frames with a fast linear head and two seeds; module-wide, since noise is written beside it."""
+    """Frames with a fast linear head and two seeds; module-wide, since noise is written into its folder."""
     recipe = recipes.load(
         "functionals", {"features": {"name": "logmel", "trim": 30}, "seeds": [0, 1], "head": SURE}
     )
@@ -214,7 +214,7 @@ def test_only_people_whom_the_fold_was_not_trained_on_babble(
     run = run_recipe(recipe, toy, ut.protocol("group-3", toy), tmp_path / "run")
     speaker = dict(toy.select("id", "speaker").iter_rows())
     for plan in planned(run, [BABBLE], 0):
-        train, val, test = ({speaker[i] for i in side} for side in run.protocol.folds[plan.number])
+        train, val, test = ({speaker[i] for i in part} for part in run.protocol.folds[plan.number])
         assert set(plan.pool) == (test if refit == "val" else test | val)
         used = set()
         for task in plan.tasks:

@@ -1,4 +1,4 @@
-"""A run: the same whatever runs beside it, resumed after anything, refused where it would mix settings."""
+"""A run: the same whatever runs at the same time, resumed after anything, refused where it would mix settings."""
 
 from __future__ import annotations
 
@@ -302,7 +302,7 @@ def test_folds_without_validation_are_refused_before_any_work(toy: pl.DataFrame,
         {"calibration": "none", "refit": "val"},
         {"calibration": "none", "head": {"name": "tcgru"}},
     ):
-        with pytest.raises(ProtocolError, match=r"no validation side.*--val next-fold"):
+        with pytest.raises(ProtocolError, match=r"no validation clips.*--val next-fold"):
             ut.run("functionals", toy, folds, out=tmp_path / "run", changes=changes)
     assert not (tmp_path / "run" / "provenance.json").exists()
     run = ut.run("functionals", toy, folds, out=tmp_path / "run", changes={"calibration": "none"})

@@ -365,6 +365,32 @@ def huggingface(folder: Path) -> set[str]:
     return {"data/train/a", "b", "c", "data/test/a"}
 
 
+def emobox(folder: Path) -> set[str]:
+    """A copy of EmoBox with one set, of four actors in two folds."""
+    names = [f"03-01-0{emotion}-01-01-01-0{actor}" for actor in range(1, 5) for emotion in (1, 3)]
+    where = "downloads/ravdess/audio/Audio_Speech_Actors_01-24"
+    rows = {
+        name: f'{{"key": "ravdess-{name}", "dataset": "ravdess", "wav": "{where}/Actor_{name[-2:]}/{name}.wav", '
+        f'"type": "raw", "sample_rate": 16000, "num_frame": 8000.0, "task": "category", "length": 0.5, '
+        f'"emo": "{"Neutral" if name[6:8] == "01" else "Happy"}", "channel": 1}}\n'
+        for name in names
+    }
+    of_set = folder / "data" / "ravdess"
+    write(of_set / "ravdess.jsonl", "".join(rows.values()))
+    write(of_set / "label_map.json", '{"Neutral": "Neutral", "Happy": "Happy"}')
+    for k, tested in enumerate((("01", "03"), ("02", "04")), start=1):
+        parts = {
+            "test": [n for n in names if n[-2:] in tested],
+            "train": [n for n in names if n[-2:] not in tested],
+        }
+        for part, listed in parts.items():
+            file = of_set / f"fold_{k}" / f"ravdess_{part}_fold_{k}.jsonl"
+            write(file, "".join(rows[name] for name in listed))
+    for name in names:
+        tone(folder / where / f"Actor_{name[-2:]}" / f"{name}.wav", seconds=0.5)
+    return set(names)
+
+
 def made(folder: Path) -> set[str]:
     synthetic.write(folder, speakers=1, takes=1, intensities=("normal",), sentences=("01",))
     return {f"03-01-{emotion:02d}-01-01-01-01" for emotion in range(1, 9)}
@@ -393,6 +419,7 @@ TREES: dict[str, Callable[[Path], set[str]]] = {
     "savee": savee,
     "audformat": audformat,
     "huggingface": huggingface,
+    "emobox": emobox,
     "synthetic": made,
     "generic": generic,
 }

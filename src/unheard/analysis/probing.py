@@ -79,7 +79,7 @@ def emotion(rows: pl.DataFrame, classes: int, seed: int = 0) -> Question:
 def speaker(rows: pl.DataFrame, seed: int = 0) -> Question | None:
     """Ask who is speaking, on inner folds that hold out sentences, or clips where sentences do not serve.
 
-    Sentences serve where each clip has one and each speaker says some of every side. None where fewer than two
+    Sentences serve where each clip has one and each speaker says some of every part. None where fewer than two
     speakers are known by two clips.
     """
     rows = rows.filter(pl.col("speaker").is_not_null() & (pl.len().over("speaker") > 1))

@@ -1,4 +1,4 @@
-"""Does a table hold up, and a split? Leaks, duplicates, labels that give themselves away, broken files.
+"""The audit of a table and its folds: leaks, duplicates, label leakage, broken files.
 
 An audit reads training and test rows at once, and therefore fits nothing. Each check is a function of plain
 values in a file of its own; :func:`audit` runs them all and puts the findings on one certificate.
@@ -17,7 +17,7 @@ from unheard.audit.balance import check_balance
 from unheard.audit.certificate import Certificate, Finding
 from unheard.audit.duplicates import check_duplicates, find_pairs
 from unheard.audit.label_leakage import check_label_leakage
-from unheard.audit.recordings import check_files, listen
+from unheard.audit.recordings import check_files, read_recordings
 from unheard.audit.splits import check_splits
 from unheard.corpora.table import complete, table_digest
 from unheard.errors import ProtocolError, first_five
@@ -43,9 +43,9 @@ def audit(
     table
         Utterance table; every recording it names is decoded once.
     protocol
-        Folds over ids of the table. A speaker in two parts of a fold is an error, declared leaky or not.
+        Folds over ids of the table. A speaker in two splits of a fold is an error, declared leaky or not.
     jobs
-        Processes that decode; they change the time, not the result.
+        Number of processes that decode; the result does not depend on it.
     progress
         Called as ``progress(done, total)`` while the recordings are decoded.
 
@@ -62,7 +62,7 @@ def audit(
     table = complete(table).sort("id")
     if protocol is not None:
         _check_ids(table, protocol)
-    recordings = listen(table, jobs=jobs, progress=progress)
+    recordings = read_recordings(table, jobs=jobs, progress=progress)
     findings = [
         *check_files(recordings),
         *check_duplicates(find_pairs(recordings), table, protocol),

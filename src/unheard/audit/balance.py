@@ -1,4 +1,4 @@
-"""Who and what the table holds: classes, women and men, speakers, and what is not known."""
+"""Whether classes, genders and speakers are balanced, and how much of them is not known."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from unheard.audit.certificate import Finding, counted, finding
 from unheard.corpora.table import classes
 from unheard.protocols.fold import Protocol
 
-#: Largest class over smallest: worth a word, worth a warning.
+#: Ratio of the largest to the smallest class: an information from the first, a warning from the second.
 CLASS_RATIOS = (1.5, 5.0)
-#: Share of clips of the rarer of women and men: worth a word below, worth a warning below.
+#: Share of the rarer gender: an information below the first, a warning below the second.
 GENDER_SHARES = (0.4, 0.2)
-#: Speakers below which an interval is marked, and below which there is none.
+#: Number of speakers below which an interval is marked, and below which there is none.
 SPEAKERS = (10, 4)
 
 
 def check_balance(table: pl.DataFrame, protocol: Protocol | None) -> list[Finding]:
-    """Findings about classes, genders and speakers; of a protocol, only the clips in its folds count."""
+    """Return findings about classes, genders and speakers; with a protocol, only the clips in its folds count."""
     used = table
     if protocol is not None:
         ids = {name for parts in protocol.folds for ids in parts for name in ids}
@@ -47,7 +47,7 @@ def _class_imbalance(table: pl.DataFrame) -> Finding | None:
     message = (
         f"the largest class has {ratio:.1f} times the clips of the smallest"
         + (f", and {len(absent)} of {len(counts)} classes have none" if absent else "")
-        + ": look at UAR beside accuracy."
+        + ": look at UAR as well as accuracy."
     )
     return Finding(
         "CLASS_IMBALANCE", severity, message, len(counts), tuple(f"{k}: {n}" for k, n in counts.items())
@@ -70,7 +70,7 @@ def _gender_imbalance(table: pl.DataFrame) -> Finding | None:
     if share >= GENDER_SHARES[0]:
         return None
     rarer = min(counts, key=lambda g: counts[g])
-    message = f"{100 * share:.0f} % of the clips whose speaker's gender is known are of the {rarer} gender."
+    message = f"{100 * share:.0f} % of the clips with a known gender are by {rarer} speakers."
     severity = "warning" if share < GENDER_SHARES[1] else "information"
     return Finding(
         "GENDER_IMBALANCE", severity, message, counts[rarer], tuple(f"{g}: {n}" for g, n in counts.items())
@@ -92,7 +92,7 @@ def _gender_conflict(table: pl.DataFrame) -> Finding | None:
 
 
 def _gender_unknown(table: pl.DataFrame) -> Finding | None:
-    """Find speakers without gender beside others who have one; a corpus that says nothing of it is left alone."""
+    """Find speakers without gender where others have one; a corpus that says nothing of gender is left alone."""
     per_speaker = (
         table.filter(pl.col("speaker").is_not_null())
         .group_by("speaker")
@@ -113,7 +113,7 @@ def _unknown_speakers(table: pl.DataFrame) -> Finding | None:
         return None
     message = (
         f"the speaker of {len(ids)} of {len(table)} clips is not known: "
-        "nothing shows that they are unheard people."
+        "nobody can tell whether they are unheard people."
     )
     return finding("SPEAKER_UNKNOWN", "warning", message, ids)
 
@@ -127,6 +127,6 @@ def _few_speakers(table: pl.DataFrame, protocol: Protocol | None) -> Finding | N
         return None
     few = len(speakers) < SPEAKERS[1]
     message = f"{counted(len(speakers), 'known speaker')} {'tested' if protocol else 'in the table'}: " + (
-        "too few for an interval." if few else "an interval over so few is rough, and marked."
+        "too few for an interval." if few else "an interval over so few is rough, and is marked."
     )
     return finding("FEW_SPEAKERS", "warning" if few else "information", message, speakers)

@@ -14,13 +14,13 @@ from unheard.errors import DataError
 from unheard.files import digest
 
 SEVERITIES = ("information", "warning", "error")
-#: Examples that a finding keeps; its count tells of all.
+#: Number of examples that a finding keeps; its count is of all cases.
 MOST_EXAMPLES = 25
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a reader of the scores should know.
+    """Something that a reader of the scores should know.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Finding:
     message
         One sentence with the numbers.
     count
-        How many cases there are (the code's page says of what).
+        Number of cases; the code's page says what is counted.
     examples
         The first cases in order, at most :data:`MOST_EXAMPLES`.
     """
@@ -54,7 +54,7 @@ class Finding:
 
 
 def finding(code: str, severity: str, message: str, cases: Iterable[str]) -> Finding:
-    """Make a finding of all its cases: they are sorted and counted, and the first are kept."""
+    """Make a finding from all its cases, which are sorted and counted; the first ones are kept as examples."""
     listed = sorted(cases)
     return Finding(code, severity, message, len(listed), tuple(listed[:MOST_EXAMPLES]))
 
@@ -79,7 +79,7 @@ class Certificate:
     findings
         Errors first, then warnings, then information; by code within each.
     versions
-        Versions of all that decides about the findings.
+        Versions of everything that the findings depend on.
     """
 
     table_hash: str

@@ -1,9 +1,9 @@
-"""The same recording under two names: where, whose, and with which labels.
+"""Recordings that are in the table twice: by which speakers, in which splits, and with which labels.
 
-A pair is *exact* where the decoded audio is equal, and *near* where the fingerprints are alike (another rate,
-format, gain or cut, or two pieces of one programme that overlap). Each pair is one case of one
-``…DUPLICATE…`` code by its speakers, one more of ``…DUPLICATE_ACROSS_SIDES`` where a fold has it on two
-sides, and one of ``CONTRADICTING_LABELS`` where its labels differ.
+A pair is *exact* where the decoded audio is equal, and *near* where the fingerprints are similar (another rate,
+format, gain or cut, or two pieces of one programme that overlap). Each pair is reported
+once under a ``…DUPLICATE…`` code by its speakers, once under ``…DUPLICATE_ACROSS_SIDES`` where a fold has it in
+two splits, and once under ``CONTRADICTING_LABELS`` where its labels differ.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from unheard.protocols.fold import Protocol
 
 @dataclass(frozen=True)
 class Pair:
-    """Two ids in order; ``similarity`` is None where the audio is equal."""
+    """A pair of ids in order; ``similarity`` is None where the audio is equal."""
 
     first: str
     second: str
@@ -46,7 +46,7 @@ def find_pairs(recordings: Sequence[Recording]) -> list[Pair]:
         by_hash.setdefault(exact, []).append(name)
         first_print.setdefault(exact, mark)
     equal = [Pair(a, b, None) for ids in by_hash.values() for a, b in itertools.combinations(ids, 2)]
-    # Equal audio has equal fingerprints: one of each kind is compared with the others, and speaks for all.
+    # Equal audio has equal fingerprints: one recording of each kind is compared, and its matches hold for all.
     kinds = list(by_hash.values())
     near = [
         Pair(min(a, b), max(a, b), match.similarity)
@@ -57,7 +57,7 @@ def find_pairs(recordings: Sequence[Recording]) -> list[Pair]:
 
 
 def check_duplicates(pairs: Sequence[Pair], table: pl.DataFrame, protocol: Protocol | None) -> list[Finding]:
-    """Findings about pairs by speaker, by part of a fold and by label."""
+    """Return findings about pairs by speaker, by split and by label."""
     speaker, label = (dict(zip(table["id"], table[c].to_list(), strict=True)) for c in ("speaker", "label"))
     findings = []
     for prefix, kind, chosen in (
@@ -81,8 +81,8 @@ def _whose(first: str | None, second: str | None) -> str:
 def _by_speaker(prefix: str, kind: str, whose: str, pairs: Sequence[Pair]) -> Finding:
     text = {
         "ACROSS_SPEAKERS": "under two speakers: one person has two names, or a name is wrong",
-        "WITHIN_SPEAKER": "of one speaker: what they share counts twice",
-        "UNKNOWN_SPEAKER": "whose speaker is not known: what they share counts twice, perhaps on two sides",
+        "WITHIN_SPEAKER": "of one speaker: such a clip counts twice",
+        "UNKNOWN_SPEAKER": "whose speaker is not known: such a clip counts twice, perhaps in two splits",
     }[whose]
     severity = "error" if whose == "ACROSS_SPEAKERS" else "warning"
     message = f"{counted(len(pairs), 'pair')} of {kind} recordings {text}."
@@ -102,8 +102,8 @@ def _across_splits(prefix: str, kind: str, pairs: Sequence[Pair], protocol: Prot
     if not found:
         return []
     message = (
-        f"{counted(len(found), 'pair')} of {kind} recordings on two sides of a fold: "
-        "what is tested was trained on."
+        f"{counted(len(found), 'pair')} of {kind} recordings in two splits of a fold: "
+        "a clip that is tested was trained on."
     )
     cases = (f"{pair} in {number} of {len(part_of)} folds" for pair, number in found.items())
     return [finding(f"{prefix}DUPLICATE_ACROSS_SIDES", "error", message, cases)]
@@ -113,7 +113,7 @@ def _contradictions(pairs: Sequence[Pair], label: dict[str, str | None]) -> list
     bad = [p for p in pairs if None not in (labels := {label[p.first], label[p.second]}) and len(labels) == 2]
     if not bad:
         return []
-    # Pieces of one programme that overlap may be labelled differently and rightly so; equal recordings may not.
+    # Overlapping pieces of one programme may rightly have different labels; equal recordings may not.
     severity = "error" if any(p.similarity is None for p in bad) else "warning"
     message = (
         f"{counted(len(bad), 'pair')} of equal or nearly equal recordings with two labels: one is wrong."

@@ -1,11 +1,12 @@
-"""What a recording sounds like, in a few kilobytes: for finding it again under another name, rate or format.
+"""Acoustic fingerprints of a few kilobytes, by which a recording is found under another name, rate or format.
 
-Conventions: waves are (n,) float32 at 16 kHz; a frame is 10 ms. Two parts, for two questions:
+Conventions: waves are (n,) float32 at 16 kHz; a frame is 10 ms. A fingerprint has two parts:
 
-- *landmarks* answer "which pairs are worth a look": local peaks of a log spectrogram (64 bands, 300-3,400 Hz),
+- *landmarks* find the pairs that are worth comparing: local peaks of a log spectrogram (64 bands, 300-3,400 Hz),
   hashed in pairs with the time between them (Wang 2003, "An industrial-strength audio search algorithm").
   They need no alignment and go into an inverted index (see ``matching.py``);
-- the *band wave* answers "is it one recording": the signal itself between 300 and 1,800 Hz at 4 kHz, its loudness
+- the *band wave* tells whether two are one recording: the signal itself between 300 and 1,800 Hz at 4 kHz, its
+loudness
   levelled. Copies agree in phase, which two takes of one sentence by one person never do; :func:`similarity` is
   the largest normalised cross-correlation over all alignments. Gain, codecs, rates and shifts leave it high.
 

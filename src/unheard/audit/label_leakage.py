@@ -1,8 +1,8 @@
-"""Whether knowing the speaker, or the text, gives the label away.
+"""Label leakage: whether the speaker or the text alone tells the label.
 
-The statistic: each clip's label is guessed as the commonest label of the *other* clips with its speaker
-(text). Where speakers show all classes equally, leaving the clip out makes its own label the rarer one, so
-the guess is worse than chance and nothing is reported. The *tie* is (accuracy − reference) / (1 − reference),
+Each clip's label is guessed as the commonest label of the *other* clips with its speaker (or text). Where speakers
+show all classes equally often, leaving the clip out makes its own label the rarer one, so the guess is worse than
+chance and nothing is reported. The *tie* is (accuracy − reference) / (1 − reference),
 at most 1; the reference is the mean accuracy of the same guess after shuffling the labels over clips, or that
 of always guessing the commonest label where that is higher. Nothing is fitted: this counts, over the whole
 table.
@@ -21,7 +21,8 @@ from unheard.audit.certificate import Finding, finding
 from unheard.audit.splits import in_two_parts
 from unheard.protocols.fold import Protocol
 
-#: From these ties on it is reported; RAVDESS, EmoDB, nEMO and BAVED lie below 0.02, URDU's speakers at 0.95.
+#: Ties from which on a warning and an error are reported; RAVDESS, EmoDB, nEMO and BAVED lie below 0.02, URDU's
+#: speakers at 0.95.
 WEAK, STRONG = 0.1, 0.5
 SHUFFLES = 200
 SEED = 0
@@ -31,7 +32,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Tie:
-    """Accuracy of guessing labels by group, what it is without knowing the group, and the tie between."""
+    """How well labels are guessed from the group, and how well without it."""
 
     accuracy: float
     reference: float
@@ -39,12 +40,12 @@ class Tie:
 
     @property
     def strength(self) -> float:
-        """1 where the group determines the label, about 0 or below where it says nothing."""
+        """The tie: 1 where the group determines the label, about 0 or below where it says nothing."""
         return (self.accuracy - self.reference) / max(1.0 - self.reference, 1e-12)
 
     @property
     def shown(self) -> bool:
-        """Whether it is strong enough to matter, and stronger than in every shuffled table."""
+        """Whether the tie is strong enough to matter, and stronger than in every shuffled table."""
         return self.strength >= WEAK and self.accuracy > self.greatest_by_chance
 
 
@@ -65,27 +66,27 @@ def check_label_leakage(table: pl.DataFrame, protocol: Protocol | None) -> list[
 
 
 def label_tie(groups: Array, labels: Array) -> Tie:
-    """Measure how far a group gives the label away.
+    """Measure how well the group of a clip tells its label.
 
     Parameters
     ----------
     groups, labels
-        (n,) of anything that sorts, one a clip.
+        Shape (n,), one value a clip, of any type that can be sorted.
     """
     group = np.unique(groups, return_inverse=True)[1]
     label = np.unique(labels, return_inverse=True)[1]
     counts = np.bincount(label)
-    # A fixed order of the clips before shuffling: the order of rows must not matter.
+    # The clips are sorted before shuffling, so that the order of rows does not matter.
     order = np.lexsort((label, group))
     group, label = group[order], label[order]
-    dice = np.random.default_rng(SEED)
-    shuffled = [_accuracy(group, dice.permutation(label), counts) for _ in range(SHUFFLES)]
+    rng = np.random.default_rng(SEED)
+    shuffled = [_accuracy(group, rng.permutation(label), counts) for _ in range(SHUFFLES)]
     reference = max(float(np.mean(shuffled)), float(counts.max() / len(label)))
     return Tie(_accuracy(group, label, counts), reference, max(shuffled))
 
 
 def _accuracy(group: Array, label: Array, counts: Array) -> float:
-    """Share of clips whose label is the commonest among the others of their group; ties by the table's counts."""
+    """Return the share of clips whose label is the commonest of their group's other clips; ties by all counts."""
     seen = np.bincount(group * len(counts) + label, minlength=(group.max() + 1) * len(counts))
     others = seen.reshape(-1, len(counts))[group].astype(float)
     others[np.arange(len(label)), label] -= 1
@@ -107,7 +108,7 @@ def _finding(
     message = (
         f"knowing the {what} is enough to guess the label of {100 * tie.accuracy:.0f} % of clips "
         f"({100 * tie.reference:.0f} % without; tie {tie.strength:.2f} of 1); "
-        f"{len(only)} of {len(top)} values of {what} have one label in all of several clips."
+        f"{len(only)} of {len(top)} values of {what} have the same label in all of their clips."
     )
     cases = (
         f"{r[column]}: {r['label']} in {r['len']} of {r['of']} clips" for r in only.iter_rows(named=True)

@@ -21,7 +21,7 @@ MAX_BAD = 0.01
 
 @dataclass(frozen=True)
 class Recording:
-    """What was decoded under an id: hash and fingerprint, or else the reason, and whether the file is missing."""
+    """A decoded clip: its hash and fingerprint, or else the reason why there are none."""
 
     id: str
     exact: str | None
@@ -30,7 +30,7 @@ class Recording:
     missing: bool = False
 
 
-def listen(
+def read_recordings(
     table: pl.DataFrame, *, jobs: int = 1, progress: Callable[[int, int], None] | None = None
 ) -> list[Recording]:
     """Return one recording a row, in the table's order, whatever the number of processes."""
@@ -62,7 +62,7 @@ def check_files(recordings: Sequence[Recording]) -> list[Finding]:
                 finding(
                     code,
                     "error" if share > MAX_BAD else "warning",
-                    f"{len(bad)} of {len(recordings)} clips: {what}; nothing else was checked of them.",
+                    f"{len(bad)} of {len(recordings)} clips: {what}; they are left out of the other checks.",
                     (f"{r.id}: {r.reason}" for r in bad),
                 )
             )
@@ -75,7 +75,7 @@ def _decoded(piece: tuple[str, str, float | None, float | None]) -> Recording:
         clip = load(path, start, end)
         check_trainable(clip)
     except AudioError as error:
-        # Where the audio lies is nobody's business but its owner's: a certificate holds no paths.
+        # A certificate is published and holds no paths of its owner's machine.
         reason = str(error).replace(escaped(path), escaped(Path(path).name))
         return Recording(name, None, None, reason, missing=not os.path.exists(path))  # noqa: PTH110
     return Recording(name, exact_hash(clip.wave), fingerprint(clip.wave))

@@ -1,4 +1,4 @@
-"""What stands in two parts of a fold, and whether every clip is tested as often as the others."""
+"""Which speakers, sentences and sessions are in two splits of a fold, and how often each clip is tested."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unheard.protocols.fold import Protocol, shared
 
 #: Mean share of speakers who say a clip's text from which the text is taken to be fixed by the corpus' design.
 BY_DESIGN = 0.75
-#: A fold's test part this many times as large as another's is worth a word.
+#: A test split that is this many times as large as another's is reported.
 UNEVEN = 2.0
 
 COLUMNS = ("speaker", "session", "dialogue", "sentence", "text")
@@ -27,7 +27,7 @@ def check_splits(table: pl.DataFrame, protocol: Protocol) -> list[Finding]:
 
 
 def in_two_parts(column: str, table: pl.DataFrame, protocol: Protocol) -> dict[str, int]:
-    """Values of a column that stand in two parts of a fold, each with its number of folds."""
+    """Return the values of a column that are in two splits of a fold, each with its number of folds."""
     value_of = {name: None for parts in protocol.folds for ids in parts for name in ids}
     value_of.update(zip(table["id"], table[column].to_list(), strict=True))
     return Counter(value for parts in protocol.folds for value in shared(parts, value_of))
@@ -40,7 +40,7 @@ def _in_two_parts(column: str, rows: pl.DataFrame, protocol: Protocol) -> Findin
     all_of_them = rows[column].drop_nulls().n_unique()
     severity, why = _weight(column, rows, protocol)
     message = (
-        f"{len(found)} of {all_of_them} values of {column} stand on two sides of a fold, "
+        f"{len(found)} of {all_of_them} values of {column} are in two splits of a fold, "
         f"in up to {max(found.values())} of {len(protocol.folds)} folds: {why}."
     )
     cases = (f"{_short(value)} in {n} of {len(protocol.folds)} folds" for value, n in found.items())
@@ -48,11 +48,11 @@ def _in_two_parts(column: str, rows: pl.DataFrame, protocol: Protocol) -> Findin
 
 
 def _weight(column: str, rows: pl.DataFrame, protocol: Protocol) -> tuple[str, str]:
-    """Severity, and why."""
+    """Return the severity and its reason."""
     if column == "speaker":
-        return "error", "the score is not one on unheard people"
+        return "error", "the score says nothing about unheard people"
     if column in protocol.disjoint:
-        return "error", "the protocol promises that they do not"
+        return "error", "the protocol promises that none is"
     if column in ("sentence", "text"):
         share = said_by(rows, column)
         if share is not None and share >= BY_DESIGN:
@@ -60,12 +60,12 @@ def _weight(column: str, rows: pl.DataFrame, protocol: Protocol) -> tuple[str, s
                 "information",
                 f"fixed by the corpus' design, {100 * share:.0f} % of its speakers say each text",
             )
-        return "warning", "words that were trained on are tested, which helps where they tell the label"
-    return "warning", f"what one {column} has in common (room, partner, mood) helps"
+        return "warning", "words of training are tested, which helps where the words tell the label"
+    return "warning", f"clips of one {column} share a room, a partner or a mood, which helps"
 
 
 def said_by(rows: pl.DataFrame, column: str) -> float | None:
-    """Mean over clips of the share of speakers who say the clip's text; None where too little is known."""
+    """Return the share of speakers who say a clip's text, as mean over clips; None where too little is known."""
     known = rows.filter(pl.col(column).is_not_null() & pl.col("speaker").is_not_null())
     speakers = known["speaker"].n_unique()
     if speakers < 2:
@@ -75,7 +75,7 @@ def said_by(rows: pl.DataFrame, column: str) -> float | None:
 
 
 def _same_partition(rows: pl.DataFrame) -> bool:
-    """Whether text says nothing that sentence does not say."""
+    """Return whether the texts and the sentences split the clips in the same way."""
     pairs = rows.select("sentence", "text").unique()
     return bool(
         rows["sentence"].null_count() == 0
@@ -89,7 +89,9 @@ def _sizes(protocol: Protocol) -> Finding | None:
     sizes = [len(parts.test) for parts in protocol.folds]
     if max(sizes) < UNEVEN * min(sizes):
         return None
-    message = f"the test parts hold {min(sizes)} to {max(sizes)} clips: a mean over folds weighs them alike."
+    message = (
+        f"the test splits hold {min(sizes)} to {max(sizes)} clips: a mean over folds weights them equally."
+    )
     uneven = [f"fold {number}: {size} clips" for number, size in enumerate(sizes)]
     return Finding("FOLD_SIZES", "information", message, len(sizes), tuple(uneven[:25]))
 

@@ -28,7 +28,7 @@ from unheard.errors import AudioError, escaped
 Predict = Callable[[Iterable[decode.Clip | AudioError]], Iterator[Prediction]]
 
 #: Measures that are compared with the training clips for the whole recording: a window over speech alone has no
-#: pause to hear the noise in. And the flags of windows that are left out for that.
+#: pause to measure the noise in. And the flags of windows that are left out for that.
 OF_THE_WHOLE = ("bandwidth", "snr")
 _NOT_OF_WINDOWS = ("narrower", "noisier", "little_speech", "no_speech")
 

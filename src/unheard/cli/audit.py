@@ -17,7 +17,7 @@ def audit(
     ] = None,
     corpus: Annotated[str | None, typer.Option("--corpus", help="Reader for a folder (see prepare).")] = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=1, help="Processes for listening to the audio.")
+        int, typer.Option("--jobs", "-j", min=1, help="Number of processes that read the audio.")
     ] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print the certificate as JSON.")] = False,
     out: Annotated[

@@ -34,7 +34,7 @@ def compare(
         stamps = {name: run.scores["stamps"] for name, run in zip(names(opened), opened, strict=True)}
         print_json(
             [
-                {**pair.as_dict(), "stamps": {side: stamps[side] for side in (pair.a, pair.b)}}
+                {**pair.as_dict(), "stamps": {name: stamps[name] for name in (pair.a, pair.b)}}
                 for pair in pairs
             ]
         )
@@ -52,7 +52,7 @@ def premium(
     second: Annotated[Path, typer.Argument(help="The same recipe on other folds: one of the two is leaky.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say how much a leaky split flatters: the same recipe, once with and once without test speakers heard."""
+    """Say how much a leaky split flatters: one recipe, with and without test speakers in training."""
     from unheard.cli.summary import premium_line
     from unheard.comparison.wording import describe
     from unheard.runs.folder import open_run

@@ -17,14 +17,18 @@ def distill(
             "--data", "-d", help="Corpus: a prepared table, or READER:FOLDER such as nemo:…; may be repeated."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make: student.onnx and its card.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write: student.onnx and its card.")],
     model: Annotated[str, typer.Option("--model", "--weights", "-w", help="The teacher: folder or file.")],
-    entries: Annotated[str, typer.Option("--entries", help="Of the teacher, those to imitate: 1-4.")],
+    layers: Annotated[
+        str, typer.Option("--layers", "--entries", help="Layers of the teacher to imitate: 1-4.")
+    ],
     teacher: Annotated[
         str, typer.Option("--teacher", help="Family of the teacher: onnx, behind log-mels.")
     ] = "onnx",
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Default: 4000.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of first values and all draws.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Seed of the first weights and of all draws.")
+    ] = 0,
     exclude: Annotated[
         list[str] | None,
         typer.Option("--exclude", help="CORPUS:SPEAKER[,SPEAKER…], none of whose clips is opened."),
@@ -34,7 +38,7 @@ def distill(
         typer.Option("--set", help="teacher.description=fsmn-vad, or a setting: batch=64, threads=2."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a kill stopped it.")] = False,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that decode.")] = 2,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Number of processes that decode.")] = 2,
 ) -> None:
     """Train a small encoder to imitate hidden layers of a larger one; no label is read."""
     from unheard.corpora.source import of_reader
@@ -45,7 +49,7 @@ def distill(
     from unheard.settings import construct
 
     need("torch", "train")
-    numbers = number_list(entries)
+    numbers = number_list(layers)
     told = {"name": teacher, "model": model}
     given = {"seed": seed} if steps is None else {"seed": seed, "steps": steps}
     for field, value in parse_changes(changes or []).items():

@@ -84,13 +84,13 @@ def run(
     )  # fmt: skip
     asked = number_list(folds)
     count = len(chosen.folds) if asked is None else len(asked)
-    clips = len({i for sides in chosen.folds for side in sides for i in side})
+    clips = len({i for fold in chosen.folds for part in fold for i in part})
     work = f"{clips} clips, {counted(count, 'fold')} × {counted(len(stated.seeds), 'seed')}"
     say(f"{stated.recipe} on {chosen.name}: {work} → {out}")
     if "LEAKY" in chosen.stamps:
-        say("LEAKY: speakers are on two sides; this score says nothing about people it has not heard")
+        say("LEAKY: speakers are in two splits; this score says nothing about people it has not heard")
     elif "UNVERIFIED" in chosen.stamps:
-        say("UNVERIFIED: speakers are unknown, so nobody can say whether some are on two sides")
+        say("UNVERIFIED: speakers are unknown, so nobody can say whether some are in two splits")
     if stated.random_weights:
         say("RANDOM WEIGHTS: the encoder has learned nothing; this score says what an untrained one gives")
     if stated.training is not None:

@@ -130,8 +130,8 @@ def _score_bundle(
             f"  predictions that are sure enough for this bundle: {100 * selective['coverage']:.0f} %{right}"
         )
     if made["heard"]:
-        heard = f"{len(made['heard'])} of these speakers: {first_five(made['heard'])}"
-        say(f"the bundle, or its encoder, has heard {heard}")
+        known = f"{len(made['heard'])} of these speakers: {first_five(made['heard'])}"
+        say(f"the bundle, or its encoder, was trained on {known}")
 
 
 def _names(labels: str) -> dict[str, str]:

@@ -17,8 +17,8 @@ def score_lines(results: Mapping[str, Any]) -> list[str]:
 
     name = results["recipe"] + ("+val" if results["refit"] == "val" else "")
     trained, tested = results["n_train_speakers"], results["n_speakers"]
-    heard = f"{trained} training speakers, " if trained else ""
-    lines = [f"{name} on {results['protocol']} ({heard}{tested or 'unknown speakers'} tested)"]
+    training = f"{trained} training speakers, " if trained else ""
+    lines = [f"{name} on {results['protocol']} ({training}{tested or 'unknown speakers'} tested)"]
     if results["stamps"]:
         lines.append(f"  {' · '.join(results['stamps'])}")
     for metric, label in (("accuracy", "accuracy"), ("uar", "UAR"), ("macro_f1", "macro-F1")):
@@ -35,7 +35,7 @@ def score_lines(results: Mapping[str, Any]) -> list[str]:
 
 
 def fusion_lines(fusion: Mapping[str, Any]) -> list[str]:
-    """Say how a fusion did beside its best member; ``fusion`` is what ``results.json`` holds under that name."""
+    """Compare a fusion with its best run; ``fusion`` is what ``results.json`` holds under that name."""
     from unheard.comparison.compare import Comparison
     from unheard.comparison.wording import describe
 

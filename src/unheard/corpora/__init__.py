@@ -28,7 +28,7 @@ def _readers() -> dict[str, ModuleType]:
 
 #: Modules with NAME, DESCRIPTION, CITATION, LICENCE, LABELS, LANGUAGES and ``scan(root)``, and SCALE (minimum and
 #: maximum of its dimensions) where that is not 0 to 1. One whose tables may hold the sounds themselves has
-#: HOLDS_SOUNDS and ``scan(root, sounds)``. A module that is put beside them is found.
+#: HOLDS_SOUNDS and ``scan(root, sounds)``. A module that is put into this folder is found.
 READERS: dict[str, ModuleType] = _readers()
 
 

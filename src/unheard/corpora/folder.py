@@ -103,7 +103,7 @@ def listed(
         name = row["recording"]
         where = root.absolute() / (found[name][0] if name in found else row["path"])
         if name not in lengths:
-            lengths[name] = duration(where) if name in found else None
+            lengths[name] = duration(where)
         seconds = piece(lengths[name], row.get("start"), row.get("end"))
         yield {key: value for key, value in row.items() if key != "recording"} | {
             "path": str(where),

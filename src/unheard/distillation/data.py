@@ -1,4 +1,4 @@
-"""What a student learns from: recordings of whole corpora without their labels, but for the speakers left out."""
+"""What a student learns from: the recordings of corpora, without labels and without the speakers left out."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class DistillationData:
 
     Parameters
     ----------
-    corpus : its name.
-    clips : by id, without a label.
-    speakers : whose they are; sorted, unknown ones left out.
-    excluded : speakers none of whose recordings are among them; sorted.
-    licences : of the clips; ``none stated`` where the corpus has none.
+    corpus : name of the corpus.
+    clips : the clips in the order of their ids, without labels.
+    speakers : speakers of the clips as far as they are known, sorted.
+    excluded : speakers whose recordings were left out, sorted.
+    licences : licences of the clips; ``none stated`` where the corpus states none.
     """
 
     corpus: str
@@ -41,7 +41,7 @@ class DistillationData:
 
 
 def distillation_data(table: pl.DataFrame, excluded: Collection[str] = ()) -> DistillationData:
-    """Return the clips of an utterance table, those of some speakers left out.
+    """Return the clips of an utterance table without those of some speakers.
 
     Raises
     ------
@@ -76,12 +76,12 @@ def distillation_data(table: pl.DataFrame, excluded: Collection[str] = ()) -> Di
 class Segments:
     """Log-mels of some corpora, from which segments are drawn.
 
-    A corpus is drawn by the root of its hours, and each of its clips as often as any other: small corpora of few
-    voices neither vanish nor rule.
+    A corpus is drawn in proportion to the square root of its hours, and each of its clips equally often, so that
+    small corpora neither vanish nor dominate.
 
     Parameters
     ----------
-    corpora : of each corpus the log-mels (frames, bands) of its clips.
+    corpora : for each corpus the log-mels (frames, bands) of its clips.
     """
 
     def __init__(self, corpora: Sequence[Sequence[Frames]]) -> None:
@@ -99,7 +99,7 @@ class Segments:
         return piece if len(piece) == length else np.tile(piece, (-(-length // len(piece)), 1))[:length]
 
     def moments(self) -> tuple[Frames, Frames]:
-        """Mean and standard deviation of each band over all frames, (bands,) each."""
+        """Return mean and standard deviation of each band over all frames, shape (bands,) each."""
         total = sum(self.frames)
         clips = [clip for corpus in self.corpora for clip in corpus]
         mean = np.sum([clip.sum(axis=0, dtype=np.float64) for clip in clips], axis=0) / total
@@ -129,15 +129,15 @@ def segments_of(
 
     Parameters
     ----------
-    frontend : settings in full of a log-mel frontend.
-    jobs : processes.
-    progress : called with (corpus, clips done, all clips).
-    say : told of every clip that cannot be used; it is left out.
+    frontend : complete settings of a log-mel frontend.
+    jobs : number of processes.
+    progress : function that is called with (corpus, clips done, all clips).
+    say : function that is called with a line for every clip that cannot be used and is left out.
 
     Raises
     ------
     DataError
-        A corpus of which no clip can be used.
+        No clip of a corpus can be used.
     """
     if len({one.corpus for one in data}) < len(data):
         raise UsageError("a corpus is given twice; give each once")

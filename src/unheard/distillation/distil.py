@@ -1,7 +1,7 @@
-"""Distillation without labels: a student from random values learns to imitate hidden layers of a teacher.
+"""Distillation without labels: a student with random weights learns to imitate hidden layers of a teacher.
 
-The teacher is given augmented log-mels, the student the same with noise; the student's loss is the squared error
-of each dimension in units of the teacher's variance. Definitions: docs/distillation.md.
+The teacher gets augmented log-mels, the student the same with noise. The student's loss is the squared error of
+each dimension in units of the teacher's variance. Definitions: docs/distillation.md.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from unheard.settings import OneOf, Within, check, plain
 from unheard.training.checkpoint import Progress, optimizer_in, progress_in, save, weights_in
 from unheard.training.schedule import share
 
-#: Batches over which the teacher's variance is taken, and the minimum deviation that an error is divided by.
+#: Number of batches over which the teacher's variance is taken, and the smallest deviation that errors are
+#: divided by.
 MEASURED, MIN_DEVIATION = 8, 0.05
-#: Most voices in a babble.
+#: Maximum number of voices in a babble.
 VOICES = 3
 #: A squared error beyond this (in variances) counts as this.
 MAX_ERROR = 25.0
@@ -41,19 +42,23 @@ class Settings:
 
     Parameters
     ----------
-    steps, batch, seconds : steps of so many segments of so many seconds.
-    learning_rate, weight_decay, warmup, clip : of AdamW: the peak; over this share of all steps the rate rises,
-        then it falls as a cosine; largest norm of the gradient.
-    splice, stride, width, projection, past, future : of the student (``student.Shape``); with a ``stride`` it
-        imitates the mean of as many frames of the teacher.
-    speed, frequency : largest warp of time and of the mel axis, as a share.
+    steps, batch, seconds : number of steps, of segments in a step, and of seconds in a segment.
+    learning_rate, weight_decay : peak learning rate and weight decay of AdamW.
+    warmup : share of all steps over which the learning rate rises; then it falls as a cosine.
+    clip : largest norm of the gradient.
+    splice, stride, width, projection, past, future : sizes of the student (``student.Shape``). With a ``stride``
+    it
+        imitates the mean of that many frames of the teacher.
+    speed, frequency : largest warp of the time axis and of the mel axis, as a share.
     level, equalisation : standard deviation of one shift of a segment, and of a curve over its bands, in natural
         logarithms of power.
-    noise, snr : probability that the student is given noise, and its bounds in dB.
-    babble : probability that this noise is other segments (one to ``VOICES``), not a steady one.
-    seed, threads : of initial values and all draws; of torch.
+    noise, snr : probability that noise is added for the student, and the bounds of its ratio in dB.
+    babble : probability that this noise is the babble of other segments (one to ``VOICES``) instead of a steady
+    noise.
+    seed : seed of the initial weights and of all random draws.
+    threads : number of threads of torch.
     precision : ``float32``, or ``bfloat16`` (automatic mixed precision).
-    every : steps between two states on disk.
+    every : number of steps between two states that are written to disk.
     """
 
     steps: Annotated[int, Within(1, 10_000_000)] = 4000
@@ -97,15 +102,15 @@ def distil(
     *,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> tuple[Student, list[dict[str, Any]]]:
-    """Train a student from random values.
+    """Train a student from random weights.
 
     Parameters
     ----------
-    segments : what it learns from.
-    teacher : whose layers it imitates.
-    folder : where the state is written every ``settings.every`` steps, and found again after a kill; None: nothing
-        is written. The caller removes it.
-    progress : called with (steps done, all steps, mean loss since the last call).
+    segments : log-mels that the student learns from.
+    teacher : teacher whose layers the student imitates.
+    folder : folder into which the state is written every ``settings.every`` steps, and from which training goes on
+        after a kill. The caller removes it. With None nothing is written.
+    progress : function that is called with (steps done, all steps, mean loss since the last call).
 
     Returns
     -------
@@ -123,7 +128,7 @@ def distil(
 
 
 class _TrainingLoop:
-    """One distillation. What a step draws depends on the seed and the step alone."""
+    """The training loop of one distillation; what a step draws depends on the seed and the step alone."""
 
     def __init__(self, segments: Segments, teacher: Teacher, settings: Settings, folder: Path | None) -> None:
         self.segments, self.teacher, self.settings, self.folder = segments, teacher, settings, folder
@@ -240,7 +245,7 @@ class _TrainingLoop:
         return [layer.reshape(len(layer), -1, s, layer.shape[2]).mean(2) for layer in layers]
 
     def _spread(self) -> list[Tensor]:
-        """Standard deviation of each dimension of each layer, over batches that no step has."""
+        """Return the standard deviation of each dimension of each layer, over batches that no step uses."""
         batches = [self._targets(self._batch(self.settings.steps + k)[0]) for k in range(MEASURED)]
         return [torch.cat(layer).std((0, 1)).clamp(min=MIN_DEVIATION) for layer in zip(*batches, strict=True)]
 

@@ -1,6 +1,6 @@
-"""Changes to log-mels, (frames, bands) of natural logarithms of power, as other voices, rooms and noises make.
+"""Augmentations of log-mels, (frames, bands) in natural logarithms of power: other voices, rooms and noises.
 
-Pure functions of frames and numbers, or of frames and a generator.
+All are pure functions of frames and numbers, or of frames and a random generator.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 Frames = NDArray[np.float32]
 
-#: Where the curves of an equaliser and of a noise's spectrum are drawn; between them they are straight.
+#: Number of points at which the curves of an equaliser and of a noise's spectrum are drawn; they are linear
+#: between.
 EQUALISER_KNOTS, NOISE_KNOTS = 6, 5
 
 
 def warped(frames: Frames, length: int, speed: float, frequency: float) -> Frames:
-    """Return ``length`` frames at ``speed`` times the speed, band k from what was in band ``frequency`` · k.
+    """Return ``length`` frames at ``speed`` times the speed; band k is taken from band ``frequency`` · k.
 
-    Linear between neighbours in time and in mel; beyond the highest band, that band. ``frames`` must reach up to
-    frame ``speed`` · (length - 1).
+    Values between neighbours are linear in time and in mel; above the highest band they are that band's.
+    ``frames`` must reach up to frame ``speed`` · (length - 1).
     """
     bands = frames.shape[1]
     time = np.minimum(np.arange(length) * speed, len(frames) - 1)
@@ -30,14 +31,14 @@ def warped(frames: Frames, length: int, speed: float, frequency: float) -> Frame
 
 
 def equalised(frames: Frames, deviation: float, rng: np.random.Generator) -> Frames:
-    """Add one curve over the bands, drawn at few of them, to all frames: another microphone or room."""
+    """Add one random curve over the bands to all frames, as another microphone or room does."""
     curve = _curve(frames.shape[1], EQUALISER_KNOTS, deviation, rng)
     shifted: Frames = frames + curve
     return shifted
 
 
 def noisy(frames: Frames, min_snr: float, max_snr: float, rng: np.random.Generator) -> Frames:
-    """Add the power of a coloured noise.
+    """Add the power of coloured noise.
 
     The ratio of mean powers is uniform between ``min_snr`` and ``max_snr`` dB; the spectrum is a drawn curve of
     about 6 dB deviation, and a frame's power in a band varies as that of Gaussian noise does in a few bins.
@@ -66,7 +67,7 @@ def _added(frames: Frames, noise: NDArray[np.floating[Any]], decibels: float) ->
 
 
 def _mean_power(frames: NDArray[np.floating[Any]]) -> float:
-    """Natural logarithm of the mean power."""
+    """Return the natural logarithm of the mean power."""
     return float(np.log(np.exp(frames.astype(np.float64)).mean()))
 
 
@@ -76,7 +77,7 @@ def _curve(bands: int, knots: int, deviation: float, rng: np.random.Generator) -
 
 
 def _between(rows: Frames, places: NDArray[np.float64]) -> Frames:
-    """Rows at fractional places."""
+    """Return rows at fractional places."""
     low = np.minimum(places.astype(np.int64), len(rows) - 1)
     high = np.minimum(low + 1, len(rows) - 1)
     share = (places - low).astype(np.float32)[:, None]

@@ -1,4 +1,4 @@
-"""Corpora and a teacher in, a student's folder out: an encoder of the family ``onnx``, and its card."""
+"""From corpora and a teacher to a student's folder: an encoder of the family ``onnx``, and its card."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ def make_student(
     progress: Callable[[str, int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Distil a student and write it.
+    """Distil a student and write its folder.
 
     Parameters
     ----------
-    data : what it learns from.
-    teacher : settings of an encoder.
-    layers : of the teacher, those that are imitated.
-    out : folder for ``student.onnx``, ``encoder.json`` and ``card.json``; while training goes on, its state too.
-    settings : how.
-    resume : go on from the state in ``out``, if there is one.
-    jobs : processes that decode.
-    progress : called with (stage, done, all).
-    say : told of clips that cannot be used, and of the loss.
+    data : clips that the student learns from.
+    teacher : settings of the encoder that teaches.
+    layers : numbers of the teacher's layers that are imitated.
+    out : folder of ``student.onnx``, ``encoder.json`` and ``card.json``; during training it also holds the state.
+    settings : how to distil.
+    resume : whether to go on from the state in ``out``, if there is one.
+    jobs : number of processes that decode.
+    progress : function that is called with (stage, done, all).
+    say : function that is called with lines about clips that cannot be used and about the loss.
 
     Returns
     -------
     dict
-        The card.
+        The content of ``card.json``.
 
     Raises
     ------
     UsageError
-        ``out`` holds a student, or its state without ``resume``; a teacher that cannot be one.
+        ``out`` holds a student, or a state and ``resume`` is not set; or the encoder cannot be a teacher.
     DataError
-        A corpus of which no clip can be used, the state of another training, or a loss that is not finite.
+        No clip of a corpus can be used, the state is of another training, or the loss is not finite.
     """
     if (out / GRAPH).exists():
         raise UsageError(f"{out} holds a student; choose another folder, or remove it")
@@ -89,7 +89,7 @@ def _card(
     layers = ", ".join(teacher.names)
     seconds = [frames * float(teacher.frontend["hop"]) for frames in segments.frames]
     return {
-        "about": f"student of {layers} of {teacher.attribution}, from random values, without labels",
+        "about": f"student of {layers} of {teacher.attribution}, from random weights, without labels",
         "licence": "; ".join(sorted(licences)),
         "attribution": f"imitates {teacher.attribution}",
         "parameters": sum(value.numel() for value in student.parameters()),

@@ -18,16 +18,17 @@ from unheard.settings import Within, between, check
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a student.
+    """The sizes of a student.
 
     Parameters
     ----------
-    outputs : width of each imitated layer, lowest first; as many blocks.
-    bands : mel bands.
-    splice, stride : so many neighbouring frames are seen side by side, in every ``stride``-th place; of N frames
-        come floor(N / stride), each with what lies around its own ``stride`` frames.
-    width, projection : of a block, and of its memory.
-    past, future : places that a block's memory looks back and ahead.
+    outputs : width of each imitated layer, lowest first; there is one block for each.
+    bands : number of mel bands.
+    splice, stride : the network sees ``splice`` neighbouring frames at a time and moves on by ``stride``: N
+    frames give
+        floor(N / stride) places, each with what lies around its own ``stride`` frames.
+    width, projection : width of a block, and of its memory.
+    past, future : number of places that a block's memory looks back and ahead.
     """
 
     outputs: tuple[int, ...]
@@ -45,13 +46,13 @@ class Shape:
 
     @property
     def around(self) -> tuple[int, int]:
-        """Frames that the first and the last place see before and behind their own."""
+        """Number of frames that a place sees before and behind its own."""
         more = self.splice - self.stride
         return more // 2, more - more // 2
 
 
 class Student(nn.Module):
-    """Log-mels to the imitated layers."""
+    """The network from log-mels to the imitated layers."""
 
     mean: Tensor
     scale: Tensor
@@ -59,7 +60,7 @@ class Student(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
-        # Statistics of the frames it learns from: part of the network, but nothing that training changes.
+        # Statistics of the training frames are part of the network, but training does not change them.
         self.register_buffer("mean", torch.zeros(shape.bands))
         self.register_buffer("scale", torch.ones(shape.bands))
         self.squeeze = nn.Linear(shape.splice * shape.bands, shape.projection)
@@ -68,7 +69,7 @@ class Student(nn.Module):
         self.outputs = nn.ModuleList(nn.Linear(shape.width, out) for out in shape.outputs)
 
     def forward(self, frames: Tensor) -> list[Tensor]:
-        """Layers (B, floor(T / stride), width) of frames (B, T, bands), all of one length."""
+        """Return layers (B, floor(T / stride), width) of frames (B, T, bands), which all have one length."""
         x = spliced((frames - self.mean) / self.scale, self.shape)
         x = torch.relu(self.widen(self.squeeze(x)))
         layers = []
@@ -79,7 +80,7 @@ class Student(nn.Module):
 
 
 class Block(nn.Module):
-    """Projection, memory over time, and back."""
+    """A projection, a memory over time, and the projection back."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -90,7 +91,7 @@ class Block(nn.Module):
         self.up = nn.Linear(shape.projection, shape.width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Frames (B, T, width) to frames of the same shape."""
+        """Return frames (B, T, width) for frames of the same shape."""
         here = self.down(x).transpose(1, 2)
         here = here + self.memory(nn.functional.pad(here, self.around))
         wide: Tensor = torch.relu(self.up(here.transpose(1, 2)))
@@ -98,7 +99,7 @@ class Block(nn.Module):
 
 
 def spliced(frames: Tensor, shape: Shape) -> Tensor:
-    """Set neighbouring frames side by side, (B, T, bands) to (B, floor(T / stride), splice · bands).
+    """Concatenate neighbouring frames: (B, T, bands) to (B, floor(T / stride), splice · bands).
 
     The first and last frames are repeated at the ends.
     """

@@ -31,11 +31,11 @@ def write(
 
     Parameters
     ----------
-    student : trained.
-    folder : for ``student.onnx``, ``encoder.json`` and ``card.json``; made where it is not there.
-    names : of the imitated layers.
-    frontend : settings in full of the frontend that makes its frames.
-    card : what it learned from; ``about``, ``licence`` and ``attribution`` of it enter the description.
+    student : trained student.
+    folder : folder of ``student.onnx``, ``encoder.json`` and ``card.json``; it is made where it is missing.
+    names : names of the imitated layers.
+    frontend : complete settings of the frontend that makes its frames.
+    card : what the student learned from; its ``about``, ``licence`` and ``attribution`` enter the description.
     """
     graph = Graph()
     layers = _student(graph, _frames(graph, student.shape.bands), student)
@@ -51,16 +51,17 @@ def write(
 
 
 def joined(folders: Sequence[Path], out: Path) -> None:
-    """Put students of one frontend and of the same layers together into one encoder.
+    """Join students with the same frontend and the same layers into one encoder.
 
-    Its layers are ``student0`` … (the ``all`` of each), their ``mean``, and ``all`` (frames, students · dims).
+    Its layers are ``student0`` … (the ``all`` of each student), their ``mean``, and ``all`` (frames, students ·
+    dims).
 
     Raises
     ------
     UsageError
-        Fewer than two students, or some that do not fit together.
+        There are fewer than two students, or they do not fit together.
     DataError
-        A folder that holds no student.
+        A folder holds no student.
     """
     if len(folders) < 2:
         raise UsageError(f"at least two students can be joined, found {len(folders)}")
@@ -92,7 +93,7 @@ def joined(folders: Sequence[Path], out: Path) -> None:
     layers["mean"] = graph.add("Mul", graph.add("Sum", *whole), share)
     layers["all"] = graph.add("Concat", *whole, axis=1)
     card = {
-        "about": f"{len(cards)} students beside each other: {cards[0]['about']}",
+        "about": f"{len(cards)} students together: {cards[0]['about']}",
         "licence": "; ".join(sorted({part for card in cards for part in card["licence"].split("; ")})),
         "attribution": "; ".join(sorted({card["attribution"] for card in cards})),
         "students": cards,

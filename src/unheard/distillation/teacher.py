@@ -20,18 +20,18 @@ Frames = NDArray[np.float32]
 
 
 class Teacher:
-    """Layers of an encoder of the family ``onnx`` behind a log-mel frontend.
+    """A teacher: chosen layers of an encoder of the family ``onnx`` behind a log-mel frontend.
 
     Parameters
     ----------
-    settings : of the encoder.
-    layers : their numbers, ascending.
+    settings : settings of the encoder.
+    layers : numbers of the layers, ascending.
 
     Raises
     ------
     UsageError
-        Another family, a frontend that is not log-mels in natural logarithms of power, or layers that the
-        encoder does not have or that are fewer than the frames.
+        The encoder is of another family, its frontend does not give natural logarithms of mel power, or it does
+        not have one of the layers, or a layer has fewer frames than the frontend gives.
     """
 
     def __init__(self, settings: Mapping[str, Any], layers: Sequence[int]) -> None:
@@ -55,7 +55,7 @@ class Teacher:
                 f"({', '.join(layer.name for layer in encoder.layers)}), ascending"
             )
         if any(encoder.layers[k].rate != logmel.frames_per_second for k in layers):
-            raise UsageError("a student imitates layers that have as many frames as the teacher is given")
+            raise UsageError("a student can imitate only layers with as many frames as the frontend gives")
         assert frontend is not None
         self.frontend: dict[str, Any] = frontend
         self.bands = logmel.bands

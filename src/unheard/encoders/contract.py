@@ -158,9 +158,9 @@ class Encoder:
     def extract(self, items: Sequence[Any], layers: Sequence[int]) -> list[Layers]:
         """Return, for each waveform (n,) at :attr:`rate` or text, the asked layers, each (frames, dims) float32.
 
-        A clip's frames do not depend on the clips beside it (1e-4 relative in float32). Clips may be of any
-        length: long waveforms are taken in windows (docs/encoders.md says which), short ones are padded. A text is
-        a sequence of turns (``unheard.inputs.Turn``), oldest first; a long one loses its oldest tokens.
+        A clip's frames do not depend on the other clips of the batch (1e-4 relative in float32). Clips may be of
+        any length: long waveforms are taken in windows (docs/encoders.md says which), short ones are padded. A
+        text is a sequence of turns (``unheard.inputs.Turn``), oldest first; a long one loses its oldest tokens.
 
         Raises
         ------

@@ -20,7 +20,7 @@ from unheard.formats import json_text
 from unheard.formats.printable import check_printable
 from unheard.settings import Within, check, construct
 
-#: Name of a description that lies beside its model.
+#: Name of a description that lies in the folder of its model.
 BESIDE = "encoder.json"
 #: What an axis of a tensor is; ``one`` has length 1, ``mean`` is averaged over.
 INPUT_AXES = ("one", "samples", "frames", "dims")
@@ -95,7 +95,7 @@ class Description:
         Number of neighbouring frames, the middle one's own, that stand side by side in a frame; the first and last
         frames are repeated at the ends. Odd; 1 for none.
     normalise
-        A file beside the model in Kaldi's nnet format, whose ``AddShift`` and ``Rescale`` are applied to a
+        A file in the model's folder in Kaldi's nnet format, whose ``AddShift`` and ``Rescale`` are applied to a
         (spliced) frame, x → (x + shift) · scale. None for none.
     model
         Name of the ONNX file in its folder, where that holds several.
@@ -241,7 +241,7 @@ def _check(made: Description, where: str) -> None:
     for name in (made.normalise, made.model):
         if name is not None and Path(name).name != name:
             raise DataError(
-                f"{where}: {name!r} must be the name of a file beside the model, without a folder"
+                f"{where}: {name!r} must be the name of a file in the model's folder, without a folder"
             )
     if made.frontend is not None and build_frontend(made.frontend).rate != made.rate:
         raise DataError(f"{where}: rate is {made.rate} Hz, and the frontend works at another")

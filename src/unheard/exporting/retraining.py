@@ -1,4 +1,4 @@
-"""The model that leaves the house: a fold's own, or one retrained on all speakers with what the folds chose."""
+"""The model that is exported: a fold's own, or one retrained on all speakers with what the folds chose."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Trained:
 
 
 def of_fold(run: Run, number: int, seed: int | None = None) -> Trained:
-    """Return the model that one fold fitted; it has not heard that fold's test speakers."""
+    """Return the model that one fold fitted; it was not trained on that fold's test speakers."""
     records = [r for r in run.folds() if r["fold"] == number and seed in (None, r["seed"])]
     if not records:
         raise UsageError(
             f"{run.folder} has no fold {number}" + ("" if seed is None else f" with seed {seed}")
         )
     record = records[0]
-    sides = run.protocol.folds[number]
-    taught = (*sides.train, *sides.val) if run.recipe.refit == "val" else sides.train
-    speakers = run.table.filter(pl.col("id").is_in(list(taught)))["speaker"].drop_nulls().unique().sort()
+    fold = run.protocol.folds[number]
+    ids = (*fold.train, *fold.val) if run.recipe.refit == "val" else fold.train
+    speakers = run.table.filter(pl.col("id").is_in(list(ids)))["speaker"].drop_nulls().unique().sort()
     return Trained(
         load_head(run, run.recipe, record),
         record["temperature"],
@@ -49,7 +49,7 @@ def of_fold(run: Run, number: int, seed: int | None = None) -> Trained:
 def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
     """Retrain on the clips of the declared speakers (all, where None) with the lower median of what was chosen.
 
-    The temperature is fitted on the pooled validation rows of the folds (a model that has heard everybody
+    The temperature is fitted on the pooled validation rows of the folds (a model that was trained on everybody
     has nobody left to calibrate on).
     """
     recipe, table = run.recipe, run.table
@@ -58,13 +58,13 @@ def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
         raise UsageError(
             f"no speaker is called {first_five(sorted(set(declared) - known))}; there are {len(known)}"
         )
-    folds = {i for sides in run.protocol.folds for side in sides for i in side}
-    heard = table if declared is None else table.filter(pl.col("speaker").is_in(list(declared)))
+    folds = {i for fold in run.protocol.folds for part in fold for i in part}
+    chosen = table if declared is None else table.filter(pl.col("speaker").is_in(list(declared)))
     head = unfitted(recipe, recipe.seeds[0])
     head.chosen_ = consensus([record["chosen"] for record in run.folds()])
     seen = of_layers(recipe, chosen_layers(recipe, head.chosen_))
-    prepared = read_inputs(seen, heard)
-    used = [i for i in heard["id"] if i in folds and all(i in clips for clips in prepared.inputs.values())]
+    prepared = read_inputs(seen, chosen)
+    used = [i for i in chosen["id"] if i in folds and all(i in clips for clips in prepared.inputs.values())]
     rows = examples(table, used, prepared.inputs, wanted(recipe, table), prepared.augmented)
     val = run.predictions.filter((pl.col("part") == "val") & pl.col("logits").is_not_null())
     # As in the folds: of votes, the class with the largest share.

@@ -1,4 +1,4 @@
-"""A bundle's folder: written whole beside its place, opened as its users will open it, and only then named."""
+"""A bundle's folder: written under another name, opened as its users will open it, and only then renamed."""
 
 from __future__ import annotations
 

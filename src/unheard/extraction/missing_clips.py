@@ -247,7 +247,7 @@ def _alone(task: Task, medium: Medium[Any], extractor: Spec, storage: Storage) -
 
 
 class _Shards:
-    """Gathers what is done and writes it, one shard at a time, beside the extractor's work."""
+    """Gathers what is computed and writes it, one shard at a time, while the extractor goes on."""
 
     def __init__(self, store: Store, writer: ThreadPoolExecutor) -> None:
         self._store, self._writer = store, writer

@@ -17,7 +17,7 @@ HARMONICS = 4
 HIGHEST = 3000.0  # Hz; the fourth harmonic of the highest pitch lies below
 FORMANTS = ((300, 1000), (1000, 2200), (2200, 3600))  # Hz, where the first three lie
 NAMES = ("h1_h2", "h1_h3", "h1_h4", "h2_h4", "h1_a1", "h1_a2", "h1_a3")
-FLOOR = 1e-6  # power beside the loudest frame's
+FLOOR = 1e-6  # power relative to the loudest frame
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]

@@ -151,7 +151,7 @@ def follow(
     period: Array, height: Array, peak: NDArray[np.floating], high: float = HIGH, hop: int = HOP
 ) -> Pitch:
     """Return the pitch along the best path through candidates, given the largest sample of each frame."""
-    # Unvoiced competes with V, and with more the quieter the frame is beside the loudest.
+    # Unvoiced competes with V, and with more the quieter the frame is relative to the loudest.
     relative = peak / max(peak.max(), 1e-12)
     unvoiced = VOICING_THRESHOLD + np.maximum(
         0.0, 2.0 - relative * (1.0 + VOICING_THRESHOLD) / SILENCE_THRESHOLD

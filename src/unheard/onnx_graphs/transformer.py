@@ -98,7 +98,7 @@ def _gate(g: Graph, part: Any, x: str) -> str:
     made = g.add("MatMul", x, g.constant(array(narrow.weight).T))
     made = g.add("Reshape", g.add("Add", made, g.constant(array(narrow.bias))), g.constant([0, 0, 2, 4]))
     both = g.add("Sigmoid", g.add("ReduceSum", made, g.constant([3]), keepdims=0))
-    a, b = (g.add("Gather", both, g.constant(side), axis=2) for side in (0, 1))
+    a, b = (g.add("Gather", both, g.constant(half), axis=2) for half in (0, 1))
     factor = g.constant(array(part.gru_rel_pos_const).reshape(1, -1))
     inner = g.add("Sub", g.add("Mul", b, factor), g.constant(1, np.float32))
     gate = g.add("Add", g.add("Mul", a, inner), g.constant(2, np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import polars as pl
 from unheard.errors import ProtocolError, UsageError, unknown
 from unheard.protocols import fold_assignment, of_corpora, ravdess
 from unheard.protocols.fold import Fold, Protocol, check_classes, fold, guarded
-from unheard.protocols.stored import from_file
+from unheard.protocols.stored import from_emobox, from_file
 
 __all__ = ["Fold", "Protocol", "check_classes", "fold", "guarded", "make", "names", "taking_part"]
 
@@ -43,7 +44,7 @@ NAMED: dict[str, Callable[[pl.DataFrame], Protocol]] = {
 
 def names() -> list[str]:
     """Every name that :func:`make` takes; ``k`` stands for a number."""
-    return [*NAMED, "owner", "group-k", "random-k", "a file (.json, .csv)"]
+    return [*NAMED, "owner", "group-k", "random-k", "a file (.json, .csv)", "a folder of EmoBox"]
 
 
 def make(
@@ -123,6 +124,8 @@ def _made(name: str, table: pl.DataFrame, declare_leaky: bool) -> Protocol:
     if numbered:
         maker = fold_assignment.group_k if numbered[1] == "group" else fold_assignment.random_k
         return maker(table, int(numbered[2]))
+    if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where a name is too long
+        return from_emobox(name, table, declare_leaky=declare_leaky)
     if Path(name).suffix in (".json", ".csv", ".tsv"):
         return from_file(name, table, declare_leaky=declare_leaky)
     if name in ("group-k", "random-k"):

@@ -1,8 +1,9 @@
-"""Folds from a file: our own JSON, or a CSV with ``id,fold,part``."""
+"""Folds from a file: our own JSON, or a CSV with ``id,fold,part``; or from a folder of EmoBox."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import polars as pl
 
 from unheard.errors import ProtocolError, about, first_five
 from unheard.formats import json_text
-from unheard.formats.separated import read_separated
+from unheard.formats.separated import read_json_lines, read_separated
 from unheard.protocols.fold import PARTS, Protocol, fold, guarded
 
 #: Bytes of a JSON file: a clip stands in every fold.
@@ -48,6 +49,41 @@ def from_file(path: str | os.PathLike[str], table: pl.DataFrame, *, declare_leak
     made = [fold(**{part: map(str, parts.get(part, ())) for part in PARTS}) for parts in folds]
     with about(source):
         return guarded(name, table, made, disjoint=disjoint, leaky=leaky or declare_leaky, unverified=True)
+
+
+def from_emobox(
+    path: str | os.PathLike[str], table: pl.DataFrame, *, declare_leaky: bool = False
+) -> Protocol:
+    """Read the folds of a set of EmoBox (``data/SET/fold_K/SET_train_fold_K.jsonl`` and so on), and guard them.
+
+    A row is the clip that has its recording's name as id, or that name with the folders before it. Where EmoBox
+    has a speaker on two sides, the folds are refused unless they are declared leaky.
+    """
+    source = Path(path)
+    places = sorted(source.glob("fold_*"), key=lambda place: (len(place.name), place.name))
+    if not places:
+        raise ProtocolError(
+            f"{source}: no fold_1 there; give a .json, a .csv, or the folder of a set of EmoBox"
+        )
+    known = set(table["id"])
+    folds = []
+    for place in places:
+        ids: dict[str, list[str]] = {part: [] for part in PARTS}
+        for part, theirs in zip(PARTS, ("train", "valid", "test"), strict=True):
+            named = [file for file in place.glob("*.jsonl") if re.search(rf"_{theirs}_fold_?\d+$", file.stem)]
+            # Some folders hold an older copy, whose number follows "fold" at once.
+            for file in sorted(named, key=lambda file: "_fold_" not in file.stem)[:1]:
+                ids[part] = [_clip(file, row, known) for row in read_json_lines(file, ProtocolError)]
+        folds.append(fold(**ids))
+    return guarded(f"emobox-{source.name}", table, folds, leaky=declare_leaky, unverified=True)
+
+
+def _clip(file: Path, row: tuple[int, dict[str, Any]], known: set[str]) -> str:
+    number, cells = row
+    wav = Path(str(cells.get("wav") or ""))
+    if not wav.name:
+        raise ProtocolError(f"{file}: row {number}: no wav, expected the path of a recording")
+    return wav.stem if wav.stem in known else wav.with_suffix("").as_posix()
 
 
 def _are_parts(parts: Any) -> bool:

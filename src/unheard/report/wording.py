@@ -10,7 +10,7 @@ from unheard.metrics import formatting
 
 #: What each stamp means to a reader who knows none of them.
 STAMPS = {
-    "LEAKY": "speakers stand on both sides of the split, so the score says nothing about unheard people",
+    "LEAKY": "the same speakers are in training and test, so the score says nothing about unheard people",
     "UNVERIFIED": "the speakers are unknown, so nobody can tell whether the test people were unheard",
     "CONTAMINATED": "a model in this system has met recordings or labels of test speakers before",
     "CROSS-FITTED": "a fusion or calibration was fitted on the test rows of other folds",

@@ -1,4 +1,4 @@
-"""The clips that a system got most wrong: those to listen to first."""
+"""The clips that a system got most wrong: the first ones to play."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Provenance(Content):
     data_hash: Hash = None
 
 
-class Sides(BaseModel):
+class Parts(BaseModel):
     """A fold of ``protocol.json``: ids of clips."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -53,7 +53,7 @@ class Folds(Content):
     hash: str
     disjoint: list[str]
     stamps: list[str]
-    folds: list[Sides]
+    folds: list[Parts]
 
 
 class Record(Content):

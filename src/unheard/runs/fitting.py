@@ -74,16 +74,16 @@ def fit_fold(
     after a kill.
     """
     started = time.monotonic()
-    sides = protocol.folds[number]
+    fold = protocol.folds[number]
     target = wanted(recipe, table)
-    train = examples(table, sides.train, inputs, target, augmented)
-    val = examples(table, sides.val, inputs, target, augmented)
+    train = examples(table, fold.train, inputs, target, augmented)
+    val = examples(table, fold.val, inputs, target, augmented)
     if len(train) == 0:
         raise DataError(f"fold {number}: no training clip could be read and has what the target asks for")
     head: Learner = unfitted(recipe, seed, checkpoints)
     with named(ids_of(train)):
         head = head.fit(train, val if len(val) else None)
-    predicted_val = _readable(sides.val, inputs)
+    predicted_val = _readable(fold.val, inputs)
     val_outputs = outputs(head, inputs, predicted_val, target.width)
     known = np.isin(predicted_val, ids_of(val))
     temperature = temperature_of(recipe, val_outputs[known, : val.classes], val.labels)
@@ -102,14 +102,14 @@ def fit_fold(
             head = head.refit(train + val)
     if learned := getattr(head, "learned_", None):
         record["learned"] = learned
-    taught = (*sides.train, *sides.val) if recipe.refit == "val" else sides.train
-    record["n_train_speakers"] = speakers_in(table, taught)
+    trained_on = (*fold.train, *fold.val) if recipe.refit == "val" else fold.train
+    record["n_train_speakers"] = speakers_in(table, trained_on)
     record["n_train_clips"] = len(train) + (len(val) if recipe.refit == "val" else 0)
-    predicted_test = _readable(sides.test, inputs)
+    predicted_test = _readable(fold.test, inputs)
     test_outputs = outputs(head, inputs, predicted_test, target.width)
     rows = [
-        _rows(table, target, sides.val, predicted_val, val_outputs, temperature, "val"),
-        _rows(table, target, sides.test, predicted_test, test_outputs, temperature, "test"),
+        _rows(table, target, fold.val, predicted_val, val_outputs, temperature, "val"),
+        _rows(table, target, fold.test, predicted_test, test_outputs, temperature, "test"),
     ]
     frame = pl.concat(row for row in rows if len(row)).with_columns(
         system=pl.lit(recipe.recipe),

@@ -150,7 +150,7 @@ class Run:
             protocol = guarded(
                 plain["name"],
                 self.table,
-                [fold(**sides) for sides in plain["folds"]],
+                [fold(**parts) for parts in plain["folds"]],
                 disjoint=plain["disjoint"],
                 leaky=plain["leaky"],
                 unverified="UNVERIFIED" in plain["stamps"],
@@ -208,8 +208,8 @@ class Run:
             self._check_origin(
                 str(path.relative_to(self.folder)), table["protocol_hash"], table["settings_hash"]
             )
-            sides = self.protocol.folds[record["fold"]]
-            for part, ids in (("val", sides.val), ("test", sides.test)):
+            parts = self.protocol.folds[record["fold"]]
+            for part, ids in (("val", parts.val), ("test", parts.test)):
                 if set(table.filter(pl.col("part") == part)["id"]) != set(ids):
                     raise DataError(f"holds other {part} clips than the fold")
             if set(table.select("fold", "seed").iter_rows()) != {(record["fold"], record["seed"])}:

@@ -1,6 +1,6 @@
 """Folds × seeds over worker processes, with the same result as one after the other.
 
-Each fold is fitted with the recipe's number of threads whatever runs beside it, so ``jobs`` changes nothing
+Each fold is fitted with the recipe's number of threads whatever runs at the same time, so ``jobs`` changes nothing
 but the time. A worker that dies is noticed and named, and its fold is tried once more.
 """
 

@@ -130,7 +130,7 @@ def run(
     target_of(table, recipe.target.classes, recipe.target.dimensions)
     if recipe.target.classes == "label":
         check_classes(protocol, table)
-    used = {i for sides in protocol.folds for side in sides for i in side}
+    used = {i for fold in protocol.folds for part in fold for i in part}
     table = table.filter(pl.col("id").is_in(list(used)))
     folder = Path(out)
     try:
@@ -164,13 +164,13 @@ def run(
 
 
 def _check_validation(recipe: Recipe, protocol: Protocol) -> None:
-    """Refuse folds that train nobody, or lack a validation side that something needs, before any work."""
+    """Refuse folds that train nobody, or lack validation clips that something needs, before any work."""
     if not all(sides.train for sides in protocol.folds):
         raise ProtocolError(
             f"{protocol.name} tests models that were trained elsewhere and trains nobody; score a bundle or "
             "predictions on it (`unheard score`)"
         )
-    bare = [number for number, sides in enumerate(protocol.folds) if not sides.val]
+    bare = [number for number, fold in enumerate(protocol.folds) if not fold.val]
     needs = [f"calibration: {recipe.calibration}"] if recipe.calibration != "none" else []
     needs += ["refit: val"] if recipe.refit == "val" else []
     # What has patience stops early, which it can do on validation speakers alone.
@@ -180,8 +180,8 @@ def _check_validation(recipe: Recipe, protocol: Protocol) -> None:
     needs += [name for name, settings in patient if settings.get("patience") is not None]
     if bare and needs:
         raise ProtocolError(
-            f"{protocol.name}: fold {first_five(bare)} has no validation side, which {' and '.join(needs)} needs; "
-            f"--val next-fold takes one out of training"
+            f"{protocol.name}: fold {first_five(bare)} has no validation clips, which {' and '.join(needs)} needs;"
+            " --val next-fold takes some out of training"
         )
 
 
@@ -197,7 +197,7 @@ def _stop_at_the_first_bad(recipe: Recipe, table: pl.DataFrame) -> None:
 def _certificate(
     table: pl.DataFrame, protocol: Protocol, data_hash: str, jobs: int, progress: Any
 ) -> dict[str, Any]:
-    """Return the audit's certificate; the same data, folds and rules are not listened to twice."""
+    """Return the audit's certificate; the same data, folds and rules are not audited twice."""
     made_by = [RULES, __version__, np.__version__, VERSIONS]
     key = digest([data_hash, protocol.name, protocol.hash, made_by, sorted(table["path"])])
     place = cache_folder() / "audits" / f"{key}.json"

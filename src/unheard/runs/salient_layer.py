@@ -18,13 +18,13 @@ from unheard.runs.fitting import examples, wanted
 
 
 def of_fold(
-    recipe: Recipe, table: pl.DataFrame, sides: Fold, prepared: Prepared, indexes: Indexes | None = None
+    recipe: Recipe, table: pl.DataFrame, fold: Fold, prepared: Prepared, indexes: Indexes | None = None
 ) -> tuple[Prepared, dict[str, Any]]:
     """Return what the head of one fold learns from, and what was chosen to get it.
 
     ``prepared`` comes from ``read_inputs``; it is already all where the recipe leaves no layer to choose.
     """
-    layers = salient_layers(recipe, table, sides, prepared)
+    layers = salient_layers(recipe, table, fold, prepared)
     if not layers:
         return prepared, {}
     chosen = {layer_key(name): layer for name, layer in layers.items()}
@@ -52,7 +52,7 @@ def prepare(
         )  # fmt: skip
 
 
-def salient_layers(recipe: Recipe, table: pl.DataFrame, sides: Fold, pooled: Prepared) -> dict[str, int]:
+def salient_layers(recipe: Recipe, table: pl.DataFrame, fold: Fold, pooled: Prepared) -> dict[str, int]:
     """Return, by input whose layer is to be chosen, the most salient one for the fold's training clips.
 
     Saliency is for the recipe's target: classes one against the rest, shares of votes, and dimensions.
@@ -60,7 +60,7 @@ def salient_layers(recipe: Recipe, table: pl.DataFrame, sides: Fold, pooled: Pre
     asked = [name for name, own in recipe.inputs.items() if own.layer == "salient"]
     if not asked:
         return {}
-    rows = examples(table, sides.train, pooled.inputs, wanted(recipe, table))
+    rows = examples(table, fold.train, pooled.inputs, wanted(recipe, table))
     if not len(rows):
         raise DataError("no training clip of a fold could be read and has what the target asks for")
     chosen = {}

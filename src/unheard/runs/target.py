@@ -78,7 +78,7 @@ def shares(table: pl.DataFrame, names: Sequence[str]) -> Floats:
 
 
 def truth(table: pl.DataFrame, target: Target) -> pl.DataFrame:
-    """Return the truth of each clip as columns of a prediction table, beside its ``id`` and ``label``.
+    """Return the truth of each clip as columns of a prediction table, with its ``id`` and ``label``.
 
     ``target`` holds shares where the target is of votes; ``NAME_true`` holds a dimension.
     """

@@ -23,7 +23,7 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     UsageError
-        Unknown setting (with near matches), or a value of the wrong kind or out of range.
+        A setting is unknown (near matches are named), or a value is of the wrong kind or out of range.
     """
     return plain(construct(Settings, settings, "training"))
 
@@ -47,17 +47,18 @@ def build(
     Parameters
     ----------
     settings : how to train, see :class:`Settings`.
-    encoder : as for ``encoders.load``; its ``device`` and ``precision`` are those of the training.
-    head : as for ``heads.build``: the name of a head that is a network, and its settings.
-    seed : of initial weights, batches, dropout, augmentation and masks.
-    threads : of torch on the CPU.
-    folder : where training writes its state after every epoch and finds it again after a kill; the caller removes
-        it once the fitted model is stored. None: nothing is written.
+    encoder : settings for ``encoders.load``; their ``device`` and ``precision`` are those of the training.
+    head : settings for ``heads.build`` of a head that is a network.
+    seed : seed of the initial weights, of batches, dropout, augmentation and masks.
+    threads : number of threads of torch on the CPU.
+    folder : folder into which training writes its state after every epoch, and from which it goes on after a
+    kill. The
+        caller removes it once the fitted model is stored. With None nothing is written.
 
     Raises
     ------
     UsageError
-        A setting that does not exist or does not fit, or settings that do not fit each other.
+        A setting does not exist or does not fit, or settings do not fit each other.
     """
     return FineTuned(
         construct(Settings, settings, "training"), dict(encoder), dict(head), seed, threads, folder

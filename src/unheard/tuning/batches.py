@@ -1,4 +1,4 @@
-"""The rows of each step, and their waveforms: read when they are needed, never all at once."""
+"""The rows of each step and their waveforms, which are read when they are needed and never all at once."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from unheard.training.examples import Examples
 from unheard.tuning.settings import Settings
 from unheard.tuning.waves import Wave, augmented, cropped, drawn
 
-#: Batches that are read at a time where nothing is trained: enough to sort by length, few enough to keep.
+#: Number of batches that are read at a time for inference: enough to sort by length, few enough for memory.
 WINDOW = 8
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows and their waveforms, shortest first."""
+    """Row numbers and their waveforms, shortest first."""
 
     rows: list[int]
     waves: list[Wave]
 
 
 def steps(rows: int, settings: Settings, seed: int, epoch: int) -> list[list[int]]:
-    """Row numbers of each step of an epoch: every row once, in another order every epoch."""
+    """Return the row numbers of each step of an epoch: every row once, in another order every epoch."""
     size = settings.batch * settings.accumulate
     order = np.random.default_rng([seed, 1, epoch]).permutation(rows)
     return [order[start : start + size].tolist() for start in range(0, rows, size)]
@@ -41,7 +41,7 @@ def steps_an_epoch(rows: int, settings: Settings) -> int:
 def training_batch(
     features: Features, rows: Sequence[int], settings: Settings, rate: int, seed: int, epoch: int
 ) -> Batch:
-    """Waveforms of some rows as training takes them in this epoch."""
+    """Return the waveforms of some rows as training uses them in this epoch, cropped and augmented."""
     taken = []
     for row in rows:
         rng = drawn(seed, epoch, row)
@@ -51,7 +51,7 @@ def training_batch(
 
 
 def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Yield the same batches, while the next one is being read and decoded beside the caller's work."""
+    """Yield the same batches; the next one is read and decoded while the caller works."""
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(next, batches, None)
         while (batch := following.result()) is not None:
@@ -62,7 +62,7 @@ def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
 def plain_batches(
     features: Features, rows: Sequence[int], settings: Settings, rate: int, size: int
 ) -> Iterator[Batch]:
-    """Waveforms of some rows as they are, cut to the longest length; similar lengths lie together."""
+    """Yield the waveforms of some rows as they are, cut to the longest length; similar lengths go together."""
     longest = round(settings.longest * rate)
     for start in range(0, len(rows), WINDOW * size):
         some = rows[start : start + WINDOW * size]
@@ -73,7 +73,7 @@ def plain_batches(
 
 
 def waves_of(rows: Examples) -> Features:
-    """Return the waveforms of some clips: what fine-tuning learns from is one input."""
+    """Return the waveforms of some clips, which are the only input of fine-tuning."""
     (waves,) = rows.inputs.values()
     return waves
 

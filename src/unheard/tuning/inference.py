@@ -1,4 +1,4 @@
-"""Class scores of waveforms by a network as it is: nothing is learned, drawn or masked."""
+"""The outputs of a tuned network for waveforms; nothing is learned, drawn or masked."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from unheard.tuning.waves import padded
 def outputs_of(
     network: TunedNetwork, features: Features, rows: Sequence[int], settings: Settings, rate: int, part: int
 ) -> Tensor:
-    """Class scores (rows, classes), in the order of ``rows``, on the network's device.
+    """Return class scores and dimensions, in the order of ``rows``, on the network's device.
 
     Parameters
     ----------
-    network : in eval mode.
-    features, rows : waveforms (samples,) at ``rate``, and which of them to predict.
-    part : clips to compute together.
+    network : network in eval mode.
+    features, rows : waveforms (samples,) at ``rate``, and the numbers of those to predict.
+    part : number of clips to compute together.
     """
     device = next(network.parameters()).device
     found: dict[int, Tensor] = {}

@@ -1,4 +1,4 @@
-"""What of an encoder moves, and how fast: all of it, its top layers, or low-rank matrices beside projections."""
+"""Which parameters of an encoder are trained, and how fast: all, its top layers, or low-rank matrices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ QUERY_VALUE = ("q_proj", "v_proj")
 
 
 def set_free(encoder: Any, settings: Settings) -> None:
-    """Freeze the encoder's network but for what ``settings.tune`` names; with ``lora``, put the matrices in."""
+    """Freeze the encoder's network except for what ``settings.tune`` names; with ``lora``, add the matrices."""
     encoder.requires_grad_(settings.tune == "all")
     if settings.time_mask is None and hasattr(encoder, "masked_spec_embed"):
         encoder.masked_spec_embed.requires_grad_(False)
@@ -35,7 +35,7 @@ def set_free(encoder: Any, settings: Settings) -> None:
 
 
 def groups(network: TunedNetwork, settings: Settings) -> list[dict[str, Any]]:
-    """Parameter groups for AdamW, one for each layer of the encoder that moves; ``peak`` is its learning rate."""
+    """Return parameter groups for AdamW, one for each trained layer; ``peak`` is its learning rate."""
     layers: list[nn.Module] = list(network.encoder.layers)  # type: ignore[arg-type]
     numbers = {id(value): number for number, layer in enumerate(layers) for value in layer.parameters()}
     for name in _after(network.encoder):
@@ -70,6 +70,6 @@ def _lora(encoder: nn.Module, settings: Settings) -> None:
 
 
 def _after(encoder: Any) -> list[str]:
-    """Names of the parts that come after the last layer: the final norm where norms come before attention."""
+    """Return the names of what comes after the last layer: the final norm where norms come before attention."""
     before = getattr(getattr(encoder, "config", None), "do_stable_layer_norm", True)
     return [name for name in ("norm", "layer_norm") if before and hasattr(encoder, name)]

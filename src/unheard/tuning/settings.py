@@ -1,4 +1,4 @@
-"""How to fine-tune: every setting, its default and its bounds. Read without torch."""
+"""The settings of fine-tuning with their defaults and bounds; reading them needs no torch."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ METRICS = ("macro_f1", "uar", "weighted_f1", "accuracy")
 
 @dataclass(frozen=True)
 class Settings:
-    """What fine-tuning can be told.
+    """The settings of fine-tuning.
 
     Parameters
     ----------
     tune
-        What of the encoder moves: ``all`` of it; ``top 3``, its last three layers; or ``lora``, low-rank matrices
-        beside the query and value projections of every layer (Hu et al. 2021, arXiv 2106.09685).
+        Which part of the encoder is trained: ``all`` of it; ``top 3``, its last three layers; or ``lora``,
+        low-rank matrices added to the query and value projections of every layer (Hu et al. 2021, arXiv
+        2106.09685).
     lora_rank, lora_alpha
-        Of these matrices: their product is scaled by alpha / rank.
+        Rank of these matrices, and the alpha in the factor alpha / rank of their product.
     front
-        The convolutional feature extractor: ``frozen``, or ``tuned`` (with ``tune: all`` only).
+        Whether the convolutional feature extractor is ``frozen`` or ``tuned`` (with ``tune: all`` only).
     layer
-        What the head takes: the ``last`` layer, the layer of this number (the encoder is cut there), or all
+        The input of the head: the ``last`` layer, the layer of this number (the encoder is cut there), or all
         of them, ``weighted`` by the head.
     lr_head, lr_backbone
         Peak learning rates of AdamW for the head, and for the encoder's top layer.
@@ -36,34 +37,36 @@ class Settings:
     warmup
         Share of all steps during which rates rise in equal steps from 0 to their peak.
     schedule
-        How they fall to 0 afterwards: ``linear`` or ``cosine`` (half a period).
+        How the rates fall to 0 afterwards: ``linear`` or ``cosine`` (half a period).
     weight_decay
-        Of AdamW, for every parameter.
+        Weight decay of AdamW, for every parameter.
     epochs, patience
-        At most so many epochs; training stops after so many without anything better on validation rows.
+        Maximum number of epochs, and the number of epochs without improvement on validation rows that end
+        training.
     metric
-        What is better: one of ``METRICS`` on validation rows; among equals the lower loss. The best epoch's
-        state is kept.
+        The metric on validation rows that chooses the best epoch, one of ``METRICS``; among equal epochs the one
+        with the lower loss. That epoch's state is kept.
     batch, accumulate
-        Clips that are computed together, and how many such batches make one step. A step's gradient is that of
-        its batch x accumulate clips, so that 8 x 2 and 4 x 4 are the same training.
+        Number of clips that are computed together, and number of such batches in one step. A step's gradient is
+        that of its batch x accumulate clips, so that 8 x 2 and 4 x 4 are the same training.
     clip
-        Largest norm of a step's gradient; 0: any.
+        Largest norm of a step's gradient; 0 sets no bound.
     longest, crop
-        Seconds; of a longer clip so much is taken, from its ``centre``, its ``start``, or in training from a
-        ``random`` place and its centre otherwise.
+        Number of seconds that are taken of a longer clip: from its ``centre``, from its ``start``, or in training
+        from a ``random`` place and otherwise from the centre.
     time_mask
         Share of the frames that masks cover in training (less where masks overlap), and length of a mask in
         frames (SpecAugment as wav2vec 2.0 and its kin use it); with ``tune: all`` only, since the frames are
         masked in a part that is frozen otherwise. None: no masks.
     augment
-        Change the waveforms in training, see ``training/waves.py``.
+        Whether the waveforms are changed in training, see ``tuning/waves.py``.
     precision
-        Of the encoder's products: ``bfloat16`` is automatic mixed precision. Weights and the head stay float32.
+        Precision of the encoder's matrix products; ``bfloat16`` is automatic mixed precision. Weights and the
+        head stay float32.
     checkpointing
-        Compute a layer's inner values again for its gradient instead of keeping them: less memory, more time.
+        Whether a layer's inner values are computed again for its gradient, which takes less memory and more time.
     device, devices
-        ``cpu`` or ``cuda``, and how many of them share each step.
+        Kind of device, ``cpu`` or ``cuda``, and the number of devices that share each step.
     """
 
     tune: str = "all"

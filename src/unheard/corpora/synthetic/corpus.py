@@ -112,7 +112,7 @@ def write(
 
 
 def take(stem: str, who: Person, seed: int, emotion: float = 1.0) -> NDArray[np.float32]:
-    """Synthesise one take at 16 kHz, whatever else is made beside it; nothing is written.
+    """Synthesise one take at 16 kHz, whatever else the corpus holds; nothing is written.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from unheard.errors import DataError, UsageError, first_five, unknown
 from unheard.inputs import Features
 
-#: One layer, chosen with C; the last; the average of all; all beside each other.
+#: One layer, chosen with C; the last one; the average of all; all of them concatenated.
 FORMS = ("chosen", "last", "average", "concat")
 
 
