@@ -87,9 +87,12 @@ class Oracle:
         if self._process is None:
             self._start()
         assert self._process is not None
-        began = time.monotonic()
+        began, worked = time.monotonic(), self._worked()
         os.write(self._questions, json.dumps(os.fsdecode(path)).encode() + b"\n")
         line = self._line(self._seconds)
+        # On a busy machine, a worker that wants to run but may not has not hung.
+        while not line and self._is_starved(began, worked):
+            line = self._line(0.2)
         seconds = time.monotonic() - began
         if not line.endswith(b"\n"):
             hangs = self._process.poll() is None and seconds >= self._seconds
@@ -124,6 +127,36 @@ class Oracle:
         self._questions, self._answers = here[1], there[0]
         assert self._line(120.0) == b"ready\n", self._taken()  # what is imported is no part of a call
         self._taken()
+
+    def _is_starved(self, began: float, worked: float) -> bool:
+        """Whether the worker has used less time than it may, and still wants to go on."""
+        waited = time.monotonic() - began
+        if not self._seconds <= waited < 20 * self._seconds:  # it ended itself, or there is no end
+            return False
+        try:
+            return self._worked() - worked < self._seconds and self._wants_to_run()
+        except OSError:  # it, or one of its threads, ended meanwhile
+            return True
+
+    def _worked(self) -> float:
+        """Return the processor seconds that the worker has used in its life."""
+        fields = self._status("stat")
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+    def _wants_to_run(self) -> bool:
+        """Whether one of its threads runs, or waits for a processor or a disk, in one of a few looks."""
+        assert self._process is not None
+        threads = Path(f"/proc/{self._process.pid}/task")
+        for _ in range(5):
+            if any(self._status(f"task/{thread.name}/stat")[0] in "RD" for thread in threads.iterdir()):
+                return True
+            time.sleep(0.02)
+        return False
+
+    def _status(self, name: str) -> list[str]:
+        """Return the fields of a status of the worker from its state on."""
+        assert self._process is not None
+        return Path(f"/proc/{self._process.pid}/{name}").read_text().rpartition(")")[2].split()
 
     def _line(self, seconds: float) -> bytes:
         """Return what the worker says up to the end of a line, of its life, or of the time."""

@@ -33,6 +33,9 @@ def read(path: Path) -> object:
         raise Panic("a panic")
     if fault == "hang":
         time.sleep(60)
+    if fault == "loop":
+        while True:
+            pass
     if fault == "died":
         os.kill(os.getpid(), 11)
     if fault == "touched":

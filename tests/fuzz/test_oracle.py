@@ -22,7 +22,8 @@ def planted() -> Iterator[Oracle]:
     [
         ("foreign", "foreign: builtins.OverflowError int too big"),
         ("panic", "foreign: planted.Panic a panic"),
-        ("hang", "hang"),
+        ("hang", "hang: no answer in time"),
+        ("loop", "hang: no answer in time"),
         ("died", "died: the process ended with status -11"),
         ("touched", "memory: touched"),
         ("asked", "memory: .*MemoryError"),
