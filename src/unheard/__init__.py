@@ -46,7 +46,7 @@ _Path = str | os.PathLike[str]
 
 
 def __getattr__(name: str) -> Any:
-    """``__version__`` on demand: reading it from the installed metadata takes longer than starting to predict."""
+    """Return ``__version__`` when it is asked for; reading the metadata takes longer than starting to predict."""
     if name == "__version__":
         from unheard._version import __version__
 
@@ -143,7 +143,7 @@ def compare(a: Run | _Path, b: Run | _Path, *, across: bool = False) -> Comparis
 
 
 def premium(a: Run, b: Run) -> Comparison:
-    """Leakage gap between a leaky and a speaker-independent run of the same recipe, in either order."""
+    """Return the leakage gap between a leaky and a speaker-independent run of the same recipe, in either order."""
     from unheard.runs.leakage_gap import premium as premium_of
 
     return premium_of(a, b)

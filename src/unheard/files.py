@@ -30,12 +30,12 @@ def canonical_json(value: Any) -> str:
 
 
 def digest(value: Any) -> str:
-    """SHA-256 of the canonical JSON of a value, in hexadecimal."""
+    """Return the SHA-256 of the canonical JSON of a value, in hexadecimal."""
     return hashlib.sha256(canonical_json(value).encode("utf-8")).hexdigest()
 
 
 def file_digest(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -245,7 +245,7 @@ def new_output(path: str | os.PathLike[str], force: bool = False) -> Path:
 
 
 def cache_folder() -> Path:
-    """Folder for everything that can be computed again: ``UNHEARD_CACHE``, else the user's cache folder."""
+    """Return the folder of what can be computed again: ``UNHEARD_CACHE``, else the user's cache folder."""
     chosen = os.environ.get("UNHEARD_CACHE")
     if chosen:
         return Path(chosen)

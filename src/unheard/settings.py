@@ -194,7 +194,7 @@ def fitting(value: Any, hint: Any, where: str) -> Any:
 
 
 def identity(settings: Any, version: int | str) -> str:
-    """SHA-256 over what was set (:func:`differing`) and the version of the code that computes with it."""
+    """Return the SHA-256 of what was set (:func:`differing`) and of the version of the code that uses it."""
     return digest({"settings": settings, "version": version})
 
 

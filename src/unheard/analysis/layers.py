@@ -151,7 +151,7 @@ def learned_weights(records: Sequence[Mapping[str, Any]], fold: int) -> list[flo
 
 
 def _clips(table: pl.DataFrame, ids: Sequence[str], features: Features) -> pl.DataFrame:
-    """Training clips with features: id, label as a class number, speaker, gender and sentence."""
+    """Return the training clips with features: id, label as a class number, speaker, gender and sentence."""
     rows = table.filter(pl.col("id").is_in(list(ids))).sort("id")
     rows = rows.filter(pl.Series([i in features for i in rows["id"]], dtype=pl.Boolean))
     if rows.is_empty():
@@ -160,7 +160,7 @@ def _clips(table: pl.DataFrame, ids: Sequence[str], features: Features) -> pl.Da
 
 
 def _aimed(table: pl.DataFrame, clips: pl.DataFrame, kind: str) -> pl.DataFrame:
-    """Clips that have targets: id, speaker and ``target``, a list of D numbers."""
+    """Return the clips that have targets: id, speaker and ``target``, a list of D numbers."""
     columns = _columns(table, kind, clips)
     if kind == "labels":
         target = one_vs_rest(clips["label"].to_numpy(), len(columns)).tolist()
@@ -179,7 +179,7 @@ def _aimed(table: pl.DataFrame, clips: pl.DataFrame, kind: str) -> pl.DataFrame:
 
 
 def _columns(table: pl.DataFrame, kind: str, clips: pl.DataFrame) -> list[str]:
-    """Names of the targets."""
+    """Return the names of the targets."""
     if kind not in TARGETS:
         raise unknown("kind of targets", kind, TARGETS)
     if kind == "dimensions":
@@ -195,7 +195,7 @@ def _columns(table: pl.DataFrame, kind: str, clips: pl.DataFrame) -> list[str]:
 
 
 def _shares(votes: Sequence[Mapping[str, Any]] | None, labels: Sequence[str]) -> list[float] | None:
-    """Votes for each class over all votes for one of the classes; None without any."""
+    """Return the votes for each class over all votes for one of the classes; None without any."""
     weight = dict.fromkeys(labels, 0.0)
     for vote in counted(votes):
         if vote["label"] in weight:

@@ -116,7 +116,7 @@ def predictions(question: Question, X: Floats, threads: int = 1) -> Labels:
 
 
 def score(question: Question, predicted: Labels, seed: int = 0) -> dict[str, float | None]:
-    """UAR of the predictions for all clips, with a 95 % percentile interval over draws of speakers within gender.
+    """Return the UAR over all clips, with a 95 % percentile interval over draws of speakers within gender.
 
     Where the classes are speakers it is the mean of the drawn speakers' recalls.
     """
@@ -149,7 +149,7 @@ def _known(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _units(rows: pl.DataFrame) -> tuple[Labels, Labels]:
-    """Number of each clip's unit, and the stratum of each unit."""
+    """Return the number of each clip's unit, and the stratum of each unit."""
     names, strata = units(rows)
     number = {name: k for k, name in enumerate(names)}
     return np.array([number[name] for name in rows["unit"]], dtype=np.int64), strata
@@ -165,7 +165,7 @@ def _by_sentence(rows: pl.DataFrame, unit: Labels) -> Labels | None:
 
 
 def _by_clip(unit: Labels, seed: int) -> Labels:
-    """Deal each speaker's clips over the folds in random order, each beginning where the last one ended."""
+    """Assign each speaker's clips to the folds in random order, each beginning where the last one ended."""
     order = np.lexsort((np.random.default_rng(seed).permutation(len(unit)), unit))
     inner = np.empty(len(unit), dtype=np.int64)
     inner[order] = np.arange(len(unit)) % FOLDS

@@ -53,13 +53,13 @@ def _gender(found: Mapping[str, Any]) -> str:
 
 
 def _intensity(found: Mapping[str, Any]) -> str:
-    """Pooled accuracy of RAVDESS' clips by their fourth number: 01 normal, 02 strong."""
+    """Return the pooled accuracy of RAVDESS' clips by their fourth number: 01 normal, 02 strong."""
     number = pl.col("id").str.split("/").list.last().str.split("-").list.get(3)
     return " / ".join(_share(found["rows"].filter(number == kind)) for kind in ("01", "02"))
 
 
 def _speakers(found: Mapping[str, Any]) -> str:
-    """Pooled accuracy of the speakers who are recognised worst and best."""
+    """Return the pooled accuracy of the speakers who are recognised worst and best."""
     each = [float(_share(rows)) for rows in found["rows"].partition_by("speaker")]
     return f"{min(each):.1f} / {max(each):.1f}"
 
@@ -92,7 +92,7 @@ COLUMNS: dict[str, Cell] = {
 
 
 def _of_noise(heading: str) -> Cell | None:
-    """``white 20 dB``: mean accuracy in that condition, with its interval."""
+    """Return ``white 20 dB``: mean accuracy in that condition, with its interval."""
     match = re.fullmatch(r"(clean|(\w+) (-?\d+) dB)", heading)
     if match is None:
         return None
@@ -202,7 +202,7 @@ def check(text: str | os.PathLike[str], root: str | os.PathLike[str]) -> tuple[i
 
 
 def _due(row: Mapping[str, str], folder: Path) -> list[tuple[str, str, str]]:
-    """Heading, what stands there, and what should, for each cell that is a figure of ours."""
+    """Return the heading, what stands there, and what should, for each cell that is a figure of ours."""
     recipe = row["recipe"].strip("`* ")
     for needed in ("leaky", "independent") if "premium" in row else ("protocol",):
         if needed not in row:
@@ -225,7 +225,7 @@ def _due(row: Mapping[str, str], folder: Path) -> list[tuple[str, str, str]]:
 
 
 def _evaluations(ledger: Path, recipe: str, protocol: str) -> str:
-    """Number of rows of the ledger for a recipe on a protocol: how often its test set was evaluated."""
+    """Return the number of rows of the ledger for a recipe on a protocol: how often its test set was evaluated."""
     name = recipe + ("+val" if protocol.endswith("+val") else "")
     with ledger.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["recipe"] == name]
@@ -250,7 +250,7 @@ def _column(heading: str) -> Cell:
 
 
 def _of_metric(heading: str) -> Cell:
-    """``CCC of valence``: any other metric by its label, mean over folds with its interval."""
+    """Return ``CCC of valence``: any other metric by its label, mean over folds with its interval."""
 
     def cell(found: Mapping[str, Any]) -> str:
         by_label = {metric.label: (metric, estimate) for metric, estimate in stored_metrics(found)}
@@ -278,7 +278,7 @@ def _drift(folder: Path) -> list[str]:
 
 
 def _parts(results: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
-    """Each number of each metric's estimate, as ``accuracy.mean``."""
+    """Yield each number of each metric's estimate, as ``accuracy.mean``."""
     for metric, estimate in stored_metrics(results):
         for part, value in estimate.items():
             yield f"{metric.name}.{part}", value

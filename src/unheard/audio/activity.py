@@ -116,7 +116,7 @@ def _take(
 
 
 def _measured(windows: NDArray[np.float32], spectrum: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Energy, level and periodicity of windows (n, WINDOW), as (3, n); adds their power to the spectrum."""
+    """Return energy, level and periodicity of windows (n, WINDOW) as (3, n); add their power to the spectrum."""
     values = np.fft.rfft(windows * _HANN, FFT)
     power = values.real**2 + values.imag**2
     spectrum += power.sum(axis=0, dtype=np.float64)
@@ -130,7 +130,7 @@ def _measured(windows: NDArray[np.float32], spectrum: NDArray[np.float64]) -> ND
 
 
 def _stretches(frames: Frames) -> list[tuple[int, int]]:
-    """First frame and the one behind the last of each stretch of speech, before anything is added to its ends."""
+    """Return the first frame and the one after the last of each stretch of speech, not yet extended."""
     if len(frames.energy) < LEAST_VOICED:
         return []
     above = frames.energy - _floor(frames.energy)
@@ -153,7 +153,7 @@ def _stretches(frames: Frames) -> list[tuple[int, int]]:
 
 
 def _floor(energy: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Tenth percentile within 15 s on either side, taken once a second and interpolated; (n,) dB."""
+    """Return the tenth percentile within 15 s on either side, taken once a second and interpolated; (n,) dB."""
     n = len(energy)
     places = np.arange(50, max(n, 51), 100)
     reach = NEIGHBOURHOOD * 100

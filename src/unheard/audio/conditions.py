@@ -112,7 +112,7 @@ def babble(wave: Wave, rate: int, rng: np.random.Generator, *, snr: float, voice
 
 
 def realised_snr(clean: Wave, noisy: Wave, rate: int) -> float:
-    """Ratio in dB that an output has, with what is not in the clean recording for noise; infinite where all is."""
+    """Return the ratio in dB of the clean recording to the rest of an output; infinite where there is no rest."""
     noise = float(np.mean((noisy.astype(np.float64) - clean) ** 2))
     return float("inf") if noise == 0 else float(10 * np.log10(active_power(clean, rate) / noise))
 
@@ -138,14 +138,14 @@ def active_power(wave: Wave, rate: int) -> float:
 
 
 def _curve(hertz: NDArray[np.floating], rate: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Amplitudes of a random smooth spectrum at some frequencies; the mel scale is O'Shaughnessy's (1987)."""
+    """Return amplitudes of a random smooth spectrum at some frequencies (mel scale of O'Shaughnessy 1987)."""
     mel, top = (2595 * np.log10(1 + at / 700) for at in (hertz, rate / 2))
     levels = rng.normal(0, DEVIATION, POINTS)
     return _amplitude(np.interp(mel, np.linspace(0, top, POINTS), levels))
 
 
 def _envelope(length: int, rate: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Amplitudes of a random slow envelope, one a sample, beginning anywhere between two levels."""
+    """Return amplitudes of a random slow envelope, one a sample, beginning anywhere between two levels."""
     part, last = np.modf(rng.random() + np.arange(length) * SYLLABLES / rate)
     before = last.astype(np.int64)
     levels = rng.normal(0, SWING, before[-1] + 2)
@@ -159,7 +159,7 @@ def _amplitude(decibels: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _from(voice: Wave, first: int, length: int) -> Wave:
-    """So many samples of a voice from one place on, beginning again where it ends."""
+    """Return so many samples of a voice from one place on, beginning again where it ends."""
     return np.resize(np.roll(voice, -first), length)
 
 

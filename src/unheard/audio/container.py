@@ -117,7 +117,7 @@ def _kind(content: Content) -> Kind | None:
 
 
 def _promise(content: Content, kind: Kind) -> _Promise | None:
-    """What the header promises; ``None`` where that is nothing, or the header itself is cut."""
+    """Return what the header promises; ``None`` where that is nothing, or the header itself is cut."""
     if kind is Kind.WAVE:
         return _chunk(content, b"data", ">I" if content.at(0, 4) == b"RIFX" else "<I")
     if kind is Kind.RF64:

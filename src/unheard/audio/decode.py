@@ -206,7 +206,7 @@ def _decode(
 
 
 def _piece(source: Source, start: float | None, end: float | None) -> tuple[int, int | None]:
-    """First sample of the piece and the one after its last, ``None`` for the end of the file."""
+    """Return the first sample of the piece and the one after its last, ``None`` for the end of the file."""
     begin = 0.0 if start is None else start
     if not 0 <= begin < (LONGEST if end is None else min(end, LONGEST)):
         raise AudioError(f"start {start} and end {end}: not a piece of time in seconds")

@@ -70,7 +70,7 @@ def is_frame(head: bytes) -> bool:
 
 
 def _frame(head: bytes) -> tuple[int, int] | None:
-    """Bytes and samples of a layer III frame by its header; ``None`` where it is none."""
+    """Return the bytes and samples of a layer III frame by its header; ``None`` where it is none."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
         return None
     version, bits, rate, padding = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3, head[2] >> 1 & 1

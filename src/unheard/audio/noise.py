@@ -73,7 +73,7 @@ class Noise:
             raise UsageError(f"voices belong to babble and to no other noise; kind is {self.kind!r}")
 
     def key(self) -> dict[str, Any]:
-        """What tells a clip in this noise from the clip as it was recorded, and from other noises."""
+        """Return what tells a clip in this noise from the clip as it was recorded, and from other noises."""
         said = [VERSION, self.kind, float(self.least), float(self.most), self.number]
         return {"noise": said if self.voices is None else [*said, self.voices.name]}
 
@@ -123,6 +123,6 @@ def added(
 
 
 def _drawn(voices: Voices, rate: int, rng: np.random.Generator) -> list[Wave]:
-    """One to four different people, each number as often, and a recording of each."""
+    """Return one to four different people, each number as often, and a recording of each."""
     people = rng.choice(voices.people, rng.integers(1, VOICES + 1), replace=False)
     return [voices.take(int(one), int(rng.integers(voices.takes)), rate) for one in people]

@@ -46,7 +46,7 @@ class Quality:
     seconds: float
 
     def as_dict(self) -> dict[str, float | None]:
-        """Rounded values, for JSON."""
+        """Return the rounded values, for JSON."""
         return {
             "bandwidth": self.bandwidth,
             "snr": None if self.snr is None else round(self.snr, 1),

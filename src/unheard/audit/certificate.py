@@ -48,7 +48,7 @@ class Finding:
         return f"docs/audit/{self.code}.md"
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for a JSON file."""
+        """Return plain values for a JSON file."""
         plain = {name: getattr(self, name) for name in ("code", "severity", "message", "count", "page")}
         return {**plain, "examples": list(self.examples)}
 
@@ -105,7 +105,7 @@ class Certificate:
         return digest(self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for ``audit.json``."""
+        """Return plain values for ``audit.json``."""
         names = ("table_hash", "protocol", "protocol_hash", "clips", "speakers", "passed")
         return {
             **{name: getattr(self, name) for name in names},

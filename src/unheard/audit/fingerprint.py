@@ -70,7 +70,7 @@ class Fingerprint:
 
 
 def exact_hash(wave: Array) -> str:
-    """SHA-256 of the wave as 16-bit little-endian PCM: equal decoded audio, equal hash."""
+    """Return the SHA-256 of the wave as 16-bit little-endian PCM: equal decoded audio, equal hash."""
     pcm = np.clip(np.rint(wave * 32768.0), -32768, 32767).astype("<i2")
     return hashlib.sha256(pcm.tobytes()).hexdigest()
 
@@ -83,7 +83,7 @@ def fingerprint(wave: Array) -> Fingerprint:
 
 
 def similarity(a: Fingerprint, b: Fingerprint) -> float:
-    """Largest magnitude of the normalised cross-correlation of two band waves, in [0, 1].
+    """Return the largest magnitude of the normalised cross-correlation of two band waves, in [0, 1].
 
     Every alignment counts in which at least ``MEETING`` of each one's energy meets the other recording; energies
     are taken over what meets, so padded or cut ends cost little.
@@ -122,7 +122,7 @@ def _log_spectrogram(wave: Array) -> Array:
 
 
 def _band_power(frames: Array) -> Array:
-    """Power in bands of equal width on a log scale, (frames, bands) float32."""
+    """Return the power in bands of equal width on a log scale, (frames, bands) float32."""
     spectrum = np.fft.rfft(frames * _HANN, axis=1)[:, : len(_BAND_WEIGHTS)]
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
     bands: Array = power @ _BAND_WEIGHTS
@@ -130,7 +130,7 @@ def _band_power(frames: Array) -> Array:
 
 
 def _band_weights() -> Array:
-    """(bins, bands) float32: the share of each bin that lies in each band; no bins above the last band."""
+    """Return (bins, bands) float32: the share of each bin that lies in each band; no bins above the last band."""
     edges = np.geomspace(LOWEST, HIGHEST, BANDS + 1) * WINDOW / RATE
     bins = np.arange(int(np.ceil(edges[-1])))[:, None]
     overlap = np.minimum(bins + 1, edges[1:]) - np.maximum(bins, edges[:-1])
@@ -143,7 +143,7 @@ _BAND_WEIGHTS = _band_weights()
 
 
 def _landmarks(spectrogram: Array) -> tuple[Array, Array]:
-    """Hashes of peak pairs and the frames at which they begin."""
+    """Return the hashes of peak pairs and the frames at which they begin."""
     loud = spectrogram > -PEAK_RANGE / 10.0 * np.log(10.0)
     time, band = np.nonzero(loud & (spectrogram == _largest_around(spectrogram)))
     hashes, times = [], []
@@ -156,7 +156,7 @@ def _landmarks(spectrogram: Array) -> tuple[Array, Array]:
 
 
 def _largest_around(values: Array) -> Array:
-    """Largest value in the rectangle of ``PEAK_REACH`` around each point."""
+    """Return the largest value in the rectangle of ``PEAK_REACH`` around each point."""
     for axis, reach in enumerate(PEAK_REACH):
         width = [(reach, reach) if a == axis else (0, 0) for a in (0, 1)]
         padded = np.pad(values, width, constant_values=-np.inf)
@@ -188,7 +188,7 @@ def _band_wave(wave: Array) -> Array:
 
 
 def _local_rms(wave: Array) -> Array:
-    """RMS in the window of ``LEVEL_WINDOW`` samples around each sample."""
+    """Return the RMS in the window of ``LEVEL_WINDOW`` samples around each sample."""
     energy = _running_energy(wave)
     here = np.arange(len(wave))
     begin, end = np.maximum(here - LEVEL_WINDOW // 2, 0), np.minimum(here + LEVEL_WINDOW // 2, len(wave))
@@ -201,7 +201,7 @@ def _running_energy(wave: Array) -> Array:
 
 
 def _fast_length(minimum: int) -> int:
-    """Smallest even product of 2, 3 and 5 from ``minimum`` on, for which transforms are fast."""
+    """Return the smallest even product of 2, 3 and 5 from ``minimum`` on, for which transforms are fast."""
     best = 1 << max(1, int(np.ceil(np.log2(max(minimum, 2)))))
     for three in (1, 3, 9, 27):
         for five in (1, 5, 25):

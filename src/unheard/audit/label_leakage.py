@@ -50,7 +50,7 @@ class Tie:
 
 
 def check_label_leakage(table: pl.DataFrame, protocol: Protocol | None) -> list[Finding]:
-    """``SPEAKER_GIVES_LABEL`` and ``TEXT_GIVES_LABEL`` (by sentence where known, else by text)."""
+    """Return ``SPEAKER_GIVES_LABEL`` and ``TEXT_GIVES_LABEL`` (by sentence where known, else by text)."""
     rows = table.filter(pl.col("label").is_not_null()).with_columns(
         said=pl.coalesce("sentence", pl.col("text").str.to_lowercase().str.strip_chars())
     )

@@ -75,7 +75,7 @@ def _blocks(hashes: Array, index: Array, starts: Array) -> list[tuple[int, int]]
 def _votes(
     hashes: Array, clips: Array, times: Array, index: tuple[Array, Array, Array], count: int
 ) -> tuple[Array, Array]:
-    """Pairs (first · count + second) with a common landmark, and how many agree within two frames of shift."""
+    """Return pairs (first · count + second) with a common landmark, and how many agree within two frames."""
     all_hashes, all_clips, all_times = index
     left, right = (np.searchsorted(all_hashes, hashes, side) for side in ("left", "right"))
     hits = right - left

@@ -46,7 +46,7 @@ def read_recordings(
 
 
 def check_files(recordings: Sequence[Recording]) -> list[Finding]:
-    """``MISSING_FILE`` and ``BROKEN_FILE``: recordings that cannot be used."""
+    """Return ``MISSING_FILE`` and ``BROKEN_FILE``: recordings that cannot be used."""
     kinds = {
         "MISSING_FILE": ([r for r in recordings if r.missing], "the file does not exist"),
         "BROKEN_FILE": (

@@ -18,7 +18,7 @@ COLUMNS = ("speaker", "session", "dialogue", "sentence", "text")
 
 
 def check_splits(table: pl.DataFrame, protocol: Protocol) -> list[Finding]:
-    """``…_ON_TWO_SIDES`` for every column of :data:`COLUMNS`, ``FOLD_SIZES`` and ``FOLD_COVERAGE``."""
+    """Return ``…_ON_TWO_SIDES`` for every column of :data:`COLUMNS`, ``FOLD_SIZES`` and ``FOLD_COVERAGE``."""
     used = {name for parts in protocol.folds for ids in parts for name in ids}
     rows = table.filter(pl.col("id").is_in(list(used)))
     columns = COLUMNS[:-1] if _same_partition(rows) else COLUMNS

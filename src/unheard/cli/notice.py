@@ -31,7 +31,7 @@ def notice_once(description: Description) -> None:
 
 
 def notice(description: Description) -> str:
-    """Licences by layer, and what the predictions are not."""
+    """Return the licences by layer, and what the predictions are not."""
     layers = [
         f"  {layer}: {'; '.join(map(str, said)) if isinstance(said, list) else said}"
         for layer, said in description.licences.items()

@@ -107,7 +107,7 @@ def _paths(inputs: Iterable[str]) -> Iterator[Path]:
 
 
 def _lines() -> Iterator[str]:
-    """Lines of standard input as file names, which may hold any byte."""
+    """Yield the lines of standard input as file names, which may hold any byte."""
     for line in sys.stdin.buffer:
         name = os.fsdecode(line.rstrip(b"\r\n"))
         if name.strip():
@@ -115,7 +115,7 @@ def _lines() -> Iterator[str]:
 
 
 def _recordings(folder: str) -> list[Path]:
-    """Files with the extension of a recording at any depth; folders that cannot be opened hold none."""
+    """Return the files with the extension of a recording at any depth; folders that cannot be opened hold none."""
     return sorted(
         Path(place, name)
         for place, _, names in os.walk(folder)

@@ -47,7 +47,7 @@ def fusion_lines(fusion: Mapping[str, Any]) -> list[str]:
 
 
 def estimate(value: Mapping[str, float | None]) -> str:
-    """``50.7 ± 5.1 % [47.8, 53.4]``: mean and spread over folds, interval over speakers."""
+    """Return ``50.7 ± 5.1 % [47.8, 53.4]``: mean and spread over folds, interval over speakers."""
     sd = "" if value["sd"] is None else f" ± {percent(value['sd'])}"
     return f"{percent(value['mean'])}{sd} %{and_interval(value['low'], value['high'])}"
 

@@ -19,7 +19,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def err() -> Console:
-    """Standard error, for bars."""
+    """Return the console of standard error, for bars."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, soft_wrap=True)

@@ -85,7 +85,7 @@ def _csv(rows: Rows, classes: Sequence[str], dimensions: Sequence[str]) -> str:
 
 
 def _lines(row: dict[str, Any], n_best: int) -> list[str]:
-    """One recording as lines: its path, a line a step, and what it comes to."""
+    """Return one recording as lines: its path, a line a step, and what it comes to."""
     if "error" in row:
         return [f"{row['path']}\terror"]
     lines = [row["path"]]

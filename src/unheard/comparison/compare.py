@@ -58,7 +58,7 @@ class Comparison(Outcome):
         return (self.difference > 0) != (self.metric == "kl")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {**asdict(self), "marks": list(self.marks)}
 
     @classmethod
@@ -139,7 +139,7 @@ def compare_all(
 def leakage_gap(
     leaky: pl.DataFrame, independent: pl.DataFrame, *, draws: int = DRAWS, seed: int = 0
 ) -> Comparison:
-    """Leakage gap: what the same recipe gains on a leaky protocol over the speaker-independent one.
+    """Return the leakage gap: what the same recipe gains on a leaky protocol over the speaker-independent one.
 
     T of :func:`compare` on the clips that both tested, with its interval over speakers. Which table is
     which is the caller's to know.
@@ -203,7 +203,7 @@ def _supported(c: Comparison, p_holm: float) -> bool:
 
 
 def _names(tables: Sequence[pl.DataFrame]) -> list[str]:
-    """System names, with the protocol where they do not tell the systems apart."""
+    """Return the system names, with the protocol where they do not tell the systems apart."""
     names = [next(iter(table["system"]), None) or f"system {i + 1}" for i, table in enumerate(tables)]
     if len(set(names)) < len(names):
         names = [

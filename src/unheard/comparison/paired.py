@@ -25,7 +25,7 @@ _ROOM = 4_000_000
 
 
 def bootstrap(differences: Floats, draws: int = DRAWS, seed: int = 0) -> tuple[float, float] | None:
-    """95 % percentile interval of the mean over draws of units with replacement; None below four units.
+    """Return the 95 % percentile interval of the mean over draws of units with replacement; None below four units.
 
     All units are drawn alike, not within gender: the sign flips know no strata either (our choice).
     """
@@ -39,7 +39,7 @@ def bootstrap(differences: Floats, draws: int = DRAWS, seed: int = 0) -> tuple[f
 
 
 def sign_flip(differences: Floats, seed: int = 0) -> float:
-    """Two-sided p of the mean under random signs (Fisher 1935).
+    """Return the two-sided p of the mean under random signs (Fisher 1935).
 
     If the systems are alike, each difference is as likely to be negative.
 
@@ -70,7 +70,7 @@ def sign_flip(differences: Floats, seed: int = 0) -> float:
 def smallest_shown(
     differences: Floats, interval: tuple[float, float], level: float = LEVEL, seed: int = 0
 ) -> float | None:
-    """Smallest mean difference that units scattered like these could have shown.
+    """Return the smallest mean difference that units scattered like these could have shown.
 
     Keep the scatter c = d - T and move its mean to δ, in the direction of T (both directions where T is
     0). It would be shown where sign flips give p < ``level`` and the interval excludes 0. A pattern that
@@ -127,7 +127,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def corrected_t(differences: Floats, test_to_train: float) -> tuple[float, float]:
-    """Corrected resampled t test over folds (Nadeau and Bengio 2003, section 4).
+    """Return the corrected resampled t test over folds (Nadeau and Bengio 2003, section 4).
 
     t = mean / sqrt((1/J + n_test/n_train) s²) with J - 1 degrees of freedom, since training parts overlap.
 
@@ -153,7 +153,7 @@ def corrected_t(differences: Floats, test_to_train: float) -> tuple[float, float
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
-    """Exact two-sided McNemar test (1947): clips that A alone has right against those that B alone has."""
+    """Return the exact two-sided McNemar test (1947) of clips that A alone has right against those of B."""
     n = only_a + only_b
     if n == 0:
         return 1.0
@@ -161,7 +161,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
 
 
 def sign_patterns(units: int, seed: int, width: int = 1) -> Iterator[Floats]:
-    """Patterns of +1 and -1 in blocks, shape (block, units): all of them, or draws.
+    """Yield the patterns of +1 and -1 in blocks, shape (block, units): all of them, or draws.
 
     ``width`` is how many numbers the caller makes from each pattern, so that blocks stay small.
     """
@@ -183,7 +183,7 @@ def _as_signs(bits: NDArray[np.integer[Any]]) -> Floats:
 
 
 def _steps(signs: Floats, scatter: Floats) -> Floats:
-    """For each pattern, the mean difference up to which it reaches the observed sum, shape (block,)."""
+    """Return for each pattern the mean difference up to which it reaches the observed sum, shape (block,)."""
     plus = (signs > 0).sum(axis=1)
     minus = len(scatter) - plus
     # The scatter sums to 0, so the sum over the plus side is minus that over the other.

@@ -25,7 +25,7 @@ def uar_difference(pairs: Pairs, draws: int = DRAWS, seed: int = 0) -> dict[str,
 
 
 def over_folds(pairs: Pairs, a: pl.DataFrame, b: pl.DataFrame) -> dict[str, float | int | None] | None:
-    """Corrected resampled t test over the folds of one protocol, seeds averaged; None with one fold.
+    """Return the corrected resampled t test over the folds of one protocol, seeds averaged; None with one fold.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def over_folds(pairs: Pairs, a: pl.DataFrame, b: pl.DataFrame) -> dict[str, floa
 
 
 def over_clips(pairs: Pairs) -> dict[str, float | int]:
-    """McNemar's test over clips; with several seeds a clip goes to the system that had it right more often.
+    """Return McNemar's test over clips; with several seeds a clip goes to the system that was right more often.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def over_clips(pairs: Pairs) -> dict[str, float | int]:
 
 
 def _test_to_train(table: pl.DataFrame) -> float:
-    """n_test / n_train of a fold on average: what a fold neither tests nor validates on, it trains on.
+    """Return n_test / n_train of a fold on average: what a fold neither tests nor validates on, it trains on.
 
     Without validation rows this is 1/(J - 1) for J folds. A model refitted on validation speakers has more
     training clips than this, so its test is on the safe side.

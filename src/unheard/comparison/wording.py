@@ -121,7 +121,7 @@ def _of_classes(c: Comparison) -> list[str]:
 
 
 def _gain(found: Mapping[str, Any], in_points: bool) -> str:
-    """A difference with its sign and its interval."""
+    """Return a difference with its sign and its interval."""
     parts = [found[part] for part in ("difference", "low", "high")]
     value, low, high = (None if part is None else signed(part, in_points) for part in parts)
     return f"{value} (no interval)" if low is None or high is None else f"{value} [{low}, {high}]"

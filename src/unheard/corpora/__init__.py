@@ -33,7 +33,7 @@ READERS: dict[str, ModuleType] = _readers()
 
 
 def names() -> list[str]:
-    """Names that :func:`read` takes."""
+    """Return the names that :func:`read` takes."""
     return list(READERS)
 
 

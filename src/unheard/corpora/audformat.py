@@ -192,7 +192,7 @@ class _Database:
                 known.values[ours] = _fact(where, ours, value)
 
     def _wanted(self, table: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """Columns of a table that are read, with our name for each."""
+        """Return the columns of a table that are read, with our name for each."""
         columns = table.get("columns") or {}
         found = []
         for column in columns:
@@ -234,7 +234,7 @@ class _Database:
         return self._of(self.header.get("schemes") or {}, spec.get("scheme_id"))
 
     def _more(self, scheme: Mapping[str, Any], label: str) -> Mapping[str, Any]:
-        """What a scheme says of one of its labels: named facts, or a text under the empty name."""
+        """Return what a scheme says of one of its labels: named facts, or a text under the empty name."""
         labels = scheme.get("labels")
         if isinstance(labels, str):
             labels = self._misc(labels)
@@ -242,7 +242,7 @@ class _Database:
         return said if isinstance(said, dict) else {"": said}
 
     def _misc(self, name: str) -> dict[str, Any]:
-        """Rows of a table that describes labels, by its first level; read once."""
+        """Return the rows of a table that describes labels, by its first level; read once."""
         tables = self.header.get("misc_tables") or {}
         if name not in self._described:
             levels = list(self._of(tables, name).get("levels") or {})
@@ -268,7 +268,7 @@ class _Database:
 
 
 def _judgement(judged: Sequence[tuple[str, str, Any]]) -> dict[str, Any]:
-    """Label, dimensions and votes of one place."""
+    """Return the label, dimensions and votes of one place."""
     made: dict[str, Any] = {"label": None}
     labels = [(rater, value) for rater, ours, value in judged if ours == "label"]
     gold = {value for rater, value in labels if rater == "gold"}

@@ -93,7 +93,7 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
 
 
 def by_name(stem: str, people: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | str:
-    """Fields that the name of a clip holds with those of its actor, or what is wrong with it."""
+    """Return the fields that the name of a clip holds with those of its actor, or what is wrong with it."""
     parts = _SCHEME.fullmatch(stem)
     if not parts:
         return "not an official name (like 1001_DFA_ANG_XX)"
@@ -121,7 +121,7 @@ def by_name(stem: str, people: Mapping[str, Mapping[str, Any]]) -> dict[str, Any
 
 
 def votes(table: Path) -> dict[str, dict[str, Any]]:
-    """Votes and label of each clip by its name, from ``tabulatedVotes.csv``, which may be packed with gzip."""
+    """Return votes and label of each clip by its name, from ``tabulatedVotes.csv``, which may be gzipped."""
     of_clip: dict[str, list[dict[str, Any]]] = {}
     for number, row in _rows(table):
         where = f"{table}: row {number}"

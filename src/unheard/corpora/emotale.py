@@ -101,7 +101,7 @@ def _rows(table: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, st
 
 
 def _named(name: str, people: Mapping[str, Mapping[str, str]]) -> dict[str, Any] | str:
-    """Fields that the name of a recording holds, with those of its speaker."""
+    """Return the fields that the name of a recording holds, with those of its speaker."""
     parts = _SCHEME.fullmatch(name)
     if not parts:
         return "not an official name (like DK_004_A_5)"
@@ -128,7 +128,7 @@ def _named(name: str, people: Mapping[str, Mapping[str, str]]) -> dict[str, Any]
 
 
 def _ratings(where: str, row: Mapping[str, str]) -> dict[str, Any]:
-    """Votes, and means over raters on their scale; ratings that are not on it are refused."""
+    """Return the votes, and means over raters on their scale; ratings that are not on it are refused."""
     votes: list[dict[str, Any]] = []
     for rater in _RATERS:
         if row[f"{rater}_cat"] not in _EMOTIONS:

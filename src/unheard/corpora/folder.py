@@ -155,7 +155,7 @@ def recordings(root: Path) -> Iterator[Path | LeftOut]:
 
 
 def duration(path: Path) -> float | None:
-    """Seconds that the header promises, or None where it cannot be read (the run will say why)."""
+    """Return the seconds that the header promises, or None where it cannot be read (the run will say why)."""
     try:
         with opened(path) as source:
             return (source.frames or 0) / source.rate or None
@@ -164,7 +164,7 @@ def duration(path: Path) -> float | None:
 
 
 def _walk(root: Path, inside: Path, above: frozenset[str]) -> Iterator[Path | LeftOut]:
-    """Files in name order; links to folders are followed, but never into a folder that is already open above."""
+    """Yield the files in name order; links to folders are followed, but never into a folder above them."""
     here = os.path.realpath(root / inside)
     if here in above:
         yield LeftOut(inside.as_posix(), "a link back to a folder above it")

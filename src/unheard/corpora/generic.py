@@ -80,7 +80,7 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
 
 
 def classes(root: Path, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Classes in order: a Parquet table's own, else those of the rows by name."""
+    """Return the classes in order: a Parquet table's own, else those of the rows by name."""
     if root.suffix.lower() == ".parquet" and root.is_file():
         dtype = read_schema(root).get("label")
         if isinstance(dtype, pl.Enum):
@@ -119,7 +119,7 @@ def short_ids(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def columns_of(table: Path, found: list[str]) -> dict[str, str]:
-    """Our column -> the table's."""
+    """Return the table's column for each of ours."""
     columns = {}
     for name in SCHEMA:
         here = [column for column in (name, *ALIASES.get(name, ())) if column in found]
@@ -142,7 +142,7 @@ def columns_of(table: Path, found: list[str]) -> dict[str, str]:
 def rows_of(
     table: Path, columns: Mapping[str, str], numbered: Sequence[tuple[int, Mapping[str, Any]]]
 ) -> list[dict[str, Any]]:
-    """Rows of utterances from those of a table, each with its number.
+    """Return the rows of utterances from those of a table, each with its number.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def _value(name: str, cell: Any) -> Any:
 
 
 def _votes(cell: Any) -> list[dict[str, Any]]:
-    """Votes as a list of objects, or as its JSON where the table is text."""
+    """Return the votes as a list of objects, or as its JSON where the table is text."""
     try:
         votes = json_text.parse(cell, "votes") if isinstance(cell, str) else cell
     except DataError as error:
@@ -245,7 +245,7 @@ def _votes(cell: Any) -> list[dict[str, Any]]:
 
 
 def _ids(table: Path, rows: list[dict[str, Any]]) -> list[str]:
-    """Base name without extension where no other file has it, else the path without extension.
+    """Return the base name without extension where no other file has it, else the path without extension.
 
     Pieces of one file are told apart by their times.
     """
@@ -275,7 +275,7 @@ def _refuse_doubles(table: Path, ids: list[tuple[int, str]]) -> None:
 
 
 def _length(whole: float | None, start: float | None, end: float | None) -> float | None:
-    """Seconds of the piece from ``start`` to ``end`` (None: the file's own ends)."""
+    """Return the seconds of the piece from ``start`` to ``end`` (None: the file's own ends)."""
     stop = whole if end is None else end
     seconds = None if stop is None else stop - (start or 0.0)
     return seconds if seconds is not None and seconds > 0 else None

@@ -78,7 +78,7 @@ def scan(root: Path, sounds: Path) -> Iterator[dict[str, Any] | LeftOut]:
 
 
 def _folder(root: Path, described: list[Path]) -> Iterator[dict[str, Any] | LeftOut]:
-    """Recordings that metadata files describe; each file's paths are relative to its folder."""
+    """Yield the recordings that metadata files describe; each file's paths are relative to its folder."""
     made: list[dict[str, Any]] = []
     named = False
     for table in described:
@@ -99,13 +99,13 @@ def _folder(root: Path, described: list[Path]) -> Iterator[dict[str, Any] | Left
 
 
 def _named(inside: Path, cells: Mapping[str, Any]) -> dict[str, Any]:
-    """Cells of one row with an id and a split by where its recording lies, where it has none of its own."""
+    """Return the cells of one row; id and split are taken from the recording's path where the row has none."""
     place = inside / str(cells["file_name"] or "")
     return {"id": place.with_suffix("").as_posix() if place.name else None, "split": split_of(place), **cells}
 
 
 def _packed(folder: Path, packed: list[Path], sounds: Path) -> Iterator[dict[str, Any] | LeftOut]:
-    """Rows of Parquet files with a column that holds ``{bytes, path}``."""
+    """Yield the rows of Parquet files with a column that holds ``{bytes, path}``."""
     made: list[dict[str, Any]] = []
     for file in packed:
         inside = file.relative_to(folder)
@@ -135,7 +135,7 @@ def _packed(folder: Path, packed: list[Path], sounds: Path) -> Iterator[dict[str
 
 
 def _own_names(sounds: pl.Series) -> list[str]:
-    """Names that the dataset gives its sounds, without extension; none where two share one."""
+    """Return the names that the dataset gives its sounds, without extension; none where two share one."""
     names = [Path(path or "").stem for path in sounds.struct.field("path").to_list()]
     return names if len(set(names)) == len(names) else [""] * len(names)
 
@@ -156,7 +156,7 @@ def _sound(where: str, sound: Mapping[str, Any] | None, folder: Path, sounds: Pa
 
 
 def _class_names(folder: Path, file: Path, column: str) -> list[str]:
-    """Names behind the numbers of a class column, by the Parquet file's own notes or the dataset's card."""
+    """Return the names of a class column's numbers, from the Parquet file's metadata or the dataset's card."""
     notes = read_notes(file).get("huggingface")
     if notes is not None:
         info = json_text.parse_object(notes, f"{file}: notes of huggingface").get("info") or {}

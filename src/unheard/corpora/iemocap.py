@@ -99,7 +99,7 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
 
 
 def dialogue(file: Path) -> list[dict[str, Any]]:
-    """Rows of one label file, each with its place in the dialogue (``turn``, by the time at which it begins)."""
+    """Return the rows of one label file, each with its place in the dialogue (``turn``, by start time)."""
     timed: list[tuple[float, dict[str, Any]]] = []
     for number, line in enumerate(read_legacy_text(file).splitlines(), start=1):
         where = f"{file}: line {number}"
@@ -161,7 +161,7 @@ def _named(where: str, grader: str, said: str) -> list[dict[str, Any]]:
 
 
 def _graded(grader: str, said: str) -> list[dict[str, Any]]:
-    """One vote of dimensions; a value that the evaluator left out is null."""
+    """Return one vote of dimensions; a value that the evaluator left out is null."""
     grades = {_SHORT[name]: float(value) for name, value in _GRADE.findall(said)}
     vote = {"grader": grader, "label": None, "weight": 1.0, "modality": "audiovisual"}
     return [vote | grades] if grades else []
@@ -180,7 +180,7 @@ def _off_the_scale(row: dict[str, Any]) -> list[str]:
 
 
 def _words(file: Path) -> dict[str, str]:
-    """Text of each utterance; turns without a label are in these files too."""
+    """Return the text of each utterance; turns without a label are in these files too."""
     if not file.is_file():
         return {}
     found = (_SPOKEN.match(line) for line in read_legacy_text(file).splitlines())

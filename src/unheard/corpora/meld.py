@@ -51,7 +51,7 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
 
 
 def _tables(root: Path) -> dict[str, Path]:
-    """Table of each part, the one nearest to ``root``."""
+    """Return the table of each part, the one nearest to ``root``."""
     found = {}
     for part in FOLDERS:
         places = sorted(root.rglob(f"{part}_sent_emo.csv"), key=lambda path: (len(path.parts), path))
@@ -61,7 +61,7 @@ def _tables(root: Path) -> dict[str, Path]:
 
 
 def _name(path: Path) -> str | None:
-    """Part and clip by a path such as ``train/train_splits/dia0_utt3.mp4``; None where one of them is not told."""
+    """Return part and clip of a path such as ``train/train_splits/dia0_utt3.mp4``; None where one is missing."""
     clip = _CLIP.fullmatch(path.stem)
     folders = [folder.lower() for folder in path.parts[:-1]]
     parts = {part for part in FOLDERS if any(_is_of(folder, part) for folder in folders)}

@@ -88,7 +88,7 @@ def _segment(where: str, row: dict[str, str]) -> dict[str, Any]:
 
 
 def _seconds(where: str, row: dict[str, str], column: str) -> float:
-    """Seconds of a cell. 239 segments begin up to half a second before their video: at its beginning, then."""
+    """Return the seconds of a cell; 239 segments begin before their video and are set to its beginning."""
     try:
         return max(number_in(row[column], -1, LONGEST), 0.0)
     except ValueError as error:

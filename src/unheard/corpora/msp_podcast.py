@@ -129,7 +129,7 @@ def _row(where: str, name: str, cells: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _votes(root: Path) -> dict[str, list[dict[str, Any]]]:
-    """Votes on each turn; none where the copy has no detailed labels."""
+    """Return the votes on each turn; none where the copy has no detailed labels."""
     detailed = _first(root, "labels_detailed")
     raw = [place for place in (root / "Labels" / "labels.txt", root / "labels.txt") if place.is_file()]
     if detailed is not None:
@@ -158,7 +158,7 @@ def _from_json(file: Path) -> Iterator[tuple[str, Said]]:
 
 
 def _from_csv(file: Path) -> Iterator[tuple[str, Said]]:
-    """Both shapes: columns for worker, class and dimensions, or one packed field beside the name."""
+    """Read both shapes: columns for worker, class and dimensions, or one packed field next to the name."""
     header, rows = read_separated(file)
     if len(header) == 2:
         # A file without a header begins with a turn.
@@ -175,7 +175,7 @@ def _from_csv(file: Path) -> Iterator[tuple[str, Said]]:
 
 
 def _from_text(file: Path) -> Iterator[tuple[str, Said]]:
-    """Blocks of ``labels.txt``: a line for the turn, then a line for each worker, then a blank line."""
+    """Yield the blocks of ``labels.txt``: a line for the turn, then a line for each worker, then a blank line."""
     name = None
     for line in read_legacy_text(file).splitlines():
         if not line.strip():
@@ -187,7 +187,7 @@ def _from_text(file: Path) -> Iterator[tuple[str, Said]]:
 
 
 def _packed(where: str, line: str) -> Said:
-    """``worker; primary; secondary; A:…; V:…; D:…;``, where the secondary classes may be left out."""
+    """Return ``worker; primary; secondary; A:…; V:…; D:…;``, where the secondary classes may be left out."""
     fields = [field.strip() for field in line.strip().split(";")]
     if len(fields) < 2 or _GRADE.match(fields[1]):
         raise DataError(f"{where}: expected 'worker; class; …; A:…; V:…; D:…;', found {line[:80]!r}")

@@ -49,7 +49,7 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
 
 
 def _listed(table: Path) -> dict[str, dict[str, Any] | str]:
-    """Fields of each clip by its id, or what is wrong with its row."""
+    """Return the fields of each clip by its id, or what is wrong with its row."""
     if not table.is_file():
         raise DataError(f"{table}: no such file; give the folder that holds data.tsv and samples/")
     rows = read_rows(table, columns=_COLUMNS)

@@ -44,7 +44,7 @@ def _fields(path: Path) -> dict[str, Any] | str:
 
 
 def by_name(stem: str, *, actors: int) -> dict[str, Any] | str:
-    """Fields that an official name holds, or what is wrong with it.
+    """Return the fields that an official name holds, or what is wrong with it.
 
     Parameters
     ----------

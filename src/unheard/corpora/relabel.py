@@ -42,7 +42,7 @@ class Labels:
 
 
 def stored() -> list[str]:
-    """Names of the mappings that come with the package."""
+    """Return the names of the mappings that come with the package."""
     return sorted(
         entry.name.removesuffix(".yaml") for entry in FOLDER.iterdir() if entry.name.endswith(".yaml")
     )

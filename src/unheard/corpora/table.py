@@ -200,7 +200,7 @@ def counted(votes: Sequence[Mapping[str, Any]] | None) -> Sequence[Mapping[str, 
 
 
 def classes(table: pl.DataFrame) -> tuple[str, ...]:
-    """Classes of the table in order."""
+    """Return the classes of the table in order."""
     dtype = table.schema["label"]
     assert isinstance(dtype, pl.Enum)
     return tuple(dtype.categories)
@@ -212,7 +212,7 @@ def corpus_of(table: pl.DataFrame) -> str:
 
 
 def table_digest(table: pl.DataFrame) -> str:
-    """SHA-256 of the rows without their paths: equal tables have equal digests wherever the audio lies.
+    """Return the SHA-256 of the rows without their paths: equal tables have equal digests wherever the audio lies.
 
     Dimensions that a grader did not give are left out, so that votes without any keep the digest they had.
     """

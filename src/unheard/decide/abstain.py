@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 
 def threshold_for(probabilities: Floats, coverage: float) -> float:
-    """Largest threshold that at least this share of validation rows reaches.
+    """Return the largest threshold that at least this share of validation rows reaches.
 
     Parameters
     ----------
@@ -61,14 +61,14 @@ class RiskCoverage:
 
 
 def risk_coverage(probabilities: Floats, labels: Ints) -> RiskCoverage:
-    """Curve over all thresholds of a system's predictions; ``labels`` are class numbers, shape (n,)."""
+    """Return the curve over all thresholds of predictions; ``labels`` are class numbers, shape (n,)."""
     sure, wrong, count = _ranked(probabilities, labels)
     ends = np.flatnonzero(np.append(np.diff(sure) != 0, True)) if len(sure) else np.empty(0, np.int64)
     return RiskCoverage(sure[ends], (ends + 1) / count, np.cumsum(wrong)[ends] / (ends + 1))
 
 
 def aurc(probabilities: Floats, labels: Ints) -> float:
-    """Area under the risk-coverage curve (Geifman, Uziel and El-Yaniv 2019): mean risk at coverages 1/n, …, n/n.
+    """Return the area under the risk-coverage curve (Geifman et al. 2019): the mean risk at coverages 1/n, …, n/n.
 
     Between clips of the same confidence their errors are spread evenly, which is the mean over their orders.
     Clips without a prediction come last, as errors. Smaller is better; the mean of errors where confidence says
@@ -82,7 +82,7 @@ def aurc(probabilities: Floats, labels: Ints) -> float:
 
 
 def _ranked(probabilities: Floats, labels: Ints) -> tuple[Floats, Floats, int]:
-    """Confidences from the surest on, 1 where wrong, and the number of all clips."""
+    """Return the confidences from the surest on, 1 where wrong, and the number of all clips."""
     y = np.asarray(labels, dtype=np.int64)
     sure, answered = _confidence(probabilities)
     if y.shape != answered.shape or not len(y):
@@ -95,7 +95,7 @@ def _ranked(probabilities: Floats, labels: Ints) -> tuple[Floats, Floats, int]:
 
 
 def _confidence(probabilities: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Largest probability of each row with a prediction, and which rows have one."""
+    """Return the largest probability of each row with a prediction, and which rows have one."""
     p = np.asarray(probabilities, dtype=np.float64)
     if p.ndim != 2 or p.shape[1] < 1:
         raise DataError(f"probabilities must be (clips, classes), found {p.shape}")

@@ -17,7 +17,7 @@ COLDEST, HOTTEST = 0.01, 100.0
 
 
 def fit_temperature(logits: Floats, labels: NDArray[np.int64], floor: float = 1.0) -> float:
-    """Temperature that minimises the NLL of softmax(logits / T) on validation rows.
+    """Return the temperature that minimises the NLL of softmax(logits / T) on validation rows.
 
     The NLL is convex in 1/T, so its slope there, mean(E_p[z] - z_true), changes sign at most once: the root
     is found by halving, to 1e-9 relative.
@@ -51,7 +51,7 @@ def fit_temperature(logits: Floats, labels: NDArray[np.int64], floor: float = 1.
     true = z[np.arange(len(y)), y].mean()
 
     def slope(temperature: float) -> float:
-        """Slope of the NLL in 1/T: above 0 where T should rise."""
+        """Return the slope of the NLL in 1/T: above 0 where T should rise."""
         p = np.exp(z / temperature)
         return float(((p * z).sum(axis=1) / p.sum(axis=1)).mean() - true)
 
@@ -67,7 +67,7 @@ def fit_temperature(logits: Floats, labels: NDArray[np.int64], floor: float = 1.
 
 
 def apply_temperature(logits: Floats, temperature: float) -> Floats:
-    """softmax(logits / T) over the last axis, shape as given; rows of NaN stay NaN."""
+    """Return softmax(logits / T) over the last axis, shape as given; rows of NaN stay NaN."""
     if not temperature > 0:
         raise UsageError(f"a temperature must be above 0, found {temperature}")
     z = np.asarray(logits, dtype=np.float64) / temperature

@@ -123,12 +123,12 @@ def weighted_mean(probabilities: Sequence[Floats], weights: Sequence[float]) -> 
 
 
 def equal_weights(systems: int) -> tuple[float, ...]:
-    """Weights of the plain mean, which nothing is fitted for."""
+    """Return the weights of the plain mean, which nothing is fitted for."""
     return (1 / systems,) * systems
 
 
 def strongest_first(probabilities: Sequence[Floats], labels: Ints) -> list[int]:
-    """Numbers of the systems by accuracy, then NLL, then their bytes: only equal systems keep their order."""
+    """Return the order of the systems by accuracy, then NLL, then their bytes; only equal ones keep theirs."""
     qualities = [_quality(one, labels) for one in probabilities]
     return sorted(
         range(len(probabilities)),
@@ -137,7 +137,7 @@ def strongest_first(probabilities: Sequence[Floats], labels: Ints) -> list[int]:
 
 
 def _quality(probabilities: Floats, labels: Ints) -> tuple[int, float]:
-    """Correct predictions and the mean log likelihood; more of both is better.
+    """Return the number of correct predictions and the mean log likelihood; more of both is better.
 
     A clip without a prediction is an error, and uniform in the likelihood. What agrees to 12 digits is equal.
     """
@@ -149,7 +149,7 @@ def _quality(probabilities: Floats, labels: Ints) -> tuple[int, float]:
 
 
 def _points(systems: int, units: int, step: int) -> Iterator[_Units]:
-    """Every distribution of ``units`` among systems in multiples of ``step``."""
+    """Yield every distribution of ``units`` among systems in multiples of ``step``."""
     if systems == 1:
         yield (units,)
         return

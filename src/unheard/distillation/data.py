@@ -107,7 +107,7 @@ class Segments:
         return mean.astype(np.float32), np.sqrt(np.maximum(square, 1e-6)).astype(np.float32)
 
     def digest(self) -> str:
-        """SHA-256 of all frames in their order."""
+        """Return the SHA-256 of all frames in their order."""
         found = hashlib.sha256()
         for corpus in self.corpora:
             found.update(f"{len(corpus)} clips".encode())

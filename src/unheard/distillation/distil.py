@@ -211,7 +211,7 @@ class _TrainingLoop:
         return value
 
     def _batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Log-mels (B, T, bands) for the teacher, and for the student."""
+        """Return log-mels (B, T, bands) for the teacher, and for the student."""
         s = self.settings
         rng = np.random.default_rng([s.seed, step])
         shape = (s.batch, self.frames, self.teacher.bands)
@@ -232,7 +232,7 @@ class _TrainingLoop:
         return clean, babbled(clean, voices, *s.snr, rng)
 
     def _warped(self, rng: np.random.Generator) -> Frames:
-        """A segment of some clip, faster or slower and of another voice."""
+        """Return a segment of some clip, faster or slower and of another voice."""
         s = self.settings
         drawn = self.segments.draw(int(self.frames * (1 + s.speed)) + 2, rng)
         speed, frequency = (rng.uniform(1 - limit, 1 + limit) for limit in (s.speed, s.frequency))

@@ -172,7 +172,7 @@ def _write(
 
 
 def _trained_on(cards: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Corpora that any of some students learned from, and whose voices."""
+    """Return the corpora that any of some students learned from, and whose voices."""
     speakers: dict[str, set[str]] = {}
     for corpus in (corpus for card in cards for corpus in card.get("corpora", ())):
         speakers.setdefault(corpus["corpus"], set()).update(corpus["speakers"])

@@ -40,7 +40,7 @@ ENCODERS = {module.name: f"{families.__name__}.{module.name}" for module in iter
 
 
 def tunable() -> list[str]:
-    """Names of the families whose networks can be trained together with a head."""
+    """Return the names of the families whose networks can be trained together with a head."""
     return [name for name, module in ENCODERS.items() if import_module(module).Options.tunable]
 
 
@@ -94,7 +94,7 @@ def load(settings: Mapping[str, Any]) -> Encoder:
 
 
 def key(settings: Mapping[str, Any]) -> str:
-    """SHA-256 of what decides about an encoder's output: its settings with ``sha256``, and code versions.
+    """Return the SHA-256 of what an encoder's output depends on: settings with ``sha256``, and code versions.
 
     Where the weights lie does not matter; their content does, so settings without ``sha256`` have no key.
     """

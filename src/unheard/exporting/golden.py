@@ -19,7 +19,7 @@ WAVES = 3
 
 
 def synthetic_waves() -> tuple[NDArray[np.float32], ...]:
-    """Three speech-like sounds of about a second: gliding harmonics under formants, with pauses and breath.
+    """Return three speech-like sounds of about a second: gliding harmonics under formants, with pauses and breath.
 
     Made of seeded numbers; nobody's recording is shipped.
     """

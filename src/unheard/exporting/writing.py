@@ -123,5 +123,5 @@ def _remove(folder: Path) -> None:
 
 
 def _aside(target: Path) -> Path:
-    """Where an older bundle lies while the new one takes its name."""
+    """Return where an older bundle lies while the new one takes its name."""
     return target.with_name(f".{target.name}.unheard.old")

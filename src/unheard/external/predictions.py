@@ -129,7 +129,7 @@ def _kind(frame: pl.DataFrame, names: tuple[str, ...]) -> str:
 
 
 def _with_ids(frame: pl.DataFrame) -> pl.DataFrame:
-    """Ids as text; none may be empty."""
+    """Return ids as text; none may be empty."""
     frame = frame.with_columns(pl.col("id").cast(pl.String))
     empty = frame.with_row_index("place", offset=1).filter(pl.col("id").is_null() | (pl.col("id") == ""))
     if len(empty):
@@ -138,7 +138,7 @@ def _with_ids(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_numbers(frame: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
-    """Numbers of those columns; a clip without a prediction would count as an error that nobody sees."""
+    """Return the numbers of those columns; a clip without a prediction would be an error that nobody sees."""
     bad: list[str] = []
     for name in columns:
         numbers: list[float | None] = []
@@ -166,7 +166,7 @@ def _sum_to_one(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _same_folds(theirs: list[str], ours: list[int], protocol: Protocol) -> None:
-    """Their folds may have other names, but must hold the same clips."""
+    """Check that both have the same folds; names may differ, clips may not."""
     pairs = set(zip(theirs, ours, strict=True))
     if len(pairs) != len(set(theirs)) or len(pairs) != len(set(ours)):
         raise DataError(

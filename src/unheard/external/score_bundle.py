@@ -111,7 +111,7 @@ def score_bundle(
 def _renamed(
     rows: pl.DataFrame, names: Mapping[str, str], classes: Sequence[str]
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Rows whose labels have a name, under that name, and the bundle's classes among these in its order."""
+    """Return the rows whose labels have a name, under that name, and those of the bundle's classes in order."""
     found = rows["label"].cast(pl.String).unique().sort().to_list()
     for theirs, ours in names.items():
         if theirs not in found:
@@ -126,7 +126,7 @@ def _renamed(
 
 
 def _among(probabilities: Mapping[str, float], classes: Sequence[str]) -> list[float]:
-    """Probabilities of some classes, scaled to sum to 1 where others are left out."""
+    """Return the probabilities of some classes, scaled to sum to 1 where others are left out."""
     kept = [probabilities[name] for name in classes]
     return kept if len(kept) == len(probabilities) else [value / sum(kept) for value in kept]
 
@@ -134,7 +134,7 @@ def _among(probabilities: Mapping[str, float], classes: Sequence[str]) -> list[f
 def _selective(
     classes: Sequence[str], rows: pl.DataFrame, predicted: list[list[float] | None], unsure: list[bool]
 ) -> dict[str, float | None]:
-    """What the bundle predicted where it was sure, and how often that was right."""
+    """Return what the bundle predicted where it was sure, and how often that was right."""
     right = [
         classes[p.index(max(p))] == label
         for p, label, withheld in zip(predicted, rows["label"].cast(pl.String), unsure, strict=True)
@@ -145,7 +145,7 @@ def _selective(
 
 
 def contaminating(bundle: Bundle, table: pl.DataFrame) -> list[str]:
-    """Speakers of the table whom the bundle was trained on: of the same name in the same corpus."""
+    """Return the speakers of the table whom the bundle was trained on: of the same name in the same corpus."""
     training = bundle.description.training
     corpora = {**training.get("others", {}), str(training.get("corpus")): bundle.training_speakers}
     found = set()

@@ -157,20 +157,20 @@ def shares(found: Sequence[Saliency]) -> Floats | None:
 
 
 def one_vs_rest(labels: NDArray[np.int64], classes: int) -> Floats:
-    """Targets for class numbers 0 … classes - 1: 1 where it is the class, else 0; shape (U, classes)."""
+    """Return targets for class numbers 0 … classes - 1: 1 where it is the class, else 0; shape (U, classes)."""
     columns: Floats = np.eye(classes)[labels]
     return columns
 
 
 def sample(utterances: int, seed: int = 0, largest: int = MAX_ROWS) -> NDArray[np.int64]:
-    """Row numbers, ascending: all, or as many as ``largest`` drawn without replacement."""
+    """Return the row numbers, ascending: all, or as many as ``largest`` drawn without replacement."""
     if utterances <= largest:
         return np.arange(utterances)
     return np.sort(np.random.default_rng(seed).choice(utterances, largest, replace=False))
 
 
 def _weights(who: NDArray[np.int64], draws: int, seed: int) -> Floats:
-    """Times that each speaker counts, shape (1 + draws, speakers): the sample itself first."""
+    """Return the times that each speaker counts, shape (1 + draws, speakers): the sample itself first."""
     speakers = int(who.max()) + 1
     whole = np.ones((1, speakers))
     if speakers < FEWEST or not draws:
@@ -187,7 +187,7 @@ def _drawn(H: Floats, L: Floats, who: NDArray[np.int64], weights: Floats) -> tup
     n = weights @ np.diff(start)[:, None].astype(np.float64)
 
     def mean(values: Floats) -> Floats:
-        """Weighted mean in each draw of sums by speaker, (draws, ...)."""
+        """Return the weighted mean in each draw of sums by speaker, (draws, ...)."""
         result: Floats = (weights @ np.add.reduceat(values, start[:-1], axis=0)) / n
         return result
 
@@ -209,7 +209,7 @@ def _drawn(H: Floats, L: Floats, who: NDArray[np.int64], weights: Floats) -> tup
 
 
 def _products(H: Floats, start: NDArray[np.int64], draws: int) -> Iterator[tuple[slice, Floats]]:
-    """Sums of H_i H_j by speaker for some columns i at a time: their slice and (speakers, columns, N)."""
+    """Yield sums of H_i H_j by speaker for some columns i at a time: their slice and (speakers, columns, N)."""
     speakers, dims = len(start) - 1, H.shape[1]
     step = max(1, min(dims, _ROOM // (max(speakers, draws) * dims)))
     for first in range(0, dims, step):
@@ -219,14 +219,14 @@ def _products(H: Floats, start: NDArray[np.int64], draws: int) -> Iterator[tuple
 
 
 def _inverse_sd(square: Floats, mean: Floats) -> Floats:
-    """One over the standard deviation, 0 where it is rounding."""
+    """Return one over the standard deviation, 0 where it is rounding."""
     variance = square - mean**2
     varies = variance > _ROUNDING * square
     return np.where(varies, 1 / np.sqrt(np.where(varies, variance, 1.0)), 0.0)
 
 
 def _checked(values: NDArray[Any], name: str) -> Floats:
-    """Columns standardised, so that moments lose no digits; a constant column is 0."""
+    """Return the columns standardised, so that moments lose no digits; a constant column is 0."""
     if values.ndim != 2 or not values.size:
         raise DataError(
             f"saliency: {name} have shape {values.shape}, expected (utterances, columns), not empty"

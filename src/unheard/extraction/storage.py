@@ -161,7 +161,7 @@ def restored(packed: Packed, storage: Storage) -> Array:
 
 
 def shape_of(storage: Storage, frames: Sequence[int], dims: Sequence[int]) -> tuple[int, ...]:
-    """Shape of the array of a clip whose stored layers have so many frames and dims."""
+    """Return the shape of the array of a clip whose stored layers have so many frames and dims."""
     if storage.form is Form.ROW:
         return (dims[0],)
     if storage.form is Form.POOLED:
@@ -171,7 +171,7 @@ def shape_of(storage: Storage, frames: Sequence[int], dims: Sequence[int]) -> tu
 
 
 def size_of(storage: Storage, shape: tuple[int, ...]) -> int:
-    """Bytes that an array of this shape is packed into."""
+    """Return the bytes that an array of this shape is packed into."""
     ranges = 0 if storage.type != "int8" else 8 * (math.prod(shape) // shape[-2])
     return math.prod(shape) * TYPES[storage.type].itemsize + ranges
 
@@ -209,7 +209,7 @@ def _half(frames: Array) -> tuple[NDArray[Any], ...]:
 
 
 def _bytes(frames: Array) -> tuple[NDArray[Any], ...]:
-    """Middle and step, each (layers, 1, dims), and (layers, frames, dims) numbers of steps from the middle."""
+    """Return middle and step, (layers, 1, dims), and numbers of steps from the middle, (layers, frames, dims)."""
     low, high = (frames.min(axis=1, keepdims=True), frames.max(axis=1, keepdims=True))
     middle = (low / 2 + high / 2).astype(TYPES["float32"])
     step = ((high / STEPS) - (low / STEPS)).astype(TYPES["float32"])

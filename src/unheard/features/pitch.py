@@ -54,14 +54,14 @@ class Pitch:
         return self.f0 > 0
 
     def log_f0(self) -> Array:
-        """Natural logarithm of F0, straight lines over unvoiced frames; of 200 Hz if nothing is voiced."""
+        """Return the natural logarithm of F0, linear over unvoiced frames; of 200 Hz if nothing is voiced."""
         if not self.voiced.any():
             return np.full(len(self.f0), np.log(200.0))
         at = np.arange(len(self.f0))
         return np.interp(at, at[self.voiced], np.log(self.f0[self.voiced]))
 
     def hnr(self) -> Array:
-        """Harmonics-to-noise ratio in dB, 10 log10(r / (1 − r)), within −20 … 40 (Boersma 1993, eq. 4)."""
+        """Return the harmonics-to-noise ratio, 10 log10(r / (1 − r)), within −20 … 40 dB (Boersma 1993, eq. 4)."""
         return 10.0 * np.log10((self.strength + 1e-2) / (1.0 + 1e-4 - self.strength))
 
 

@@ -145,7 +145,7 @@ def _content(path: Path) -> str:
 
 @lru_cache(maxsize=4)
 def _opened(path: str, sha256: str) -> tuple[_Shapes, _Read]:
-    """Shapes of all arrays, checked, and the function that reads one; ``sha256`` says which content is meant."""
+    """Return the checked shapes of all arrays and the function that reads one; ``sha256`` names their content."""
     if not path:
         raise UsageError("these features are read from a file that is not named yet: set features.path to it")
     place = Path(path)
@@ -214,7 +214,7 @@ def _safetensors(path: Path) -> tuple[_Shapes, _Read]:
 
 
 def _csv(path: Path) -> tuple[_Shapes, _Read]:
-    """One row of numbers an id; a cell that is empty or no number becomes NaN, which a lookup refuses."""
+    """Return one row of numbers an id; a cell that is empty or no number becomes NaN, which a lookup refuses."""
     header, rows = read_separated(path)
     if header[:1] != ["id"] or len(header) < 2:
         raise DataError(
@@ -241,7 +241,7 @@ def _number(cell: str) -> float:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """Files of arrays by utterance id; ids can only name what is listed here, so none leaves the folder."""
+    """Return files of arrays by utterance id; ids can only name what is listed here, so none leaves the folder."""
     return {
         path.relative_to(folder).as_posix().removesuffix(".npy"): path
         for path in sorted(folder.rglob("*.npy"))

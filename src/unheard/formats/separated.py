@@ -127,7 +127,7 @@ def read_lines(path: Path, error: type[UnheardError] = DataError, *, legacy: boo
 
 
 def _place(path: Path, before: str, number: int, header: str) -> str:
-    """Row and column of what stands behind ``before`` in a line."""
+    """Return the row and column of what stands behind ``before`` in a line."""
     if path.suffix.lower() in LINES or number == 1:
         return f"row {number}"
     delimiter = _delimiter(path, header)
@@ -180,7 +180,7 @@ def _fitting(path: Path, header: list[str], rows: Rows, error: type[UnheardError
 
 
 def _delimiter(path: Path, line: str) -> str:
-    """Tab for TSV, else what separates the first line most often, outside quotes."""
+    """Return the tab for TSV, else what separates the first line most often, outside quotes."""
     if path.suffix.lower() != ".csv":
         return "\t"
     return max(",;\t", key=re.sub('"[^"]*"', "", line).count)

@@ -55,7 +55,7 @@ class AlignedRuns:
         return truth(self.rows)
 
     def where(self, **values: Any) -> NDArray[np.bool_]:
-        """Labelled rows, clean and without enrolment, with these values of :data:`KEYS`; shape (n,)."""
+        """Return the labelled rows, clean and without enrolment, with these values of :data:`KEYS`; shape (n,)."""
         wanted = {"condition": "clean", "enrol_k": 0, "enrol_kind": "none", **values}
         chosen = pl.col("label").is_not_null()
         for column, value in wanted.items():
@@ -179,6 +179,6 @@ def _check_folds(names: Sequence[str], tables: Sequence[pl.DataFrame]) -> None:
 
 
 def _logits(table: pl.DataFrame) -> Floats:
-    """Logits, or where there are none the logarithm of the probabilities, whose softmax they are."""
+    """Return the logits, or where there are none the logarithm of the probabilities, whose softmax they are."""
     z = logits(table)
     return np.where(np.isnan(z), np.log(np.maximum(probabilities(table), TINY)), z)

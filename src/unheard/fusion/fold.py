@@ -63,7 +63,7 @@ def fuse_fold(aligned: AlignedRuns, fold: int, seed: int, weights: str) -> Fused
 
 
 def _fitting_rows(aligned: AlignedRuns, fold: int, seed: int, weights: str) -> NDArray[np.bool_]:
-    """Validation rows of the fold; or the test rows of other folds, but for speakers that this fold tests."""
+    """Return the validation rows of the fold, or those tested in other folds without its test speakers."""
     if weights == "fitted":
         return aligned.where(fold=fold, seed=seed, part="val")
     tested = aligned.rows.filter((pl.col("fold") == fold) & (pl.col("part") == "test"))

@@ -108,7 +108,7 @@ def fuse(
 
 
 def _marks(aligned: AlignedRuns, weights: str) -> dict[str, str | None]:
-    """Hashes of what was fused and of its data; none where the origin of a run is unknown."""
+    """Return the hashes of what was fused and of its data; none where the origin of a run is unknown."""
     settings = sorted(str(run.scores["settings_hash"]) for run in aligned.runs)
     data = {digest for run in aligned.runs for digest in run.predictions["data_hash"].unique()}
     return {
@@ -120,7 +120,7 @@ def _marks(aligned: AlignedRuns, weights: str) -> dict[str, str | None]:
 def _predictions(
     aligned: AlignedRuns, fused: Sequence[Fused], system: str, marks: dict[str, str | None]
 ) -> pl.DataFrame:
-    """Probabilities of the fusion; it has no logits."""
+    """Return the probabilities of the fusion; it has no logits."""
     fused_rows: list[list[float] | None] = [None] * len(aligned.rows)
     for each in fused:
         for row, p in zip(np.flatnonzero(each.here), each.probabilities, strict=True):
@@ -138,7 +138,7 @@ def _predictions(
 def _records(
     aligned: AlignedRuns, fused: Sequence[Fused], about: dict[str, Any], marks: dict[str, str | None]
 ) -> list[dict[str, Any]]:
-    """``fold.json`` of each fold and seed: weights and temperatures by run, and the accuracies."""
+    """Return ``fold.json`` of each fold and seed: weights and temperatures by run, and the accuracies."""
     trained = _training_speakers(aligned)
     found = []
     for each, row in zip(fused, about["folds"], strict=True):
@@ -156,7 +156,7 @@ def _records(
 
 
 def _training_speakers(aligned: AlignedRuns) -> dict[int, int | None]:
-    """Training speakers of each fold: the maximum over the runs; None where one does not say."""
+    """Return the training speakers of each fold: the maximum over the runs; None where one does not say."""
     counts: dict[int, list[int | None]] = {}
     for run in aligned.runs:
         for fold in run.scores["folds"]:
@@ -168,7 +168,7 @@ def _training_speakers(aligned: AlignedRuns) -> dict[int, int | None]:
 def _scored(
     aligned: AlignedRuns, predicted: pl.DataFrame, records: list[dict[str, Any]], about: dict[str, Any]
 ) -> dict[str, Any]:
-    """``results.json``, with the stamps of the fused runs and what they lack."""
+    """Return ``results.json``, with the stamps of the fused runs and what they lack."""
     scores = [run.scores for run in aligned.runs]
     refits = {found["refit"] for found in scores}
     source = _source(aligned)
@@ -189,7 +189,7 @@ def _scored(
 
 
 def _held_back(scores: Sequence[dict[str, Any]]) -> list[str]:
-    """Speakers on whom the development of every run that says so was evaluated least."""
+    """Return the speakers on whom the development of every run that says so was evaluated least."""
     stated = [each["held_back"]["speakers"] for each in scores if "held_back" in each]
     return [speaker for speaker in stated[0] if all(speaker in each for each in stated)] if stated else []
 

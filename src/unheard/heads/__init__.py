@@ -71,7 +71,7 @@ class Learner(Protocol):
         """Return plain values from which the same can be made, unfitted."""
 
     def state(self) -> State:
-        """All that was learned and set, as arrays without objects, for ``numpy.savez``."""
+        """Return everything that was learned and set, as arrays without objects, for ``numpy.savez``."""
 
 
 class Head(Learner, Protocol):

@@ -103,11 +103,11 @@ class Ensemble:
         return self.heads_[0].classes_
 
     def settings(self) -> dict[str, Any]:
-        """Plain values from which ``heads.build`` makes the same unfitted head."""
+        """Return plain values from which ``heads.build`` makes the same unfitted head."""
         return settings_of(self)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All that was learned and set; a head's arrays under its number."""
+        """Return everything that was learned and set; a head's arrays under its number."""
         arrays = pack(self)
         for number, head in enumerate(self.heads_, 1):
             arrays |= {f"{number}.{name}": value for name, value in head.state().items()}

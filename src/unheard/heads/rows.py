@@ -15,7 +15,7 @@ STATISTICS = ("mean", "mean+sd")
 
 
 def matrix(features: Features, statistics: str) -> NDArray[np.float64]:
-    """One row a clip, shape (n, dims) or, for ``mean+sd`` of frames, (n, 2 dims).
+    """Return one row a clip, shape (n, dims) or, for ``mean+sd`` of frames, (n, 2 dims).
 
     Utterance features (dims,) are taken as they are; of frames (frames, dims) the statistics over frames
     (population standard deviation).
@@ -144,7 +144,7 @@ def _check(features: Features) -> None:
 
 
 def _check_each(features: Features, fits: Callable[[NDArray[np.float32]], bool], expected: str) -> None:
-    """One pass over the clips, which may be read from files: shapes first, then finite values."""
+    """Check shapes and finite values in one pass over the clips, which may be read from files."""
     bad = []
     for number, clip in enumerate(features):
         if not fits(clip):

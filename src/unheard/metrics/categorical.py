@@ -52,12 +52,12 @@ def confusion(true: ArrayLike, predicted: ArrayLike, classes: int) -> Floats:
 
 
 def accuracy(counts: Floats) -> Floats:
-    """Weighted accuracy: correct clips over all clips, shape (...)."""
+    """Return the weighted accuracy: correct clips over all clips, shape (...)."""
     return _ratio(_correct(counts).sum(axis=-1), counts.sum(axis=(-2, -1)), np.nan)
 
 
 def uar(counts: Floats) -> Floats:
-    """Unweighted average recall: mean of the recalls of the classes present in the truth, shape (...)."""
+    """Return the unweighted average recall: the mean recall of the classes present in the truth, shape (...)."""
     recall = _ratio(_correct(counts), counts.sum(axis=-1), 0.0)
     return _mean_where(recall, counts.sum(axis=-1) > 0)
 
@@ -68,7 +68,7 @@ def macro_f1(counts: Floats) -> Floats:
 
 
 def weighted_f1(counts: Floats) -> Floats:
-    """F1 weighted by the true counts, shape (...)."""
+    """Return F1 weighted by the true counts, shape (...)."""
     true = counts.sum(axis=-1)
     return _ratio((_f1(counts) * true).sum(axis=-1), true.sum(axis=-1), np.nan)
 

@@ -52,7 +52,7 @@ def moments(predicted: Floats, truth: Floats) -> Floats:
 
 
 def ccc_of(sums: Floats) -> Floats:
-    """Concordance correlation coefficient (Lin 1989) of sums of :func:`moments`, shape (...).
+    """Return the concordance correlation coefficient (Lin 1989) of sums of :func:`moments`, shape (...).
 
     CCC = 2 cov / (var of predictions + var of truth + (difference of means)²), with population variances. It is 1
     where predictions and truth are equal, and 0 where both are constant and differ.

@@ -29,7 +29,7 @@ SET_SIZES = (1, 2, 3)
 
 
 def kl(probabilities: Floats, targets: Floats) -> Floats:
-    """Kullback-Leibler divergence of the prediction from the target, Σ_c t_c ln(t_c / p_c), shape (n,).
+    """Return the Kullback-Leibler divergence of the prediction from the target, Σ_c t_c ln(t_c / p_c), shape (n,).
 
     Probabilities are clipped at 1e-12; a class with a share of 0 adds nothing.
     """
@@ -38,14 +38,14 @@ def kl(probabilities: Floats, targets: Floats) -> Floats:
 
 
 def jensen_shannon(probabilities: Floats, targets: Floats) -> Floats:
-    """Jensen-Shannon divergence, the mean divergence of both from their mean, 0 to ln 2, shape (n,)."""
+    """Return the Jensen-Shannon divergence, the mean divergence of both from their mean, 0 to ln 2, shape (n,)."""
     p = known_or_uniform(probabilities)
     middle = (p + targets) / 2
     return (_relative_entropy(targets, middle) + _relative_entropy(p, middle)) / 2
 
 
 def cosine(probabilities: Floats, targets: Floats) -> Floats:
-    """Cosine of the angle between the two, 0 to 1, shape (n,)."""
+    """Return the cosine of the angle between the two, 0 to 1, shape (n,)."""
     p = known_or_uniform(probabilities)
     lengths = np.linalg.norm(p, axis=1) * np.linalg.norm(targets, axis=1)
     result: Floats = (p * targets).sum(axis=1) / lengths

@@ -107,7 +107,7 @@ def folds(predictions: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def per_gender(predictions: pl.DataFrame, draws: int = DRAWS, seed: int = 0) -> dict[str, Any]:
-    """Accuracy and UAR of women, men and others, and the difference women - men, with intervals.
+    """Return accuracy and UAR of women, men and others, and the difference women - men, with intervals.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def _number(value: Floats) -> float | None:
 def _draw(
     block: Block, by_unit: Floats, strata: NDArray[np.int64], draws: int, seed: int | list[int]
 ) -> dict[str, Floats]:
-    """Scores of every bootstrap draw, each of shape (draws,), seeds averaged inside a draw."""
+    """Return the scores of every bootstrap draw, each of shape (draws,), seeds averaged inside a draw."""
     units_, seeds, width = by_unit.shape
     flat = by_unit.reshape(units_, seeds * width)
     drawn: dict[str, list[Floats]] = {metric.name: [] for metric in block.metrics}

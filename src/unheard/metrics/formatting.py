@@ -11,66 +11,66 @@ NONE = "–"
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
-    """Fraction as a percentage without its sign: ``0.5069 -> "50.7"``; a dash where there is none."""
+    """Return a fraction as a percentage without its sign: ``0.5069 -> "50.7"``; a dash where there is none."""
     return NONE if _absent(fraction) else f"{100 * fraction:z.{digits}f}"  # type: ignore[operator]
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Plain number with fixed digits; a dash where there is none."""
+    """Return a number with fixed digits; a dash where there is none."""
     return NONE if _absent(value) else f"{value:z.{digits}f}"
 
 
 def score(value: float | None, in_percent: bool) -> str:
-    """A score as its metric is written: :func:`percent` or :func:`number`."""
+    """Return a score as its metric is written: :func:`percent` or :func:`number`."""
     return percent(value) if in_percent else number(value)
 
 
 def interval(low: float | None, high: float | None, in_percent: bool = True) -> str:
-    """``[47.8, 53.4]``: an interval of a score, or a dash where there is none."""
+    """Return ``[47.8, 53.4]``: an interval of a score, or a dash where there is none."""
     if low is None or high is None:
         return NONE
     return f"[{score(low, in_percent)}, {score(high, in_percent)}]"
 
 
 def and_interval(low: float | None, high: float | None, in_percent: bool = True) -> str:
-    """`` [47.8, 53.4]``: an interval with the space before it; nothing where there is none."""
+    """Return `` [47.8, 53.4]``: an interval with the space before it; nothing where there is none."""
     return "" if low is None or high is None else f" {interval(low, high, in_percent)}"
 
 
 def spread(mean: float | None, sd: float | None, in_percent: bool = True) -> str:
-    """``50.7 ± 5.1``: mean over folds and its standard deviation."""
+    """Return ``50.7 ± 5.1``: mean over folds and its standard deviation."""
     return score(mean, in_percent) + ("" if sd is None else f" ± {score(sd, in_percent)}")
 
 
 def mean_and_interval(value: Mapping[str, float | None], in_percent: bool = True) -> str:
-    """``50.7 ± 5.1 [47.8, 53.4]``: mean and standard deviation over folds, interval over speakers."""
+    """Return ``50.7 ± 5.1 [47.8, 53.4]``: mean and standard deviation over folds, interval over speakers."""
     ends = and_interval(value["low"], value["high"], in_percent)
     return spread(value["mean"], value["sd"], in_percent) + ends
 
 
 def points(fraction: float | None, minus: str = "-") -> str:
-    """``+9.9``: a difference of two fractions in percentage points, with its sign."""
+    """Return ``+9.9``: a difference of two fractions in percentage points, with its sign."""
     return NONE if _absent(fraction) else f"{100 * fraction:+z.1f}".replace("-", minus)  # type: ignore[operator]
 
 
 def signed(value: float, in_points: bool) -> str:
-    """``+9.9`` points, or ``+0.031``: a difference of two scores with its sign."""
+    """Return ``+9.9`` points, or ``+0.031``: a difference of two scores with its sign."""
     return points(value) if in_points else f"{value:+z.3f}"
 
 
 def difference(value: float, low: float | None, high: float | None) -> str:
-    """``+9.9 [+6.5, +13.3]``: a difference with its interval, in points."""
+    """Return ``+9.9 [+6.5, +13.3]``: a difference with its interval, in points."""
     return points(value) + ("" if low is None or high is None else f" [{points(low)}, {points(high)}]")
 
 
 def p_value(value: float, digits: int = 3) -> str:
-    """Probability of a test, never rounded to 0: ``0.012``, ``< 0.001``."""
+    """Return the probability of a test, never rounded to 0: ``0.012``, ``< 0.001``."""
     smallest = 10.0**-digits
     return f"< {number(smallest, digits)}" if value < smallest else number(value, digits)
 
 
 def p_scientific(value: float) -> str:
-    """Probability of a test to its first two digits where it is small: ``0.012``, ``4.0e-04``."""
+    """Return the probability of a test to its first two digits where it is small: ``0.012``, ``4.0e-04``."""
     return number(value) if value >= 0.001 else f"{value:.1e}"
 
 

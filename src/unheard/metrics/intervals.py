@@ -55,7 +55,7 @@ def draws_of_units(
 
 
 def percentile(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
-    """Ends of the central percentile interval; draws in which the score is undefined (NaN) are left out."""
+    """Return the ends of the central percentile interval; draws with an undefined score (NaN) are left out."""
     tail = (1 - level) / 2
     low, high = np.nanquantile(values, [tail, 1 - tail])
     return float(low), float(high)

@@ -34,7 +34,7 @@ def brier(probabilities: Floats, labels: Ints) -> float:
 
 
 def ece(probabilities: Floats, labels: Ints, bins: int = BINS, adaptive: bool = False) -> float:
-    """Expected calibration error (Guo et al. 2017, eq. 3): mean over bins of |accuracy - confidence|.
+    """Return the expected calibration error (Guo et al. 2017, eq. 3): mean over bins of |accuracy - confidence|.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Reliability:
 
 
 def reliability(probabilities: Floats, labels: Ints, bins: int = BINS, adaptive: bool = False) -> Reliability:
-    """Confidence against accuracy in bins of the largest probability; parameters as in :func:`ece`."""
+    """Return the confidence against accuracy in bins of the largest probability; parameters as in :func:`ece`."""
     p, y = _checked(probabilities, labels)
     sure = confidence(p)
     edges = _equal_counts(sure, bins) if adaptive else np.linspace(0, 1, bins + 1)
@@ -82,14 +82,14 @@ def reliability(probabilities: Floats, labels: Ints, bins: int = BINS, adaptive:
 
 
 def clip_nll(probabilities: Floats, labels: Ints) -> Floats:
-    """Negative log likelihood of each clip, shape (n,)."""
+    """Return the negative log likelihood of each clip, shape (n,)."""
     p = known_or_uniform(probabilities)[np.arange(len(labels)), labels]
     result: Floats = -np.log(np.clip(p, TINY, 1))
     return result
 
 
 def clip_brier(probabilities: Floats, labels: Ints) -> Floats:
-    """Brier score of each clip, shape (n,)."""
+    """Return the Brier score of each clip, shape (n,)."""
     one_hot = np.eye(probabilities.shape[1])[labels]
     result: Floats = ((known_or_uniform(probabilities) - one_hot) ** 2).sum(axis=1)
     return result
@@ -102,7 +102,7 @@ def known_or_uniform(probabilities: Floats) -> Floats:
 
 
 def confidence(probabilities: Floats) -> Floats:
-    """Largest probability of each clip, shape (n,)."""
+    """Return the largest probability of each clip, shape (n,)."""
     result: Floats = known_or_uniform(probabilities).max(axis=1)
     return result
 
@@ -115,7 +115,7 @@ def is_right(probabilities: Floats, labels: Ints) -> NDArray[np.bool_]:
 
 
 def bin_of(values: Floats, edges: Floats) -> Ints:
-    """Bin number of each value, shape (n,): bin i holds edges[i] < value <= edges[i + 1]."""
+    """Return the bin number of each value, shape (n,): bin i holds edges[i] < value <= edges[i + 1]."""
     return np.searchsorted(edges[1:-1], values, side="left").astype(np.int64)
 
 

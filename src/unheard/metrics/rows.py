@@ -144,7 +144,7 @@ def labelled_rows(table: pl.DataFrame) -> Rows:
 
 
 def units(frame: pl.DataFrame) -> tuple[list[str], NDArray[np.int64]]:
-    """Names of the units, sorted, and the stratum (gender) of each, shape (units,).
+    """Return the names of the units, sorted, and the stratum (gender) of each, shape (units,).
 
     A unit of unknown gender, or one that the table gives two genders, belongs to the stratum of the unknown.
     """
@@ -160,7 +160,7 @@ def units(frame: pl.DataFrame) -> tuple[list[str], NDArray[np.int64]]:
 
 
 def marks(speakers: pl.Series) -> tuple[str, ...]:
-    """Stamps that test speakers call for: ``UNVERIFIED`` (some are null), else ``FEW SPEAKERS`` (below ten)."""
+    """Return the stamps of the test speakers: ``UNVERIFIED`` (some are null) or ``FEW SPEAKERS`` (below ten)."""
     if speakers.null_count():
         return ("UNVERIFIED",)
     return ("FEW SPEAKERS",) if speakers.n_unique() < FEW else ()

@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 
 def per_speaker(predictions: pl.DataFrame) -> pl.DataFrame:
-    """Scores of each known speaker, sorted by name.
+    """Return the scores of each known speaker, sorted by name.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def variance_split(predictions: pl.DataFrame) -> dict[str, float | None]:
 
 
 def _grids(rows: Rows) -> list[Floats]:
-    """Accuracies of each fold, shape (speakers, seeds)."""
+    """Return accuracies of each fold, shape (speakers, seeds)."""
     frame = rows.frame.filter(pl.col("speaker").is_not_null())
     cells = frame.group_by("fold", "speaker", "seed", maintain_order=True).agg(pl.col("right").mean())
     grids = []

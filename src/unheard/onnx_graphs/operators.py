@@ -169,7 +169,7 @@ def _valued(shape: Shape, item: int, inputs: Sequence[Sized | None], of: Callabl
 
 
 def _same(node: Node, inputs: Sequence[Sized | None]) -> list[Sized]:
-    """The first output has the shape of the first input; what else a norm may give is not to be used."""
+    """Give the first output the shape of the first input; a norm's other outputs may not be used."""
     first = _given(inputs, 0)
     return [Sized(first.shape, max(first.item, 4))]
 

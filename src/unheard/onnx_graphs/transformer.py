@@ -37,7 +37,7 @@ def transformer_graph(network: Any, layers: Sequence[int]) -> Any:
 
 
 def _front(g: Graph, network: Any, samples: str) -> str:
-    """Strided convolutions: (samples,) to (frames, channels)."""
+    """Add the strided convolutions: (samples,) to (frames, channels)."""
     config = network.config
     x = g.add("Unsqueeze", samples, g.constant([0, 1]))
     for step in network.front:
@@ -60,7 +60,7 @@ def _projection(g: Graph, network: Any, x: str) -> str:
 
 
 def _position(g: Graph, network: Any, x: str) -> str:
-    """Convolution over time, zeros outside the clip; (frames, dims)."""
+    """Add a convolution over time with zeros outside the clip; (frames, dims)."""
     conv = network.position.conv
     (kernel,) = conv.kernel_size
     channels = g.add("Unsqueeze", g.add("Transpose", x, perm=[1, 0]), g.constant([0]))
@@ -84,7 +84,7 @@ def _layer(g: Graph, config: Any, layer: Any, x: str, bias: str | None) -> str:
 
 
 def _attention(g: Graph, part: Any, x: str, bias: str | None) -> str:
-    """Attention of (frames, dims), with WavLM's gated bias (heads, frames, frames) where it has one."""
+    """Add attention of (frames, dims), with WavLM's gated bias (heads, frames, frames) where there is one."""
     gated = None
     if bias is not None:
         shape = g.constant([-1, part.heads, part.q_proj.in_features // part.heads])
@@ -106,7 +106,7 @@ def _gate(g: Graph, part: Any, x: str) -> str:
 
 
 def _distances(g: Graph, network: Any, x: str) -> str:
-    """WavLM's bias before gating, (heads, frames, frames), looked up by the distance of a key from the query."""
+    """Add WavLM's bias before gating, (heads, frames, frames), looked up by the distance of key and query."""
     furthest = network.config.max_bucket_distance
     square = array(network.position_bias(furthest + 1))
     # All greater distances have the bias of the greatest: (−furthest … furthest, heads).

@@ -125,7 +125,7 @@ def check(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _check_lists(table: pl.DataFrame) -> None:
-    """Each list of numbers holds one finite number a class."""
+    """Check that each list of numbers holds one finite number a class."""
     k = len(classes(table))
     for name in ("target", "logits", "probabilities"):
         if not k and table[name].null_count() < len(table):
@@ -142,7 +142,7 @@ def _check_lists(table: pl.DataFrame) -> None:
 
 
 def _check_dimensions(table: pl.DataFrame) -> None:
-    """Predictions are finite; truths lie on the scale of the table, [0, 1]."""
+    """Check that predictions are finite and truths lie on the scale of the table, [0, 1]."""
     for name in DIMENSIONS:
         bad = table.filter(~pl.col(name).is_finite())["id"]
         if len(bad):
@@ -153,14 +153,14 @@ def _check_dimensions(table: pl.DataFrame) -> None:
 
 
 def classes(table: pl.DataFrame) -> tuple[str, ...]:
-    """Class order of targets, logits and probabilities; empty where the system predicts dimensions alone."""
+    """Return the class order of targets, logits and probabilities; empty without predicted classes."""
     dtype = table.schema["label"]
     assert isinstance(dtype, pl.Enum)
     return tuple(dtype.categories)
 
 
 def dimensions(table: pl.DataFrame) -> tuple[str, ...]:
-    """Names of the dimensions that the system predicts and whose truth some clip has."""
+    """Return the names of the dimensions that the system predicts and whose truth some clip has."""
     return tuple(
         name
         for name in DIMENSIONS
@@ -169,44 +169,44 @@ def dimensions(table: pl.DataFrame) -> tuple[str, ...]:
 
 
 def clean(table: pl.DataFrame) -> pl.DataFrame:
-    """Rows under clean conditions of a system that knew nothing of the speaker: those that a headline counts."""
+    """Return the clean rows of a system that knew nothing of the speaker, which the main scores count."""
     return table.filter(
         (pl.col("condition") == "clean") & (pl.col("enrol_k") == 0) & (pl.col("enrol_kind") == "none")
     )
 
 
 def truth(table: pl.DataFrame) -> NDArray[np.int64]:
-    """Class numbers of the truth, shape (n,); -1 where the clip has no label."""
+    """Return the class numbers of the truth, shape (n,); -1 where the clip has no label."""
     return table["label"].to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
 
 
 def shares(table: pl.DataFrame) -> NDArray[np.float64]:
-    """Distributions that were trained for, shape (n, classes); NaN in the rows that have none."""
+    """Return the distributions that were trained for, shape (n, classes); NaN in the rows that have none."""
     return _matrix(table, "target")
 
 
 def predicted_dimensions(table: pl.DataFrame, names: tuple[str, ...]) -> NDArray[np.float64]:
-    """Predicted dimensions, shape (n, len(names)); NaN where there is no prediction."""
+    """Return the predicted dimensions, shape (n, len(names)); NaN where there is no prediction."""
     return _columns(table, names)
 
 
 def dimension_truth(table: pl.DataFrame, names: tuple[str, ...]) -> NDArray[np.float64]:
-    """True dimensions, shape (n, len(names)); NaN where they are not known."""
+    """Return true dimensions, shape (n, len(names)); NaN where they are not known."""
     return _columns(table, tuple(f"{name}_true" for name in names))
 
 
 def probabilities(table: pl.DataFrame) -> NDArray[np.float64]:
-    """Probabilities, shape (n, classes); NaN in the rows without a prediction."""
+    """Return the probabilities, shape (n, classes); NaN in the rows without a prediction."""
     return _matrix(table, "probabilities")
 
 
 def logits(table: pl.DataFrame) -> NDArray[np.float64]:
-    """Logits, shape (n, classes); NaN in the rows without a prediction."""
+    """Return the logits, shape (n, classes); NaN in the rows without a prediction."""
     return _matrix(table, "logits")
 
 
 def predicted_classes(table: pl.DataFrame) -> NDArray[np.int64]:
-    """Most probable class, shape (n,), ties by class order; -1 in the rows without a prediction."""
+    """Return the most probable class, shape (n,), ties by class order; -1 in the rows without a prediction."""
     p = probabilities(table)
     if not p.shape[1]:
         return np.full(len(p), -1, dtype=np.int64)
@@ -215,7 +215,7 @@ def predicted_classes(table: pl.DataFrame) -> NDArray[np.int64]:
 
 
 def softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Softmax over the last axis, stable; rows of NaN stay NaN."""
+    """Return the softmax over the last axis, stable; rows of NaN stay NaN."""
     e = np.exp(z - z.max(axis=-1, keepdims=True))
     result: NDArray[np.float64] = e / e.sum(axis=-1, keepdims=True)
     return result

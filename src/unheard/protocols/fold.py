@@ -48,7 +48,7 @@ class Protocol:
         return digest({"corpus": self.corpus, "disjoint": sorted(self.disjoint), "folds": folds})
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for a JSON file, the hash among them."""
+        """Return plain values for a JSON file, the hash among them."""
         folds = [{part: list(ids) for part, ids in zip(PARTS, parts, strict=True)} for parts in self.folds]
         plain = {name: getattr(self, name) for name in ("name", "version", "corpus", "leaky", "hash")}
         return {**plain, "disjoint": list(self.disjoint), "stamps": list(self.stamps), "folds": folds}
@@ -117,7 +117,7 @@ def guarded(
 
 
 def shared(parts: Fold, value_of: Mapping[str, Any]) -> list[str]:
-    """Values that stand in more than one part, sorted; unknown (null) values are nobody's."""
+    """Return the values that stand in more than one part, sorted; unknown (null) values are nobody's."""
     train, val, test = ({value_of[i] for i in ids} - {None} for ids in parts)
     return sorted(str(value) for value in (train & val) | (train & test) | (val & test))
 

@@ -45,7 +45,7 @@ def loso(table: pl.DataFrame) -> Protocol:
 
 
 def next_fold(table: pl.DataFrame, name: str, test: Sequence[Sequence[str]]) -> Protocol:
-    """Protocol in which each fold's validation speakers are the test speakers of the next one."""
+    """Return the protocol in which each fold's validation speakers are the test speakers of the next one."""
     validation = [test[(k + 1) % len(test)] for k in range(len(test))]
     return guarded(name, table, speakers_to_folds(table, test, validation))
 
@@ -79,7 +79,7 @@ def round_robin(table: pl.DataFrame, k: int) -> list[list[str]]:
 
 
 def group_k(table: pl.DataFrame, k: int, seed: int = 0) -> Protocol:
-    """K folds of speakers, balanced by gender (unknown is a group of its own), then by class.
+    """Return K folds of speakers, balanced by gender (unknown is a group of its own), then by class.
 
     Within each gender the speakers are shuffled with the seed and, longest first, each goes to the fold with
     the fewest speakers of that gender, then to the one whose class counts it leaves most even.
@@ -151,7 +151,7 @@ def random_k(table: pl.DataFrame, k: int, seed: int = 0) -> Protocol:
 
 
 def stratified(table: pl.DataFrame, k: int, seed: int, validation: float) -> list[Fold]:
-    """Stratified folds over clips sorted by id, with scikit-learn's shuffling."""
+    """Return the stratified folds over clips sorted by id, with scikit-learn's shuffling."""
     from sklearn.model_selection import StratifiedKFold, train_test_split
 
     rows = table.sort("id")
@@ -176,7 +176,7 @@ def stratified(table: pl.DataFrame, k: int, seed: int, validation: float) -> lis
 
 
 def _speakers(table: pl.DataFrame) -> list[str]:
-    """Speakers in name order; unknown speakers are refused."""
+    """Return the speakers in name order; unknown speakers are refused."""
     blank = table.filter(pl.col("speaker").is_null())["id"]
     if len(blank):
         raise ProtocolError(

@@ -115,7 +115,7 @@ def _sessions(clips: pl.DataFrame) -> list[tuple[str, str]]:
 
 
 def _four_classes(name: str, table: pl.DataFrame) -> pl.DataFrame:
-    """Clips of the four classes; a table in which they are not told apart so is refused."""
+    """Return the clips of the four classes; a table in which they are not told apart so is refused."""
     found = classes(_of("iemocap", table))
     if set(found) != set(IEMOCAP_CLASSES):
         raise ProtocolError(

@@ -40,7 +40,7 @@ EMOBOX6 = (
 
 
 def balanced6(table: pl.DataFrame) -> Protocol:
-    """Fold k: test on actors 4k+1 … 4k+4, validate on the next four, train on the other 16."""
+    """Return folds: fold k tests actors 4k+1 … 4k+4, validates on the next four and trains on the other 16."""
     test = [range(4 * k + 1, 4 * k + 5) for k in range(6)]
     return next_fold(speech(table), "ravdess-balanced6", [_actors(actors) for actors in test])
 
@@ -61,7 +61,7 @@ def loso24(table: pl.DataFrame) -> Protocol:
 
 
 def aus5(table: pl.DataFrame) -> Protocol:
-    """Five folds published with the face action units; validation: the next fold's actors."""
+    """Return five folds published with the face action units; validation: the next fold's actors."""
     return next_fold(speech(table), "ravdess-aus5", [_actors(actors) for actors in AUS5])
 
 
@@ -115,7 +115,7 @@ def article_random6(table: pl.DataFrame) -> Protocol:
 
 
 def speech(table: pl.DataFrame) -> pl.DataFrame:
-    """Speech clips of a RAVDESS-shaped table: no protocol holds song."""
+    """Return the speech clips of a RAVDESS-shaped table: no protocol holds song."""
     corpus = str(table["corpus"][0])
     if corpus not in ("ravdess", "synthetic"):
         raise ProtocolError(f"a ravdess protocol needs the corpus ravdess, found {corpus!r}")
@@ -128,7 +128,7 @@ def _single(table: pl.DataFrame, name: str, test: range, validation: range) -> P
 
 
 def _listed(table: pl.DataFrame, name: str) -> Protocol:
-    """Leaky folds whose seeded lists are stored with the package."""
+    """Return leaky folds whose seeded lists are stored with the package."""
     clips = speech(table)
     stored = files("unheard.protocols").joinpath(f"data/{name}.csv").read_text(encoding="utf-8")
     parts = {row["id"]: row["parts"] for row in csv.DictReader(stored.splitlines())}

@@ -184,7 +184,7 @@ def augmentations(own: Input) -> list[tuple[str, dict[str, Any]]]:
 
 
 def data_digest(table: pl.DataFrame) -> str:
-    """SHA-256 over the rows and the content of their files, wherever these lie."""
+    """Return the SHA-256 over the rows and the content of their files, wherever these lie."""
     content: dict[str, str | None] = {}
     for path in table["path"].unique():
         try:

@@ -260,7 +260,7 @@ class Recipe(BaseModel):
 
 
 def names() -> list[str]:
-    """Names of the recipes in the package."""
+    """Return the names of the recipes in the package."""
     folder = files("unheard").joinpath("recipes")
     return sorted(
         entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")

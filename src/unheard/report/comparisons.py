@@ -38,7 +38,7 @@ def compared(systems: Sequence[System]) -> list[Compared]:
 
 
 def leakage_gaps(systems: Sequence[System]) -> list[Comparison]:
-    """Leakage gap of every leaky run whose recipe has a speaker-independent run on the page, too.
+    """Return the leakage gap of every leaky run whose recipe has a speaker-independent run on the page, too.
 
     The recipe is the same where the settings hash is; names and folds are no part of it.
     """

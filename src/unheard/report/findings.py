@@ -31,7 +31,7 @@ class Finding:
 def findings(
     systems: Sequence[System], groups: Sequence[Compared], gaps: Sequence[Comparison]
 ) -> list[Finding]:
-    """All statements of the page: what must be known first, then scores, then comparisons."""
+    """Return all statements of the page: what must be known first, then scores, then comparisons."""
     found: list[Finding] = []
     for system in systems:
         name = f"{printable(system.name)}: " if len(systems) > 1 else ""
@@ -60,7 +60,7 @@ def _published(system: System) -> list[Finding]:
 
 
 def remarks(system: System) -> list[Finding]:
-    """Statements of the second rank: women and men, where scores vary, probabilities."""
+    """Return the statements of the second rank: women and men, where scores vary, probabilities."""
     said = {
         "fusion": _fusion(system),
         "gender": _gender(system),
@@ -108,7 +108,7 @@ def _score(system: System) -> str | None:
 
 
 def _dimensions(system: System) -> str | None:
-    """How well dimensions are predicted: the mean CCC with its interval, and each."""
+    """Return how well dimensions are predicted: the mean CCC with its interval, and each."""
     names = stored_dimensions(system.results)
     if not names:
         return None
@@ -126,7 +126,7 @@ def _dimensions(system: System) -> str | None:
 
 
 def _distribution(system: System) -> str | None:
-    """How far the probabilities are from the shares of the graders' votes."""
+    """Return how far the probabilities are from the shares of the graders' votes."""
     if system.metric("kl") is None:
         return None
     ends = interval(system.metric("kl", "low"), system.metric("kl", "high"), in_percent=False)
@@ -166,7 +166,7 @@ def _split(system: System) -> str:
 
 
 def _doubts(system: System) -> list[str]:
-    """What would make a careful reader stop."""
+    """Return what would make a careful reader stop."""
     found = []
     answered = system.rows.answered
     if not answered.all():
@@ -203,7 +203,7 @@ def _held_back(system: System) -> str | None:
 
 
 def _fusion(system: System) -> str | None:
-    """How often the fusion was at least as good as its best system on test, and by how much over speakers."""
+    """Say how often the fusion was at least as good as its best system on test, and by how much."""
     fusion = system.results.get("fusion")
     if not fusion:
         return None
@@ -262,7 +262,7 @@ def _calibration(system: System) -> str | None:
 
 
 def _compared(group: Compared) -> list[str]:
-    """Verdict of each pair; of more than six pairs, their number and the supported ones."""
+    """Return the verdict of each pair; of more than six pairs, their number and the supported ones."""
     where = f"On {printable(group.protocol)}: "
     if len(group.pairs) <= 6:
         return [where + printable(" ".join(describe(c).splitlines()[:2])) for c in group.pairs]

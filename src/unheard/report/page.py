@@ -62,7 +62,7 @@ def _context(systems: list[System]) -> dict[str, Any]:
 def _comparisons(
     groups: Sequence[Compared], gains: Sequence[Comparison]
 ) -> list[tuple[Chart, list[list[str]]]]:
-    """Charts of the leakage gaps and of each protocol's pairs, each with its pairs in words."""
+    """Return the charts of the leakage gaps and of each protocol's pairs, each with its pairs in words."""
     sets: list[tuple[str, str, Sequence[Comparison]]] = [("leakage", "Leakage gap", gains)] if gains else []
     sets += [
         (f"pairs{i}", f"Paired over speakers, {wording.printable(g.protocol)}", g.pairs)
@@ -75,7 +75,7 @@ def _comparisons(
 
 
 def _axes(systems: list[System]) -> list[Chart]:
-    """One axis for each of accuracy and UAR, and others for what is stamped."""
+    """Return one axis for each of accuracy and UAR, and others for what is stamped."""
     published = anchors(systems)
     charts = []
     for stamped in (False, True):
@@ -89,7 +89,7 @@ def _axes(systems: list[System]) -> list[Chart]:
 
 
 def _scores(systems: list[System], stamped: bool) -> dict[str, Any]:
-    """Rows of one table of scores, grouped by protocol, with the baselines of each protocol below its systems."""
+    """Return the rows of one table of scores by protocol, with each protocol's baselines below its systems."""
     rows: list[dict[str, Any]] = []
     those = [s for s in systems if bool(s.stamps) == stamped]
     columns = _columns(those)

@@ -97,7 +97,7 @@ def _charts(anchor: str, system: System) -> list[Chart]:
 
 
 def _class_charts(anchor: str, system: System) -> list[Chart]:
-    """Charts of the clips that have a label."""
+    """Return the charts of the clips that have a label."""
     rows = system.labelled
     seeds = system.seeds
     chance, majority = (baseline(system, which, "accuracy") for which in ("chance", "majority"))
@@ -119,7 +119,7 @@ def _class_charts(anchor: str, system: System) -> list[Chart]:
 
 
 def _scores(system: System) -> list[tuple[str, str, str, str]]:
-    """Every score of the results: name, mean over folds with its spread, pooled, interval."""
+    """Return every score of the results: name, mean over folds with its spread, pooled, interval."""
     return [
         (
             f"{metric.label} %" if metric.percent else metric.label,
@@ -133,7 +133,7 @@ def _scores(system: System) -> list[tuple[str, str, str, str]]:
 
 
 def _dimensions(system: System) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and rows of the scores of dimensions: each metric pooled with its interval, and over folds."""
+    """Return the table of scores of dimensions: each metric pooled with its interval, and over folds."""
     found = {metric.name: estimate for metric, estimate in system.metrics}
     names = stored_dimensions(system.results)
     columns = ["dimension"]
@@ -157,7 +157,7 @@ def _dimensions(system: System) -> tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 
 def _certificate(system: System) -> list[tuple[str, str, str, str, str]]:
-    """Findings of the certificate, the gravest first: severity, code, count, message, examples."""
+    """Return the findings of the certificate, the gravest first: severity, code, count, message, examples."""
     order = ("error", "warning", "information")
     found = sorted(
         (system.certificate or {}).get("findings") or (),
@@ -176,7 +176,7 @@ def _certificate(system: System) -> list[tuple[str, str, str, str, str]]:
 
 
 def _worst(system: System) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and rows of the worst mistakes; columns of which nothing is known are left out."""
+    """Return the columns and rows of the worst mistakes; columns of which nothing is known are left out."""
     names = ("clip", "path", "speaker", "fold", "truth", "prediction", "probability %", "of the truth %")
     rows = [
         (
@@ -190,7 +190,7 @@ def _worst(system: System) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 
 
 def _folds(system: System) -> list[tuple[str, str, str, str]]:
-    """What was chosen inside each fold: fold, training speakers, temperature, chosen values."""
+    """Return what was chosen inside each fold: fold, training speakers, temperature, chosen values."""
     rows = []
     for fold in system.results.get("folds") or ():
         temperatures = [t for t in _as_list(fold.get("temperature")) if t is not None]
@@ -214,7 +214,7 @@ def _made_with(system: System) -> list[tuple[str, str]]:
 
 
 def _flat(key: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Nested settings as lines: ``head.C``, ``0.01``."""
+    """Yield nested settings as lines: ``head.C``, ``0.01``."""
     if isinstance(value, Mapping) and value:
         for inner, item in value.items():
             yield from _flat(f"{key}.{inner}", item)
@@ -223,7 +223,7 @@ def _flat(key: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _plain(value: Any) -> str:
-    """Plain values as text: mappings and lists without their brackets."""
+    """Return plain values as text: mappings and lists without their brackets."""
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):

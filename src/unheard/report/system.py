@@ -98,7 +98,7 @@ class System:
         return self.rows.frame["seed"].n_unique()
 
     def metric(self, name: str, part: str = "pooled") -> float | None:
-        """One number of the estimate of a metric, or None where it is absent."""
+        """Return one number of the estimate of a metric, or None where it is absent."""
         estimates = {metric.name: estimate for metric, estimate in self.metrics}
         value = estimates.get(name, {}).get(part)
         return None if value is None else float(value)

@@ -22,12 +22,12 @@ STAMPS = {
 
 
 def meaning(stamp: str) -> str:
-    """Plain words for a stamp (``ENROLLED 3`` is looked up without its number)."""
+    """Return the plain words for a stamp (``ENROLLED 3`` is looked up without its number)."""
     return STAMPS.get(stamp, STAMPS.get(stamp.rpartition(" ")[0], ""))
 
 
 def printable(text: object, length: int | None = None) -> str:
-    """Text that can stand on a page: no control or direction characters, cut in the middle to ``length``."""
+    """Return printable text without control or direction characters, cut in the middle to ``length``."""
     clean = "".join("\ufffd" if _unprintable(c) else c for c in str(text))
     if length is None or len(clean) <= length:
         return clean
@@ -41,12 +41,12 @@ def _unprintable(character: str) -> bool:
 
 
 def points(value: float | None) -> str:
-    """Difference of two fractions in percentage points, with its sign, a typographic minus."""
+    """Return the difference of two fractions in percentage points, with its sign, a typographic minus."""
     return formatting.points(value, minus="−")
 
 
 def gain(comparison: Comparison, value: float | None) -> str:
-    """A difference of the metric that a comparison is about: in points, or as a plain number."""
+    """Return a difference of the metric that a comparison is about: in points, or as a plain number."""
     if comparison.metric == "accuracy" or value is None:
         return points(value)
     return formatting.signed(value, in_points=False).replace("-", "−")

@@ -24,7 +24,7 @@ class WrongClip:
 
 
 def most_confidently_wrong(system: System, most: int = 20) -> list[WrongClip]:
-    """Wrong predictions, the most probable first; of a clip with several seeds or folds, the most probable one.
+    """Return wrong predictions, the most probable first; of several seeds or folds of a clip, one.
 
     Paths come from the utterance table; without one they are empty.
     """

@@ -250,7 +250,7 @@ def load_head(run: Run, recipe: Recipe, record: Mapping[str, Any]) -> Learner:
 
 
 def arrays_to_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Arrays as the bytes of an npz file without objects."""
+    """Return arrays as the bytes of an npz file without objects."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})
     return buffer.getvalue()

@@ -272,7 +272,7 @@ def open_run(path: str | os.PathLike[str]) -> Run:
 
 
 def fold_folder(folder: Path, number: int, seed: int) -> Path:
-    """Folder of one fold and seed: its predictions, its model, what it chose."""
+    """Return the folder of one fold and seed: its predictions, its model, what it chose."""
     return folder / FOLDS / f"fold{number:02d}-seed{seed}"
 
 

@@ -21,7 +21,7 @@ PACKAGES = (
 
 
 def provenance(recipe: Recipe, protocol: Protocol, data_hash: str) -> dict[str, Any]:
-    """Plain values for ``provenance.json``."""
+    """Return plain values for ``provenance.json``."""
     return {
         "unheard": __version__,
         "python": platform.python_version(),
@@ -38,7 +38,7 @@ def provenance(recipe: Recipe, protocol: Protocol, data_hash: str) -> dict[str, 
 
 
 def code_digest() -> str:
-    """SHA-256 over the package's own source files."""
+    """Return the SHA-256 over the package's own source files."""
     root = Path(__file__).parents[1]
     return digest({str(p.relative_to(root)): file_digest(p) for p in sorted(root.rglob("*.py"))})
 

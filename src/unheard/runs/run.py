@@ -375,7 +375,7 @@ def _fold_numbers(protocol: Protocol, only: Sequence[int] | None) -> list[int]:
 
 
 def _ranges(numbers: Sequence[int]) -> str:
-    """0, 1, 2, 5 → ``0-2,5``."""
+    """Return numbers as ranges: 0, 1, 2, 5 give ``0-2,5``."""
     pieces: list[list[int]] = []
     for number in sorted(numbers):
         if pieces and number == pieces[-1][-1] + 1:

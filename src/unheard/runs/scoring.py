@@ -115,7 +115,7 @@ def by_class(test: pl.DataFrame) -> dict[str, dict[str, float | int | None]]:
 
 
 def stamps(test: pl.DataFrame, protocol: Protocol) -> list[str]:
-    """Marks that stand wherever the score is shown."""
+    """Return the marks that stand wherever the score is shown."""
     due = list(dict.fromkeys((*protocol.stamps, *marks(test["speaker"]))))
     if test["corpus"][0] == "synthetic":
         due.append("SYNTHETIC")

@@ -34,7 +34,7 @@ class Augmentation:
 
 
 def augmented(frames: Tensor, lengths: Tensor, how: Augmentation, rng: np.random.Generator) -> Tensor:
-    """Standardised frames (B, T, dims) after a shift of level, noise, and a mask over time and over dims.
+    """Return standardised frames (B, T, dims) after a level shift, noise, and masks over time and dims.
 
     Every draw is a clip's own; the length of a mask is uniform from 0 to its largest.
     """
@@ -66,7 +66,7 @@ def mixed(frames: Tensor, lengths: Tensor, share: float, partners: Tensor) -> tu
 
 
 def _spans(sizes: NDArray[np.int64], width: int, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """True over one random span a row, shape (rows, width), at most ``share`` of the row's size long."""
+    """Return a mask that is true over one random span a row, shape (rows, width), at most ``share`` of the row's size long."""
     length = np.floor(rng.uniform(0, share, len(sizes)) * sizes + 0.5)
     start = np.floor(rng.uniform(0, 1, len(sizes)) * (sizes - length + 1))
     place = np.arange(width)

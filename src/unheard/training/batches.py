@@ -118,7 +118,7 @@ def padded(features: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
 def buckets(
     lengths: Sequence[int] | NDArray[np.int64], size: int, rng: np.random.Generator | None
 ) -> list[list[int]]:
-    """Numbers of the clips of each batch; with ``rng``, other ones and in another order at every call.
+    """Return the numbers of the clips of each batch; with ``rng``, other ones and in another order at every call.
 
     Lengths are jittered by up to a tenth before sorting, so that the same clips do not always meet.
     """
@@ -133,6 +133,6 @@ def buckets(
 
 
 def valid(frames: Tensor, lengths: Tensor) -> Tensor:
-    """True at the valid frames of (B, T, dims), shape (B, T, 1)."""
+    """Return a mask that is true at the valid frames of (B, T, dims), shape (B, T, 1)."""
     steps = torch.arange(frames.shape[1], device=frames.device)
     return (steps[None, :] < lengths[:, None]).unsqueeze(2)

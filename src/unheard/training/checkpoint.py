@@ -119,7 +119,7 @@ def optimizer_in(folder: Path, progress: Progress) -> dict[str, Any]:
 
 
 def _plain(weights: Tensors) -> Tensors:
-    """Own copies: safetensors refuses tensors that share their memory."""
+    """Return copies, since safetensors refuses tensors that share their memory."""
     return {name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}
 
 

@@ -6,7 +6,7 @@ import math
 
 
 def share(step: int, steps: int, warmup: float, schedule: str) -> float:
-    """What part of its peak a rate has at ``step`` of 0 … steps - 1.
+    """Return what part of its peak a rate has at ``step`` of 0 … steps - 1.
 
     It rises in equal steps to 1 at the last step of warm-up (the first step already moves something), and falls
     from 1 at the step after it towards 0, which it would reach at ``steps``.

@@ -106,7 +106,7 @@ class _StoredFeatures(Learner):
         self.batches, self.val_batches, self.plan = batches, val, plan
 
     def optimizer(self) -> Optimizer:
-        """Adam or AdamW with their usual moments."""
+        """Return Adam or AdamW with their usual moments."""
         parameters, rate = self.network.parameters(), self.plan.learning_rate
         if self.plan.weight_decay is None:
             return torch.optim.Adam(parameters, lr=rate)

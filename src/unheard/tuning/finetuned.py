@@ -122,7 +122,7 @@ class FineTuned:
         return found.double().cpu().numpy()
 
     def settings(self) -> dict[str, Any]:
-        """Plain values from which ``training.build`` makes the same unfitted model."""
+        """Return plain values from which ``tuning.build`` makes the same unfitted model."""
         return {
             "name": self.name,
             "training": plain(self.training),
@@ -133,7 +133,7 @@ class FineTuned:
         }
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All that was learned and set: the head and what moved of the encoder, under ``network.``.
+        """Return everything that was learned and set: the head and what moved of the encoder, under ``network.``.
 
         What stayed frozen is not in it, but the encoder's settings with the digest of its weights are.
         """

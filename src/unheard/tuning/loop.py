@@ -72,7 +72,7 @@ class Waveforms(Learner):
         self.targets = torch.tensor(rows.targets, dtype=torch.float32, device=self.device)
 
     def optimizer(self) -> Optimizer:
-        """AdamW with a group for each layer."""
+        """Return AdamW with a group for each layer."""
         return torch.optim.AdamW(groups(self.network, self.settings))
 
     def set_rates(self, optimizer: Optimizer, epoch: int, number: int) -> None:

@@ -43,7 +43,7 @@ class TunedNetwork(nn.Module):
         self.layers, self.stacked, self.whole, self.precision = tuple(layers), stacked, whole, precision
 
     def forward(self, waves: Tensor, lengths: Tensor) -> Tensor:
-        """Class scores (B, classes) of waveforms (B, N), of which the first ``lengths`` (B,) samples are valid."""
+        """Return class scores (B, classes) of waveforms (B, N), whose first ``lengths`` samples are valid."""
         mixed = self.precision == "bfloat16"
         with torch.autocast(waves.device.type, torch.bfloat16, enabled=mixed):
             hidden, frames = self.encoder(waves, lengths, self.layers)
@@ -64,7 +64,7 @@ class TunedNetwork(nn.Module):
         return self
 
     def moving(self) -> dict[str, Tensor]:
-        """All that training changes, by name: parameters that take a gradient, and all of the head."""
+        """Return all that training changes, by name: parameters that take a gradient, and all of the head."""
         found = {name: value for name, value in self.named_parameters() if value.requires_grad}
         found |= {f"head.{name}": value for name, value in self.head.state_dict().items()}
         return {name: value.detach() for name, value in sorted(found.items())}

@@ -23,7 +23,7 @@ SHARE = 0.5
 
 
 def cropped(wave: Wave, longest: int, crop: str, rng: np.random.Generator | None) -> Wave:
-    """At most ``longest`` samples of a waveform.
+    """Return at most ``longest`` samples of a waveform.
 
     ``crop`` is ``centre``, ``start`` or ``random``; without ``rng`` (nothing is being trained) ``random`` is the
     centre.
@@ -58,12 +58,12 @@ def augmented(wave: Wave, rng: np.random.Generator) -> Wave:
 
 
 def drawn(seed: int, epoch: int, row: int) -> np.random.Generator:
-    """The generator of one clip in one epoch."""
+    """Return the generator of one clip in one epoch."""
     return np.random.default_rng([seed, 2, epoch, row])
 
 
 def padded(waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
-    """Waveforms (B, N) with zeros after each clip's end, and lengths (B,) in samples."""
+    """Return waveforms (B, N) with zeros after each clip's end, and lengths (B,) in samples."""
     lengths = torch.tensor([len(wave) for wave in waves])
     rows = torch.zeros(len(waves), int(lengths.max()))
     for row, wave in zip(rows, waves, strict=True):

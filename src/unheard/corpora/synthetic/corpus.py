@@ -171,7 +171,7 @@ def _fields(path: Path) -> dict[str, Any] | str:
 def _names(
     speakers: int, takes: int, intensities: Sequence[str], sentences: Sequence[str]
 ) -> list[tuple[int, str]]:
-    """Actor and official name of every clip."""
+    """Return actor and official name of every clip."""
     if not 1 <= speakers <= 99:
         raise UsageError(f"speakers is {speakers}, expected 1 to 99")
     if not 1 <= takes <= 2:

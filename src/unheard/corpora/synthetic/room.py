@@ -47,7 +47,7 @@ def recorded(
 
 
 def _impulse_response(room: Room, rate: int, tail: int) -> NDArray[np.float64]:
-    """Direct sound, then noise that falls by 60 dB over the reverberation time."""
+    """Return the direct sound, then noise that falls by 60 dB over the reverberation time."""
     times = np.arange(max(tail, 1)) / rate
     noise = np.random.default_rng(room.echo_seed).standard_normal(len(times))
     echo = noise * 10.0 ** (-3.0 * times / max(room.reverberation, 1e-3))

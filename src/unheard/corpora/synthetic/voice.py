@@ -96,7 +96,7 @@ def speak(
 
 
 def _timing(sounds: Sequence[Sound], manner: Manner, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Index of the sound of every frame; the first and last are held through the silence."""
+    """Return the index of the sound of every frame; the first and last are held through the silence."""
     seconds = np.array([sound.seconds for sound in sounds])
     seconds = seconds * np.exp(-manner.rate + 0.06 * rng.standard_normal(len(sounds)))
     ends = _SILENCE + np.cumsum(seconds)
@@ -118,7 +118,7 @@ def _smooth(tracks: Array, frames: int) -> Array:
 
 
 def _loudness(frames: int, accent: Array, manner: Manner) -> Array:
-    """Amplitude by frame: silence at both ends, stronger on accents, falling slowly."""
+    """Return amplitude by frame: silence at both ends, stronger on accents, falling slowly."""
     quiet = int(_SILENCE * RATE / HOP)
     inside = np.zeros(frames)
     inside[quiet : frames - quiet] = 1.0
@@ -128,7 +128,7 @@ def _loudness(frames: int, accent: Array, manner: Manner) -> Array:
 
 
 def _intonation(accent: Array, manner: Manner, rng: np.random.Generator) -> Array:
-    """Semitones from the voice's pitch by frame: accents on a falling line, final movement, tremor."""
+    """Return the semitones from the voice's pitch by frame: accents on a falling line, final movement, tremor."""
     place = np.linspace(0.0, 1.0, len(accent))
     line = 3.0 * _smooth(accent[:, None], 21)[:, 0] - 3.0 * place
     final = np.clip((place - 0.75) / 0.2, 0.0, 1.0) ** 2
@@ -142,7 +142,7 @@ def _intonation(accent: Array, manner: Manner, rng: np.random.Generator) -> Arra
 def _source(
     pitch: Array, voice: Voice, manner: Manner, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Glottal flow derivative by sample, and how open the glottis is (0 to 1)."""
+    """Return the glottal flow derivative by sample, and how open the glottis is (0 to 1)."""
     rough = 2.0**manner.roughness
     step = np.clip(_samples(pitch).astype(np.float64), 50.0, 700.0) / RATE
     cycle = np.cumsum(step).astype(np.intp)
@@ -161,7 +161,7 @@ def _source(
 
 
 def _tract(formants: Array, nasal: Array, voice: Voice, manner: Manner) -> NDArray[np.complex64]:
-    """Response of source tilt, formants and nose: (steps, bins)."""
+    """Return the response of source tilt, formants and nose: (steps, bins)."""
     frames = len(formants)
     moving = formants * np.exp(manner.opening * np.array([1.0, 0.25, 0.0]))
     centres = np.concatenate([moving, np.broadcast_to(_HIGHER, (frames, 5))], axis=1) * np.array(voice.tract)
@@ -181,7 +181,7 @@ def _tract(formants: Array, nasal: Array, voice: Voice, manner: Manner) -> NDArr
 
 
 def _resonator(centre: Array, width: Array | float) -> Array:
-    """Second-order section of a resonance in Hz, as coefficients of 1, z⁻¹, z⁻²: (frames, 3)."""
+    """Return the second-order section of a resonance in Hz, as coefficients of 1, z⁻¹, z⁻²: (frames, 3)."""
     radius = np.exp(-np.pi * np.broadcast_to(width, centre.shape) / RATE)
     return np.stack(
         [np.ones_like(centre), -2.0 * radius * np.cos(2 * np.pi * centre / RATE), radius**2], axis=1
@@ -189,7 +189,7 @@ def _resonator(centre: Array, width: Array | float) -> Array:
 
 
 def _times(a: Array, b: Array) -> Array:
-    """Products of polynomials row by row; ``b`` has three coefficients."""
+    """Return the products of polynomials row by row; ``b`` has three coefficients."""
     product = np.zeros((len(a), a.shape[1] + 2))
     for k in range(3):
         product[:, k : k + a.shape[1]] += a * b[:, k : k + 1]
@@ -197,21 +197,21 @@ def _times(a: Array, b: Array) -> Array:
 
 
 def _tilt(brightness: float) -> NDArray[np.complex128]:
-    """One pole that takes 10 dB less ``brightness`` at 4 kHz, where |H|² = 1 − 2a/(1 + a²)."""
+    """Return one pole that takes 10 dB less ``brightness`` at 4 kHz, where |H|² = 1 − 2a/(1 + a²)."""
     c = 1.0 - 10.0 ** (-max(10.0 - brightness, 0.5) / 10.0)
     a = (1.0 - np.sqrt(1.0 - c * c)) / c
     return np.asarray((1.0 - a) / np.fft.rfft([1.0, -a], _FFT))
 
 
 def _friction(centre: Array, width: Array) -> NDArray[np.complex64]:
-    """Band of turbulence noise, 1 at its centre: (steps, bins)."""
+    """Return the band of turbulence noise, 1 at its centre: (steps, bins)."""
     frequency = np.fft.rfftfreq(_FFT, 1.0 / RATE)
     shape = 1.0 / (1.0 + ((frequency - centre[:, None]) / (0.5 * width[:, None])) ** 2)
     return shape.astype(np.complex64)
 
 
 def _pieces(wave: NDArray[np.float32]) -> NDArray[np.complex64]:
-    """Spectra of overlapping windows of 20 ms whose sum is the wave: (steps, bins)."""
+    """Return the spectra of overlapping windows of 20 ms whose sum is the wave: (steps, bins)."""
     window = np.hanning(2 * _STEP + 1)[:-1].astype(np.float32)
     padded = np.pad(wave, (0, _STEP))
     pieces = np.lib.stride_tricks.sliding_window_view(padded, 2 * _STEP)[::_STEP]
@@ -219,7 +219,7 @@ def _pieces(wave: NDArray[np.float32]) -> NDArray[np.complex64]:
 
 
 def _joined(spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
-    """Waveform from the spectra of :func:`_pieces`, with the ringing of each in the next ones."""
+    """Return the waveform from the spectra of :func:`_pieces`, with the ringing of each in the next ones."""
     pieces = np.fft.irfft(spectra, _FFT).reshape(len(spectra), -1, _STEP)
     out = np.zeros((len(spectra) + pieces.shape[1], _STEP), np.float32)
     for k in range(pieces.shape[1]):

@@ -86,7 +86,7 @@ def attend(
 
 
 def _plain(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-    """Attention step by step: on a CPU in bfloat16 a third faster than the fused kernel for 4 s of audio."""
+    """Compute attention step by step, a third faster than the fused kernel (4 s, bfloat16, on a CPU)."""
     scores = query * query.shape[-1] ** -0.5 @ key.transpose(-1, -2)
     if mask is not None:
         scores = scores + mask

@@ -159,7 +159,7 @@ def load(options: Settings, family: str) -> WaveEncoder:
 
 
 def _described(options: Settings, family: str) -> tuple[Path | None, dict[str, Any], str]:
-    """Folder, configuration, and how errors call it; without a model, the family's base configuration."""
+    """Return folder, configuration and name for errors; without a model, the family's base configuration."""
     if not options.model:
         return None, {"model_type": family}, f"{family}-base"
     folder = checkpoint.find(options.model, options.revision, weights=options.weights != "random")
@@ -167,7 +167,7 @@ def _described(options: Settings, family: str) -> tuple[Path | None, dict[str, A
 
 
 def _audio(options: Settings, folder: Path | None, config: Architecture) -> tuple[int, bool]:
-    """Rate in Hz, and whether waveforms are standardised: as the preprocessor file says.
+    """Return the rate in Hz, and whether waveforms are standardised: as the preprocessor file says.
 
     Networks that nobody trained may lack one: 16 kHz then, standardised where layer norms expect it.
     """

@@ -55,7 +55,7 @@ class Front(nn.ModuleList):
         return x
 
     def _first(self, waves: Tensor, lengths: Sequence[int]) -> Tensor:
-        """First convolution and its norm in one product."""
+        """Compute the first convolution and its norm in one product."""
         step = cast(_Step, self[0])
         norm = cast(nn.LayerNorm, step.layer_norm)
         seen, hop = step.conv.kernel_size[0], step.conv.stride[0]

@@ -62,7 +62,7 @@ class Network(nn.Module):
             self.norm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
 
     def position_bias(self, frames: int) -> Tensor:
-        """WavLM's relative position bias before gating, (heads, frames, frames)."""
+        """Return WavLM's relative position bias before gating, (heads, frames, frames)."""
         return position_bias(self.distances.weight, frames, self.config.max_bucket_distance)
 
     def forward(self, waves: Tensor, lengths: Tensor, layers: Sequence[int]) -> tuple[list[Tensor], Tensor]:
@@ -121,7 +121,7 @@ class Network(nn.Module):
         return [wanted[index] for index in layers], counts
 
     def _frames(self, waves: Sequence[Tensor], counts: Sequence[int]) -> Tensor:
-        """Frontend, rows of all clips: one clip at a time keeps memory small; a GPU takes them all at once."""
+        """Run the frontend; one clip at a time keeps memory small, a GPU takes all clips at once."""
         shortest = self.config.shortest
         waves = [functional.pad(wave, (0, max(0, shortest - len(wave)))) for wave in waves]
         lengths = [len(wave) for wave in waves]

@@ -93,7 +93,7 @@ def theirs(name: str) -> str:
 
 
 def _normed(length: Tensor, direction: Tensor) -> Tensor:
-    """Kernel (out, in, taps) of a length for each tap and a direction."""
+    """Return the kernel (out, in, taps) of a length for each tap and a direction."""
     return length * direction / direction.square().sum((0, 1), keepdim=True).sqrt()
 
 

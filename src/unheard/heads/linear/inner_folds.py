@@ -102,7 +102,7 @@ def moments(X: Floats) -> tuple[Floats, Floats]:
 
 
 def row_space(Z: Floats) -> tuple[Floats, Floats | None]:
-    """Coordinates of the rows in their own span, shape (n, n), and its orthonormal basis (dims, n).
+    """Return the coordinates of the rows in their own span, shape (n, n), and its orthonormal basis (dims, n).
 
     The rows themselves and None where they have no more dimensions than there are rows.
     """

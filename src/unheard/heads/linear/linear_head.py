@@ -194,11 +194,11 @@ class LinearHead(ABC):
         """Yield coefficients and intercepts of classes along an ascending grid of C (``inner_folds.Solver``)."""
 
     def settings(self) -> dict[str, Any]:
-        """Plain values from which ``heads.build`` makes the same unfitted head."""
+        """Return plain values from which ``heads.build`` makes the same unfitted head."""
         return settings_of(self)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All that was learned and set."""
+        """Return everything that was learned and set."""
         return {
             **pack(self),
             **{name: getattr(self, name) for name in ARRAYS},
@@ -217,7 +217,7 @@ class LinearHead(ABC):
         return head
 
     def _rows(self, given: Examples) -> _Rows:
-        """Rows to learn from: the clips, and behind them each augmentation where it is to be learned from."""
+        """Return the rows to learn from: the clips, followed by their augmentations where these are wanted."""
         name = name_of(given.inputs, self.input, self.name)
         several = [given.inputs[name], *(given.augmented.get(name, ()) if self.augmented else ())]
         return _Rows(
@@ -228,7 +228,7 @@ class LinearHead(ABC):
         )
 
     def _candidates(self, features: Features) -> list[tuple[int, ...]]:
-        """Sets of layers among which to choose; none, and of one set, where the features are not pooled."""
+        """Return the sets of layers among which to choose; one without layers where features are not pooled."""
         first = features[0]
         if first.ndim != 3:
             if self.layers is not None:
@@ -255,7 +255,7 @@ class LinearHead(ABC):
         return pooled_matrix(features, numbers, self.statistics, average=self.layers == "average")
 
     def _columns(self, features: Features) -> Floats:
-        """Rows for the fitted head; what a cut encoder's layers lack in width are zeros, as in training."""
+        """Return rows for the fitted head; layers that a cut encoder does not compute are zeros."""
         if not len(self.layers_):
             X = matrix(features, self.statistics)
             check_dims(X.shape[1], len(self.mean_))
@@ -307,7 +307,7 @@ class LinearHead(ABC):
 
 
 def _live(X: Floats) -> NDArray[np.bool_]:
-    """True at the columns that say anything; those that are zero in every row need not be computed with."""
+    """Return a mask that is true at the columns that say anything; those that are zero in every row need not be computed with."""
     live: NDArray[np.bool_] = (X != 0).any(axis=0)
     # One has to stay.
     live[0] |= not live.any()

@@ -117,7 +117,7 @@ def _problem(Z: Floats, Y: Floats) -> _Problem:
 
 
 def _minimum(problem: _Problem, penalty: Floats, W: Floats) -> Floats:
-    """Newton's method from ``W`` (dims + 1, classes), the last row being the intercepts."""
+    """Run Newton's method from ``W`` (dims + 1, classes), the last row being the intercepts."""
     X, Y, weight = problem.X, problem.Y, problem.weight
     scores = X @ W
     value, P = _value(scores, W, problem, penalty)
@@ -147,7 +147,7 @@ def _minimum(problem: _Problem, penalty: Floats, W: Floats) -> Floats:
 
 
 def _value(scores: Floats, W: Floats, problem: _Problem, penalty: Floats) -> tuple[float, Floats]:
-    """Objective, and class probabilities of the rows."""
+    """Return the objective, and class probabilities of the rows."""
     top = scores.max(axis=1, keepdims=True)
     raised = np.exp(scores - top)
     total = raised.sum(axis=1, keepdims=True)

@@ -30,7 +30,7 @@ def check_form(layers: str) -> None:
 
 
 def candidates(layers: str, count: int) -> list[tuple[int, ...]]:
-    """Layer numbers that a head of so many layers sees; for ``chosen``, each that it may choose."""
+    """Return the layer numbers that a head of so many layers sees; for ``chosen``, each that it may choose."""
     if layers == "chosen":
         return [(number,) for number in range(count)]
     if layers == "last":
@@ -47,7 +47,7 @@ def candidates(layers: str, count: int) -> list[tuple[int, ...]]:
 def pooled_matrix(
     features: Features, numbers: tuple[int, ...], statistics: str, *, average: bool
 ) -> NDArray[np.float64]:
-    """One row a clip: of each layer the mean, for ``mean+sd`` then the deviation; or the average over layers."""
+    """Return one row a clip: each layer's mean (and deviation for ``mean+sd``), or the average over layers."""
     kept = 2 if statistics == "mean+sd" else 1
     chosen = list(numbers)
     # Clip by clip: the features may be read from files, and only what is needed of them is kept.

@@ -53,7 +53,7 @@ class SVM(LinearHead):
 
 
 def _minimum(X: Floats, t: Floats, weight: Floats, start: Floats) -> Floats:
-    """Minimum of the objective in (w, b); the last column of ``X`` is 1 and its weight, b, is not penalised."""
+    """Return the minimum in (w, b); the last column of ``X`` is 1 and its weight, b, is not penalised."""
     linalg = need("scipy.linalg", "eval")
     penalty = np.ones(X.shape[1])
     penalty[-1] = 1e-12  # keeps the Hessian regular where no row is inside the margin

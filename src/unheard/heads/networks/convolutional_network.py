@@ -47,7 +47,7 @@ class ConvolutionalNetwork(StandardisingNetwork):
         self.register_buffer("scale", torch.ones(dims))
 
     def classify(self, standardised: Tensor, lengths: Tensor) -> Tensor:
-        """Outputs (B, classes + dimensions) of standardised frames."""
+        """Return the outputs (B, classes + dimensions) of standardised frames."""
         true = valid(standardised, lengths)
         # No gain and shift of its own: the convolution that follows has both, and its input needs no gradient.
         x = nn.functional.layer_norm(standardised, (self.dims,))
@@ -58,7 +58,7 @@ class ConvolutionalNetwork(StandardisingNetwork):
         return outputs
 
     def _normalised(self, pooled: Tensor) -> Tensor:
-        """Batch norm; a single clip, which has no deviation, is normalised by the running statistics."""
+        """Apply batch norm; a single clip, which has no deviation, is normalised by the running statistics."""
         norm = self.norm
         if len(pooled) > 1:
             normalised: Tensor = norm(pooled)
@@ -69,5 +69,5 @@ class ConvolutionalNetwork(StandardisingNetwork):
 
 
 def _clean(frames: Tensor, true: Tensor) -> Tensor:
-    """Zeros beyond a clip's end, as a convolution finds them at the end of a clip alone."""
+    """Return zeros beyond a clip's end, as a convolution finds them at the end of a clip alone."""
     return frames.masked_fill(~true, 0.0)

@@ -41,7 +41,7 @@ class MeanNetwork(OneInputNetwork):
         self.output = OutputLayer(hidden or dims, classes, dimensions)
 
     def score(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Outputs (B, classes + dimensions) of frames (B, T, dims), the first ``lengths`` (B,) of which count."""
+        """Return outputs (B, classes + dimensions) of (B, T, dims), of which the first ``lengths`` count."""
         if self.frame is not None:
             frames = torch.relu(self.frame(frames))
         kept = torch.where(valid(frames, lengths), frames, torch.zeros_like(frames))

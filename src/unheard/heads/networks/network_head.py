@@ -159,11 +159,11 @@ class NetworkHead(ABC):
         return outputs
 
     def settings(self) -> dict[str, Any]:
-        """Plain values from which ``heads.build`` makes the same unfitted head."""
+        """Return plain values from which ``heads.build`` makes the same unfitted head."""
         return settings_of(self)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All that was learned and set; the network's arrays under ``network.``."""
+        """Return everything that was learned and set; the network's arrays under ``network.``."""
         arrays = {f"network.{name}": value.numpy() for name, value in self.network_.state_dict().items()}
         sizes = canonical_json(
             {"inputs": self.sizes_, "classes": self.classes_, "dimensions": self.dimensions_}
@@ -252,7 +252,7 @@ class NetworkHead(ABC):
 
 @contextmanager
 def seeded(threads: int, seed: int) -> Iterator[None]:
-    """Torch seeded and with so many threads; everything as before afterwards."""
+    """Seed torch and set its number of threads; restore both afterwards."""
     import torch
 
     before = torch.get_num_threads(), torch.backends.cudnn.deterministic

@@ -40,7 +40,7 @@ class TCGRUNetwork(StandardisingNetwork):
         self.register_buffer("scale", torch.ones(dims))
 
     def classify(self, standardised: Tensor, lengths: Tensor) -> Tensor:
-        """Outputs (B, classes + dimensions) of standardised frames."""
+        """Return the outputs (B, classes + dimensions) of standardised frames."""
         # A convolution at the last valid frame sees the first padded one: zeros, as at the end of a clip alone.
         clean = torch.where(valid(standardised, lengths), standardised, torch.zeros_like(standardised))
         convolved = torch.relu(self.convolution(clean.transpose(1, 2))).transpose(1, 2)

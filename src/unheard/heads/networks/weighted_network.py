@@ -46,7 +46,7 @@ class WeightedNetwork(OneInputNetwork):
         self.output = OutputLayer(hidden, classes, dimensions)
 
     def score(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Outputs (B, classes + dimensions) of (B, layers, T, dims), the first ``lengths`` (B,) of which count."""
+        """Return outputs (B, classes + dimensions) of (B, layers, T, dims); the first ``lengths`` frames count."""
         if self.normalise:
             frames = nn.functional.layer_norm(frames, (self.dims,))
         # As a product of matrices that lie as the frames do: an einsum would copy all layers first.
@@ -57,7 +57,7 @@ class WeightedNetwork(OneInputNetwork):
         return outputs
 
     def shares(self) -> Tensor:
-        """Weights of the layers, which sum to 1."""
+        """Return the weights of the layers, which sum to 1."""
         return torch.softmax(self.weights, dim=0)
 
 
@@ -73,7 +73,7 @@ class AttentiveStatistics(nn.Module):
         self.direction = nn.Linear(attention, 1, bias=False)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Statistics (B, 2 dims) of frames (B, T, dims)."""
+        """Return the statistics (B, 2 dims) of frames (B, T, dims)."""
         true = valid(frames, lengths)
         clean = torch.where(true, frames, torch.zeros_like(frames))
         energy = self.direction(torch.tanh(self.projection(clean)))

@@ -55,7 +55,7 @@ class Row:
 def axis_rows(
     systems: Sequence[System], published: Iterable[Anchor], metric: str, stamped: bool
 ) -> list[Row]:
-    """Rows of one metric (``accuracy`` or ``uar``), best first: either those with stamps, or those without."""
+    """Return the rows of one metric (``accuracy`` or ``uar``), best first: those with stamps, or those without."""
     rows = [
         Row(
             s.name, s.protocol, s.results.get("n_train_speakers"), s.metric(metric), s.metric(metric, "low"),

@@ -116,7 +116,7 @@ def score_axis(axis: Axes, label: str, *, vertical: bool = True, low: float = 0.
 
 
 def shade(value: float, most: float) -> tuple[tuple[float, float, float], str]:
-    """Single-hue scale from white to dark blue, with the ink that is readable on it."""
+    """Return the single-hue scale from white to dark blue, with the ink that is readable on it."""
     t = 0.0 if most <= 0 else min(max(value / most, 0.0), 1.0)
     light, dark = (1.0, 1.0, 1.0), (0.0, 0.27, 0.48)
     r, g, b = (a + (z - a) * t for a, z in zip(light, dark, strict=True))

@@ -52,7 +52,7 @@ def fold_scores(system: System) -> list[FoldScore]:
 def folds_chart(
     name: str, folds: list[FoldScore], mean: float | None, chance: float | None, majority: float | None
 ) -> Chart:
-    """Dots a fold for accuracy and UAR, with lines at the mean accuracy, chance and the majority class."""
+    """Draw dots for accuracy and UAR of each fold, with lines at mean accuracy, chance and the majority class."""
     several = max(len(fold.seeds) for fold in folds) > 1
     worst, best = (pick(folds, key=lambda f: f.accuracy) for pick in (min, max))
     alt = (

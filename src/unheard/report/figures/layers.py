@@ -63,7 +63,7 @@ def layers_chart(name: str, found: Mapping[str, Any]) -> Chart:
 
 
 def layer_axis(axis: Axes, names: Sequence[str]) -> None:
-    """Ticks at the layers: their names where these are few and short, else their numbers."""
+    """Set ticks at the layers: their names where these are few and short, else their numbers."""
     count = len(names)
     step = 1 if count <= 14 else 2 if count <= 27 else 4
     words = count <= 8 and all(len(name) <= 10 for name in names)
@@ -76,7 +76,7 @@ def layer_axis(axis: Axes, names: Sequence[str]) -> None:
 
 
 def weights_panel(axis: Axes, weights: Sequence[Sequence[float]]) -> None:
-    """Learned weights, a line a fold, against the uniform line 1 / layers."""
+    """Draw the learned weights, a line a fold, against the uniform line 1 / layers."""
     count = len(weights[0])
     axis.axhline(
         1 / count, color=INK, linewidth=0.9, linestyle=(0, (5, 3)), label=f"uniform {number(1 / count)}"

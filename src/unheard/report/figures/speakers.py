@@ -98,7 +98,7 @@ def speakers_chart(name: str, speakers: list[SpeakerScore], chance: float | None
 
 
 def _stacked(values: list[float], reach: float = 0.026, step: float = 0.13) -> list[float]:
-    """Heights that keep sorted dots apart: each takes the place nearest the middle that is free."""
+    """Return the heights that keep sorted dots apart: each takes the place nearest the middle that is free."""
     placed: list[tuple[float, float]] = []
     for value in values:
         near = [h for v, h in placed if abs(v - value) < reach]
