@@ -43,7 +43,7 @@ NAMED: dict[str, Callable[[pl.DataFrame], Protocol]] = {
 
 
 def names() -> list[str]:
-    """Every name that :func:`make` takes; ``k`` stands for a number."""
+    """Return every name that :func:`make` takes; ``k`` stands for a number."""
     return [*NAMED, "owner", "group-k", "random-k", "a file (.json, .csv)", "a folder of EmoBox"]
 
 

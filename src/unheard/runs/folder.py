@@ -162,7 +162,7 @@ class Run:
         return protocol
 
     def folds(self) -> list[dict[str, Any]]:
-        """What each finished fold and seed recorded of itself (chosen values, curves), in order.
+        """Return what each finished fold and seed recorded of itself (chosen values, curves), in order.
 
         Raises
         ------

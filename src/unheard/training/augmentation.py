@@ -66,7 +66,7 @@ def mixed(frames: Tensor, lengths: Tensor, share: float, partners: Tensor) -> tu
 
 
 def _spans(sizes: NDArray[np.int64], width: int, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return a mask that is true over one random span a row, shape (rows, width), at most ``share`` of the row's size long."""
+    """Return a mask (rows, width) with one random span a row, at most ``share`` of the row's size long."""
     length = np.floor(rng.uniform(0, share, len(sizes)) * sizes + 0.5)
     start = np.floor(rng.uniform(0, 1, len(sizes)) * (sizes - length + 1))
     place = np.arange(width)

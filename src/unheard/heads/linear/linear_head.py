@@ -307,7 +307,7 @@ class LinearHead(ABC):
 
 
 def _live(X: Floats) -> NDArray[np.bool_]:
-    """Return a mask that is true at the columns that say anything; those that are zero in every row need not be computed with."""
+    """Return a mask of the columns that are not zero in every row; the others need no computing."""
     live: NDArray[np.bool_] = (X != 0).any(axis=0)
     # One has to stay.
     live[0] |= not live.any()
