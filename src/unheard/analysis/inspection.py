@@ -21,7 +21,7 @@ from unheard.extraction.extract import Storage, extract
 from unheard.files import write_json
 from unheard.inputs import Clip
 from unheard.protocols.fold import Protocol
-from unheard.recipe_inputs.preparing import Progress
+from unheard.recipe_inputs.preparing import Progress, staged
 from unheard.recipes.old_recipe import modern
 from unheard.recipes.recipe import Recipe
 from unheard.report.layers import layers_page
@@ -71,7 +71,7 @@ def inspect(
     rows = table.filter(pl.col("id").is_in(list(protocol.folds[fold].train)))
     listed = clips(rows, recipe.channel)
     stored = extract(
-        listed, encoder, Storage(), progress=_staged(progress, "layers"), say=say,
+        listed, encoder, Storage(), progress=staged(progress, "layers"), say=say,
         allow_truncated=recipe.allow_truncated,
     )  # fmt: skip
     names, widths = zip(*((layer.name, layer.dims) for layer in stored.layers), strict=True)
@@ -79,7 +79,7 @@ def inspect(
     stamps = ["RANDOM WEIGHTS"] if encoders.is_random(stored.settings) else []
     found = layers(
         table, protocol, fold, stored.features, names, widths, targets=targets, learned=learned,
-        stamps=stamps, threads=recipe.threads, progress=_staged(progress, "probes"),
+        stamps=stamps, threads=recipe.threads, progress=staged(progress, "probes"),
     )  # fmt: skip
     found = {"recipe": recipe.recipe, "encoder": stored.settings, **found, "n_unreadable": len(stored.errors)}
     timed = [clip for clip in listed if clip.id in stored.features][:TIMED]
@@ -148,7 +148,3 @@ def _weights(run: Run, fold: int, settings: Mapping[str, Any]) -> list[float]:
             f"{run.folder} was run with weights of sha256 {first_five(theirs)}, these have {settings['sha256']}"
         )
     return learned_weights(run.folds(), fold)
-
-
-def _staged(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
-    return None if progress is None else lambda done, total: progress(stage, done, total)

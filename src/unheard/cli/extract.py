@@ -96,4 +96,4 @@ def extract(
         worst = int(cosines.argmin())
         show(f"stored: mean cosine to what was computed {cosines.mean():.6f}, "
              f"smallest {cosines[worst]:.6f} (layer {stored.layers[worst].name})")  # fmt: skip
-    extracting.refuse_too_many_bad(stored, max_bad)
+    extracting.refuse_too_many_bad(stored.errors, len(stored.features) + len(stored.errors), max_bad)

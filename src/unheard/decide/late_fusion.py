@@ -38,7 +38,7 @@ class Fusion:
     weights: tuple[float, ...]
 
 
-def fit_fusion(logits: Sequence[Floats], labels: Ints, floor: float = 1.0) -> Fusion:
+def fit_fusion(logits: Sequence[Floats], labels: Ints) -> Fusion:
     """Fit the temperature of each system, then the weights, on validation rows.
 
     A temperature minimises the NLL of its own system. The weights maximise the accuracy of the fusion; ties go to
@@ -53,8 +53,6 @@ def fit_fusion(logits: Sequence[Floats], labels: Ints, floor: float = 1.0) -> Fu
         One array (n, C) a system, of the same clips in the same order.
     labels
         Class numbers, shape (n,).
-    floor
-        Smallest temperature allowed, see :func:`unheard.decide.calibration.fit_temperature`.
 
     Raises
     ------
@@ -65,7 +63,7 @@ def fit_fusion(logits: Sequence[Floats], labels: Ints, floor: float = 1.0) -> Fu
     """
     if not 1 <= len(logits) <= MAX_SYSTEMS:
         raise UsageError(f"weights are fitted for 1 … {MAX_SYSTEMS} systems, found {len(logits)}")
-    temperatures = tuple(fit_temperature(z, labels, floor) for z in logits)
+    temperatures = tuple(fit_temperature(z, labels) for z in logits)
     probabilities = [apply_temperature(z, t) for z, t in zip(logits, temperatures, strict=True)]
     order = strongest_first(probabilities, labels)
 

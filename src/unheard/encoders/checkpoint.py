@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from unheard.encoders import hub
 from unheard.encoders.arrays import check_finite
+from unheard.encoders.contract import Settings
 from unheard.errors import DataError, UsageError, first_five, need
 from unheard.files import digest, file_digest
 
@@ -62,6 +63,14 @@ def find(model: str, revision: str | None = None, *, weights: bool = True, token
             f"unknown model {model!r}: no such folder, and no hub name (owner/model){hub.near(model)}"
         )
     return hub.fetch(model, revision, weights, tokenizer)
+
+
+def described(options: Settings, family: str, usual: str) -> tuple[Path | None, dict[str, Any], str]:
+    """Return folder, configuration and its name in errors; without a model, the family's ``usual`` one."""
+    if not options.model:
+        return None, {"model_type": family}, usual
+    folder = find(options.model, options.revision, weights=options.weights != "random")
+    return folder, config(folder), str(folder / _CONFIG)
 
 
 def config(folder: Path) -> dict[str, Any]:

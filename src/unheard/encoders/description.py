@@ -22,9 +22,6 @@ from unheard.settings import Within, check, construct
 
 #: Name of a description that lies in the folder of its model.
 BESIDE = "encoder.json"
-#: What an axis of a tensor is; ``one`` has length 1, ``mean`` is averaged over.
-INPUT_AXES = ("one", "samples", "frames", "dims")
-OUTPUT_AXES = ("one", "frames", "dims", "mean")
 #: Samples or frames that a description may speak of, and layers.
 MOST_SAMPLES, MOST_LAYERS = 1_000_000, 1000
 
@@ -38,8 +35,8 @@ class Input:
     tensor
         Its name in the graph.
     axes
-        Of ``INPUT_AXES``, in the graph's order: ``one`` and ``samples`` for a waveform; ``one``, ``frames`` and
-        ``dims`` behind a frontend.
+        What they are, in the graph's order: ``one`` (of length 1) and ``samples`` for a waveform; ``one``,
+        ``frames`` and ``dims`` behind a frontend.
     """
 
     tensor: str
@@ -55,7 +52,7 @@ class Output:
     name, tensor
         Our name, and the graph's.
     axes
-        Of ``OUTPUT_AXES``, in the graph's order.
+        What they are, in the graph's order: ``one``, ``frames``, ``dims``, or ``mean``, which is averaged over.
     stride, window
         Of N input frames (samples, without a frontend) it has floor((N − window) / stride) + 1, at least one: 1
         and 1 for as many; ``window`` = ``stride`` where what is left over is dropped, 1 where it makes a frame.

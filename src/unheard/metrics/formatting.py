@@ -63,10 +63,9 @@ def difference(value: float, low: float | None, high: float | None) -> str:
     return points(value) + ("" if low is None or high is None else f" [{points(low)}, {points(high)}]")
 
 
-def p_value(value: float, digits: int = 3) -> str:
+def p_value(value: float) -> str:
     """Return the probability of a test, never rounded to 0: ``0.012``, ``< 0.001``."""
-    smallest = 10.0**-digits
-    return f"< {number(smallest, digits)}" if value < smallest else number(value, digits)
+    return "< 0.001" if value < 0.001 else number(value)
 
 
 def p_scientific(value: float) -> str:

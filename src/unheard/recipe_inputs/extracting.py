@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -11,9 +11,9 @@ import polars as pl
 from unheard.corpora.table import clips
 from unheard.encoders import LazyEncoder
 from unheard.errors import DataError, UsageError, first_five
-from unheard.extraction.extract import Extracted, Storage, extract
+from unheard.extraction.extract import BadClip, Extracted, Storage, extract
 from unheard.files import FileDigests
-from unheard.recipe_inputs.preparing import Progress, Say, augmentations, loaded, storage_of
+from unheard.recipe_inputs.preparing import Progress, Say, augmentations, loaded, staged, storage_of
 from unheard.recipes.recipe import Recipe
 
 
@@ -69,9 +69,15 @@ def of_encoder(
     options
         As for ``unheard.extraction.extract``: allow_truncated, speed, noise.
     """
-    report = None if progress is None else lambda done, total: progress("layers", done, total)
     stored = extract(
-        clips(table, channel), encoder, storage, folder=folder, jobs=jobs, progress=report, say=say, **options
+        clips(table, channel),
+        encoder,
+        storage,
+        folder=folder,
+        jobs=jobs,
+        progress=staged(progress, "layers"),
+        say=say,
+        **options,
     )
     if say is not None:
         for clip in stored.errors:
@@ -79,10 +85,10 @@ def of_encoder(
     return stored
 
 
-def refuse_too_many_bad(stored: Extracted, max_bad: float) -> None:
-    """Raise a DataError where a larger share of the clips than ``max_bad`` gave nothing; all others are stored."""
-    total = len(stored.features) + len(stored.errors)
-    if len(stored.errors) > max_bad * total:
-        listed = first_five(f"{clip.id} ({clip.reason})" for clip in stored.errors)
-        share = f"{len(stored.errors)} of {total} recordings"
-        raise DataError(f"{share} cannot be used, more than --max-bad {max_bad:g}: {listed}")
+def refuse_too_many_bad(bad: Sequence[BadClip], total: int, max_bad: float, more: str = "") -> None:
+    """Raise a DataError, ended by ``more``, where a larger share of ``total`` clips than ``max_bad`` is bad."""
+    if len(bad) > max_bad * total:
+        listed = first_five(f"{clip.id} ({clip.reason})" for clip in bad)
+        raise DataError(
+            f"{len(bad)} of {total} recordings cannot be used, more than --max-bad {max_bad:g}: {listed}{more}"
+        )

@@ -59,6 +59,11 @@ class Prepared:
     augmented: Mapping[str, tuple[Found, ...]] = field(default_factory=dict)
 
 
+def staged(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
+    """Return what is called with (done, total) and tells ``progress`` the stage; None where nobody listens."""
+    return None if progress is None else partial(progress, stage)
+
+
 def loaded(recipe: Recipe) -> tuple[Recipe, Encoders]:
     """Return the recipe with its encoders' settings in full, digests of weights included, and the encoders.
 
@@ -108,7 +113,7 @@ def read_inputs(
         Where to write what was extracted for other processes, or to read it; None for neither.
     """
     listed = clips(table, recipe.channel)
-    report = None if progress is None else lambda done, total: progress("features", done, total)
+    report = staged(progress, "features")
     indexes = indexes or Indexes(None)
     options: dict[str, Any] = {"allow_truncated": recipe.allow_truncated}
     if recipe.training is not None:

@@ -32,8 +32,9 @@ from unheard.files import cache_folder, digest, write_json, write_text
 from unheard.formats import sealed_json
 from unheard.predictions.table import write_predictions
 from unheard.protocols.fold import Protocol, check_classes
+from unheard.recipe_inputs.extracting import refuse_too_many_bad
 from unheard.recipe_inputs.indexes import Indexes
-from unheard.recipe_inputs.preparing import Progress, Say, data_digest, loaded, read_inputs
+from unheard.recipe_inputs.preparing import Progress, Say, data_digest, loaded, read_inputs, staged
 from unheard.recipes.recipe import Recipe
 from unheard.runs import ledger as ledger_file
 from unheard.runs import salient_layer as salience
@@ -142,7 +143,7 @@ def run(
             if strict:
                 _stop_at_the_first_bad(recipe, table)
             if not (folder / "audit.json").is_file():
-                certificate = _certificate(table, protocol, data_hash, jobs, _staged(progress, "audit"))
+                certificate = _certificate(table, protocol, data_hash, jobs, staged(progress, "audit"))
                 write_json(folder / "audit.json", certificate)
             shared: Any = {
                 "encoders": encoders,
@@ -354,12 +355,7 @@ def _report_bad(folder: Path, bad: Sequence[BadClip], total: int, max_bad: float
     rows = [{"id": clip.id, "path": str(clip.path), "reason": clip.reason} for clip in bad]
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
     write_text(folder / "errors.jsonl", "".join(lines))
-    if len(bad) > max_bad * total:
-        listed = first_five(f"{clip.id} ({clip.reason})" for clip in bad)
-        raise DataError(
-            f"{len(bad)} of {total} recordings cannot be used, more than --max-bad {max_bad:g}: {listed}; "
-            f"all: {folder / 'errors.jsonl'}"
-        )
+    refuse_too_many_bad(bad, total, max_bad, f"; all: {folder / 'errors.jsonl'}")
 
 
 def _fold_numbers(protocol: Protocol, only: Sequence[int] | None) -> list[int]:
@@ -383,7 +379,3 @@ def _ranges(numbers: Sequence[int]) -> str:
         else:
             pieces.append([number])
     return ",".join(f"{p[0]}-{p[-1]}" if len(p) > 1 else str(p[0]) for p in pieces)
-
-
-def _staged(progress: Progress | None, stage: str) -> Any:
-    return None if progress is None else lambda done, total: progress(stage, done, total)

@@ -66,10 +66,7 @@ def load(options: Options) -> WhisperEncoder:
     from unheard.encoders.whisper_network import configured, drawn, relevant, trained
 
     device, precision = device_of(options.device), precision_of(options.precision, options.device)
-    folder, content, source = None, {"model_type": "whisper"}, "whisper-tiny"
-    if options.model:
-        folder = checkpoint.find(options.model, options.revision, weights=options.weights != "random")
-        content, source = checkpoint.config(folder), str(folder / "config.json")
+    folder, content, source = checkpoint.described(options, "whisper", "whisper-tiny")
     config = configured(content, source)
     layers = top_layer(options.cut, config.encoder_layers, source)
     if folder is not None and options.weights != "random":

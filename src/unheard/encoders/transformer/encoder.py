@@ -139,7 +139,7 @@ class WaveEncoder(Encoder):
 
 def load(options: Settings, family: str) -> WaveEncoder:
     """Read configuration and weights as the settings say."""
-    folder, content, source = _described(options, family)
+    folder, content, source = checkpoint.described(options, family, f"{family}-base")
     config = architecture.read(content, family, source)
     layers = top_layer(options.cut, config.num_hidden_layers, source)
     rate, normalize = _audio(options, folder, config)
@@ -156,14 +156,6 @@ def load(options: Settings, family: str) -> WaveEncoder:
     network.eval().to(device_of(options.device), torch.bfloat16 if precision == "bfloat16" else torch.float32)
     settings = {"name": family, **plain(replace(options, sha256=found, precision=precision))}
     return WaveEncoder(settings, network, rate, checkpoint.licence(folder) if folder else "unknown")
-
-
-def _described(options: Settings, family: str) -> tuple[Path | None, dict[str, Any], str]:
-    """Return folder, configuration and name for errors; without a model, the family's base configuration."""
-    if not options.model:
-        return None, {"model_type": family}, f"{family}-base"
-    folder = checkpoint.find(options.model, options.revision, weights=options.weights != "random")
-    return folder, checkpoint.config(folder), str(folder / "config.json")
 
 
 def _audio(options: Settings, folder: Path | None, config: Architecture) -> tuple[int, bool]:

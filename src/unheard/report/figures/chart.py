@@ -74,7 +74,7 @@ class Chart:
     note: str = ""
 
 
-def svg(name: str, alt: str, height: float, paint: Callable[[Figure], None], width: float = WIDTH) -> str:
+def svg(name: str, alt: str, height: float, paint: Callable[[Figure], None]) -> str:
     """Draw with matplotlib and return an ``<svg>`` element for use inside HTML.
 
     Parameters
@@ -83,8 +83,8 @@ def svg(name: str, alt: str, height: float, paint: Callable[[Figure], None], wid
         Unique on the page: the ids inside the drawing start with it.
     alt
         What the figure shows, in words.
-    height, width
-        Size in points.
+    height
+        In points.
     paint
         Fills an empty figure; it is called inside the report's style.
     """
@@ -94,10 +94,10 @@ def svg(name: str, alt: str, height: float, paint: Callable[[Figure], None], wid
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
         # Names in scripts that the measuring font lacks are drawn by the browser's own font.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
-        figure = figures.Figure(figsize=(width / 72, height / 72), layout="constrained")
+        figure = figures.Figure(figsize=(WIDTH / 72, height / 72), layout="constrained")
         paint(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return _inline(buffer.getvalue(), name, alt, width, height)
+    return _inline(buffer.getvalue(), name, alt, WIDTH, height)
 
 
 def score_axis(axis: Axes, label: str, *, vertical: bool = True, low: float = 0.0, high: float = 1.0) -> None:

@@ -97,8 +97,9 @@ def speakers_chart(name: str, speakers: list[SpeakerScore], chance: float | None
     )
 
 
-def _stacked(values: list[float], reach: float = 0.026, step: float = 0.13) -> list[float]:
+def _stacked(values: list[float]) -> list[float]:
     """Return the heights that keep sorted dots apart: each takes the place nearest the middle that is free."""
+    reach, step = 0.026, 0.13
     placed: list[tuple[float, float]] = []
     for value in values:
         near = [h for v, h in placed if abs(v - value) < reach]
