@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,34 @@ def test_the_ways_that_the_design_draws_are_calls_that_exist() -> None:
     assert len(places) > 50
     lost = {name for name in places if not exists(name.split("."))}
     assert not lost
+
+
+def test_the_design_names_every_room_and_files_that_exist() -> None:
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    named = text[text.index("## Rooms") : text.index("Four rules")]
+    source = Path(unheard.__path__[0])
+    rooms = {path.name for path in source.iterdir() if (path / "__init__.py").is_file()}
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|.*\| (.*) \|$", named, re.MULTILINE)
+    listed = {name: first for names, first in rows for name in re.findall(r"`(\w+)`", names)}
+    assert set(listed) == rooms - {"formats"}
+    assert "`formats`" in named
+    for names, first in rows:
+        folders = [source / name for name in re.findall(r"`(\w+)`", names)]
+        for file in re.findall(r"`(\w+\.py)`", first):
+            assert any((folder / file).is_file() for folder in folders), (names, file)
+
+
+def test_the_design_draws_imports_as_they_are_checked() -> None:
+    drawn = (
+        (ROOT / "docs" / "design.md").read_text(encoding="utf-8").split("checks it:\n\n")[1].split("\n\n")[0]
+    )
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0][
+        "layers"
+    ]
+    checked = [re.split(r" [|:] ", layer) for layer in layers]
+    lines = [line.strip().split(", ") for line in drawn.splitlines()]
+    below = [name for layer in checked[len(lines) - 1 :] for name in layer]
+    assert lines == [[n for n in layer if n != "testing"] for layer in checked[: len(lines) - 1]] + [below]
 
 
 ROOMS = {path.stem for path in Path(unheard.__path__[0]).iterdir()}

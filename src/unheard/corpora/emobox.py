@@ -106,7 +106,7 @@ def speaker(name: str, stem: str) -> str | None:
 
 
 def _list(root: Path) -> Path:
-    """Return the the list of the only set in a folder."""
+    """Return the list of the only set in a folder."""
     if not root.is_dir():
         raise DataError(f"{root}: {'not a folder' if root.exists() else 'no such folder'}")
     places = [*root.glob("*.jsonl"), *root.glob("data/*/*.jsonl")]
