@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from unheard.corpora import read, survey
@@ -190,3 +191,45 @@ def test_emotale_says_what_contradicts_what_is_missing_and_whom_it_does_not_know
     assert reasons["wav/DK_001_A_1.wav"] == "its name contradicts annotations.csv (B)"
     assert reasons["EN_004_S_4"] == "in annotations.csv but not in the folder"
     assert table.select("id", "gender", "age").row(-1) == ("EN_004_S_5", None, None)
+
+
+def test_tess(tmp_path):
+    assert row("tess", tmp_path, "YAF_bar_ps") == {
+        "duration": 0.5, "speaker": "YAF", "gender": "female", "age": 26.0, "language": "en", "sentence": "bar",
+        "text": "Say the word bar", "channel": "speech", "label": "pleasant surprise",
+        "licence": "CC BY-NC-ND 4.0",
+    }  # fmt: skip
+    misnamed = read("tess", tmp_path).filter(pl.col("id") == "OA_bite_neutral")
+    assert misnamed.select("speaker", "age").row(0) == ("OAF", 64.0)
+
+
+def test_savee_in_both_layouts(tmp_path):
+    assert row("savee", tmp_path, "KL_sa02") == {
+        "duration": 0.5, "speaker": "KL", "gender": "male", "language": "en", "sentence": "sa02",
+        "channel": "speech", "label": "sadness", "licence": "research only, after registration",
+    }  # fmt: skip
+    for path in list((tmp_path / "AudioData").rglob("*.wav")):
+        path.rename(tmp_path / f"{path.parent.name}_{path.name}")
+    again = read("savee", tmp_path)
+    assert again["id"].to_list() == ["DC_a01", "DC_n30", "JE_su15", "KL_sa02"]
+    assert again["label"].to_list() == ["anger", "neutral", "surprise", "sadness"]
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "reason"),
+    [
+        ("tess", "OAF_back_glad", "emotion is glad"),
+        ("tess", "MAF_back_angry", "not an official name"),
+        ("savee", "XX_a01", "speaker is XX"),
+        ("savee", "a01", "speaker is in no folder"),
+        ("savee", "JE/KL_a01", "named for speaker KL but found in JE"),
+        ("savee", "DC/b01", "emotion is b"),
+        ("savee", "DC/a16", "number is 16, expected 01 to 15"),
+        ("savee", "DC/n31", "number is 31, expected 01 to 30"),
+    ],
+)
+def test_names_that_tess_and_savee_do_not_have(name, file, reason, tmp_path):
+    TREES[name](tmp_path)
+    tone(tmp_path / f"{file}.wav")
+    reasons = {item.path: item.reason for item in survey(name, tmp_path)[1]}
+    assert reasons[f"{file}.wav"].startswith(reason)

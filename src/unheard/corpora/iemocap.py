@@ -72,7 +72,8 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
     """Yield a row for every utterance of the label files.
 
     The label is the owner's consensus, null where there is none (``xxx``). Votes are the observers' (``C-E1``,
-    ``A-E1`` and so on), never the actors' own; one who names several classes gives each an equal part.
+    ``A-E1`` and so on), never the actors' own; one who names several classes gives each an equal part. What is no
+    category, or off the scale, is left out and said.
 
     Raises
     ------
@@ -86,10 +87,9 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
     for file in files:
         text = _words(file.parent.parent / "transcriptions" / file.name)
         for row in dialogue(file):
-            wrong = _off_the_scale(row)
-            if wrong:
-                yield LeftOut(f"{row['id']}: {', '.join(wrong)}", "not from 1 to 5; null in the table")
-            rows.append(row | {"text": text.get(row["id"])})
+            for wrong in (*row.pop("odd"), *_off_the_scale(row)):
+                yield LeftOut(f"{row['id']}: {wrong}", "no category, or not from 1 to 5; null in the table")
+            rows.append(row | {"text": text.get(row["id"]), "votes": row["votes"] or None})
     names = {row["recording"] for row in rows}
 
     def name_of(path: Path) -> str | None:
@@ -99,7 +99,10 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
 
 
 def dialogue(file: Path) -> list[dict[str, Any]]:
-    """Return the rows of one label file, each with its place in the dialogue (``turn``, by start time)."""
+    """Return the rows of one label file, each with its place in the dialogue (``turn``, by start time).
+
+    ``odd`` lists what evaluators wrote that is no category.
+    """
     timed: list[tuple[float, dict[str, Any]]] = []
     for number, line in enumerate(read_legacy_text(file).splitlines(), start=1):
         where = f"{file}: line {number}"
@@ -109,7 +112,9 @@ def dialogue(file: Path) -> list[dict[str, Any]]:
                 raise DataError(f"{where}: expected [start - end] NAME CODE [V, A, D], found {line[:80]!r}")
             timed.append((float(header[1]), _row(where, file.stem, header)))
         elif timed and (found := _CATEGORIES.match(line)):
-            timed[-1][1]["votes"] += _named(where, found[1], found[2])
+            votes, odd = _named(found[1], found[2])
+            timed[-1][1]["votes"] += votes
+            timed[-1][1]["odd"] += odd
         elif timed and (found := _ATTRIBUTES.match(line)):
             timed[-1][1]["votes"] += _graded(found[1], found[2])
     timed.sort(key=lambda pair: (pair[0], pair[1]["id"]))
@@ -142,6 +147,7 @@ def _row(where: str, name: str, header: re.Match[str]) -> dict[str, Any]:
         "channel": "speech",
         "label": _CODES.get(code),
         "votes": [],
+        "odd": [],
         "activation": activation,
         "valence": valence,
         "dominance": dominance,
@@ -149,15 +155,12 @@ def _row(where: str, name: str, header: re.Match[str]) -> dict[str, Any]:
     }
 
 
-def _named(where: str, grader: str, said: str) -> list[dict[str, Any]]:
+def _named(grader: str, said: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the votes of one evaluator, and what is no category."""
     words = [word.strip().lower() for word in said.split(";") if word.strip()]
-    odd = [word for word in words if word not in _WORDS]
-    if odd:
-        raise DataError(f"{where}: {odd[0]!r} is not a category; expected one of {', '.join(_WORDS)}")
-    return [
-        {"grader": grader, "label": _WORDS[word], "weight": 1 / len(words), "modality": "audiovisual"}
-        for word in words
-    ]
+    known = [_WORDS[word] for word in words if word in _WORDS]
+    vote = {"grader": grader, "weight": 1 / max(len(known), 1), "modality": "audiovisual"}
+    return [vote | {"label": label} for label in known], [repr(word) for word in words if word not in _WORDS]
 
 
 def _graded(grader: str, said: str) -> list[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 ``Labels/labels_consensus`` (CSV or JSON; ``labels_concensus`` in 1.6) holds consensus, speaker and part of each
 turn, ``Labels/labels_detailed`` (CSV in either shape, or JSON) or ``labels.txt`` what every worker said,
-``Transcripts/NAME.txt`` the words, ``Audios/NAME.wav`` the recordings.
+``Transcripts/NAME.txt`` the words, ``Audios/NAME.wav`` the recordings. Parts that the consensus lacks are those of
+``Partitions.txt``.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
         raise DataError(
             f"{root}: no Labels/labels_consensus.csv (or .json) there; give the folder of the corpus"
         )
-    votes = _votes(root)
+    votes, parts = _votes(root), _parts(root)
     transcripts = root / "Transcripts"
     rows, names = [], set()
     for name, cells in _consensus(consensus):
@@ -71,6 +72,7 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
         spoken = transcripts / f"{name}.txt"
         row["text"] = read_legacy_text(spoken).strip() or None if spoken.is_file() else None
         row["votes"] = votes.get(name)
+        row["split"] = row["split"] or parts.get(name)
         rows.append(row)
         names.add(name)
     for name in sorted(set(votes) - names):
@@ -126,6 +128,20 @@ def _row(where: str, name: str, cells: Mapping[str, Any]) -> dict[str, Any]:
         "split": _text(cells.get("Split_Set")),
         "licence": LICENCE,
     }
+
+
+def _parts(root: Path) -> dict[str, str]:
+    """Part of each turn by ``Partitions.txt``, whose lines hold part and file in either order."""
+    places = [root / name for name in ("Partitions.txt", "Partition.txt", "Labels/Partitions.txt")]
+    file = next((place for place in places if place.is_file()), None)
+    parts: dict[str, str] = {}
+    for line in read_legacy_text(file).splitlines() if file else ():
+        fields = [field.strip() for field in line.split(";") if field.strip()]
+        clips = [field for field in fields if field.endswith(".wav")]
+        others = [field for field in fields if not field.endswith(".wav")]
+        if clips and others:
+            parts[_stem(clips[0])] = others[0]
+    return parts
 
 
 def _votes(root: Path) -> dict[str, list[dict[str, Any]]]:
