@@ -53,10 +53,10 @@ class Source:
         part = found.part
         self.cut = part is None or part < 1
         # A number instead of a name: libsndfile then looks at the content alone.
-        opened = file.fileno() if found.mended is None else Mended(self._content, *found.mended)
+        read = file.fileno() if found.mended is None else Mended(self._content, *found.mended)
         try:
             with quiet():
-                self._sound = soundfile.SoundFile(opened, closefd=False)
+                self._sound = soundfile.SoundFile(read, closefd=False)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.rstrip(".")
             raise AudioError(
