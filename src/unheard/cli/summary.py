@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from unheard.metrics.formatting import and_interval, difference, mean_and_interval, percent
@@ -30,8 +30,20 @@ def score_lines(results: Mapping[str, Any]) -> list[str]:
     for other, value in stored_metrics({**results, "metrics": {}}):
         unit = " %" if other.percent else ""
         lines.append(f"  {other.label:21} {mean_and_interval(value, other.percent)}{unit}")
+    lines.extend(_enrolment_lines(results.get("enrolment", ())))
     lines.extend(f"  incomplete: {reason}" for reason in results.get("incomplete", ()))
     return lines
+
+
+def _enrolment_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say what knowing clips of a speaker brings; the scores above know none."""
+    return [
+        f"  knowing {'all' if row['clips'] is None else row['clips']} clips of the speaker: accuracy "
+        f"{percent(row['accuracy']['pooled'])} %, "
+        f"{difference(*(row['difference'][end] for end in ('value', 'low', 'high')))} points"
+        for row in found
+        if row["kind"] != "neutral" and row["clips"] in (1, 8, None)
+    ]
 
 
 def fusion_lines(fusion: Mapping[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """Changes to a recipe from the command line: dotted fields, some of them short (``--set``, ``--weights``).
 
-``encoder.model=…``, ``features.path=…``, ``layer=…``, ``storage.average=…`` and ``augment=[]`` stand for the field
-of the one input that has it; ``inputs.voice.encoder.model=…`` names the input.
+``encoder.model=…``, ``features.path=…``, ``layer=…``, ``storage.average=…``, ``augment=[]`` and ``adapt={}`` stand
+for the field of the one input that has it; ``inputs.voice.encoder.model=…`` names the input.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ SHORT = {
     "layer": "encoder",
     "storage": "encoder",
     "augment": "",
+    "adapt": "",
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer, model_validator
 
 from unheard import encoders, features
+from unheard.adaptation.profile import Priors
 from unheard.audio.conditions import RATIOS
 from unheard.audio.noise import Kind
 
@@ -38,6 +39,27 @@ class Noisy(BaseModel):
     snr: tuple[float, float]
 
 
+class Adapt(BaseModel):
+    """Features standardised by what is usual of their speaker (docs/adaptation.md).
+
+    Parameters
+    ----------
+    mean_prior, variance_prior
+        Weight of the training speakers against the known clips of a speaker, as a number of clips, for the mean
+        and for the variance.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mean_prior: float = Field(default=Priors.mean_prior, ge=0.01, le=1000)
+    variance_prior: float = Field(default=Priors.variance_prior, ge=0.01, le=1000)
+
+    @property
+    def priors(self) -> Priors:
+        """The same for computing."""
+        return Priors(self.mean_prior, self.variance_prior)
+
+
 class Input(BaseModel):
     """What computes an input, an ``encoder`` or ``features``, and what becomes of it.
 
@@ -54,6 +76,8 @@ class Input(BaseModel):
         How the frames are kept.
     augment
         What is done to the waveforms of training clips; each augmentation gives every clip once more.
+    adapt
+        How the features are standardised by their speaker; None: they are not.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,6 +87,7 @@ class Input(BaseModel):
     layer: int | Literal["last", "salient"] | None = None
     storage: Storage | None = None
     augment: tuple[Speed | Noisy, ...] = ()
+    adapt: Adapt | None = None
 
     @field_validator("encoder")
     @classmethod

@@ -138,6 +138,7 @@ class Recipe(BaseModel):
         if self.training is None:
             for name, own in self.inputs.items():
                 self._check_form(name, own)
+                self._check_adaptation(name, own)
         else:
             self._check_training()
         return self
@@ -240,10 +241,25 @@ class Recipe(BaseModel):
                 f"augment is for heads on the frames of one layer of a frozen encoder, not {head!r}"
             )
 
+    def _check_adaptation(self, name: str, own: Input) -> None:
+        """A clip reaches the head several times, under several draws of what is known of its speaker."""
+        if own.adapt is None:
+            return
+        for head in self.heads_of(name):
+            if not getattr(head, "augmented", True):
+                raise ValueError(
+                    f"inputs.{name}.adapt needs a head that learns from each clip more than once: set "
+                    f"augmented: true for the head {head.name!r}"
+                )
+
     def _check_training(self) -> None:
         ((name, own), *others) = self.inputs.items()
         if others or own.encoder is None:
             raise ValueError("training tunes an encoder: it belongs to a recipe with one input that has one")
+        if own.adapt is not None:
+            raise ValueError(
+                f"inputs.{name}.adapt is for frozen encoders and features; with training leave it out"
+            )
         for field in ("layer", "storage"):
             if getattr(own, field) is not None:
                 raise ValueError(

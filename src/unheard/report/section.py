@@ -18,6 +18,7 @@ from unheard.report.figures.classes import classes_chart
 from unheard.report.figures.confusion import confusion_charts
 from unheard.report.figures.curves import curves, curves_chart
 from unheard.report.figures.dimensions import dimensions_chart
+from unheard.report.figures.enrolment import enrolment_chart
 from unheard.report.figures.folds import fold_scores, folds_chart
 from unheard.report.figures.fusion import fusion_chart, fusion_fits
 from unheard.report.figures.layer_choices import choices, choices_chart, weights_chart
@@ -87,6 +88,7 @@ def _charts(anchor: str, system: System) -> list[Chart]:
     found = _class_charts(anchor, system) if len(system.labelled.label) else []
     step, histories = curves(system.fits)
     also = (
+        enrolment_chart(f"{anchor}-enrolment", system.results.get("enrolment", ())),
         dimensions_chart(f"{anchor}-dimensions", system.metrics),
         curves_chart(f"{anchor}-curves", step, histories),
         choices_chart(f"{anchor}-choices", choices(system.fits)),

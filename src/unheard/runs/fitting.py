@@ -20,18 +20,21 @@ import polars as pl
 from numpy.typing import NDArray
 
 from unheard import heads, tuning
+from unheard.adaptation.draws import COUNTS, draw
 from unheard.corpora.table import corpus_of
 from unheard.decide.calibration import apply_temperature, fit_temperature
 from unheard.errors import DataError, first_five
 from unheard.files import write_bytes, write_json
 from unheard.heads import Head, Learner
+from unheard.heads.adapted import AdaptedHead
 from unheard.predictions.table import predictions, write_predictions
 from unheard.protocols.fold import Protocol
 from unheard.recipes.old_recipe import modern_state
 from unheard.recipes.recipe import Recipe
 from unheard.runs.content import understood
 from unheard.runs.digests import write_digests
-from unheard.runs.folder import FOLD_FILES, Run, fold_folder
+from unheard.runs.enrolment import asked
+from unheard.runs.folder import ENROLMENT, FOLD_FILES, Run, fold_folder
 from unheard.runs.target import matrix, predicted_columns, target_of, truth
 from unheard.targets import Target
 from unheard.temporary import part_folder
@@ -50,6 +53,8 @@ class Fitted:
     predictions: pl.DataFrame
     head: Learner
     record: dict[str, Any]
+    #: Predictions that know clips of the speakers, of a head that adapts to them.
+    enrolment: pl.DataFrame | None = None
 
 
 def fit_fold(
@@ -85,8 +90,11 @@ def fit_fold(
         head = head.fit(train, val if len(val) else None)
     predicted_val = _readable(fold.val, inputs)
     val_outputs = outputs(head, inputs, predicted_val, target.width)
-    known = np.isin(predicted_val, ids_of(val))
-    temperature = temperature_of(recipe, val_outputs[known, : val.classes], val.labels)
+    if isinstance(head, AdaptedHead):
+        temperature = temperature_of(recipe, *_at_every_count(head, val, seed))
+    else:
+        known = np.isin(predicted_val, ids_of(val))
+        temperature = temperature_of(recipe, val_outputs[known, : val.classes], val.labels)
     record: dict[str, Any] = {
         "fold": number,
         "seed": seed,
@@ -111,18 +119,23 @@ def fit_fold(
         _rows(table, target, fold.val, predicted_val, val_outputs, temperature, "val"),
         _rows(table, target, fold.test, predicted_test, test_outputs, temperature, "test"),
     ]
-    frame = pl.concat(row for row in rows if len(row)).with_columns(
-        system=pl.lit(recipe.recipe),
-        corpus=pl.lit(corpus_of(table)),
-        protocol=pl.lit(protocol.name),
-        protocol_hash=pl.lit(protocol.hash),
-        fold=pl.lit(number, pl.Int64),
-        seed=pl.lit(seed, pl.Int64),
-        settings_hash=pl.lit(recipe.settings_hash),
-        data_hash=pl.lit(data_hash),
-    )
+    common = {
+        "system": pl.lit(recipe.recipe),
+        "corpus": pl.lit(corpus_of(table)),
+        "protocol": pl.lit(protocol.name),
+        "protocol_hash": pl.lit(protocol.hash),
+        "fold": pl.lit(number, pl.Int64),
+        "seed": pl.lit(seed, pl.Int64),
+        "settings_hash": pl.lit(recipe.settings_hash),
+        "data_hash": pl.lit(data_hash),
+    }
+    frame = predictions(pl.concat(row for row in rows if len(row)).with_columns(**common), target.classes)
+    enrolment = None
+    if isinstance(head, AdaptedHead) and target.classes:
+        found = _knowing(head, table, target, inputs, predicted_test, temperature)
+        enrolment = predictions(found.with_columns(**common), target.classes)
     record["seconds"] = round(time.monotonic() - started, 2)
-    return Fitted(predictions(frame, target.classes), head, record)
+    return Fitted(frame, head, record, enrolment)
 
 
 def temperature_of(recipe: Recipe, logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
@@ -136,11 +149,12 @@ def temperature_of(recipe: Recipe, logits: NDArray[np.float64], labels: NDArray[
     return fit_temperature(logits[known], labels[known], floor=0.0 if recipe.calibration == "free" else 1.0)
 
 
-def unfitted(recipe: Recipe, seed: int, checkpoints: Path | None = None) -> Head | FineTuned:
+def unfitted(recipe: Recipe, seed: int, checkpoints: Path | None = None) -> Head | AdaptedHead | FineTuned:
     """Make the head of a recipe, or with ``training`` what tunes its encoder and head together."""
     head = {**recipe.head, "seed": seed, "threads": recipe.threads}
     if recipe.training is None:
-        return heads.build(head)
+        priors = {name: own.adapt.priors for name, own in recipe.inputs.items() if own.adapt is not None}
+        return AdaptedHead(heads.build(head), priors) if priors else heads.build(head)
     (own,) = recipe.inputs.values()
     return tuning.build(
         recipe.training, own.encoder or {}, recipe.head, seed=seed, threads=recipe.threads, folder=checkpoints
@@ -218,6 +232,8 @@ def save(fitted: Fitted, folder: Path) -> None:
     target = fold_folder(folder, fitted.record["fold"], fitted.record["seed"])
     with part_folder(target) as part:
         write_predictions(fitted.predictions, part / "predictions.parquet")
+        if fitted.enrolment is not None:
+            write_predictions(fitted.enrolment, part / ENROLMENT)
         write_bytes(part / "model.npz", arrays_to_bytes(fitted.head.state()))
         write_json(part / "fold.json", fitted.record)
         write_digests(part, FOLD_FILES)
@@ -254,6 +270,49 @@ def arrays_to_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})
     return buffer.getvalue()
+
+
+def _at_every_count(
+    head: AdaptedHead, val: Examples, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return class scores and labels of validation clips once for every number of known clips."""
+    if not len(val):
+        return np.zeros((0, val.classes)), val.labels
+    rng = np.random.default_rng([seed, 4])
+    speakers = val.speakers.tolist()
+    scores = [
+        head.outputs_knowing(val.inputs, speakers, draw(speakers, rng, (count,)))[:, : val.classes]
+        for count in COUNTS
+    ]
+    return np.concatenate(scores), np.tile(val.labels, len(COUNTS))
+
+
+def _knowing(
+    head: AdaptedHead,
+    table: pl.DataFrame,
+    target: Target,
+    inputs: Mapping[str, Found],
+    ids: Sequence[str],
+    temperature: float,
+) -> pl.DataFrame:
+    """Make prediction rows of test clips whose speakers are known by some of their clips."""
+    known = pl.DataFrame({"id": list(ids)}, schema={"id": pl.String}).join(
+        table.select("id", "speaker", "label"), on="id", how="left", maintain_order="left"
+    )
+    speakers, labels = known["speaker"].to_list(), known["label"].cast(pl.String).to_list()
+    rows = {name: Rows(clips, ids) for name, clips in inputs.items()}
+    listed = []
+    for one in asked(speakers, labels):
+        found = head.outputs_knowing(rows, [str(name) for name in speakers], one.known, one.scored)
+        scored = [ids[row] for row in one.scored]
+        listed.append(
+            _rows(table, target, scored, scored, found, temperature, "test").with_columns(
+                enrol_kind=pl.lit(one.kind),
+                enrol_k=pl.lit(one.count, pl.Int64),
+                draw=pl.lit(one.draw, pl.Int64),
+            )
+        )
+    return pl.concat(listed)
 
 
 def _readable(ids: Sequence[str], inputs: Mapping[str, Found]) -> list[str]:

@@ -27,6 +27,8 @@ from unheard.runs import content, digests
 from unheard.runs.content import understood
 from unheard.temporary import sweep_folder
 
+#: Predictions that know clips of the test speakers, of a run that adapts to them.
+ENROLMENT = "enrolment.parquet"
 #: Everything a run may write; ``--force`` removes these and nothing else.
 FILES = (
     "config.yaml",
@@ -35,6 +37,7 @@ FILES = (
     "table.parquet",
     "protocol.json",
     "predictions.parquet",
+    ENROLMENT,
     "results.json",
     "errors.jsonl",
     "report.html",
@@ -45,14 +48,14 @@ FILES = (
 )
 #: Those of which digests are kept, and among them those that ``--resume`` makes again.
 KEPT = FILES[: FILES.index("report.html")]
-REMADE = ("audit.json", "predictions.parquet", "results.json", "errors.jsonl")
+REMADE = ("audit.json", "predictions.parquet", ENROLMENT, "results.json", "errors.jsonl")
 FOLDS = "folds"
 #: Where a long training keeps its state, and where workers find what was extracted; both are there during a run.
 CHECKPOINTS, EXTRACTED = "checkpoints", "extracted"
 #: Written first, so that a folder with it is known as ours.
 MARK = "provenance.json"
 #: What lies in the folder of a fold and seed; of a fusion or of others' predictions, the record alone.
-FOLD_FILES = ("predictions.parquet", "model.npz", "fold.json")
+FOLD_FILES = ("predictions.parquet", ENROLMENT, "model.npz", "fold.json")
 LOCK = ".lock"
 
 

@@ -30,7 +30,7 @@ from unheard.errors import (
 from unheard.extraction.extracted import BadClip
 from unheard.files import cache_folder, digest, write_json, write_text
 from unheard.formats import sealed_json
-from unheard.predictions.table import write_predictions
+from unheard.predictions.table import read_predictions, write_predictions
 from unheard.protocols.fold import Protocol, check_classes
 from unheard.recipe_inputs.extracting import refuse_too_many_bad
 from unheard.recipe_inputs.indexes import Indexes
@@ -39,7 +39,9 @@ from unheard.recipes.recipe import Recipe
 from unheard.runs import ledger as ledger_file
 from unheard.runs import salient_layer as salience
 from unheard.runs.digests import check_files, write_digests
+from unheard.runs.enrolment_scores import enrolment_scores
 from unheard.runs.folder import (
+    ENROLMENT,
     EXTRACTED,
     FOLDS,
     KEPT,
@@ -125,6 +127,11 @@ def run(
                 f"recipe {recipe.recipe} reads its {name} from a file: name it with --set features.path=FILE "
                 "(.csv, .npz, .safetensors or a folder of .npy, one array for each utterance id)"
             )
+    if any(own.adapt for own in recipe.inputs.values()) and table["speaker"].null_count():
+        raise DataError(
+            f"{table['speaker'].null_count()} clips have no speaker, and recipe {recipe.recipe} adapts to "
+            "speakers; name them in the table, or leave out inputs.NAME.adapt"
+        )
     recipe, encoders = loaded(recipe.model_copy(update={"protocol": protocol.name}))
     numbers = _fold_numbers(protocol, only)
     _check_validation(recipe, protocol)
@@ -278,6 +285,8 @@ def _finish(
         incomplete=incomplete,
     )
     found["published"] = recipe.plain()["published"]
+    if any(own.adapt for own in recipe.inputs.values()):
+        found["enrolment"] = _enrolment(folder, predicted, records)
     write_json(folder / "results.json", found)
     write_digests(folder, KEPT)
     if ledger is not None:
@@ -286,6 +295,16 @@ def _finish(
     if missing:
         raise DataError(f"the run is incomplete: {first_five(incomplete)}; `--resume` tries these again")
     return Run(folder)
+
+
+def _enrolment(
+    folder: Path, predicted: pl.DataFrame, records: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Put together what the folds predict knowing clips of the test speakers, and score it."""
+    files = [fold_folder(folder, record["fold"], record["seed"]) / ENROLMENT for record in records]
+    table = pl.concat([read_predictions(file) for file in files if file.is_file()])
+    write_predictions(table, folder / ENROLMENT)
+    return enrolment_scores(pl.concat([predicted.filter(pl.col("part") == "test"), table]))
 
 
 def _open(

@@ -46,6 +46,26 @@ class Rows(Features):
         return Rows(self.found, [*self.ids, *other.ids])
 
 
+class Joined(Features):
+    """The clips of one set of features, then those of another; each is read when it is asked for."""
+
+    def __init__(self, one: Features, other: Features) -> None:
+        self.one, self.other = one, other
+
+    def __len__(self) -> int:
+        return len(self.one) + len(self.other)
+
+    @overload
+    def __getitem__(self, index: int) -> Array: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Array]: ...
+    def __getitem__(self, index: int | slice) -> Array | list[Array]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(len(self))[index]]
+        number = range(len(self))[index]
+        return self.one[number] if number < len(self.one) else self.other[number - len(self.one)]
+
+
 @dataclass(frozen=True)
 class Examples:
     """Clips of one part of a fold.
@@ -115,4 +135,4 @@ def labelled(
 def _joined(one: Features, other: Features) -> Features:
     if isinstance(one, Rows) and isinstance(other, Rows):
         return one + other
-    return [*one, *other]
+    return Joined(one, other)
