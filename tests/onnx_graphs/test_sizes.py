@@ -302,7 +302,7 @@ def test_many_large_tensors_at_once_and_one_after_the_other() -> None:
 
     fed = {"x": Fed((1, 1), 4)}
     sizes([*chain, *end]).check(fed)
-    with pytest.raises(ValueError, match="more than 768 MB together"):
+    with pytest.raises(ValueError, match="more than 512 MB together"):
         sizes([*wide, last]).check(fed)
 
 

@@ -54,7 +54,7 @@ def parse(plain: Mapping[str, Any]) -> Description:
     """Read and check the object of ``bundle.json``, as a description of schema 2."""
     entry = mapping(plain, "input")
     kind, versions = entry.get("kind"), mapping(plain, "versions")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         refuse("input.kind", f"{kind!r:.100}", " or ".join(KINDS))
     dims = int(number(entry, "dims", 1, MAX_DIMS, whole=True, inside="input."))
     layers = int(number({"entries": 1, **entry}, "entries", 1, MAX_LAYERS, whole=True, inside="input."))

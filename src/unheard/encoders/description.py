@@ -200,10 +200,13 @@ def read(content: Any, where: str) -> Description:
 
 
 def _fields(content: dict[str, Any], name: str) -> Any:
-    wanted: type = list if name == "layers" else dict
-    if not isinstance(content.get(name), wanted) or not content[name]:
-        raise UsageError(f"{name} is {content.get(name)!r}, expected a {wanted.__name__} that says something")
-    return content[name]
+    wanted: Any = list if name == "layers" else dict
+    found: Any = content.get(name)
+    if not isinstance(found, wanted) or not found:
+        raise UsageError(f"{name} is {found!r:.100}, expected a {wanted.__name__} that says something")
+    if name == "layers" and not all(isinstance(layer, dict) for layer in found):
+        raise UsageError(f"{name} is {found!r:.100}, expected an object for each layer")
+    return found
 
 
 def _check(made: Description, where: str) -> None:

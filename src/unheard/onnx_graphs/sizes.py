@@ -15,8 +15,9 @@ from unheard.onnx_graphs.operators import RULES, Node, Shape, Sized, node_of, of
 OLDEST = 7
 #: Nodes and constants that a graph may have.
 MOST_NODES, MOST_CONSTANTS = 10_000, 20_000
-#: Bytes of one tensor, of all tensors that may exist at once, and of all that are made of constants, at most.
-TENSOR, ALIVE, CONSTANT = 2**28, 3 * 2**28, 2**28
+#: Bytes of one tensor, of all that are made of constants, and of all tensors that may exist at once, at most; of
+#: the last so many more for each number that is fed, up to a bound, since waveforms become hundreds of channels.
+TENSOR, CONSTANT, ALIVE, ALIVE_FOR_EACH, ALIVE_MORE = 2**28, 2**28, 2**29, 2**11, 2**30
 #: Inputs and files may be larger than that: so many times their bytes are allowed, where that is more.
 TIMES_FED, TIMES_STORED = 16, 16
 #: Multiply-adds that are allowed, and so many more for each number that is fed.
@@ -80,8 +81,10 @@ class Sizes:
         """
         self._check_declared(fed)
         given = sum(Sized(*each).bytes for each in fed.values())
-        most, alive = max(TENSOR, TIMES_FED * given), max(ALIVE, TIMES_FED * given)
-        most_work = WORK + WORK_FOR_EACH * sum(Sized(*each).size for each in fed.values())
+        numbers = sum(Sized(*each).size for each in fed.values())
+        most = max(TENSOR, TIMES_FED * given)
+        alive = max(ALIVE + min(ALIVE_MORE, ALIVE_FOR_EACH * numbers), TIMES_FED * given)
+        most_work = WORK + WORK_FOR_EACH * numbers
         made: list[tuple[int, Sized]] = []
         constant = spent = 0
         for place, outputs, fixed, steps in self._walk(fed):

@@ -58,7 +58,7 @@ def read_graph(file: ModelFile) -> Any:
                 f"{path} is of operator set {_opset(model)} and cannot be converted to {OPSET}; export it again "
                 f"({first_line(error)})"
             ) from error
-    bad = [name for name, values, _ in _weights(model) if np.isnan(values.astype(np.float64)).any()]
+    bad = [name for name, values, _ in _weights(model) if values.dtype.kind == "f" and np.isnan(values).any()]
     if bad:
         raise DataError(f"{path}: weights hold NaN: {first_five(bad)}; get the file again")
     return model

@@ -19,7 +19,7 @@ from unheard.encoders.description import Description, described
 from unheard.encoders.kaldi import kaldi_norm
 from unheard.encoders.old_names import description_then
 from unheard.encoders.windows import in_windows, window
-from unheard.errors import DataError, UsageError
+from unheard.errors import DataError, UnheardError, UsageError
 from unheard.features.frontends import Frontend, build_frontend, frontend_settings
 from unheard.files import digest, file_digest, file_inside
 from unheard.inputs import Layer, Source
@@ -132,14 +132,17 @@ class OnnxEncoder(Encoder):
         ``unheard.samples`` (samples,), and gives ``unheard.NAME`` (frames, dims) for each of them.
         """
         d = self.description
-        return adapted(
-            self._model,
-            Tensor(d.input.tensor, d.input.axes),
-            {layer.name: Tensor(layer.tensor, layer.axes) for layer in (d.layers[k] for k in layers)},
-            waveform=d.frontend is None,
-            splice=d.splice,
-            norm=self._norm,
-        )
+        try:
+            return adapted(
+                self._model,
+                Tensor(d.input.tensor, d.input.axes),
+                {layer.name: Tensor(layer.tensor, layer.axes) for layer in (d.layers[k] for k in layers)},
+                waveform=d.frontend is None,
+                splice=d.splice,
+                norm=self._norm,
+            )
+        except UnheardError as error:
+            raise type(error)(f"{self._where()}: {error}") from error
 
     def _window(self, wave: Wave, layers: Sequence[int]) -> Layers:
         short = self.description.min_samples - len(wave)

@@ -1,0 +1,26 @@
+"""What is asked of a mutated bundle, and of a mutated encoder folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from unheard import encoders
+from unheard.bundle.runtime import load
+
+WAVE = (0.2 * np.sin(np.arange(12_000) / 9) * np.sin(np.arange(12_000) / 2000)).astype(np.float32)
+
+
+def bundle(path: Path) -> object:
+    """Open a bundle and predict."""
+    opened = load(path)
+    found = opened.predict(WAVE, 16_000)
+    return opened.classes, opened.training_speakers, found
+
+
+def encoder(path: Path) -> object:
+    """Open an encoder folder, extract a waveform's layers, and write its graph."""
+    opened = encoders.load({"name": "onnx", "model": str(path)})
+    wave = np.resize(WAVE, int(opened.rate * 0.75)).astype(np.float32)
+    return opened.layers, opened.source, opened.extract([wave], [0, len(opened.layers) - 1])[0]
