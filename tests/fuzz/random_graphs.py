@@ -20,7 +20,7 @@ FEED = {
     "y": np.random.default_rng(4).standard_normal((1, 6, 1)).astype(np.float32),
     "n": np.array([3, 1, 2], dtype=np.int64),
 }
-INTEGERS = (0, 1, 1, 1, 2, 2, 3, 5, 7, 100, -1, -1, -2, -3, 2**31, 2**40, -(2**63))
+INTEGERS = (0, 0, 1, 1, 1, 1, 2, 2, 3, 5, 6, 10, -1, -1, -2, -3, 100, 2**31, 2**40, -(2**63))
 SHAPES = (
     (),
     (1,),
@@ -84,10 +84,13 @@ def graph(rng: np.random.Generator) -> bytes:
     constants: list[Any] = []
     for number in range(rng.integers(1, 7)):
         operator = sorted(RULES)[rng.integers(len(RULES))]
-        given = [_input(names, constants, rng) for _ in range(rng.integers(1, 5))]
-        made = [f"{number}.{place}" for place in range(1 + (rng.integers(4) == 0))]
-        attributes = _attributes(operator, opset, rng)
-        nodes.append(helper.make_node(operator, given, made, **attributes))
+        schema = _schema(operator, opset)
+        least, most = (schema.min_input, min(5, schema.max_input)) if schema else (1, 3)
+        given = [
+            _input(operator, place, names, constants, rng) for place in range(rng.integers(least, most + 1))
+        ]
+        made = [f"{number}.{place}" for place in range(1 + (rng.integers(8) == 0))]
+        nodes.append(helper.make_node(operator, given, made, **_attributes(schema, rng)))
         names += made
     outputs = [onnx.ValueInfoProto(name=name) for node in nodes for name in node.output]
     whole = helper.make_graph(nodes, "g", inputs, outputs, constants)
@@ -96,32 +99,44 @@ def graph(rng: np.random.Generator) -> bytes:
     return data
 
 
-def _input(names: list[str], constants: list[Any], rng: np.random.Generator) -> str:
-    if rng.integers(2):
+#: Operators that take whole numbers in these inputs, as many as there are axes or one.
+TAKE_WHOLE = {
+    **dict.fromkeys(("ConstantOfShape", "Range"), (0, 1, 2)),
+    **dict.fromkeys(("Slice", "Pad", "Resize"), (1, 2, 3, 4)),
+}
+
+
+def _input(
+    operator: str, place: int, names: list[str], constants: list[Any], rng: np.random.Generator
+) -> str:
+    whole = place in TAKE_WHOLE.get(operator, (1,)) and rng.integers(8) > 0
+    if (place == 0 and not whole and rng.integers(8)) or rng.integers(4) == 0:
         return names[rng.integers(len(names))]
-    if rng.integers(12) == 0:
+    if rng.integers(20) == 0:
         return ""
-    if rng.integers(2):
-        value = np.array(rng.choice(INTEGERS, rng.integers(1, 5)), dtype=np.int64)
+    if (
+        whole
+        and not operator.startswith(("MatMul", "Gemm", "Conv", "GRU", "LSTM", "RNN"))
+        and rng.integers(3)
+    ):
+        value = np.array(rng.choice(INTEGERS, rng.choice((1, 1, 2, 3, 3, 6))), dtype=np.int64)
         value = value[0] if rng.integers(4) == 0 else value
     else:
-        shape = SHAPES[rng.integers(len(SHAPES))]
-        value = rng.standard_normal(shape).astype(np.float32)
+        value = rng.standard_normal(SHAPES[rng.integers(len(SHAPES))]).astype(np.float32)
     constants.append(numpy_helper.from_array(np.asarray(value), f"c{len(constants)}"))
     return str(constants[-1].name)
 
 
-def _attributes(operator: str, opset: int, rng: np.random.Generator) -> dict[str, Any]:
+def _attributes(schema: Any, rng: np.random.Generator) -> dict[str, Any]:
     """Return some of the attributes that the operator has, with numbers that fit or do not."""
-    schema = onnx.defs.get_schema(operator, opset) if _known(operator, opset) else None
     made: dict[str, Any] = {}
     for name in schema.attributes if schema else ():
-        if rng.integers(2) and not schema.attributes[name].required:
+        if rng.integers(3) and not schema.attributes[name].required:
             continue
         if name in WHOLE:
             made[name] = int(rng.choice((1, 6, 7, 9, 11))) if name == "to" else int(rng.choice(INTEGERS))
         elif name in LISTS:
-            made[name] = [int(number) for number in rng.choice(INTEGERS, rng.integers(1, 5))]
+            made[name] = [int(number) for number in rng.choice(INTEGERS, rng.integers(1, 4))]
         elif name in TEXTS:
             made[name] = TEXTS[name][rng.integers(len(TEXTS[name]))]
         elif name == "value":
@@ -129,12 +144,12 @@ def _attributes(operator: str, opset: int, rng: np.random.Generator) -> dict[str
     return made
 
 
-def _known(operator: str, opset: int) -> bool:
+def _schema(operator: str, opset: int) -> Any:
+    """Return what the onnx package knows of an operator; None where there was none of that name yet."""
     try:
-        onnx.defs.get_schema(operator, opset)
+        return onnx.defs.get_schema(operator, opset)
     except Exception:
-        return False
-    return True
+        return None
 
 
 def run(path: Path) -> object:

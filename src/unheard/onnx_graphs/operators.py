@@ -89,9 +89,13 @@ def node_of(message: Message) -> Node:
         if name in attributes:
             raise ValueError(f"the operator {operator} has the attribute {name} twice")
         attributes[name] = _attribute(operator, attribute)
+        if name in _YES_OR_NO and attributes[name] not in (0, 1):
+            raise ValueError(f"the attribute {name} of {operator} is {attributes[name]}, expected 0 or 1")
     return Node(operator, tuple(message.get("input", ())), tuple(message.get("output", ())), attributes)
 
 
+#: Attributes of which onnxruntime takes what is neither 0 nor 1 as the one here, as the other there.
+_YES_OR_NO = ("keepdims", "noop_with_empty_axes", "transA", "transB", "allowzero", "ceil_mode", "layout")
 #: AttributeProto.AttributeType to the field that holds it.
 _ATTRIBUTES = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
 
