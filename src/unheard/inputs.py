@@ -45,16 +45,16 @@ class Turn:
 
 @dataclass(frozen=True)
 class Clip:
-    """One utterance with everything that may be known of it; what it lacks is None.
+    """One utterance and what belongs to it; a medium that it does not have is None.
 
     Parameters
     ----------
     id
         Identifies the clip in its table.
     audio, video
-        Where its sound and its picture are.
+        Pieces of the files that hold its sound and its picture.
     turn
-        What was said in it.
+        What was said in it and by whom.
     context
         The turns of the dialogue before it, oldest first.
     """
@@ -77,7 +77,7 @@ class Layer:
     dims
         Number of values in a frame, or in the row.
     rate
-        Frames a second; frames a token where the medium is text, which is 1; None where there is one row a clip.
+        Frames a second, or for text frames a token, which is 1; None where there is one row a clip.
     """
 
     name: str
@@ -94,7 +94,7 @@ class Source:
     licence
         What the owners of the weights allow, as far as it is known.
     attribution
-        The name that the licence asks to be kept.
+        The attribution that the licence asks for.
     trained_on
         Speakers by corpus whose recordings the weights were trained on, as far as they are known.
     """
@@ -140,7 +140,7 @@ class Medium(Protocol[M_co]):
         """Name of the medium, such as ``audio``."""
 
     def key(self, clip: Clip) -> str:
-        """Return a SHA-256 of the clip's content in this medium and of what decides how it is opened.
+        """Return the SHA-256 of the clip's content in this medium and of everything that changes how it is opened.
 
         Raises
         ------
@@ -149,10 +149,10 @@ class Medium(Protocol[M_co]):
         """
 
     def size(self, clip: Clip) -> float:
-        """Return its length in seconds or tokens, for batches and plans; 0 where it is not known."""
+        """Return the clip's length in seconds or tokens, for batches and plans; 0 where it is not known."""
 
     def open(self, clip: Clip) -> M_co:
-        """Return what an extractor takes.
+        """Return the opened clip, in the type that extractors of this medium take.
 
         Raises
         ------
@@ -162,7 +162,7 @@ class Medium(Protocol[M_co]):
 
 
 class Extractor(Protocol[M_contra]):
-    """What computes features: classical ones have one layer, pretrained encoders have many."""
+    """What computes features: classical features have one layer, pretrained encoders have many."""
 
     @property
     def medium(self) -> str:
@@ -170,18 +170,18 @@ class Extractor(Protocol[M_contra]):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Plain settings in full, from which it can be made again."""
+        """Complete plain settings, from which the extractor can be made again."""
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """Its outputs in order; layer k of a transformer is hidden state k, 0 what enters the first layer."""
+        """Outputs in order; layer k of a transformer is hidden state k, and 0 is the input of the first layer."""
 
     @property
     def source(self) -> Source:
-        """Whose it is, and whom it was trained on."""
+        """Licence, attribution, and the speakers that it was trained on."""
 
     def extract(self, items: Sequence[M_contra], layers: Sequence[int]) -> list[tuple[Array, ...]]:
-        """Return, for each item, the asked layers in the asked order, each (frames, dims) or (dims,).
+        """Return the given layers of each item in the given order, each (frames, dims) or (dims,).
 
         A clip's values do not depend on the other clips of the batch.
 

@@ -12,7 +12,7 @@ from unheard.audio import decode
 from unheard.audio.quality import quality
 from unheard.corpora import read
 from unheard.exporting import training_range as domain
-from unheard.exporting.training_range import domain_of
+from unheard.exporting.training_range import training_range_of
 from unheard.testing import toy_corpus
 
 
@@ -25,7 +25,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
 
 def test_percentiles_over_the_clips(table: pl.DataFrame) -> None:
     measured = [quality(decode.load(path).wave) for path in table["path"]]
-    found = domain_of(table)
+    found = training_range_of(table)
     seconds = [clip.seconds for clip in measured]
     assert found["seconds"] == pytest.approx(np.percentile(seconds, (1, 99)).tolist(), abs=1e-3)
     assert found["snr"][0] == pytest.approx(np.percentile([clip.snr for clip in measured], 1), abs=1e-3)
@@ -36,9 +36,11 @@ def test_clips_that_are_gone_are_left_out_and_many_are_sampled(
     table: pl.DataFrame, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     gone = table.with_columns(path=pl.lit(str(tmp_path / "nowhere.wav")))
-    assert domain_of(gone) == {}
-    assert domain_of(pl.concat([table, gone.with_columns(pl.col("id") + "x")])) == domain_of(table)
-    assert domain_of(table.clear()) == {}
-    monkeypatch.setattr(domain, "MOST", 3)
+    assert training_range_of(gone) == {}
+    assert training_range_of(pl.concat([table, gone.with_columns(pl.col("id") + "x")])) == training_range_of(
+        table
+    )
+    assert training_range_of(table.clear()) == {}
+    monkeypatch.setattr(domain, "MAX_CLIPS", 3)
     three = table.sort("id")[[0, round((len(table) - 1) / 2), len(table) - 1]]
-    assert domain_of(table) == domain_of(three)
+    assert training_range_of(table) == training_range_of(three)

@@ -288,7 +288,7 @@ def test_a_file_that_changes_or_disappears_during_the_run_is_an_error_of_that_fi
 
 def test_calls_that_are_off(tmp_path: Path) -> None:
     clips = corpus(tmp_path, 2)
-    with pytest.raises(DataError, match="same id stands for several clips: c00"):
+    with pytest.raises(DataError, match="several clips have the same id: c00"):
         extract([clips[0], clips[1], clips[0]], Loudness(), folder=tmp_path)
     with pytest.raises(UsageError, match="0 processes"):
         extract(clips, Loudness(), folder=tmp_path, jobs=0)

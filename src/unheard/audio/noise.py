@@ -1,7 +1,7 @@
-"""A recording in noise before it is encoded: the same noise whoever asks for it, and in whatever order.
+"""Noise that is added to a recording before features are computed, independent of order and processes.
 
-All chance comes from the clip and the number of the noise. A clip is known here as it is in the store, by its
-content: two ids of the same content share what is stored, and so its noise.
+Everything random is drawn from the clip's key and the number of the noise. The key is that of the store, which
+depends on the content: two ids with the same content share what is stored, and so the noise.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from unheard.audio.conditions import VOICES, Wave, active_power, babble, clipped
 from unheard.errors import UsageError, unknown
 from unheard.files import digest
 
-VERSION = 1  # of what is added; what is stored knows it
+VERSION = 1  # of the noise; it is a part of the keys of the store
 
 #: Every kind of noise, in training and in tests alike.
 Kind = Literal["white", "coloured", "babble"]
@@ -25,14 +25,14 @@ KINDS: tuple[str, ...] = get_args(Kind)
 
 @dataclass(frozen=True)
 class Voices:
-    """Recordings of people for a babble.
+    """The recordings of people for babble.
 
     Parameters
     ----------
     name
-        What is stored knows them by it: other recordings need another name.
+        Name of these recordings in the keys of the store; other recordings need another name.
     people, takes
-        How many people there are (four or more), and recordings of each.
+        Number of people (four or more), and number of recordings of each.
     take
         ``take(person, number, rate)`` gives a recording, at a rate in Hz.
     """
@@ -52,14 +52,14 @@ class Noise:
     kind
         ``coloured``, or ``babble`` of one to four of the people in ``voices``.
     least, most, number
-        See above.
+        Bounds of the ratio in dB, and the number of the draw.
     voices
-        Who babbles; an encoder knows nobody.
+        The people who babble; None for other noises.
 
     Raises
     ------
     UsageError
-        A babble without voices, or voices without a babble.
+        Babble has no voices, or another noise has some.
     """
 
     kind: Kind
@@ -79,12 +79,12 @@ class Noise:
 
 
 def noisy(wave: Wave, rate: int, noise: Noise, clip: str) -> Wave:
-    """Return the waveform in noise, within full scale; a silent one, to which no noise has a ratio, as it is.
+    """Return the waveform with noise, clipped to full scale; a silent one, which has no ratio, stays as it is.
 
     Parameters
     ----------
-    wave, rate : (n,) samples, and how many a second.
-    noise : what to add.
+    wave, rate : samples (n,), and their number a second.
+    noise : the noise to add.
     clip : key of the clip as it was recorded.
     """
     if active_power(wave, rate) <= 0:
@@ -105,13 +105,13 @@ def added(
     kind
         One of ``KINDS``: ``white``, ``coloured`` or ``babble`` (``unheard.audio.conditions``).
     wave, rate
-        Samples (n,), and how many a second.
+        Samples (n,), and their number a second.
     rng
-        Where the noise comes from.
+        Generator of the noise.
     snr
         Ratio in dB.
     voices
-        Recordings of those who babble, at the same rate.
+        Recordings of the people who babble, at the same rate.
     """
     if kind == "white":
         return white(wave, rate, rng, snr=snr)
@@ -123,6 +123,6 @@ def added(
 
 
 def _drawn(voices: Voices, rate: int, rng: np.random.Generator) -> list[Wave]:
-    """Return one to four different people, each number as often, and a recording of each."""
+    """Draw a recording of one to four different people; every number of people is equally likely."""
     people = rng.choice(voices.people, rng.integers(1, VOICES + 1), replace=False)
     return [voices.take(int(one), int(rng.integers(voices.takes)), rate) for one in people]

@@ -1,7 +1,7 @@
 """How good a recording is, measured from its samples: bandwidth, noise, share of speech, duration.
 
-A model knows what it was trained on. Ranges of the same measures over its training clips (:func:`ranges`) say
-where another recording leaves that ground (:func:`outside`).
+The ranges of these measures over the training clips of a model (:func:`ranges`) tell which other recordings are
+unlike its training data (:func:`outside`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from unheard.audio.activity import HOP, SILENT, Frames, measure, segments
 from unheard.audio.resample import RATE
 
 BANDS = 32  # of 250 Hz, for the bandwidth
-WITHIN = 60.0  # dB below the loudest band; what lies lower is taken for empty
-CLEANEST = 60.0  # dB, the largest SNR that is told: beyond it 16 bits decide
-NOISIEST = -20.0  # dB, the smallest
-FEWEST_PAUSES = 10  # frames
+WITHIN = 60.0  # dB below the loudest band; weaker bands count as empty
+CLEANEST = 60.0  # dB, the largest SNR that is reported: the resolution of 16 bits limits it
+NOISIEST = -20.0  # dB, the smallest SNR that is reported
+MIN_PAUSES = 10  # frames of pauses that the noise is measured in
 PERCENTILES = (1, 99)
 
 Wave = NDArray[np.float32]
@@ -32,8 +32,9 @@ class Quality:
 
     Attributes
     ----------
-    bandwidth : Hz; upper edge of the highest band of 250 Hz whose mean power lies within 60 dB of the loudest one.
-    snr : dB; power of speech over that of the noise, up to 60. The noise is the median where nobody speaks
+    bandwidth : upper edge, in Hz, of the highest band of 250 Hz whose mean power lies within 60 dB of the loudest
+    one.
+    snr : power of speech over that of the noise in dB, up to 60. The noise is the median where nobody speaks
         (digital silence left out); where the recording has less than 0.1 s of that, the mean of its quietest
         tenth, and the value is then a lower bound. None where nobody speaks.
     speech : share of the time in which somebody speaks, 0 to 1.
@@ -55,7 +56,7 @@ class Quality:
         }
 
 
-#: Which ends of a range a recording can leave. Less noise or more speech than in training is no reason to warn.
+#: Ends of a range beyond which a bundle warns; less noise or more speech than in training is no reason to warn.
 ENDS = {"bandwidth": ("low",), "snr": ("low",), "speech": ("low",), "seconds": ("low", "high")}
 
 
@@ -75,26 +76,28 @@ def quality(recording: Wave | Frames) -> Quality:
 def ranges(clips: Iterable[Quality]) -> dict[str, tuple[float | None, float | None]]:
     """Return (low, high) of each measure over training clips: first and last percentile, None for an open end.
 
-    Clips without speech tell nothing of their noise and are left out of ``snr``.
+    The noise of clips without speech is not known; they are left out of ``snr``.
 
     Raises
     ------
     ValueError
-        Where no clip has any speech.
+        No clip has any speech.
     """
     found = [asdict(clip) for clip in clips]
     bounds: dict[str, tuple[float | None, float | None]] = {}
     for name, ends in ENDS.items():
         values = [clip[name] for clip in found if clip[name] is not None]
         if not values:
-            raise ValueError("no training clip in which somebody speaks; its domain cannot be measured")
+            raise ValueError(
+                "no training clip has speech; the ranges of the training data cannot be measured"
+            )
         low, high = (round(float(value), 3) for value in np.percentile(values, PERCENTILES))
         bounds[name] = (low if "low" in ends else None, high if "high" in ends else None)
     return bounds
 
 
-def outside(clip: Quality, domain: Ranges) -> tuple[str, ...]:
-    """Return what a recording has less or more of than the training clips had, as flags.
+def outside(clip: Quality, training_range: Ranges) -> tuple[str, ...]:
+    """Return flags of the measures in which a recording lies outside the ranges of the training clips.
 
     ``narrower`` (bandwidth), ``noisier`` (SNR), ``little_speech``, ``shorter``, ``longer``; ``no_speech`` where
     nobody speaks at all, which needs no range.
@@ -107,7 +110,7 @@ def outside(clip: Quality, domain: Ranges) -> tuple[str, ...]:
         ("seconds", "longer", True),
     )
     found = tuple(
-        flag for name, flag, upper in flags if _leaves(getattr(clip, name), domain.get(name), upper)
+        flag for name, flag, upper in flags if _leaves(getattr(clip, name), training_range.get(name), upper)
     )
     if clip.speech == 0:
         return ("no_speech", *(flag for flag in found if flag != "little_speech"))
@@ -138,7 +141,7 @@ def _snr(frames: Frames, spoken: Sequence[tuple[float, float]]) -> float | None:
     power = 10 ** (frames.level.astype(np.float64) / 10)
     pauses = power[~speech & (frames.level > SILENT)]
     # A median, since a breath or a click in a pause is no noise over the speech.
-    noise = float(np.median(pauses)) if len(pauses) >= FEWEST_PAUSES else _quietest(power[speech])
+    noise = float(np.median(pauses)) if len(pauses) >= MIN_PAUSES else _quietest(power[speech])
     signal = max(power[speech].mean() - noise, 0.0)
     with np.errstate(divide="ignore"):
         return float(np.clip(10 * np.log10(signal / max(noise, 1e-12)), NOISIEST, CLEANEST))

@@ -1,4 +1,4 @@
-"""A frozen network in ``bundle.json``: what is known of it, and a waveform's way to its graph and from it.
+"""The description of an encoder in ``bundle.json``, and how a waveform goes through its graph.
 
     waveform at ``rate``, cut by ``trim`` → ``standardise`` → in ``window``s where it is long → ``frontend`` →
     graph → the form of the input
@@ -26,26 +26,26 @@ MAX_WINDOW = 57_600_000
 
 @dataclass(frozen=True)
 class EncoderDescription:
-    """What a bundle says of an encoder.
+    """The description of an encoder in a bundle.
 
     Parameters
     ----------
     name
         Family, such as ``wavlm`` or ``onnx``.
     source
-        Whose weights these are: the name of the model that its licence asks to be kept.
+        Name of the model whose weights these are, as its licence asks for it.
     sha256
-        Of the weights that the graph was made of, as the encoder states it.
+        Digest of the weights that the graph was made of, as the encoder gives it.
     weights
-        ``pretrained``; or ``random`` or ``shuffled``, which learned nothing.
+        ``pretrained``, or ``random`` or ``shuffled`` for weights that learned nothing.
     licence
         Of the weights.
     parameters
-        How many numbers are in the graph.
+        Number of weights in the graph.
     cut
         Last layer that is computed; None for the whole network.
     rate
-        Hz of the waveform.
+        Sampling rate of the waveform in Hz.
     min_samples
         Length to which a shorter waveform is padded with zeros.
     trim
@@ -59,16 +59,16 @@ class EncoderDescription:
     layers, widths
         Names and dims of the layers that the head takes, in order.
     needed
-        Numbers of those that it uses: only they are computed, zeros stand for the others.
+        Numbers of the layers that the head uses: only these are computed, the others are zeros.
     average
-        In an input of frames or layers, so many neighbouring frames are averaged.
+        Number of neighbouring frames that are averaged in an input of frames or layers.
     hops
-        Samples from frame to frame of each layer.
+        Number of samples between frames, for each layer.
     multiple
-        The length of a waveform is padded with zeros to a multiple of so many samples.
+        The waveform is padded with zeros to a multiple of this many samples.
     own
-        Of a waveform whose frames lie among others of padding, so many are its own: its samples / hop, rounded by
-        ``ceil`` or ``floor``. None where all frames are.
+        How the number of frames that are not padding is computed: samples / hop, rounded by ``ceil`` or
+        ``floor``. None where no frame is padding.
     window
         A recording of more than ``longest`` samples is taken in windows of ``length`` that begin every ``step``, a
         multiple of all hops; frames that lie in two windows are averaged. None where every recording is taken as a
@@ -103,7 +103,7 @@ class EncoderDescription:
 
 
 def parse_encoder(plain: Mapping[str, Any], at: str) -> EncoderDescription:
-    """Read and check the object of an encoder, whose fields are called ``at`` and their name.
+    """Read and check the object of an encoder; errors call its fields ``at`` and their name.
 
     Its frontend is checked where it is built.
     """

@@ -1,4 +1,4 @@
-"""``unheard score``: anybody's predictions, or a bundle's, scored as ours are."""
+"""``unheard score``: predictions of any system, or of a bundle, scored as those of runs are."""
 
 from __future__ import annotations
 
@@ -21,25 +21,28 @@ def score(
     ],
     protocol: Annotated[
         str | None,
-        typer.Option("--protocol", "-p", help="Folds whose test parts are scored; a bundle needs none."),
+        typer.Option("--protocol", "-p", help="Folds whose test clips are scored; a bundle needs none."),
     ] = None,
     corpus: Annotated[str | None, typer.Option("--corpus", help="Reader for a folder.")] = None,
     declare_leaky: Annotated[
         bool, typer.Option("--declare-leaky", help="Score folds that share speakers; stamped LEAKY.")
     ] = False,
     name: Annotated[
-        str | None, typer.Option("--name", help="Name of the system; default: the file's.")
+        str | None, typer.Option("--name", help="Name of the system; default: the name of the file.")
     ] = None,
-    ids: Annotated[Path | None, typer.Option("--ids", help="CSV with two columns: their id, our id.")] = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option("--ids", help="CSV with two columns: id in the predictions, id in the table."),
+    ] = None,
     labels: Annotated[
         str | None,
         typer.Option(
             "--labels",
-            help="Of a bundle, THEIRS=OURS with commas: only clips with these, predicted among these.",
+            help="For a bundle: THEIRS=OURS, …; only clips with these labels, and only these are predicted.",
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Run folder to make, for compare and report.")
+        Path | None, typer.Option("--out", "-o", help="Run folder to write, for compare and report.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a run in that folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
@@ -47,7 +50,7 @@ def score(
     """Score predictions of any system on guarded folds, with intervals over speakers; nothing is fitted.
 
     A bundle predicts all labelled clips of the table, or those that a protocol tests; CONTAMINATED says that it
-    has heard some of the speakers.
+    was trained on some of the speakers.
     """
     if os.path.isfile(predictions / "manifest.json"):  # noqa: PTH113 - Path.is_file raises where a name is too long
         if declare_leaky or name or ids or out:

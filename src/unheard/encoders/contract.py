@@ -1,4 +1,4 @@
-"""What every encoder promises, as an extractor of several layers of audio, and the settings that all share."""
+"""The contract of every encoder, as an extractor of several layers, and the settings that all families share."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ Wave = NDArray[np.float32]
 #: One array (frames, dims) float32 for each layer asked for.
 Layers = tuple[NDArray[np.float32], ...]
 
-#: Where the numbers come from: as they were trained; drawn anew from ``seed`` in the same architecture; or trained
-#: and then shuffled inside each tensor (which keeps their distribution). The last two are stamped RANDOM WEIGHTS.
+#: Trained weights; random weights of the same architecture, drawn from ``seed``; or trained weights that are
+#: shuffled inside each tensor, which keeps their distribution. The last two are stamped RANDOM WEIGHTS.
 WEIGHTS = ("pretrained", "random", "shuffled")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What every family can be told; a family adds its own fields.
+    """The settings that every family has; a family adds its own fields.
 
     Parameters
     ----------
     model
         Folder or file of weights, or a name on the Hugging Face hub. Empty in a recipe that leaves it to the user.
     revision
-        Of a hub model: branch, tag or commit.
+        Branch, tag or commit of a hub model.
     sha256
-        Digest of the weights and of whatever else decides about the output (configuration, normalisation).
-        Filled in when the model is loaded; one that is given must agree.
+        Digest of the weights and of everything else that the output depends on (configuration, normalisation).
+        It is filled in when the model is loaded; a given one must agree.
     weights, seed
         One of ``WEIGHTS``; ``seed`` draws ``random`` ones and shuffles ``shuffled`` ones.
     cut
-        Last layer to compute: layers above are neither loaded nor computed. None: all.
+        Last layer to compute: layers above are neither loaded nor computed. With None all are.
     trim
-        Cut silence off both ends of a recording first: what lies this many decibels below its loudest frame, or,
-        of two numbers, also what lies less than the second above its noise (``unheard.audio.trim``).
+        How silence is cut off both ends of a recording first: what lies this many decibels below its loudest
+        frame, or with two numbers also what lies less than the second above its noise (``unheard.audio.trim``).
     precision
         ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor multiplies in it, else float32.
     device
@@ -64,7 +64,7 @@ class Settings:
 
     @property
     def medium(self) -> str | None:
-        """Name of the medium that the encoder takes; None where only the model says it."""
+        """Name of the medium that the encoder takes; None where it depends on the model."""
         return "audio"
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class LocalSettings(Settings):
-    """Settings of families whose weights lie in a local file and that compute on the processor."""
+    """Settings of families whose weights are a local file and that run on the CPU."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,7 +96,7 @@ class LocalSettings(Settings):
 
 @dataclass(frozen=True)
 class Export:
-    """An encoder as a graph that runs without it, and how a waveform becomes what the graph takes.
+    """An encoder as an ONNX graph, and how a waveform becomes the input of the graph.
 
     Parameters
     ----------
@@ -104,15 +104,16 @@ class Export:
         An ONNX ``ModelProto``. It takes ``unheard.samples`` (samples,), or ``unheard.frames`` (frames, dims)
         behind a frontend, and gives ``unheard.NAME`` (frames, dims) for each layer that was asked for.
     window
-        ``longest`` samples are taken in one piece; what is longer in windows of ``length`` samples every ``step``,
-        which is rounded down to where the layers have a frame.
+        A recording of up to ``longest`` samples is encoded in one piece, a longer one in windows of ``length``
+        samples every ``step``, which is rounded down to where the layers have a frame.
     frontend
-        Settings in full of what makes the graph's frames (``unheard.features.frontends``); None where the graph
-        takes samples.
+        Complete settings of the frontend that makes the graph's frames (``unheard.features.frontends``); None
+        where the graph takes samples.
     standardise
         Whether the waveform is brought to mean 0 and variance 1 first.
     shortest, multiple
-        A waveform is padded with zeros at its end to at least so many samples, and to a multiple of so many.
+        A waveform is padded with zeros at its end to at least ``shortest`` samples, and to a multiple of
+        ``multiple``.
     own
         Which frames are the clip's own: ``ceil`` or ``floor`` of samples by hop; None for all.
     """

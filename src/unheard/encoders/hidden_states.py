@@ -1,8 +1,7 @@
-"""Hidden states of a frozen network of Transformers by number, computed no further than the highest that is asked.
+"""Hidden states of a frozen network of Transformers by number; nothing above the highest wanted one is computed.
 
-They are taken at the doors of the layers, so that they mean the same in every model and every version: state k is
-what enters layer k, counted from 0, and the last is what the network itself calls its last hidden state, a final
-norm included.
+They are the inputs of the layers, so that they mean the same in every model and version: state k enters layer k,
+counted from 0, and the last one is what the network calls its last hidden state, with the final norm.
 """
 
 from __future__ import annotations
@@ -17,21 +16,21 @@ from unheard.errors import UsageError
 
 
 class HiddenStates:
-    """A network whose hidden states can be asked for.
+    """A network that returns chosen hidden states.
 
     Parameters
     ----------
     network
-        In evaluation mode; layers above the cut are taken out of it.
+        Network in evaluation mode; layers above the cut are removed from it.
     count
-        How many layers it has.
+        Number of its layers.
     cut
-        Highest state that will be asked for.
+        Highest state that will be wanted.
 
     Raises
     ------
     UsageError
-        The network has no list of so many layers.
+        The network has no list of this many layers.
     """
 
     def __init__(self, network: nn.Module, count: int, cut: int) -> None:
@@ -41,7 +40,7 @@ class HiddenStates:
         self._layers = _layers(network, count)
         if self.top < count:
             del self._layers[self.top + 1 :]
-            self._layers[self.top] = nn.Identity()  # it is entered, and no more
+            self._layers[self.top] = nn.Identity()  # only its input is wanted
 
     def __call__(self, inputs: Mapping[str, Tensor], wanted: Sequence[int]) -> list[Tensor]:
         """Return the states ``wanted``, in that order, each (batch, frames, dims).
@@ -49,9 +48,9 @@ class HiddenStates:
         Parameters
         ----------
         inputs
-            What the network is called with, by name.
+            Arguments of the network, by name.
         wanted
-            Numbers up to the cut.
+            Numbers of states, at most the cut.
         """
         found: dict[int, Tensor] = {}
         highest = max(wanted)

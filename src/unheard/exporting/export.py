@@ -38,24 +38,24 @@ from unheard.targets import Target
 
 #: Largest difference of an output between head and graph, times max(1, |output|).
 TOLERANCE = 1e-4
-#: Of ``results.json``, what is of no use without the run.
+#: Parts of ``results.json`` that are of no use without the run.
 LEFT_OUT = ("folds", "variance", "held_back")
 
 
 @dataclass(frozen=True)
 class ExportInput:
-    """An input of a head, as it was trained on it.
+    """An input of a head, as in its training.
 
     Parameters
     ----------
     extractor
-        What computed it: features, or a loaded encoder.
+        Features, or a loaded encoder, that computed the input.
     form
-        Shape of what the head takes.
+        Form in which the head takes it.
     layers
         Numbers of the encoder's layers that the head takes; None for all.
     average
-        So many neighbouring frames of an encoder are averaged.
+        Number of neighbouring frames of an encoder that are averaged.
     """
 
     extractor: Spec | Encoder
@@ -69,7 +69,7 @@ class ExportInput:
         return tuple(range(len(self.extractor.layers))) if self.layers is None else tuple(self.layers)
 
     def compute(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return a clip's array of a waveform at 16 kHz, computed by the extractor itself."""
+        """Return the array of a waveform at 16 kHz, computed by the extractor itself."""
         extractor = self.extractor
         if isinstance(extractor, Spec):
             return np.asarray(extractor.compute(wave), dtype=np.float32)
@@ -106,28 +106,28 @@ def export(
     Parameters
     ----------
     head
-        Fitted, with a graph in ``onnx_graphs``.
+        Fitted head that ``onnx_graphs`` can write.
     inputs
-        What it was fitted on, by name.
+        Inputs that it was fitted on, by name.
     target
-        What its outputs are.
+        Meaning of its outputs.
     temperature, thresholds
-        From validation rows; with ``{"confidence": 0.5}`` less sure predictions are withheld.
+        Values fitted on validation rows; with ``{"confidence": 0.5}`` less sure predictions are withheld.
     training_range
-        Ranges of what is measured of the training clips (``unheard.audio.quality.ranges``); without them a bundle
-        warns of no recording that is unlike them.
+        Ranges of the measures of the training clips (``unheard.audio.quality.ranges``); without them the bundle
+        does not warn of recordings unlike these.
     training_speakers, corpus
-        Whom the model was trained on.
+        Speakers that the model was trained on, and their corpus.
     others
-        Of other corpora: name to speakers, whom an encoder or earlier training was trained on.
+        Speakers of other corpora, by name, that an encoder or an earlier training was trained on.
     scores
-        ``results.json`` of its run, None where it was not scored.
+        Content of ``results.json`` of its run; None where it was not scored.
     recipe, licences
-        As recorded: settings of the run; part (``weights``, …) to licence.
+        Settings of the run, and the licence of each part (``weights``, …).
     channel
-        Of recordings that have several, counted from 0; None for their mean.
+        Channel of recordings that have several, counted from 0; None for their mean.
     force
-        Replace an older bundle. A folder with anything else in it is never touched.
+        Whether an older bundle is replaced; a folder with anything else in it is never touched.
 
     Raises
     ------
@@ -199,7 +199,7 @@ def _check(name: str, each: ExportInput) -> None:
 
 
 def _described(each: ExportInput, head: Learner) -> tuple[bytes | None, Input]:
-    """Return the graph of an input's encoder, None where it has features, and what is said of the input."""
+    """Return the graph of an input's encoder, None where it has features, and the description of the input."""
     extractor = each.extractor
     numbers = each.numbers
     if isinstance(extractor, Spec):
@@ -218,7 +218,7 @@ def _needed(head: Learner, layers: Sequence[int]) -> tuple[int, ...]:
 
 
 def _licences(inputs: Mapping[str, ExportInput], described: Mapping[str, Input]) -> dict[str, Any]:
-    """Return whose code computes the features, and whose weights the encoders are."""
+    """Return the licences of the code of features and of the weights of encoders."""
     parts: dict[str, list[str]] = {}
     for name, each in inputs.items():
         encoder, licence = described[name].encoder, each.extractor.source.licence
@@ -231,7 +231,7 @@ def _licences(inputs: Mapping[str, ExportInput], described: Mapping[str, Input])
 
 
 def _without_places(recipe: Mapping[str, Any], inputs: Mapping[str, Input]) -> dict[str, Any]:
-    """Return a recipe that names the weights of its encoders and not where they lay."""
+    """Return a recipe that names the weights of its encoders but not their places on this machine."""
     plain = dict(recipe)
     if isinstance(plain.get("inputs"), Mapping):
         plain["inputs"] = {
@@ -251,7 +251,7 @@ def _without_place(said: Mapping[str, Any], each: Input) -> dict[str, Any]:
 
 
 def _check_agreement(bundle: Bundle, stored: Golden) -> None:
-    """Compare graph and head, clip by clip and together; behind encoders, from the waveforms on."""
+    """Compare graph and head, clip by clip and together; with encoders also from the waveform on."""
     alone = np.concatenate([bundle.outputs([x]) for x in stored.inputs])
     for found, how in ((bundle.outputs(stored.inputs), "together"), (alone, "alone")):
         far = difference(found, stored.outputs)

@@ -16,7 +16,7 @@ from unheard.errors import UsageError
 from unheard.exporting.export import ExportInput
 from unheard.exporting.export import export as write_bundle
 from unheard.exporting.retraining import of_fold, on_speakers
-from unheard.exporting.training_range import domain_of
+from unheard.exporting.training_range import training_range_of
 from unheard.inputs import Form
 from unheard.predictions.table import logits
 from unheard.recipe_inputs.preparing import of_layers
@@ -44,7 +44,8 @@ def export(
 
     The bundle withholds predictions that are less sure than the threshold that this share of the validation clips
     (of the fold, or of all folds) reaches; with a coverage of 1 it withholds none. It warns of recordings unlike
-    those of its speakers and of ``encoder_heard``: utterance tables of what its encoder learned from.
+    those of its speakers and of ``encoder_heard``: utterance tables of the recordings that its encoder was
+    trained on.
     """
     with understood([run.folder]):
         if not run.folds():
@@ -64,7 +65,9 @@ def export(
                 f"{run.folder} is incomplete ({run.scores['incomplete'][0]}); finish it with --resume first"
             )
         if fold is not None and speakers is not None:
-            raise UsageError("the speakers of a fold's model are the fold's; give --fold or --speakers")
+            raise UsageError(
+                "the speakers of a fold's model are those of the fold; give --fold or --speakers"
+            )
         trained = on_speakers(run, speakers) if fold is None else of_fold(run, fold)
         inputs = _inputs(of_layers(recipe, chosen_layers(recipe, trained.head.chosen_)))
         licences = {"weights": run.table["licence"].drop_nulls().unique().sort().to_list()}
@@ -75,7 +78,9 @@ def export(
             out,
             temperature=trained.temperature,
             thresholds=_thresholds(run, fold, trained.temperature, coverage),
-            training_range=domain_of(_ground(run, trained.speakers, encoder_heard), recipe.channel),
+            training_range=training_range_of(
+                _training_clips(run, trained.speakers, encoder_heard), recipe.channel
+            ),
             training_speakers=trained.speakers,
             corpus=corpus_of(run.table),
             scores=run.scores,
@@ -87,7 +92,7 @@ def export(
         )
 
 
-def _ground(run: Run, speakers: Sequence[str], others: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def _training_clips(run: Run, speakers: Sequence[str], others: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Return the recordings that the model and its encoders were trained on."""
     own = run.table.filter(pl.col("speaker").is_in(speakers))
     return pl.concat([table.select("id", "path", "start", "end") for table in (own, *others)])
@@ -104,7 +109,7 @@ def _thresholds(run: Run, fold: int | None, temperature: float, coverage: float)
 
 
 def _inputs(recipe: Recipe) -> dict[str, ExportInput]:
-    """Return what the head was trained on; encoders are loaded as they are exported, in float32."""
+    """Return the inputs of the head; encoders are loaded as they are exported, in float32."""
     inputs = {}
     for name, own in recipe.inputs.items():
         if own.encoder is None:
@@ -122,7 +127,7 @@ def _inputs(recipe: Recipe) -> dict[str, ExportInput]:
 
 
 def _trained_on(inputs: Iterable[ExportInput]) -> dict[str, list[str]]:
-    """Return whom the encoders were trained on, by corpus; of most nobody says it."""
+    """Return the speakers that the encoders were trained on, by corpus, as far as they are known."""
     speakers: dict[str, set[str]] = {}
     for each in inputs:
         for corpus, known in each.extractor.source.trained_on.items():

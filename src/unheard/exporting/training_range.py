@@ -1,4 +1,4 @@
-"""The ground that a model is trained on: what is measured of its training clips."""
+"""The range of a model's training data: bandwidth, noise, speech and duration of its training clips."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from unheard.audio import decode
 from unheard.audio.quality import Quality, quality, ranges
 from unheard.errors import AudioError
 
-#: Clips that are measured; percentiles of more are hardly different.
-MOST = 500
+#: Number of clips that are measured; percentiles of more clips hardly differ.
+MAX_CLIPS = 500
 
 
-def domain_of(
+def training_range_of(
     table: pl.DataFrame, channel: int | None = None
 ) -> dict[str, tuple[float | None, float | None]]:
-    """Return the ranges of a bundle's ``domain`` over training clips, at most 500 spread evenly over the ids.
+    """Return the ranges of the measures over training clips, at most 500 of them, spread evenly over the ids.
 
-    Clips that cannot be read or say nothing are left out; {} where nobody speaks in any, or none is there.
+    Clips that cannot be read or are silent are left out; {} where no clip has speech.
     """
     rows = table.sort("id").select("path", "start", "end").rows()
-    picked = np.unique(np.linspace(0, len(rows) - 1, min(MOST, len(rows))).round().astype(int))
+    picked = np.unique(np.linspace(0, len(rows) - 1, min(MAX_CLIPS, len(rows))).round().astype(int))
     measured: list[Quality] = []
     for path, start, end in (rows[i] for i in picked):
         try:

@@ -1,7 +1,7 @@
-"""The one way from clips to what an extractor gives for them: each clip once, however often it is asked for.
+"""Extraction: what an extractor computes of clips, each of which is computed once and stored.
 
 Clips are known by their content and looked up in the store; what is missing is computed by
-:class:`~unheard.extraction.missing_clips.MissingClips`. A bad file gives its reason, and stops nothing.
+:class:`~unheard.extraction.missing_clips.MissingClips`. A file that cannot be used is reported and stops nothing.
 """
 
 from __future__ import annotations
@@ -50,37 +50,38 @@ def extract(
     digests: FileDigests | None = None,
     **options: Any,
 ) -> Extracted:
-    """Return what an extractor gives for every clip that gives something, computing what is not stored yet.
+    """Return what an extractor computes of every usable clip; only what is not stored yet is computed.
 
     Parameters
     ----------
     clips
-        With different ids.
+        Clips with different ids.
     extractor
-        Features, an encoder, a :class:`~unheard.encoders.LazyEncoder`, or the settings of one: with the digest of
-        the weights and the cut said and every clip stored, neither weights nor recordings are opened, only hashed.
+        Features, an encoder, a :class:`~unheard.encoders.LazyEncoder`, or the settings of one. If the settings
+        hold the cut and the digest of the weights and every clip is stored, weights are not opened and recordings
+        only hashed.
     storage
         How to store the output; None for a row or frames of features as they are, and for pooled statistics of all
         layers of an encoder.
     folder
-        Of all stores; None for the user's cache, which has a bound.
+        Folder of all stores; None for the user's cache, whose size has a bound.
     jobs
-        Threads that open clips, and processes that compute numpy features; None for a number that fits the
-        machine. They change nothing but the time.
+        Number of threads that open clips and of processes that compute numpy features; None for a number that fits
+        the machine. The result does not depend on it.
     progress
-        Called with (clips done, all clips).
+        Function that is called with (clips done, all clips).
     say
-        Given the plan before work starts.
+        Function that is called with the plan before work starts.
     digests
-        What is known of files already: extractions that share it read each file once.
+        Digests of files that are known already; extractions that share them read each file once.
     options
-        How the medium opens clips: ``allow_truncated``, ``speed`` and ``noise`` of recordings
+        Options of the medium: ``allow_truncated``, ``speed`` and ``noise`` of recordings
         (:class:`unheard.audio.medium.AudioMedium`), ``context`` of text.
 
     Raises
     ------
     UsageError, DataError, MachineError
-        As ``unheard.encoders.load``; two clips of one id; layers that the extractor does not have or that cannot
+        As ``unheard.encoders.load``; two clips with one id; layers that the extractor does not have or that cannot
         be stored together; a disk that is too small (before work starts) or becomes full; a folder that was named
         and cannot be written where clips are missing.
     """
@@ -117,7 +118,8 @@ def extract(
     return _result(clips, tasks, bad, store, metadata)
 
 
-# --- what is asked for -------------------------------------------------------------------------------------------
+# --- which clips and layers
+# -------------------------------------------------------------------------------------------
 
 
 def _check(clips: Sequence[Clip], jobs: int) -> None:
@@ -126,7 +128,7 @@ def _check(clips: Sequence[Clip], jobs: int) -> None:
     seen: set[str] = set()
     double = sorted({clip.id for clip in clips if clip.id in seen or seen.add(clip.id)})  # type: ignore[func-returns-value]
     if double:
-        raise DataError(f"the same id stands for several clips: {first_five(double)}")
+        raise DataError(f"several clips have the same id: {first_five(double)}")
 
 
 def _threads(source: Extractor[Any] | LazyEncoder) -> int:

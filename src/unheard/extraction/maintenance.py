@@ -1,4 +1,4 @@
-"""All stores of a folder: how large they are, whether they are whole, and their removal."""
+"""Maintenance of all stores in a folder: their sizes, their verification and their removal."""
 
 from __future__ import annotations
 
@@ -20,23 +20,22 @@ _OURS = re.compile(r"[0-9a-f]{32}\.shard|\.[0-9a-f]{32}\.shard\..*\.part|store\.
 
 
 def sizes(root: Path) -> dict[Path, tuple[str, int]]:
-    """Return, for each store by its folder, what it holds in words and the bytes that it takes."""
+    """Return a description of the content and the size in bytes of each store, by its folder."""
     found = {}
     for folder in _stores(root):
-        said = metadata_of(folder)
+        metadata = metadata_of(folder)
         words = "unknown content"
-        if said is not None:
-            model, names = said.settings.get("model"), [layer.name for layer in said.layers]
+        if metadata is not None:
+            model, names = metadata.settings.get("model"), [layer.name for layer in metadata.layers]
             layers = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
-            words = (
-                f"{said.settings['name']}{f' ({model})' if model else ''}, {said.storage.words()}, {layers}"
-            )
+            called = f"{metadata.settings['name']}{f' ({model})' if model else ''}"
+            words = f"{called}, {metadata.storage.words()}, {layers}"
         found[folder] = (words, sum(path.stat().st_size for path in _files(folder)))
     return found
 
 
 def verify(root: Path) -> int:
-    """Read every shard, drop what is damaged, and return how many were."""
+    """Read every shard, remove the damaged ones, and return how many these were."""
     damaged = 0
     for folder in _stores(root):
         for path in folder.glob("*.shard"):
@@ -49,7 +48,7 @@ def verify(root: Path) -> int:
 
 
 def clear(root: Path) -> None:
-    """Remove every store, and nothing that is none of ours."""
+    """Remove every store; files that are not of a store stay."""
     for folder in _stores(root):
         for path in _files(folder):
             path.unlink(missing_ok=True)
@@ -58,7 +57,7 @@ def clear(root: Path) -> None:
 
 
 def clear_former() -> None:
-    """Remove what earlier versions wrote into the user's cache."""
+    """Remove the folders that earlier versions wrote into the user's cache."""
     for name in FORMER:
         shutil.rmtree(cache_folder() / name, ignore_errors=True)
 

@@ -1,7 +1,7 @@
-"""A fold, a protocol, the guard and the hash.
+"""Folds and protocols, the guard that checks them, and their hash.
 
-A protocol is a name, a version, a corpus, a list of folds and what must be disjoint between their
-parts. It is made through :func:`guarded` alone, which refuses a fold whose parts share what they must not.
+A protocol has a name, a version, a corpus, a list of folds, and the columns whose values no two splits of a fold
+may share. It is made by :func:`guarded` alone, which refuses a fold whose splits share such a value.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PARTS = ("train", "val", "test")
 
 
 class Fold(NamedTuple):
-    """Sorted utterance ids of the three parts."""
+    """Sorted utterance ids of the three splits of a fold."""
 
     train: tuple[str, ...]
     val: tuple[str, ...]
@@ -70,7 +70,7 @@ def guarded(
     test_only: bool = False,
     version: int = 1,
 ) -> Protocol:
-    """Return a protocol whose folds keep their promise on this table.
+    """Return a protocol whose folds were checked on this table.
 
     Parameters
     ----------
@@ -79,26 +79,26 @@ def guarded(
     table
         Utterance table; every id of the folds must be in it.
     folds
-        The train, val and test part of each fold.
+        The train, val and test split of each fold.
     disjoint
-        Columns (``sentence``, ``session``, ``text``) whose values may stand in one part only; ``speaker`` always
-        may not, whether it is named or not.
+        Columns (``sentence``, ``session``, ``text``) whose values may be in one split only; ``speaker`` is always
+        checked, whether it is named or not.
     leaky
-        Declared leaky: what is shared is stamped ``LEAKY`` instead of refused.
+        Whether the folds are declared leaky: shared values are stamped ``LEAKY`` and not refused.
     unverified
-        Unknown values are stamped ``UNVERIFIED`` instead of refused.
+        Whether unknown values are stamped ``UNVERIFIED`` and not refused.
     test_only
-        The folds train nobody: they are for models that were trained elsewhere.
+        Whether the folds have no training clips, for models that were trained elsewhere.
 
     Raises
     ------
     ProtocolError
-        Unknown or repeated ids, an empty training or test part, a value in two parts, or unknown values in a
-        column that must be disjoint.
+        An id is unknown or repeated, a training or test split is empty, a value is in two splits, or a value of a
+        column that must be disjoint is unknown.
     """
     if not folds:
         raise ProtocolError(f"{name}: a protocol needs at least one fold")
-    # Declared leaky or not, speakers are checked; what is declared decides between a stamp and a refusal.
+    # Speakers are always checked; whether folds are declared leaky decides between a stamp and a refusal.
     apart = tuple(disjoint) if leaky else tuple(dict.fromkeys(("speaker", *disjoint)))
     columns = dict.fromkeys(("label", "speaker", *apart))
     value_of = {c: dict(zip(table["id"], table[c].to_list(), strict=True)) for c in columns}
@@ -117,7 +117,7 @@ def guarded(
 
 
 def shared(parts: Fold, value_of: Mapping[str, Any]) -> list[str]:
-    """Return the values that stand in more than one part, sorted; unknown (null) values are nobody's."""
+    """Return the sorted values that are in more than one split; unknown (null) values count as different."""
     train, val, test = ({value_of[i] for i in ids} - {None} for ids in parts)
     return sorted(str(value) for value in (train & val) | (train & test) | (val & test))
 

@@ -43,14 +43,14 @@ class Prepared:
     Parameters
     ----------
     inputs
-        By the name of the input: an array for each clip by id, looked up when it is asked for where it is stored.
+        Arrays by clip id, by the name of the input; a stored array is read when it is asked for.
     errors
-        Clips that lack an input, and why.
+        Clips without one of the inputs, and why.
     widths
-        By the name of the input: dims of each layer, where it comes from an encoder.
+        Dims of each layer, by the name of an input with an encoder.
     augmented
-        By the name of the input: the same clips under each augmentation of the recipe; one that gives nothing then
-        is as in ``inputs``.
+        The same clips under each augmentation of the recipe, by the name of the input; a clip of which nothing
+        can be computed then is as in ``inputs``.
     """
 
     inputs: Mapping[str, Found]
@@ -60,12 +60,12 @@ class Prepared:
 
 
 def staged(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
-    """Return what is called with (done, total) and tells ``progress`` the stage; None where nobody listens."""
+    """Return a function of (done, total) that calls ``progress`` with the stage; None without ``progress``."""
     return None if progress is None else partial(progress, stage)
 
 
 def loaded(recipe: Recipe) -> tuple[Recipe, Encoders]:
-    """Return the recipe with its encoders' settings in full, digests of weights included, and the encoders.
+    """Return the recipe with complete settings of its encoders, digests of weights included, and the encoders.
 
     Inputs of the same encoder share it.
 
@@ -84,7 +84,7 @@ def loaded(recipe: Recipe) -> tuple[Recipe, Encoders]:
             wanted["cut"] = own.layer
         encoder = found[name] = shared.setdefault(digest(wanted), LazyEncoder(wanted))
         if own.encoder["sha256"] and not own.encoder["model"]:
-            continue  # what is stored of such weights can be used without them
+            continue  # stored output of these weights can be used without the weights
         encoder.load()
         recipe = recipe.with_input(name, encoder=encoder.settings)
     return recipe, found
@@ -102,15 +102,15 @@ def read_inputs(
 ) -> Prepared:
     """Return every input of the recipe for every clip of the table, computing what is not stored.
 
-    An input whose layer is ``salient`` comes as the pooled statistics that its layer is chosen by; each fold gets
+    An input whose layer is ``salient`` has the pooled statistics by which its layer is chosen; each fold gets
     the frames of its own layer by :func:`of_layers`.
 
     Parameters
     ----------
     encoders
-        Those that :func:`loaded` gave, where they are at hand.
+        Encoders that :func:`loaded` returned, if there are any.
     indexes
-        Where to write what was extracted for other processes, or to read it; None for neither.
+        Indexes in which extracted features are listed for other processes, or found by these; None for neither.
     """
     listed = clips(table, recipe.channel)
     report = staged(progress, "features")
@@ -171,7 +171,7 @@ def storage_of(recipe: Recipe, name: str) -> Storage:
 
 
 def augmentations(own: Input) -> list[tuple[str, dict[str, Any]]]:
-    """Return how training clips are augmented: what to say of each, and the options of an extraction."""
+    """Return the augmentations of training clips: a line to show and the options of an extraction for each."""
     made: list[tuple[str, dict[str, Any]]] = []
     noises = 0
     for one in own.augment:
@@ -180,7 +180,7 @@ def augmentations(own: Input) -> list[tuple[str, dict[str, Any]]]:
             continue
         low, high = one.snr
         what = "a babble of synthetic voices" if one.noise == "babble" else f"{one.noise} noise"
-        # A person who babbles in training must not be one whom a fold tests: these are nobody.
+        # Nobody who babbles in training may be a test speaker of a fold, so the voices are synthetic.
         voices = CROWD if one.noise == "babble" else None
         noise = Noise(one.noise, low, high, noises, voices)
         made.append((f"in {what}, {low:g} to {high:g} dB:", {"noise": noise}))
@@ -189,12 +189,12 @@ def augmentations(own: Input) -> list[tuple[str, dict[str, Any]]]:
 
 
 def data_digest(table: pl.DataFrame) -> str:
-    """Return the SHA-256 over the rows and the content of their files, wherever these lie."""
+    """Return the SHA-256 over the rows and the content of their files, independent of their paths."""
     content: dict[str, str | None] = {}
     for path in table["path"].unique():
         try:
             content[path] = file_digest(path)
         except OSError:
-            content[path] = None  # missing files are in errors.jsonl; here they are only different
+            content[path] = None  # errors.jsonl lists the missing files
     files = {i: content[path] for i, path in table.select("id", "path").iter_rows()}
     return digest({"table": table_digest(table), "files": files})

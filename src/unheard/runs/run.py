@@ -1,4 +1,4 @@
-"""The one place that knows the order: audit → features → folds × seeds → predictions → scores."""
+"""A run from start to end: audit → inputs → folds × seeds → predictions → scores."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ from unheard.temporary import sweep_folder
 
 
 class Interrupted(UnheardError):  # noqa: N818 - it is a request, not an error
-    """Stopped on request; what was finished is kept."""
+    """The run was stopped on request; finished folds are kept."""
 
     exit_code = 130
 
@@ -89,19 +89,20 @@ def run(
     Parameters
     ----------
     recipe, table, protocol
-        What to do, on which utterances, tested on whom.
+        What to do, the utterances, and the folds.
     out
-        Run folder; refused where it holds a run, unless ``resume`` (goes on) or ``force`` (starts again).
+        Run folder; one that holds a run is refused, unless ``resume`` (goes on) or ``force`` (starts again) is
+        set.
     only
         Numbers of the folds to run; all where None.
     jobs
-        Processes side by side; they change the time, not the result.
+        Number of processes; the result does not depend on it.
     strict
-        Stop at the first recording that cannot be used.
+        Whether to stop at the first recording that cannot be used.
     max_bad
-        Greatest share of unusable recordings; more is an error.
+        Largest share of unusable recordings; more is an error.
     ledger, decided
-        File that gets a row for a finished run, and what was decided on it.
+        File to which a finished run adds a row, and what was decided because of the run.
     progress
         Called as ``progress(stage, done, total)``.
     say
@@ -110,11 +111,11 @@ def run(
     Raises
     ------
     UsageError
-        Output exists; resuming with other settings (the difference is named); the wrong corpus.
+        The output exists, a run is resumed with other settings (the difference is named), or the corpus is wrong.
     DataError
-        Too many recordings cannot be used; a fold failed.
+        Too many recordings cannot be used, or a fold failed.
     Interrupted
-        Stopped by an interrupt: the finished folds are kept.
+        The run was stopped by an interrupt; the finished folds are kept.
     """
     if recipe.corpus is not None and corpus_of(table) not in (recipe.corpus, "synthetic"):
         raise UsageError(

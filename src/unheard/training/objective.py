@@ -1,7 +1,7 @@
-"""What a training makes small: the loss of outputs against targets, of classes and of dimensions.
+"""The loss that training minimises, between outputs and targets, for classes and for dimensions.
 
 Outputs and targets are (n, classes + dimensions), as in :mod:`unheard.targets`; outputs hold class scores before
-softmax and dimensions on [0, 1]. A target that is NaN is not known and takes no part. torch is not imported here,
+softmax and dimensions on [0, 1]. A target that is NaN is not known and is left out. torch is not imported here,
 so that settings are checked without it.
 """
 
@@ -19,7 +19,7 @@ from unheard.targets import Floats
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: The minimum that a sum is divided by: a constant output has no concordance, not an infinite one.
+#: Smallest divisor, so that a constant output has no concordance and not an infinite one.
 TINY = 1e-8
 
 
@@ -43,7 +43,7 @@ class Objective:
         check(self, "objective")
 
     def is_sum(self, target_classes: int, target_dimensions: int) -> bool:
-        """Whether the loss of so many outputs is a sum over clips: CCC is one of all clips together."""
+        """Return whether the loss of this many outputs is a sum over clips, which CCC is not."""
         kinds = ({self.classes} if target_classes else set()) | (
             {self.dimensions} if target_dimensions else set()
         )
@@ -61,7 +61,7 @@ class Loss:
     class_weights
         Weight of each class in a cross-entropy, shape (classes,) (:func:`class_weights`).
     smoothing
-        Share of a target of a cross-entropy that is spread over all classes.
+        Share of the target of a cross-entropy that is spread over all classes (label smoothing).
     """
 
     objective: Objective
@@ -74,14 +74,14 @@ class Loss:
         return self.objective.is_sum(classes, width - classes)
 
     def unsmoothed(self) -> Loss:
-        """Return the same loss of targets as they are, for validation rows."""
+        """Return the same loss without label smoothing, for validation rows."""
         return replace(self, smoothing=0.0)
 
     def __call__(self, outputs: Tensor, targets: Tensor, whole: Tensor | None = None) -> Tensor:
         """Return the loss of ``outputs`` (n, width).
 
-        ``whole`` holds the targets of all clips of a step where these are but some: a loss that is a sum is then
-        the part's share of the step's loss.
+        ``whole`` holds the targets of all clips of a step where ``targets`` are a part of these: a loss that is a
+        sum is then the part's share of the step's loss.
         """
         whole = targets if whole is None else whole
         count = len(self.class_weights)
@@ -105,9 +105,9 @@ class Loss:
 
 
 def class_weights(shares: Floats, *, balanced: bool) -> Floats:
-    """Return a weight for each class of shares (n, classes): every class the same in total, or all 1.
+    """Return a weight for each class of shares (n, classes): equal totals for all classes, or 1 for all.
 
-    A class that nobody chose weighs nothing.
+    A class that nobody chose has weight 0.
     """
     totals = np.nansum(shares, axis=0)
     if not balanced:
@@ -122,8 +122,8 @@ def cross_entropy(
 ) -> Tensor:
     """Return the weighted mean cross-entropy of class scores (n, classes) to shares (n, classes).
 
-    A clip weighs what its shares of the classes weigh, and its target is spread among them as these weights are.
-    ``whole`` holds the shares of all clips over which the mean is taken.
+    Shares are multiplied by the weights of their classes; a clip's weight is their sum, its target their
+    proportions. ``whole`` holds the shares of all clips over which the mean is taken.
     """
     weighted = shares.nan_to_num(0.0) * weights
     weight = weighted.sum(1)
@@ -139,7 +139,7 @@ def cross_entropy(
 def concordance(predicted: Tensor, truth: Tensor) -> Tensor:
     """Return the concordance correlation coefficient (Lin 1989) of each column of two (n, columns).
 
-    With population variances, over the rows whose truth is known. A column whose truth is constant has 0, and no
+    It uses population variances over the rows whose truth is known. A column whose truth is constant has 0 and no
     gradient.
     """
     known = ~truth.isnan()
@@ -163,6 +163,6 @@ def squared_error(predicted: Tensor, truth: Tensor, whole: Tensor | None = None)
 
 
 def objective_of(settings: Mapping[str, str]) -> Objective:
-    """Make the objective of a recipe's ``objective``; what is not said takes its default."""
+    """Make the objective of a recipe's ``objective``; missing fields take their defaults."""
     made: Objective = construct(Objective, settings, "objective")
     return made
