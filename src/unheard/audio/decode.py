@@ -224,8 +224,14 @@ def _piece(source: Source, start: float | None, end: float | None) -> tuple[int,
 
 
 def _mono_wave(decoded: Iterable[Wave], rate: int, target: int, channel: int | None, meter: Meter) -> Wave:
-    parts = list(mono_blocks(decoded, rate, target, channel, meter))
-    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.float32), *parts])
+    wave: Wave = np.empty(0, np.float32)
+    for block in mono_blocks(decoded, rate, target, channel, meter):
+        place = len(wave)
+        wave.resize(
+            place + len(block), refcheck=False
+        )  # where it stands, so that it is there once and not twice
+        wave[place:] = block
+    return wave
 
 
 def _flags(meter: Meter, wave: Wave, rate: int, seconds: float, channels: int) -> tuple[str, ...]:
