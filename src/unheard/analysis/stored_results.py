@@ -208,9 +208,8 @@ def _due(row: Mapping[str, str], folder: Path) -> list[tuple[str, str, str]]:
         if needed not in row:
             raise DataError(f"a table of results needs the column {needed!r}; found {', '.join(row)}")
     if "premium" in row:
-        leaky, fair = (
-            folder / recipe_at / row[column].strip("` ") for recipe_at, column in _leaky_and_fair(recipe)
-        )
+        leaky = folder / f"{recipe}-random" / row["leaky"].strip("` ")
+        fair = folder / recipe / row["independent"].strip("` ")
         return [("premium", row["premium"], _difference(leakage_gap(_test_rows(leaky), _test_rows(fair))))]
     if "against" in row:
         at = row["protocol"].strip("` ")
@@ -230,10 +229,6 @@ def _evaluations(ledger: Path, recipe: str, protocol: str) -> str:
     with ledger.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["recipe"] == name]
     return str(sum(row["protocol"] == protocol.removesuffix("+val") for row in rows))
-
-
-def _leaky_and_fair(recipe: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    return (f"{recipe}-random", "leaky"), (recipe, "independent")
 
 
 def _difference(pair: Comparison) -> str:

@@ -29,7 +29,7 @@ from unheard.exporting.writing import check_target, write_bundle
 from unheard.extraction.storage import averaged, statistics
 from unheard.features.contract import Spec
 from unheard.features.frontends import build_frontend
-from unheard.heads import Learner
+from unheard.heads import Model
 from unheard.inputs import Form
 from unheard.onnx_graphs.head_inputs import Shape
 from unheard.onnx_graphs.head_outputs import Columns
@@ -84,7 +84,7 @@ class ExportInput:
 
 
 def export(
-    head: Learner,
+    head: Model,
     inputs: Mapping[str, ExportInput],
     target: Target,
     out: str | os.PathLike[str],
@@ -198,7 +198,7 @@ def _check(name: str, each: ExportInput) -> None:
         )
 
 
-def _described(each: ExportInput, head: Learner) -> tuple[bytes | None, Input]:
+def _described(each: ExportInput, head: Model) -> tuple[bytes | None, Input]:
     """Return the graph of an input's encoder, None where it has features, and the description of the input."""
     extractor = each.extractor
     numbers = each.numbers
@@ -211,7 +211,7 @@ def _described(each: ExportInput, head: Learner) -> tuple[bytes | None, Input]:
     return graph, Input(None, encoder, each.form, max(encoder.widths), len(numbers), version)
 
 
-def _needed(head: Learner, layers: Sequence[int]) -> tuple[int, ...]:
+def _needed(head: Model, layers: Sequence[int]) -> tuple[int, ...]:
     """Return those of the layers that a fitted head uses; heads on frames use all that they are given."""
     used = getattr(head, "layers_", None)
     return tuple(layers) if used is None or not len(used) else tuple(layers[k] for k in used)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from unheard.errors import UsageError, first_five
-from unheard.heads import Learner
+from unheard.heads import Model
 from unheard.predictions.table import logits, shares, truth
 from unheard.recipe_inputs.preparing import of_layers, read_inputs
 from unheard.runs.fitting import examples, ids_of, load_head, named, temperature_of, unfitted, wanted
@@ -23,7 +23,7 @@ from unheard.targets import class_numbers
 class Trained:
     """A fitted head with what a bundle must say of it."""
 
-    head: Learner
+    head: Model
     temperature: float
     speakers: list[str]
 

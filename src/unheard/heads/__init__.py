@@ -17,7 +17,7 @@ from unheard.settings import construct, resolve
 from unheard.targets import Floats
 from unheard.training.examples import Examples
 
-__all__ = ["HEADS", "Examples", "Features", "Head", "Learner", "State", "build"]
+__all__ = ["HEADS", "Examples", "Features", "Head", "Model", "State", "build"]
 
 State = dict[str, NDArray[Any]]
 
@@ -34,8 +34,8 @@ HEADS = {
 }
 
 
-class Learner(Protocol):
-    """What learns from examples and answers: a head, or an encoder that is tuned together with one."""
+class Model(Protocol):
+    """What learns from examples and predicts: a head, or an encoder that is tuned together with one."""
 
     name: ClassVar[str]
     seed: int
@@ -74,7 +74,7 @@ class Learner(Protocol):
         """Return everything that was learned and set, as arrays without objects, for ``numpy.savez``."""
 
 
-class Head(Learner, Protocol):
+class Head(Model, Protocol):
     """What every head promises (checked for each of them in ``tests/contracts``)."""
 
     #: The form in which it asks for the output of an encoder with several layers.

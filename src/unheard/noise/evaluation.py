@@ -17,7 +17,7 @@ from unheard.corpora.table import corpus_of
 from unheard.decide.calibration import apply_temperature
 from unheard.errors import DataError
 from unheard.files import write_json
-from unheard.heads import Learner
+from unheard.heads import Model
 from unheard.noise.inference import CLEAN, Condition, NoiseTask, NoisyClip, noisy_clips
 from unheard.noise.plan import FoldPlan, crossed, lines, planned, voices_at_once
 from unheard.noise.scores import scores
@@ -159,7 +159,7 @@ def _noisy_clips(
 
 
 def _predictions(
-    head: Learner, record: dict[str, Any], task: NoiseTask, noisy: Sequence[NoisyClip]
+    head: Model, record: dict[str, Any], task: NoiseTask, noisy: Sequence[NoisyClip]
 ) -> list[tuple[Any, ...]]:
     """Predict one clip with one head, under all conditions in which its inputs could be computed."""
     able = [

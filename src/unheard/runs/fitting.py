@@ -25,7 +25,7 @@ from unheard.corpora.table import corpus_of
 from unheard.decide.calibration import apply_temperature, fit_temperature
 from unheard.errors import DataError, first_five
 from unheard.files import write_bytes, write_json
-from unheard.heads import Head, Learner
+from unheard.heads import Head, Model
 from unheard.heads.adapted import AdaptedHead
 from unheard.predictions.table import predictions, write_predictions
 from unheard.protocols.fold import Protocol
@@ -51,7 +51,7 @@ class Fitted:
     """What a fold leaves behind."""
 
     predictions: pl.DataFrame
-    head: Learner
+    head: Model
     record: dict[str, Any]
     #: Predictions that know clips of the speakers, of a head that adapts to them.
     enrolment: pl.DataFrame | None = None
@@ -85,7 +85,7 @@ def fit_fold(
     val = examples(table, fold.val, inputs, target, augmented)
     if len(train) == 0:
         raise DataError(f"fold {number}: no training clip could be read and has what the target asks for")
-    head: Learner = unfitted(recipe, seed, checkpoints)
+    head: Model = unfitted(recipe, seed, checkpoints)
     with named(ids_of(train)):
         head = head.fit(train, val if len(val) else None)
     predicted_val = _readable(fold.val, inputs)
@@ -171,9 +171,7 @@ def named(ids: Sequence[str]) -> Iterator[None]:
         raise DataError(f"the loss is not finite in epoch {error.epoch}; its batch held {batch}") from error
 
 
-def outputs(
-    head: Learner, inputs: Mapping[str, Found], ids: Sequence[str], width: int
-) -> NDArray[np.float64]:
+def outputs(head: Model, inputs: Mapping[str, Found], ids: Sequence[str], width: int) -> NDArray[np.float64]:
     """Return a head's outputs for some clips, shape (clips, width)."""
     if not ids:
         return np.zeros((0, width))
@@ -243,7 +241,7 @@ def save(fitted: Fitted, folder: Path) -> None:
         part.rename(target)
 
 
-def load_head(run: Run, recipe: Recipe, record: Mapping[str, Any]) -> Learner:
+def load_head(run: Run, recipe: Recipe, record: Mapping[str, Any]) -> Model:
     """Load the head that a fold fitted, of the record that it left of itself; nothing is unpickled.
 
     Raises
@@ -255,7 +253,7 @@ def load_head(run: Run, recipe: Recipe, record: Mapping[str, Any]) -> Learner:
     with understood([fold_folder(run.folder, record["fold"], record["seed"]) / "model.npz"]):
         state = modern_state(stored)
         head = unfitted(recipe, record["seed"])
-        loaded: Learner
+        loaded: Model
         if isinstance(head, FineTuned):
             # What was tuned is in the state; the frozen rest is read again from where the recipe says it lies now.
             loaded = head.from_state(state, *(own.encoder for own in recipe.inputs.values()))
