@@ -19,8 +19,8 @@ from unheard.formats.parquet import read_parquet
 from unheard.formats.separated import LINES, legacy_text, read_json_lines, read_separated
 
 SUFFIXES = (".csv", ".tsv", ".tab", *LINES, ".parquet")
-#: Rows, and cells of all rows, of a table that is read as mappings: each takes some hundred bytes.
-MOST_ROWS, MOST_CELLS = 1_000_000, 5_000_000
+#: Rows, columns and cells of a table that is read as mappings: each row takes some hundred bytes.
+MOST_ROWS, MOST_COLUMNS, MOST_CELLS = 500_000, 2_000, 5_000_000
 #: Bytes of all texts of a Parquet table, where the same text may stand in every row for a few bytes.
 MOST_TEXT = 2**28
 
@@ -93,22 +93,27 @@ def _as_text(cell: Any) -> str | None:
 
 def _bounded(path: Path, rows: Iterable[Row]) -> list[Row]:
     found: list[Row] = []
+    columns: set[str] = set()
     cells = 0
     for row in rows:
         found.append(row)
+        columns.update(row[1])
         cells += len(row[1])
-        if len(found) > MOST_ROWS or cells > MOST_CELLS:
+        if len(found) > MOST_ROWS or len(columns) > MOST_COLUMNS or cells > MOST_CELLS:
             raise DataError(
-                f"{path}: more than {len(found) - 1:,} rows of {len(row[1])} columns; at most {MOST_ROWS:,} "
-                f"rows and {MOST_CELLS:,} cells are read of a table; divide it, or leave out columns"
+                f"{path}: more than {len(found) - 1:,} rows of {len(columns):,} columns; at most {MOST_ROWS:,} rows, "
+                f"{MOST_COLUMNS:,} columns and {MOST_CELLS:,} cells are read; divide it, or leave out columns"
             )
     return found
 
 
 def _parquet(path: Path) -> list[Row]:
     frame = read_parquet(path, most=MOST_CELLS)
-    if len(frame) > MOST_ROWS:
-        raise DataError(f"{path}: holds {len(frame):,} rows, at most {MOST_ROWS:,} are read; divide it")
+    if len(frame) > MOST_ROWS or frame.width > MOST_COLUMNS:
+        raise DataError(
+            f"{path}: holds {len(frame):,} rows of {frame.width:,} columns; at most {MOST_ROWS:,} rows and "
+            f"{MOST_COLUMNS:,} columns are read; divide it"
+        )
     texts = frame.select(pl.col(pl.String, pl.Binary).cast(pl.Binary).bin.size().sum())
     length = sum(size for size in texts.row(0) if size is not None) if texts.width else 0
     if length > MOST_TEXT:

@@ -102,7 +102,7 @@ class Precomputed(Spec):
             )
         try:
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
-                array = np.asarray(read(name)).astype(np.float32)
+                array = np.asarray(read(name)).astype(np.float32, copy=False)
         except (OSError, ValueError) as error:
             raise DataError(f"{self.path}: the array {name!r} cannot be read: {error}") from error
         bad = int((~np.isfinite(array)).sum())

@@ -28,6 +28,7 @@ from unheard.files import regular_file
 #: numbers are hardly smaller than the numbers.
 MOST_BYTES, MOST_TIMES = 2**28, 20
 MOST_ARRAYS = 1_000_000
+BLOCK = 2**20  # bytes that are unpacked at a time
 
 _HEADER = re.compile(
     rb"\{'descr': '([<>|=]?[?bhilqBHILQefdgFDGSUV]|[<>|=]?[biufcSUVO][0-9]{1,9})', 'fortran_order': (True|False), "
@@ -65,9 +66,21 @@ class Head:
         """Bytes of the numbers."""
         return self.dtype.itemsize * math.prod(self.shape)
 
-    def array(self, data: bytes) -> NDArray[Any]:
-        """Return the array of these bytes."""
-        return np.ndarray(self.shape, self.dtype, bytearray(data), order="F" if self.fortran else "C")
+    def array(self, file: Any) -> NDArray[Any]:
+        """Return the array whose numbers follow in a file, and are all that follows.
+
+        Raises
+        ------
+        ValueError
+            There are fewer, or more.
+        """
+        data = bytearray(self.size)
+        view, place = memoryview(data), 0
+        while place < self.size and (count := file.readinto(view[place : place + BLOCK])):
+            place += count
+        if place < self.size or file.read(1):
+            raise ValueError("not as many bytes as its head says")
+        return np.ndarray(self.shape, self.dtype, data, order="F" if self.fortran else "C")
 
 
 class Archive:
@@ -122,10 +135,8 @@ class Archive:
         """Return an array; its bytes are checked against the checksum of the archive."""
         head = self.heads[name]
         with self._explained(), self._zip.open(self._members[name]) as file:
-            data = file.read(head.start + head.size + 1)
-            if len(data) != head.start + head.size:
-                raise ValueError(f"the array {name!r} has not as many bytes as its head says")
-            return head.array(data[head.start :])
+            file.read(head.start)
+            return head.array(file)
 
     def _head(self, member: zipfile.ZipInfo) -> Head:
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 1:
@@ -160,7 +171,7 @@ def read_array(path: Path, error: type[UnheardError] = DataError) -> NDArray[Any
     head = read_head(path, error)
     with explained(path, error), path.open("rb") as file:
         file.seek(head.start)
-        return head.array(file.read(head.size))
+        return head.array(file)
 
 
 def read_head(path: Path, error: type[UnheardError] = DataError) -> Head:

@@ -10,8 +10,9 @@ from unheard.errors import DataError, UnheardError
 from unheard.files import read_bytes
 from unheard.formats.plain import refuse_odd_values
 
-#: Bytes of a file, unless its reader allows more; values may take forty times as much memory.
-MOST_BYTES = 2**24
+#: Bytes of a file, unless its reader allows more, and values of a text, counted by what separates them; a value
+#: takes up to a hundred bytes.
+MOST_BYTES, MOST_VALUES = 2**24, 10_000_000
 
 
 def read(path: str | os.PathLike[str], error: type[UnheardError] = DataError, most: int = MOST_BYTES) -> Any:
@@ -70,7 +71,10 @@ def parse(text: str | bytes, where: object, error: type[UnheardError] = DataErro
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8-sig")
-        value = json.loads(text, parse_int=_whole, parse_constant=_no_constant, object_pairs_hook=_once)
+        values = text.count(",") + text.count("[") + text.count("{")
+        if values > MOST_VALUES:
+            raise ValueError(f"about {values:,} values, at most {MOST_VALUES:,} are read")
+        value = _DECODER.decode(text)
         refuse_odd_values(value)
     except UnicodeDecodeError as reason:
         raise error(f"{where}: not UTF-8 (byte {reason.start}); JSON is written in UTF-8") from reason
@@ -102,3 +106,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"the name {name[:100]!r} stands twice in one object")
         found[name] = value
     return found
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole, parse_constant=_no_constant, object_pairs_hook=_once)

@@ -88,13 +88,14 @@ def _leaves(schema: list[Any]) -> int:
     for number, element in enumerate(schema):
         if waiting <= 0 or not isinstance(element, dict):
             raise ValueError("its schema is no tree")
-        children = element.get(5, 0)
-        if not isinstance(children, int) or not 0 <= children < len(schema):
-            raise ValueError("its schema is no tree")
+        children, length = (
+            _count({5: 0, **element}, 5, "columns"),
+            _count({2: 0, **element}, 2, "bytes of a value"),
+        )
         if not isinstance(element.get(4), bytes):
             raise ValueError("a column has no name")
-        if element.get(2, 0) > MOST_FIXED:
-            raise ValueError(f"a column of values of {element[2]:,} bytes each")
+        if length > MOST_FIXED:
+            raise ValueError(f"a column of values of {length:,} bytes each")
         waiting += children - 1
         leaves += number > 0 and children == 0
     if waiting:
@@ -126,7 +127,7 @@ class _Pages:
             head, length = self._head(place, stop)
             packed, unpacked = _count(head, 3, "packed bytes"), _count(head, 2, "unpacked bytes")
             self.unpacked += unpacked
-            of_kind = {0: 5, 2: 7, 3: 8}.get(head.get(1, -1))
+            of_kind = {0: 5, 2: 7, 3: 8}.get(_count(head, 1, "kind of a page"))
             if of_kind is None:
                 raise ValueError("a page of a kind that is not known")
             count = _count(_struct(head, of_kind, "head of a page"), 1, "values of a page")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 #: Levels of lists and objects inside each other.
@@ -21,23 +22,29 @@ def refuse_odd_values(value: Any) -> None:
     items, levels = [value], 0
     while items:
         inside: list[Any] = []
-        levels += any(isinstance(item, dict | list) for item in items)
-        if levels > MOST_LEVELS:
-            raise ValueError(f"more than {MOST_LEVELS} levels of lists and objects inside each other")
+        holders = 0
         for item in items:
-            if isinstance(item, dict):
+            if isinstance(item, list):
+                inside.extend(item)
+                holders += 1
+            elif isinstance(item, dict):
                 inside.extend(item)
                 inside.extend(item.values())
-            elif isinstance(item, list):
-                inside.extend(item)
+                holders += 1
             else:
                 _refuse_odd(item)
+        levels += holders > 0
+        if levels > MOST_LEVELS:
+            raise ValueError(f"more than {MOST_LEVELS} levels of lists and objects inside each other")
         items = inside
+
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def _refuse_odd(item: Any) -> None:
     if isinstance(item, str):
-        if not item.isascii() and any("\ud800" <= character <= "\udfff" for character in item):
+        if not item.isascii() and _HALF.search(item):
             raise ValueError(f"the text {item[:40]!a} holds half of a surrogate pair")
     elif isinstance(item, float):
         if not math.isfinite(item):
