@@ -101,8 +101,8 @@ def _bounded(path: Path, rows: Iterable[Row]) -> list[Row]:
         cells += len(row[1])
         if len(found) > MOST_ROWS or len(columns) > MOST_COLUMNS or cells > MOST_CELLS:
             raise DataError(
-                f"{path}: more than {len(found) - 1:,} rows of {len(columns):,} columns; at most {MOST_ROWS:,} rows, "
-                f"{MOST_COLUMNS:,} columns and {MOST_CELLS:,} cells are read; divide it, or leave out columns"
+                f"{path}: more than {len(found) - 1:,} rows of {len(columns):,} columns; at most {MOST_ROWS:,} "
+                f"rows, {MOST_COLUMNS:,} columns and {MOST_CELLS:,} cells are read; divide it, or leave out columns"
             )
     return found
 
