@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 import onnx
 import pytest
-from bundle_parts import CLASSES, KINDS, Made, named, seal, sound
 from numpy.testing import assert_allclose
 
+from bundle_parts import CLASSES, KINDS, Made, named, seal, sound
 from one_input import examples, export_features, outputs_of
 from unheard import heads
 from unheard.bundle.head import GraphHead

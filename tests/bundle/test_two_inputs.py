@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from bundle_parts import CLASSES, change, sound
 from encoder_parts import MadeWithEncoder, make_two
 from numpy.testing import assert_allclose
 
 import unheard.bundle.extractors as extractors
+from bundle_parts import CLASSES, change, sound
 from unheard import features
 from unheard.bundle.runtime import load
 from unheard.errors import BundleError

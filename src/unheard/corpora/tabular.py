@@ -102,7 +102,7 @@ def _bounded(path: Path, rows: Iterable[Row]) -> list[Row]:
         if len(found) > MOST_ROWS or len(columns) > MOST_COLUMNS or cells > MOST_CELLS:
             raise DataError(
                 f"{path}: more than {len(found) - 1:,} rows of {len(columns):,} columns; at most {MOST_ROWS:,} "
-                f"rows, {MOST_COLUMNS:,} columns and {MOST_CELLS:,} cells are read; divide it, or leave out columns"
+                f"rows, {MOST_COLUMNS:,} columns and {MOST_CELLS:,} cells are read; divide it"
             )
     return found
 
