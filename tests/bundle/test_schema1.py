@@ -11,9 +11,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from bundle_parts import CLASSES, change, sound
 from numpy.testing import assert_allclose
 
+from bundle_parts import CLASSES, change, sound
 from unheard.bundle.head import GraphHead
 from unheard.bundle.runtime import Bundle, load
 from unheard.bundle.schema import SCHEMA
@@ -81,6 +81,7 @@ def test_the_first_schema_knew_neither_encoders_nor_channels(tmp_path: Path) -> 
     [
         ("features-row", {"input__kind": "layers"}, "row or frames where there is no encoder"),
         ("features-row", {"input__kind": "rows"}, r"input\.kind is 'rows', expected utterance or"),
+        ("features-row", {"input__kind": [None]}, r"input\.kind is \[None\], expected utterance or"),
         ("features-row", {"input__dims": 589}, r"takes .*; bundle\.json says"),
         ("features-row", {"labels": ["a"]}, "labels is 1 labels, expected 2"),
         ("features-row", {"versions__features": "1"}, "made with version 1 of the features 'functionals'"),

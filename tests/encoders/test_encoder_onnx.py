@@ -225,6 +225,17 @@ def test_the_digest_follows_every_part(tmp_path: Path) -> None:
         ({"input": {"tensor": "y", "axes": ["one", "frames", "dims"]}}, UsageError, "no tensor 'y'"),
         ({"input": {"tensor": "x", "axes": ["one", "frames"]}}, DataError, "must be 'one' and frames and dims"),
         ({"layers": []}, DataError, "layers is"),
+        ({"layers": [7]}, DataError, r"layers is \[7\], expected an object for each layer"),
+        ({"splice": 10**9 + 1}, DataError, r"splice must be in 1 … 101"),
+        ({"rate": 10**9}, DataError, r"rate must be in 1000 … 192000"),
+        ({"min_samples": 10**9}, DataError, r"min_samples must be in 0 … 1e\+06"),
+        ({"frontend": {"name": "logmel", "fft": 10**9}}, DataError, r"fft must be in 1 … 65536"),
+        ({"frontend": {"name": "logmel", "bands": 10**9}}, DataError, r"bands must be in 1 … 1024"),
+        ({"frontend": {"name": "whisper", "seconds": 3600}}, DataError, r"seconds must be in 0 … 60"),
+        ({"layers": [{"name": "a", "tensor": "b", "axes": ["dims", "frames"], "stride": 10**9}]}, DataError, "1e"),
+        ({"trained_on": {"ravdess": "x"}}, DataError, "'ravdess' is 'x', expected a list of speakers"),
+        ({"heard": {"ravdess": "x"}}, DataError, "'ravdess' is 'x', expected a list of speakers"),
+        ({"licence": "free\x1b[2J"}, DataError, r"holds the control character U\+001B"),
         ({"layers": [{"name": "a", "tensor": "b", "axes": ["one", "dims", "frames"]}]}, DataError, "has shape"),
         ({"input": {"tensor": "x", "axes": ["one", "frames", "dims"]}, "extra": None}, DataError, "unknown key"),
         ({"normalise": "../norm.mvn"}, DataError, "without a folder"),
@@ -255,6 +266,31 @@ def test_settings_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         encoders.load(write(tmp_path / "m") | {"description": "fsmn-vad"} | settings)
+
+
+def test_a_file_that_names_twice_is_refused(tmp_path: Path) -> None:
+    settings = write(tmp_path / "m")
+    file = tmp_path / "m" / "encoder.json"
+    file.write_text(file.read_text().replace("{", '{"rate": 8000, ', 1))
+    with pytest.raises(DataError, match="the name 'rate' stands twice"):
+        encoders.load(settings)
+
+
+def test_the_encoder_is_named_where_its_graph_lacks_a_tensor(tmp_path: Path) -> None:
+    settings = write(tmp_path / "m", changes={"input": {"tensor": "y", "axes": ["one", "frames", "dims"]}})
+    with pytest.raises(UsageError, match=f"{tmp_path / 'm'}: the graph has no tensor 'y'"):
+        encoders.load(settings)
+
+
+def test_signalling_nan_is_found_without_a_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    settings = write(tmp_path / "m")
+    model = onnx.load(tmp_path / "m" / "toy.onnx")
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == "V")
+    tensor.raw_data = b"\x01\x00\xa0\x7f" + tensor.raw_data[4:]
+    (tmp_path / "m" / "toy.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(DataError, match="weights hold NaN: V"):
+        encoders.load(settings)
+    assert not recwarn.list
 
 
 def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:

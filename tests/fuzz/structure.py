@@ -183,14 +183,21 @@ def _number(model: Any, rng: np.random.Generator) -> None:
     places = [
         a for node in model.graph.node for a in node.attribute if a.ints or a.type == AttributeProto.INT
     ]
-    tensors = [t for t in model.graph.initializer if t.data_type == TensorProto.INT64]
+    tensors = [
+        tensor
+        for tensor in model.graph.initializer
+        if tensor.data_type == TensorProto.INT64 and not tensor.external_data and not tensor.data_location
+    ]
     number = int(NUMBERS[rng.integers(len(NUMBERS))])
     if rng.integers(2) and tensors:
         tensor = _one(tensors, rng)
-        values = numpy_helper.to_array(tensor).copy().reshape(-1)
+        try:
+            values = numpy_helper.to_array(tensor).copy()
+        except ValueError:  # it was given another shape before
+            return
         if values.size:
-            values[rng.integers(values.size)] = number
-        tensor.CopyFrom(numpy_helper.from_array(values.reshape(list(tensor.dims)), tensor.name))
+            values.reshape(-1)[rng.integers(values.size)] = number
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
     elif places:
         attribute = _one(places, rng)
         if attribute.ints:

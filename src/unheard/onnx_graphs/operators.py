@@ -563,7 +563,7 @@ def _resize(node: Node, inputs: Sequence[Sized | None]) -> list[Sized]:
     sizes = _known(inputs, 3, node, "sizes")
     if sizes is None:
         scales = _given(inputs, 2).value
-        if scales is None:
+        if scales is None or scales.dtype.kind != "f":
             raise ValueError("its scales depend on what is computed")
         exact = [size * scale for size, scale in zip(first.shape, scales.tolist(), strict=True)]
         if any(not size.is_integer() for size in exact):
