@@ -45,6 +45,7 @@ def recordings() -> dict[str, bytes]:
             made[f"{container} {form}"] = _written(wave, container, form)
     made["WAV of two channels"] = _written(both, "WAV", "PCM_16")
     made["CAF of two channels"] = _written(both, "CAF", "ALAC_16")
+    made["CAF of many packets"] = _written(np.tile(0.01 * wave, 10), "CAF", "ALAC_16")
     made["big-endian WAV"] = _written(wave, "WAV", "PCM_16", endian="BIG")
     made["AU from the other end"] = _written(wave, "AU", "PCM_16", endian="LITTLE")
     tag = b"ID3\x04\0\0\0\0\0\x15TIT2\0\0\0\x0b\0\0\x03recording\0"
