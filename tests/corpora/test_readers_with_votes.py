@@ -93,7 +93,7 @@ def test_crema_d_without_votes_has_the_intended_emotions_and_says_so(tmp_path):
     ("old", "new", "message"),
     [
         ('"100001",6', '"400001",6', "row 2, first column: '400001'"),
-        ('"100001",6', '"100001",six', "row 2, column 'A': 'six'"),
+        ('"100001",6', '"100001",six', "row 2, column 'A': 'six' is not a number"),
         ('"200001"', '"100001"', "1001_DFA_ANG_XX has been judged by audio before"),
         ('"fileName"', '"file"', "lacks the column fileName"),
     ],

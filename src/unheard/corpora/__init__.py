@@ -79,12 +79,15 @@ def survey(
     corpus = sorted({row.get("corpus") or name for row in rows})
     if len(corpus) > 1:
         raise DataError(f"{root}: one table holds one corpus; found {first_five(corpus)} in column 'corpus'")
-    table = utterances(
-        one_gender(rows),
-        corpus=corpus[0],
-        labels=reader.LABELS or generic.classes(root, rows),
-        scale=getattr(reader, "SCALE", (0.0, 1.0)),
-    )
+    try:
+        table = utterances(
+            one_gender(rows),
+            corpus=corpus[0],
+            labels=reader.LABELS or generic.classes(root, rows),
+            scale=getattr(reader, "SCALE", (0.0, 1.0)),
+        )
+    except DataError as error:
+        raise DataError(f"{root}: {error}") from error
     return table, left + _two_genders(rows)
 
 

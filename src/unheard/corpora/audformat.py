@@ -98,7 +98,7 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
             yield item
         else:
             left.add(item.as_posix())
-    ids = _ids(list(places))
+    ids = _ids(root, list(places))
     lengths: dict[str, float | None] = {}
     for place, known in places.items():
         file, start, end = place
@@ -339,7 +339,7 @@ def _cell(value: Any) -> Any:
     return None if value == "" or value != value else value
 
 
-def _ids(places: Sequence[Place]) -> dict[Place, str]:
+def _ids(root: Path, places: Sequence[Place]) -> dict[Place, str]:
     """Name of the file where that is unique, else its path; segments of a file with their times."""
     files = {file for file, _, _ in places}
     stems = Counter(Path(file).stem for file in files)
@@ -350,5 +350,5 @@ def _ids(places: Sequence[Place]) -> dict[Place, str]:
         names[file, start, end] = base if pieces[file] == 1 else piece_name(base, start, end)
     double = [name for name, count in Counter(names.values()).items() if count > 1]
     if double:
-        raise DataError(f"segments that differ by less than a millisecond: {first_five(double)}")
+        raise DataError(f"{root}: the same name for several files or segments: {first_five(double)}")
     return names

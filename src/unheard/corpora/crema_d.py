@@ -18,6 +18,7 @@ from typing import Any
 from unheard.corpora.folder import LeftOut, clips, listed
 from unheard.corpora.tabular import read_rows
 from unheard.errors import DataError
+from unheard.formats.numbers import number_in
 
 NAME = "crema-d"
 DESCRIPTION = "American English, acted by 91 actors, twelve sentences, votes on voice, face and both"
@@ -50,6 +51,7 @@ _VOTES = dict(zip("ADFHNS", LABELS, strict=True))
 _SHOWN = {"1": "audio", "2": "video", "3": "audiovisual"}
 _GENDERS = {"Male": "male", "Female": "female"}
 _SCHEME = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{2})", re.ASCII)
+_MOST_VOTES = 1_000.0
 #: The table of votes unpacked; the owner's has 5 MB.
 _MOST_BYTES = 64 * 2**20
 
@@ -150,9 +152,10 @@ def _winner(given: list[dict[str, Any]]) -> str | None:
 
 
 def _count(where: str, row: Mapping[str, str], column: str) -> float:
-    if not row[column].isdecimal():
-        raise DataError(f"{where}, column {column!r}: {row[column]!r}, expected a number of votes")
-    return float(row[column])
+    try:
+        return number_in(row[column], 0, _MOST_VOTES)
+    except ValueError as error:
+        raise DataError(f"{where}, column {column!r}: {error}") from error
 
 
 def _tables(root: Path) -> Iterator[Path]:
@@ -185,7 +188,7 @@ def _people(table: Path) -> dict[str, dict[str, Any]]:
         return {}
     return {
         row["ActorID"].strip(): {
-            "age": float(row["Age"]) if row["Age"].strip().isdecimal() else None,
+            "age": float(row["Age"]) if re.fullmatch(r"\s*\d{1,3}\s*", row["Age"], re.ASCII) else None,
             "gender": _GENDERS.get(row["Sex"].strip()),
         }
         for _, row in read_rows(table, columns=("ActorID", "Age", "Sex"))

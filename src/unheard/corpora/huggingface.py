@@ -118,7 +118,8 @@ def _packed(folder: Path, packed: list[Path], sounds: Path) -> Iterator[dict[str
         others = [name for name in frame.columns if name != audio]
         columns = {"id": "id", "split": "split"} | columns_of(file, [*others, "path"]) | {"path": "path"}
         split = _split(inside)
-        names = _class_names(folder, file, columns["label"])
+        numbered = frame.schema[columns["label"]].is_integer()
+        names = _class_names(folder, file, columns["label"]) if numbered else []
         own = _own_names(frame[audio])
         rows: list[Row] = []
         for number, cells in enumerate(frame.iter_rows(named=True), start=1):
@@ -156,27 +157,34 @@ def _sound(where: str, sound: Mapping[str, Any] | None, folder: Path, sounds: Pa
 
 
 def _class_names(folder: Path, file: Path, column: str) -> list[str]:
-    """Return the names of a class column's numbers, from the Parquet file's metadata or the dataset's card."""
+    """Names behind the numbers of a class column, by the Parquet file's own notes or the dataset's card."""
     notes = read_notes(file).get("huggingface")
     if notes is not None:
-        info = json_text.parse_object(notes, f"{file}: notes of huggingface").get("info") or {}
-        feature = (info.get("features") or {}).get(column) or {}
-        if isinstance(feature.get("names"), list):
-            return [str(name) for name in feature["names"]]
+        info = json_text.parse_object(notes, f"{file}: notes of huggingface")
+        names = _inside(info, "info", "features", column, "names")
+        if isinstance(names, list):
+            return [str(name) for name in names]
     card = folder / "README.md"
     if not card.is_file():
         return []
     text = read_bytes(card, _MOST_BYTES).decode("utf-8", "replace")
     front = re.match(r"\ufeff?---\r?\n(.*?)\r?\n---", text, re.DOTALL)
     header = yaml_text.parse(front[1], card, names_as_text=True) if front else None
-    info = header.get("dataset_info") if isinstance(header, dict) else None
-    for one in info if isinstance(info, list) else [info]:
-        for feature in (one or {}).get("features") or []:
-            kind = feature.get("dtype")
-            if feature.get("name") == column and isinstance(kind, dict) and "class_label" in kind:
-                names = kind["class_label"].get("names") or {}
-                return [str(names[number]) for number in sorted(names, key=int)]
+    described = _inside(header, "dataset_info")
+    for info in described if isinstance(described, list) else [described]:
+        features = _inside(info, "features")
+        for feature in features if isinstance(features, list) else ():
+            names = _inside(feature, "dtype", "class_label", "names")
+            if _inside(feature, "name") == column and isinstance(names, dict):
+                return [str(names[number]) for number in sorted(names, key=lambda n: (len(n), n))]
     return []
+
+
+def _inside(value: Any, *names: str) -> Any:
+    """Return what lies inside mappings under these names; None where one of them is not there."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _class(where: str, names: list[str], number: int) -> str | None:
@@ -188,7 +196,8 @@ def _class(where: str, names: list[str], number: int) -> str | None:
 
 
 def _holds_sounds(dtype: pl.DataType) -> bool:
-    return isinstance(dtype, pl.Struct) and {"bytes", "path"} <= {part.name for part in dtype.fields}
+    parts = {part.name: part.dtype for part in dtype.fields} if isinstance(dtype, pl.Struct) else {}
+    return parts.get("bytes") == pl.Binary and parts.get("path") == pl.String
 
 
 def _split(file: Path) -> str | None:

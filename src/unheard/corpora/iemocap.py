@@ -60,10 +60,10 @@ _WORDS = {
     "other": "other",
 }
 _UTTERANCE = re.compile(r"Ses(\d\d)[FM]_((impro|script)\w+)_([FM])\w*", re.ASCII)
-_HEADER = re.compile(r"\[([\d.]+)\s*-\s*([\d.]+)\]\s+(\S+)\s+(\w{3})\s+\[([^]]*)\]", re.ASCII)
+_HEADER = re.compile(r"\[(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\]\s+(\S+)\s+(\w{3})\s+\[([^]]*)\]", re.ASCII)
 _CATEGORIES = re.compile(r"(C-E\d+):\s*([^()]*)", re.ASCII)
 _ATTRIBUTES = re.compile(r"(A-E\d+):\s*([^()]*)", re.ASCII)
-_GRADE = re.compile(r"(val|act|dom)\s+([\d.]+)", re.ASCII)
+_GRADE = re.compile(r"(val|act|dom)\s+(\d+(?:\.\d+)?)", re.ASCII)
 _SPOKEN = re.compile(r"(Ses\w+)\s*\[[^]]*\]:\s*(.*)", re.ASCII)
 _SHORT = {"act": "activation", "val": "valence", "dom": "dominance"}
 

@@ -30,7 +30,8 @@ LANGUAGES = ("en",)
 #: Part -> folder of its clips in the owner's archive.
 FOLDERS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
 _COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID", "Season", "Episode")
-_CLIP = re.compile(r"dia(\d+)_utt(\d+)", re.ASCII)
+_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
+_CLIP = re.compile(r"dia(\d{1,9})_utt(\d{1,9})", re.ASCII)
 
 
 def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
@@ -83,7 +84,7 @@ def _rows(part: str, table: Path) -> Iterator[dict[str, Any]]:
                 f"{where}, column 'Emotion': {cells['Emotion']!r}, expected one of {', '.join(LABELS)}"
             )
         for name in ("Dialogue_ID", "Utterance_ID", "Season", "Episode"):
-            if not cells[name].isdecimal():
+            if not _NUMBER.fullmatch(cells[name]):
                 raise DataError(f"{where}, column {name!r}: {cells[name]!r}, expected a whole number")
         clip = f"dia{int(cells['Dialogue_ID'])}_utt{int(cells['Utterance_ID'])}"
         yield {

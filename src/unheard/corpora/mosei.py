@@ -7,6 +7,7 @@ may show several people, and people may have several videos.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ LANGUAGES = ("en",)
 
 TABLE = "CMU_MOSEI_Labels.csv"
 _COLUMNS = ("file", "index", "start", "end", "label6", "split")
+_CLASSES = {str(number): label for number, label in enumerate(LABELS)}
+_INDEX = re.compile(r"\d{1,9}", re.ASCII)
 _PARTS = {"0": "train", "1": "valid", "2": "test", "3": "unused"}
 
 
@@ -64,12 +67,12 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
 
 def _segment(where: str, row: dict[str, str]) -> dict[str, Any]:
     video, index = row["file"].strip(), row["index"].strip()
-    if not video or not index.isdecimal():
+    if not video or not _INDEX.fullmatch(index):
         raise DataError(
             f"{where}: file is {video!r} and index {index!r}, expected a video and a whole number"
         )
     label, part = row["label6"].strip(), row["split"].strip()
-    if not label.isdecimal() or int(label) >= len(LABELS):
+    if label not in _CLASSES:
         raise DataError(f"{where}, column 'label6': {label!r}, expected 0 to {len(LABELS) - 1}")
     if part not in _PARTS:
         raise DataError(f"{where}, column 'split': {part!r}, expected one of {', '.join(_PARTS)}")
@@ -81,7 +84,7 @@ def _segment(where: str, row: dict[str, str]) -> dict[str, Any]:
         "language": "en",
         "session": video,
         "channel": "speech",
-        "label": LABELS[int(label)],
+        "label": _CLASSES[label],
         "split": _PARTS[part],
         "licence": LICENCE,
     }

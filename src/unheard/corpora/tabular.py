@@ -61,16 +61,18 @@ def read_rows(path: Path, *, columns: Sequence[str] = (), legacy: bool = False) 
         )
     if not rows:
         raise DataError(f"{path}: holds no rows")
-    need_columns(path, columns, rows[0][1])
+    # Every line of JSON has its own columns.
+    for number, cells in rows if suffix in LINES else rows[:1]:
+        need_columns(f"{path}: row {number}" if suffix in LINES else path, columns, cells)
     return rows
 
 
-def need_columns(path: Path, columns: Iterable[str], found: Collection[str]) -> None:
-    """Refuse a table that lacks a column, with what it has."""
+def need_columns(where: Path | str, columns: Iterable[str], found: Collection[str]) -> None:
+    """Refuse a table, or a row, that lacks a column, with what it has."""
     lacking = [name for name in columns if name not in found]
     if lacking:
         raise DataError(
-            f"{path}: lacks the column {first_five(name or 'without a name' for name in lacking)}; "
+            f"{where}: lacks the column {first_five(name or 'without a name' for name in lacking)}; "
             f"found: {', '.join(map(str, found))}"
         )
 
