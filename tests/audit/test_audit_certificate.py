@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unheard.audit import Certificate, Finding
-from unheard.audit.certificate import MOST_EXAMPLES, SEVERITIES, finding
+from unheard.audit.certificate import MAX_EXAMPLES, SEVERITIES, finding
 from unheard.errors import DataError
 
 some = st.builds(
@@ -48,7 +48,7 @@ def test_passed_is_the_absence_of_errors(findings):
 def test_examples_are_the_first_in_order_and_all_are_counted():
     made = finding("X", "warning", "m", (f"{k:03d}" for k in reversed(range(100))))
     assert made.count == 100
-    assert made.examples == tuple(f"{k:03d}" for k in range(MOST_EXAMPLES))
+    assert made.examples == tuple(f"{k:03d}" for k in range(MAX_EXAMPLES))
     assert made.page == "docs/audit/X.md"
 
 

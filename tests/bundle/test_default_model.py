@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from bundle_parts import Made, sound
 
 import unheard as ut
+from bundle_parts import Made, sound
 from unheard.bundle import default
 from unheard.bundle.default import MAX_BYTES, default_model, has_default_model
 from unheard.errors import UsageError
@@ -28,13 +28,13 @@ def test_it_lies_in_the_installed_package() -> None:
 def test_it_is_taken_where_no_model_is_named(
     made: Callable[[str], Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    box = made("probe").folder
-    monkeypatch.setattr(default, "_place", lambda: box)
+    placed = made("probe").folder
+    monkeypatch.setattr(default, "_place", lambda: placed)
     assert has_default_model()
-    assert default_model() == box
+    assert default_model() == placed
     soundfile.write(tmp_path / "clip.wav", sound(1), 16_000)
-    assert ut.predict(tmp_path / "clip.wav") == ut.predict(tmp_path / "clip.wav", model=box)
-    assert ut.load().classes == ut.load(box).classes
+    assert ut.predict(tmp_path / "clip.wav") == ut.predict(tmp_path / "clip.wav", model=placed)
+    assert ut.load().classes == ut.load(placed).classes
 
 
 def test_without_one_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

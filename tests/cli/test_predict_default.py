@@ -31,7 +31,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         heads.build({"name": "probe", "grid": [0.01]}).fit(rows),
         SPEC,
         ("loud", "soft"),
-        tmp_path_factory.mktemp("box") / "default",
+        tmp_path_factory.mktemp("default") / "default",
         temperature=1.0,
         training_speakers=["s0"],
         corpus="noise",

@@ -69,7 +69,7 @@ def logged(path: Path) -> int:
 def test_the_same_noise_for_any_order_any_jobs_any_ids_and_after_a_break(
     tmp_path: Path, clips: list[Clip], monkeypatch: pytest.MonkeyPatch, noise: Noise
 ) -> None:
-    monkeypatch.setattr(filling, "MOST_CLIPS", 4)
+    monkeypatch.setattr(filling, "MAX_CLIPS", 4)
     once = extract(clips, given(), FRAMES, folder=tmp_path / "once", jobs=1, noise=noise)
     turned = extract(clips[::-1], given(), FRAMES, folder=tmp_path / "turned", jobs=2, noise=noise)
     some = extract(clips[4:6], given(), FRAMES, folder=tmp_path / "some", noise=noise)
@@ -154,13 +154,13 @@ def test_the_ratio_is_drawn_uniformly_and_the_draw_is_the_clips_and_the_numbers(
     assert 0 <= min(ratios) < 1 and 19 < max(ratios) <= 20.01
     counts, _ = np.histogram(ratios, 4, (0, 20.01))
     assert counts.min() > 50
-    assert realised_snr(wave, noisy(wave, RATE, replace(noise, least=7, most=7), "a"), RATE) == pytest.approx(
-        7, abs=0.01
-    )
+    assert realised_snr(
+        wave, noisy(wave, RATE, replace(noise, min_snr=7, max_snr=7), "a"), RATE
+    ) == pytest.approx(7, abs=0.01)
     # Another range, the same noise: only louder.
-    added = [added_to(wave, replace(noise, least=snr, most=snr), "a") for snr in (20, 40)]
+    added = [added_to(wave, replace(noise, min_snr=snr, max_snr=snr), "a") for snr in (20, 40)]
     np.testing.assert_allclose(added[0], 10 * added[1], atol=1e-6)
-    numbered = [added_to(wave, replace(noise, least=20, most=20, number=n), "a") for n in (0, 1)]
+    numbered = [added_to(wave, replace(noise, min_snr=20, max_snr=20, number=n), "a") for n in (0, 1)]
     assert abs(np.corrcoef(*numbered)[0, 1]) < 0.1
 
 
@@ -204,9 +204,9 @@ def added_to(wave: np.ndarray, noise: Noise, clip: str) -> np.ndarray:
 
 def test_two_recordings_hear_different_voices() -> None:
     wave = (0.05 * np.sin(np.arange(8_000) * 0.1)).astype(np.float32)
-    one, other = (added_to(wave, replace(CROWDED, least=20, most=20), clip) for clip in "ab")
+    one, other = (added_to(wave, replace(CROWDED, min_snr=20, max_snr=20), clip) for clip in "ab")
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.1
-    np.testing.assert_array_equal(one, added_to(wave, replace(CROWDED, least=20, most=20), "a"))
+    np.testing.assert_array_equal(one, added_to(wave, replace(CROWDED, min_snr=20, max_snr=20), "a"))
 
 
 def test_noise_stays_within_full_scale() -> None:

@@ -59,7 +59,7 @@ def test_stored_is_what_the_network_gives_for_a_clip_alone(
 def test_the_bytes_do_not_depend_on_jobs_order_or_what_was_there(
     tmp_path: Path, clips: list[Clip], given: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(filling, "MOST_CLIPS", 5)
+    monkeypatch.setattr(filling, "MAX_CLIPS", 5)
     storage = Storage(Form.LAYERS, None)
     once = extract(clips, given, storage, folder=tmp_path / "once", jobs=1)
     turned = extract(clips[::-1], given, storage, folder=tmp_path / "turned", jobs=3)

@@ -92,7 +92,7 @@ def shard_files(stored: Extracted) -> list[Path]:
 
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """A group of few clips, and a shard for each."""
-    monkeypatch.setattr(filling, "MOST_CLIPS", 4)
+    monkeypatch.setattr(filling, "MAX_CLIPS", 4)
     monkeypatch.setattr(filling, "SHARD", 1)
 
 
@@ -419,7 +419,7 @@ from unheard.extraction import missing_clips as fill
 from unheard.extraction.extract import Storage, extract
 from unheard.inputs import Clip, Form, Layer, Piece
 fake_encoder.register()
-fill.MOST_CLIPS = 4
+fill.MAX_CLIPS = 4
 fill.SHARD = 1
 clips, settings, folder = json.loads(sys.argv[1])
 storage = Storage(Form.LAYERS, (1, 2))

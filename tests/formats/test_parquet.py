@@ -87,7 +87,7 @@ def test_pages_that_unpack_to_much_more_are_refused_by_their_size(
 ) -> None:
     path = tmp_path / "bomb.parquet"
     path.write_bytes(written(pl.DataFrame({"a": ["x" * 2**22]}), statistics=False))
-    monkeypatch.setattr(parquet, "MOST_UNPACKED", 2**20)
+    monkeypatch.setattr(parquet, "MAX_UNPACKED", 2**20)
     with pytest.raises(DataError, match=r"unpack to 4,194,\d+; at most 1,048,576 are read"):
         read_parquet(path)
 

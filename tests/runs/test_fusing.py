@@ -365,7 +365,7 @@ def test_the_command(two: tuple[Run, Run], tmp_path: Path) -> None:
     call += ["--out", str(tmp_path / "box"), "--ledger", str(tmp_path / "ledger.csv"), "--decided", "nothing"]
     done = subprocess.run(call, capture_output=True, text=True, check=True)
     assert "box on group-4" in done.stdout
-    assert "on test at least as good as its best member (best by validation) in" in done.stdout
+    assert "on test at least as good as its best run (best by validation) in" in done.stdout
     assert (tmp_path / "box" / "report.html").is_file()
     assert "box," in (tmp_path / "ledger.csv").read_text()
     assert json.loads((tmp_path / "box" / "results.json").read_text())["recipe"] == "box"

@@ -9,7 +9,7 @@ normalised autocorrelation at 70 to 400 Hz, after Boersma 1993). A frame counts 
 - *voiced* where it is loud by ``VOICED_LOUD`` dB and its periodicity, a median over 50 ms, exceeds ``PERIODIC``.
 
 Loud frames within ``REACH`` of a voiced one make stretches, whose gaps of up to ``GAP`` are closed. A stretch is
-speech where it holds at least ``LEAST_VOICED`` voiced frames and their energy moves as that of speech does: so
+speech where it holds at least ``MIN_VOICED`` voiced frames and their energy moves as that of speech does: so
 noise, which is loud but not periodic, and tones, which are periodic but steady, are none. ``BEFORE`` and ``AFTER``
 are added at its ends, for weak consonants. Music with a melody is taken for speech, and so is others' babble.
 
@@ -34,7 +34,7 @@ PERIODIC_BAND = (80.0, 1500.0)  # Hz, of the autocorrelation
 PITCH = (70.0, 400.0)  # Hz
 LOUD, VOICED_LOUD, RANGE = 3.0, 4.0, 45.0  # dB
 PERIODIC = 0.55
-LEAST_VOICED = 6  # frames
+MIN_VOICED = 6  # frames
 STEADY = 0.75  # dB between the quartiles of the energy; tones and hum have less
 REACH, GAP, BEFORE, AFTER = 0.4, 0.3, 0.1, 0.2  # seconds
 NEIGHBOURHOOD = 15  # seconds on either side
@@ -131,7 +131,7 @@ def _measured(windows: NDArray[np.float32], spectrum: NDArray[np.float64]) -> ND
 
 def _stretches(frames: Frames) -> list[tuple[int, int]]:
     """Return the first frame and the one after the last of each stretch of speech, not yet extended."""
-    if len(frames.energy) < LEAST_VOICED:
+    if len(frames.energy) < MIN_VOICED:
         return []
     above = frames.energy - _floor(frames.energy)
     periodic = _median5(frames.periodicity) > PERIODIC
@@ -147,7 +147,7 @@ def _stretches(frames: Frames) -> list[tuple[int, int]]:
     found = []
     for first, end in _runs(_closed((above > LOUD) & audible & near, round(GAP * 100))):
         heard = frames.energy[first:end][voiced[first:end]]
-        if len(heard) >= LEAST_VOICED and np.subtract(*np.percentile(heard, (75, 25))) > STEADY:
+        if len(heard) >= MIN_VOICED and np.subtract(*np.percentile(heard, (75, 25))) > STEADY:
             found.append((first, end))
     return found
 

@@ -21,7 +21,7 @@ from unheard.audio import mpeg
 from unheard.audio.content import Content
 from unheard.errors import AudioError
 
-MOST_CHUNKS = 10_000
+MAX_CHUNKS = 10_000
 LONGEST_OGG_PAGE = 27 + 255 + 255 * 255  # bytes
 _OPEN = {"I": 0xFFFFFFFF, "Q": 0xFFFFFFFFFFFFFFFF}  # what stands for a length that is not known
 
@@ -145,7 +145,7 @@ def _promise(content: Content, kind: Kind) -> _Promise | None:
 def _chunk(content: Content, name: bytes, form: str) -> _Promise | None:
     """Return the first chunk with this name in a file of chunks."""
     place = 12
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         head = content.at(place, 8)
         if len(head) < 8:
             break
@@ -158,7 +158,7 @@ def _chunk(content: Content, name: bytes, form: str) -> _Promise | None:
 
 def _wave64(content: Content) -> _Promise | None:
     place = 40
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         head = content.at(place, 24)
         if len(head) < 24:
             break
@@ -189,7 +189,7 @@ def _left_open(content: Content, promise: _Promise) -> bool:
 
 def _only_chunks(content: Content, place: int) -> bool:
     """Whether chunks follow each other from a place to the very end."""
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         head = content.at(place, 8)
         if not head:
             return True

@@ -14,7 +14,7 @@ from unheard.audio.content import Content
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # by version bits
 _KILOBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KILOBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-MOST_TAGS = 100
+MAX_TAGS = 100
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def counted_samples(content: Content) -> int:
 def after_id3(content: Content) -> int:
     """Place of the first byte after the ID3v2 tags that a file begins with; 0 where there are none."""
     place = 0
-    for _ in range(MOST_TAGS):
+    for _ in range(MAX_TAGS):
         head = content.at(place, 10)
         if len(head) < 10 or not head.startswith((b"ID3\2", b"ID3\3", b"ID3\4")):
             break

@@ -45,13 +45,13 @@ class Voices:
 
 @dataclass(frozen=True)
 class Noise:
-    """Noise at a ratio drawn uniformly from ``least`` to ``most`` dB; each ``number`` is another draw.
+    """Noise at a ratio drawn uniformly from ``min_snr`` to ``max_snr`` dB; each ``number`` is another draw.
 
     Parameters
     ----------
     kind
         ``coloured``, or ``babble`` of one to four of the people in ``voices``.
-    least, most, number
+    min_snr, max_snr, number
         Bounds of the ratio in dB, and the number of the draw.
     voices
         The people who babble; None for other noises.
@@ -63,8 +63,8 @@ class Noise:
     """
 
     kind: Kind
-    least: float
-    most: float
+    min_snr: float
+    max_snr: float
     number: int = 0
     voices: Voices | None = None
 
@@ -74,7 +74,7 @@ class Noise:
 
     def key(self) -> dict[str, Any]:
         """Return what tells a clip in this noise from the clip as it was recorded, and from other noises."""
-        said = [VERSION, self.kind, float(self.least), float(self.most), self.number]
+        said = [VERSION, self.kind, float(self.min_snr), float(self.max_snr), self.number]
         return {"noise": said if self.voices is None else [*said, self.voices.name]}
 
 
@@ -90,7 +90,7 @@ def noisy(wave: Wave, rate: int, noise: Noise, clip: str) -> Wave:
     if active_power(wave, rate) <= 0:
         return wave
     rng = np.random.default_rng(int(digest([clip, noise.number, "noise"]), 16))
-    snr = rng.uniform(noise.least, noise.most)
+    snr = rng.uniform(noise.min_snr, noise.max_snr)
     voices = [] if noise.voices is None else _drawn(noise.voices, rate, rng)
     return clipped(added(noise.kind, wave, rate, rng, snr=snr, voices=voices))[0]
 

@@ -24,7 +24,7 @@ from unheard.errors import AudioError, escaped
 from unheard.files import open_regular
 
 RATES = (1_000, 768_000)  # Hz
-MOST_CHANNELS = 64
+MAX_CHANNELS = 64
 LONGEST = 24 * 3600  # seconds
 BLOCK = 1 << 17  # samples of all channels together, decoded at a time
 
@@ -191,8 +191,8 @@ def check_bounds(rate: float, channels: int, frames: int) -> None:
         raise AudioError(
             f"sampling rate {rate:g} Hz, expected {RATES[0]} to {RATES[1]} Hz; is the header damaged?"
         )
-    if not 1 <= channels <= MOST_CHANNELS:
-        raise AudioError(f"{channels} channels, expected 1 to {MOST_CHANNELS}; is the header damaged?")
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise AudioError(f"{channels} channels, expected 1 to {MAX_CHANNELS}; is the header damaged?")
     if frames > LONGEST * rate:
         raise AudioError(
             f"{frames / rate / 3600:.1f} h of audio by its header, at most {LONGEST // 3600} h are read; "

@@ -15,7 +15,7 @@ from unheard.files import digest
 
 SEVERITIES = ("information", "warning", "error")
 #: Number of examples that a finding keeps; its count is of all cases.
-MOST_EXAMPLES = 25
+MAX_EXAMPLES = 25
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Finding:
     count
         Number of cases; the code's page says what is counted.
     examples
-        The first cases in order, at most :data:`MOST_EXAMPLES`.
+        The first cases in order, at most :data:`MAX_EXAMPLES`.
     """
 
     code: str
@@ -56,7 +56,7 @@ class Finding:
 def finding(code: str, severity: str, message: str, cases: Iterable[str]) -> Finding:
     """Make a finding from all its cases, which are sorted and counted; the first ones are kept as examples."""
     listed = sorted(cases)
-    return Finding(code, severity, message, len(listed), tuple(listed[:MOST_EXAMPLES]))
+    return Finding(code, severity, message, len(listed), tuple(listed[:MAX_EXAMPLES]))
 
 
 def counted(number: int, thing: str) -> str:

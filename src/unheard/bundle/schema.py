@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from unheard.audio.resample import RATE
-from unheard.audio.source import MOST_CHANNELS
+from unheard.audio.source import MAX_CHANNELS
 from unheard.audio.trim import Cut
 from unheard.bundle.encoder_schema import MAX_LAYERS, EncoderDescription, parse_encoder
 from unheard.bundle.fields import bounded, listed, mapping, number, refuse, text, texts
@@ -189,7 +189,7 @@ def parse_common(plain: Mapping[str, Any]) -> dict[str, Any]:
         "name": text(plain, "name"),
         "channel": None
         if channel is None
-        else int(number(plain, "channel", 0, MOST_CHANNELS - 1, whole=True)),
+        else int(number(plain, "channel", 0, MAX_CHANNELS - 1, whole=True)),
         "weights": str(weights),
         "temperature": number(plain, "temperature", 1e-3, 1e3),
         "thresholds": {name: number(thresholds, name, 0, 1) for name in thresholds},

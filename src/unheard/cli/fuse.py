@@ -30,7 +30,7 @@ def fuse(
     ] = None,
     decided: Annotated[str, typer.Option("--decided", help="What was decided on it, for the ledger.")] = "",
 ) -> None:
-    """Fuse runs: a weighted mean of calibrated probabilities, scored and compared with its best member."""
+    """Fuse runs: a weighted mean of calibrated probabilities, scored and compared with the best of them."""
     from unheard.cli.summary import fusion_lines, score_lines
     from unheard.fusion.fuse import fuse as fuse_runs
     from unheard.runs.folder import open_run

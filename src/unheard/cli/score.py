@@ -70,10 +70,10 @@ def score(
     from unheard import protocols
     from unheard.cli.summary import score_lines
     from unheard.corpora.source import utterances
-    from unheard.external.predictions import score as score_foreign
+    from unheard.external.predictions import score as score_external
 
     rows = utterances(table, corpus)
-    made = score_foreign(
+    made = score_external(
         predictions,
         rows,
         protocols.make(protocol, rows, declare_leaky=declare_leaky),

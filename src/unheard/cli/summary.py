@@ -53,7 +53,7 @@ def fusion_lines(fusion: Mapping[str, Any]) -> list[str]:
 
     by = f"best by {fusion['chosen_by']}"
     held = f"{fusion['held']} of {fusion['of']} folds and seeds"
-    lines = [f"  weights {fusion['weights']}; on test at least as good as its best member ({by}) in {held}"]
+    lines = [f"  weights {fusion['weights']}; on test at least as good as its best run ({by}) in {held}"]
     lines += [f"  {line}" for line in describe(Comparison.from_dict(fusion["comparison"])).splitlines()[:2]]
     return lines
 

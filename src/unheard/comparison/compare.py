@@ -18,7 +18,7 @@ import polars as pl
 from unheard.comparison.exchange import common
 from unheard.comparison.labels import compare_labels
 from unheard.comparison.outcome import Outcome, Resampling
-from unheard.comparison.paired import LEAST, LEVEL, holm
+from unheard.comparison.paired import LEVEL, MIN_SPEAKERS, holm
 from unheard.comparison.targets import compare_targets, shared_blocks
 from unheard.errors import UsageError
 from unheard.metrics.intervals import DRAWS
@@ -199,7 +199,7 @@ def _alike(a: pl.DataFrame, b: pl.DataFrame) -> bool:
 def _supported(c: Comparison, p_holm: float) -> bool:
     if c.low is None or c.high is None or "UNVERIFIED" in c.marks:
         return False
-    return p_holm < LEVEL and (c.low > 0 or c.high < 0) and c.n_speakers >= LEAST
+    return p_holm < LEVEL and (c.low > 0 or c.high < 0) and c.n_speakers >= MIN_SPEAKERS
 
 
 def _names(tables: Sequence[pl.DataFrame]) -> list[str]:

@@ -19,7 +19,7 @@ FLIPS = 100_000
 #: Sums that agree within this count as equal.
 TIE = 1e-12
 #: With fewer speakers nothing can be shown: S speakers cannot give less than p = 2 / 2^S.
-LEAST = 6
+MIN_SPEAKERS = 6
 LEVEL = 0.05
 _ROOM = 4_000_000
 
@@ -95,7 +95,7 @@ def smallest_shown(
     level below what S units can reach).
     """
     d = np.asarray(differences, dtype=np.float64)
-    if len(d) < LEAST:
+    if len(d) < MIN_SPEAKERS:
         return None
     t = float(d.mean())
     low, high = interval

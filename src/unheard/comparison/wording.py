@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from unheard.comparison.compare import Comparison
-from unheard.comparison.paired import LEAST
+from unheard.comparison.paired import MIN_SPEAKERS
 from unheard.errors import escaped
 from unheard.metrics.dimensional import MEAN
 from unheard.metrics.formatting import number, p_scientific, percent, signed
@@ -47,9 +47,9 @@ def _verdict(c: Comparison) -> str:
         return f"{line} Speakers are unknown, so no difference could have been shown."
     if c.speakers and not any(c.speakers.values()):
         return line
-    if c.n_speakers < LEAST or (c.smallest is None and c.metric != f"{MEAN}.ccc"):
+    if c.n_speakers < MIN_SPEAKERS or (c.smallest is None and c.metric != f"{MEAN}.ccc"):
         need = f" (after Holm's correction over {c.pairs} pairs)" if c.pairs > 1 else ""
-        need = f" (at least {LEAST} are needed)" if c.n_speakers < LEAST else need
+        need = f" (at least {MIN_SPEAKERS} are needed)" if c.n_speakers < MIN_SPEAKERS else need
         return f"{line} With {_count(c.n_speakers, 'speaker')} no difference could have been shown{need}."
     if c.smallest is None:
         return line

@@ -54,7 +54,7 @@ _LANGUAGES = {
     "ita": "it", "jpn": "ja", "kor": "ko", "nld": "nl", "pol": "pl", "por": "pt", "rus": "ru", "spa": "es",
     "tur": "tr", "urd": "ur", "zho": "zh",
 }  # fmt: skip
-_MOST_BYTES = 2**22
+_MAX_BYTES = 2**22
 
 #: File, start and end in seconds; None is the file's own begin or end.
 Place = tuple[str, float | None, float | None]
@@ -83,7 +83,7 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
     header_file = root / HEADER
     if not header_file.is_file():
         raise DataError(f"{root}: no {HEADER} there; give the folder of the database")
-    header = yaml_text.read(header_file, most=_MOST_BYTES, names_as_text=True)
+    header = yaml_text.read(header_file, most=_MAX_BYTES, names_as_text=True)
     if not isinstance(header, dict) or not isinstance(header.get("tables"), dict):
         raise DataError(f"{header_file}: expected the header of a database with its tables")
     database = _Database(root, header)

@@ -53,7 +53,7 @@ _GENDERS = {"Male": "male", "Female": "female"}
 _SCHEME = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{2})", re.ASCII)
 _MOST_VOTES = 1_000.0
 #: The table of votes unpacked; the owner's has 5 MB.
-_MOST_BYTES = 64 * 2**20
+_MAX_BYTES = 64 * 2**20
 
 
 def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
@@ -170,12 +170,12 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
         return read_rows(table, columns=columns)
     try:
         with gzip.open(table) as file:
-            data = file.read(_MOST_BYTES + 1)
+            data = file.read(_MAX_BYTES + 1)
     except (OSError, EOFError) as error:
         raise DataError(f"{table}: not a readable gzip file ({error})") from error
-    if len(data) > _MOST_BYTES:
+    if len(data) > _MAX_BYTES:
         raise DataError(
-            f"{table}: holds more than {_MOST_BYTES:,} bytes, which is not the owner's table of votes"
+            f"{table}: holds more than {_MAX_BYTES:,} bytes, which is not the owner's table of votes"
         )
     with tempfile.TemporaryDirectory() as folder:
         unpacked = Path(folder) / table.stem

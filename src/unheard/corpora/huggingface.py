@@ -43,7 +43,7 @@ _BEGINNINGS = {
     b"FORM": ".aiff",
     b".snd": ".au",
 }
-_MOST_BYTES = 2**22
+_MAX_BYTES = 2**22
 
 Row = tuple[int, dict[str, Any]]
 
@@ -167,7 +167,7 @@ def _class_names(folder: Path, file: Path, column: str) -> list[str]:
     card = folder / "README.md"
     if not card.is_file():
         return []
-    text = read_bytes(card, _MOST_BYTES).decode("utf-8", "replace")
+    text = read_bytes(card, _MAX_BYTES).decode("utf-8", "replace")
     front = re.match(r"\ufeff?---\r?\n(.*?)\r?\n---", text, re.DOTALL)
     header = yaml_text.parse(front[1], card, names_as_text=True) if front else None
     described = _inside(header, "dataset_info")

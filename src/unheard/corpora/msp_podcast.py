@@ -41,7 +41,7 @@ _DIMENSIONS = {"activation": "EmoAct", "valence": "EmoVal", "dominance": "EmoDom
 _INITIALS = {"A": "activation", "V": "valence", "D": "dominance"}
 _WORKER = ("worker", "workerid", "annotator", "annotatorid", "rater", "raterid", "grader")
 #: Bytes of a label file in JSON: a release has some hundred thousand turns.
-_MOST_BYTES = 2**29
+_MAX_BYTES = 2**29
 _GRADE = re.compile(r"\s*([AVD])\s*:\s*([^;]*)", re.ASCII)
 
 #: What one worker said of one turn: worker, primary class, dimensions as text.
@@ -97,7 +97,7 @@ def _first(root: Path, *stems: str) -> Path | None:
 def _consensus(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Name and values of each turn; in JSON the values may stand in a list of one."""
     if file.suffix == ".json":
-        for name, cells in json_text.read_object(file, most=_MOST_BYTES).items():
+        for name, cells in json_text.read_object(file, most=_MAX_BYTES).items():
             inner = cells[0] if isinstance(cells, list) and len(cells) == 1 else cells
             if not isinstance(inner, dict):
                 raise DataError(f"{file}: {name}: expected an object of values, found {type(inner).__name__}")
@@ -164,7 +164,7 @@ def _votes(root: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def _from_json(file: Path) -> Iterator[tuple[str, Said]]:
-    for name, workers in json_text.read_object(file, most=_MOST_BYTES).items():
+    for name, workers in json_text.read_object(file, most=_MAX_BYTES).items():
         if not isinstance(workers, dict):
             raise DataError(f"{file}: {name}: expected {{worker: values}}, found {type(workers).__name__}")
         for worker, cells in workers.items():

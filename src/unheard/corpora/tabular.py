@@ -20,9 +20,9 @@ from unheard.formats.separated import LINES, legacy_text, read_json_lines, read_
 
 SUFFIXES = (".csv", ".tsv", ".tab", *LINES, ".parquet")
 #: Rows, columns and cells of a table that is read as mappings: each row takes some hundred bytes.
-MOST_ROWS, MOST_COLUMNS, MOST_CELLS = 500_000, 2_000, 5_000_000
+MAX_ROWS, MAX_COLUMNS, MAX_CELLS = 500_000, 2_000, 5_000_000
 #: Bytes of all texts of a Parquet table, where the same text may stand in every row for a few bytes.
-MOST_TEXT = 2**28
+MAX_TEXT = 2**28
 
 Row = tuple[int, dict[str, Any]]
 
@@ -101,28 +101,28 @@ def _bounded(path: Path, rows: Iterable[Row]) -> list[Row]:
         found.append(row)
         columns.update(row[1])
         cells += len(row[1])
-        if len(found) > MOST_ROWS or len(columns) > MOST_COLUMNS or cells > MOST_CELLS:
+        if len(found) > MAX_ROWS or len(columns) > MAX_COLUMNS or cells > MAX_CELLS:
             raise DataError(
-                f"{path}: more than {len(found) - 1:,} rows of {len(columns):,} columns; at most {MOST_ROWS:,} "
-                f"rows, {MOST_COLUMNS:,} columns and {MOST_CELLS:,} cells are read; divide it"
+                f"{path}: more than {len(found) - 1:,} rows of {len(columns):,} columns; at most {MAX_ROWS:,} "
+                f"rows, {MAX_COLUMNS:,} columns and {MAX_CELLS:,} cells are read; divide it"
             )
     return found
 
 
 def _parquet(path: Path) -> list[Row]:
-    frame = read_parquet(path, most=MOST_CELLS)
-    if len(frame) > MOST_ROWS or frame.width > MOST_COLUMNS:
+    frame = read_parquet(path, most=MAX_CELLS)
+    if len(frame) > MAX_ROWS or frame.width > MAX_COLUMNS:
         raise DataError(
-            f"{path}: holds {len(frame):,} rows of {frame.width:,} columns; at most {MOST_ROWS:,} rows and "
-            f"{MOST_COLUMNS:,} columns are read; divide it"
+            f"{path}: holds {len(frame):,} rows of {frame.width:,} columns; at most {MAX_ROWS:,} rows and "
+            f"{MAX_COLUMNS:,} columns are read; divide it"
         )
     texts = frame.select(pl.col(pl.String, pl.Binary).cast(pl.Binary).bin.size().sum())
     length = sum(size for size in texts.row(0) if size is not None) if texts.width else 0
-    if length > MOST_TEXT:
-        raise DataError(f"{path}: its texts are of {length:,} bytes; at most {MOST_TEXT:,} are read")
+    if length > MAX_TEXT:
+        raise DataError(f"{path}: its texts are of {length:,} bytes; at most {MAX_TEXT:,} are read")
     return list(enumerate(frame.to_dicts(), start=1))
 
 
 def read_legacy_text(path: Path) -> str:
     """Read a text file of an owner, in UTF-8 or Windows-1252 (:func:`unheard.formats.separated.legacy_text`)."""
-    return legacy_text(read_bytes(path, MOST_TEXT))
+    return legacy_text(read_bytes(path, MAX_TEXT))

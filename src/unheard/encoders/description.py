@@ -23,7 +23,7 @@ from unheard.settings import Within, check, construct
 #: Name of a description that lies in the folder of its model.
 BESIDE = "encoder.json"
 #: Samples or frames that a description may speak of, and layers.
-MOST_SAMPLES, MOST_LAYERS = 1_000_000, 1000
+MAX_SAMPLES, MAX_LAYERS = 1_000_000, 1000
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Output:
     name: str
     tensor: str
     axes: tuple[str, ...]
-    stride: Annotated[int, Within(1, MOST_SAMPLES)] = 1
-    window: Annotated[int, Within(0, MOST_SAMPLES)] = 1
+    stride: Annotated[int, Within(1, MAX_SAMPLES)] = 1
+    window: Annotated[int, Within(0, MAX_SAMPLES)] = 1
 
     def __post_init__(self) -> None:
         check(self, f"layer {self.name!r}")
@@ -116,7 +116,7 @@ class Description:
     splice: Annotated[int, Within(1, 101)] = 1
     normalise: str | None = None
     model: str | None = None
-    min_samples: Annotated[int, Within(0, MOST_SAMPLES)] = 1
+    min_samples: Annotated[int, Within(0, MAX_SAMPLES)] = 1
     trained_on: dict[str, list[str]] | None = None
     weights: str = "pretrained"
 
@@ -224,8 +224,8 @@ def _check(made: Description, where: str) -> None:
                 f"{where}: layer {layer.name!r} has axes {list(layer.axes)}; one must be 'frames', one 'dims', "
                 "the others 'one' or 'mean'"
             )
-    if len(made.layers) > MOST_LAYERS:
-        raise DataError(f"{where}: {len(made.layers)} layers, expected at most {MOST_LAYERS}")
+    if len(made.layers) > MAX_LAYERS:
+        raise DataError(f"{where}: {len(made.layers)} layers, expected at most {MAX_LAYERS}")
     for corpus, speakers in (made.trained_on or {}).items():
         if not isinstance(speakers, list) or not all(isinstance(speaker, str) for speaker in speakers):
             raise DataError(

@@ -12,7 +12,7 @@ from unheard.files import read_bytes
 
 Array = NDArray[np.float32]
 #: Of the file; FSMN's has 8 kB.
-MOST_BYTES = 2**24
+MAX_BYTES = 2**24
 
 
 def kaldi_norm(path: Path) -> tuple[Array, Array]:
@@ -24,7 +24,7 @@ def kaldi_norm(path: Path) -> tuple[Array, Array]:
         A missing file, or one without the two rows of equal length.
     """
     try:
-        words = read_bytes(path, MOST_BYTES).decode("utf-8").split()
+        words = read_bytes(path, MAX_BYTES).decode("utf-8").split()
     except ValueError as error:
         raise DataError(f"{path}: not the text of a normalisation") from error
     rows = []

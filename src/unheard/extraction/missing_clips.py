@@ -30,7 +30,7 @@ from unheard.features.contract import Spec
 from unheard.inputs import Clip, Extractor, Medium
 
 GROUP = {"cpu": 128 * 2**20, "cuda": 2**30}  # bytes of the extractor's output that a group gives at most
-MOST_SECONDS, MOST_CLIPS = 300.0, 256  # of a group
+MAX_SECONDS, MAX_CLIPS = 300.0, 256  # of a group
 AHEAD = 2  # groups that are opened while one is extracted
 SHARD, SHARD_CLIPS = 16 * 2**20, 1000  # bytes and clips of a shard, which is gathered in memory
 PATIENCE = 60.0  # seconds that finished clips wait for their shard to fill
@@ -187,7 +187,7 @@ class MissingClips:
 
     def _sizes(self, tasks: Mapping[str, Task]) -> dict[str, float]:
         keys = list(tasks)
-        parts = [keys[first : first + MOST_CLIPS] for first in range(0, len(keys), MOST_CLIPS)]
+        parts = [keys[first : first + MAX_CLIPS] for first in range(0, len(keys), MAX_CLIPS)]
         with ThreadPoolExecutor(self.jobs) as pool:
             found = pool.map(lambda part: [self.medium.size(tasks[key].clip) for key in part], parts)
             return dict(zip(keys, chain.from_iterable(found), strict=True))
@@ -198,11 +198,11 @@ class MissingClips:
         each = sum(4 * dims * rate for dims, rate in rates if rate > 0)  # bytes of a second, or of a token
         most = GROUP[str(self.extractor.settings.get("device", "cpu"))] / each if each else float("inf")
         if self.medium.name == "audio":
-            most = min(most, MOST_SECONDS)
+            most = min(most, MAX_SECONDS)
         group: list[str] = []
         total = 0.0
         for key in sorted(sizes, key=lambda key: (-sizes[key], key)):
-            if group and (total + sizes[key] > most or len(group) == MOST_CLIPS):
+            if group and (total + sizes[key] > most or len(group) == MAX_CLIPS):
                 yield group
                 group, total = [], 0.0
             group.append(key)

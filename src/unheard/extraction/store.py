@@ -4,7 +4,7 @@ All stores lie in one folder. Each is a folder named by the digest of all that d
 extractor's key and how its output is stored. It holds ``store.json``, which says so in words, and shards
 (``shard.py``). Within it a clip is known by its content and by the versions of what opens it. Any number of
 processes may read and write: a file appears whole or not at all, and one that two of them write is the same. A
-shard that is damaged, cut short or foreign is dropped, said once, and its clips count as missing.
+shard that is damaged, cut short or of another store is dropped, said once, and its clips count as missing.
 
 Where all stores together pass a bound, the shards that were not used for longest go, but none that this process
 has used, or that any has used within the hour.

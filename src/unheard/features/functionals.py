@@ -25,7 +25,7 @@ SWELL = 0.05  # seconds, half the window that the level is smoothed with before 
 QUANTILES = (5, 10, 20, 50, 80, 90, 95)  # percent
 CONTOUR = 4  # cosines over the length of the recording
 RATES = (0.5, 1.5, 2.5, 4.0, 6.0, 9.0, 14.0, 22.0)  # Hz, edges of the modulation bands
-LEAST_SECONDS = 10.24  # what the spectrum of changes is taken over at least, padded with zeros
+MIN_SECONDS = 10.24  # what the spectrum of changes is taken over at least, padded with zeros
 PERCENTILES = (5, 20, 50, 80, 95)
 RELATED = (
     "level", "pitch", "strength", "centroid", "flatness", "flux", "alpha_ratio", "slope_0_500",
@@ -176,7 +176,7 @@ def _contour(values: Array) -> Array:
 def _modulation(values: Array, hop: float) -> Array:
     """Return the logarithm of the power of changes within each band of ``RATES``, (bands · columns,)."""
     count = len(values)
-    size = max(round(LEAST_SECONDS / hop), 1 << (count - 1).bit_length())
+    size = max(round(MIN_SECONDS / hop), 1 << (count - 1).bit_length())
     centred = (values - values.mean(axis=0)) * np.hanning(count)[:, None]
     # Power a Hz, so that it does not depend on the number of frames.
     power = np.abs(np.fft.rfft(centred, size, axis=0)) ** 2 * (hop / 0.01 / count)

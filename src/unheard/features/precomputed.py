@@ -32,7 +32,7 @@ Array = NDArray[np.float32]
 _Shapes = dict[str, tuple[str, tuple[int, ...]]]  # name of the type and shape by utterance id
 _Read = Callable[[str], NDArray[Any]]
 #: Rows of a table; each takes some hundred bytes besides its numbers.
-MOST_ROWS = 1_000_000
+MAX_ROWS = 1_000_000
 _SAFE_TYPES = {"F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8"}
 
 
@@ -225,8 +225,8 @@ def _csv(path: Path) -> tuple[_Shapes, _Read]:
     for number, row in rows:
         if row[0] in place:
             raise DataError(f"{path}: row {number}: the id {row[0]!r} stands in an earlier row")
-        if len(place) == MOST_ROWS:
-            raise DataError(f"{path}: more than {MOST_ROWS:,} rows; at most as many are read")
+        if len(place) == MAX_ROWS:
+            raise DataError(f"{path}: more than {MAX_ROWS:,} rows; at most as many are read")
         place[row[0]] = len(place)
         numbers.extend(_number(cell) for cell in row[1:])
     matrix = np.frombuffer(numbers).reshape(len(place), len(header) - 1) if place else np.zeros((0, 1))

@@ -26,8 +26,8 @@ from unheard.files import regular_file
 
 #: Bytes of one array, and of all arrays of an archive unless it takes that much on the disk, too: archives of
 #: numbers are hardly smaller than the numbers.
-MOST_BYTES, MOST_TIMES = 2**28, 20
-MOST_ARRAYS = 1_000_000
+MAX_BYTES, MAX_TIMES = 2**28, 20
+MAX_ARRAYS = 1_000_000
 BLOCK = 2**20  # bytes that are unpacked at a time
 
 _HEADER = re.compile(
@@ -95,14 +95,14 @@ class Archive:
     error
         The kind of error that is raised.
     most
-        Bytes that all arrays together may take. None: :data:`MOST_BYTES`, or :data:`MOST_TIMES` the size of the
+        Bytes that all arrays together may take. None: :data:`MAX_BYTES`, or :data:`MAX_TIMES` the size of the
         file where that is more.
 
     Raises
     ------
     error
         No regular file, no archive, or a damaged or encrypted one; arrays of objects or records; one that is
-        larger or smaller than its head says; more than ``most`` bytes, or more than :data:`MOST_BYTES` in one.
+        larger or smaller than its head says; more than ``most`` bytes, or more than :data:`MAX_BYTES` in one.
     """
 
     def __init__(
@@ -117,15 +117,15 @@ class Archive:
         with self._explained():
             self._zip = zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source)
             members = self._zip.infolist()
-            allowed = max(MOST_BYTES, MOST_TIMES * size) if most is None else most
+            allowed = max(MAX_BYTES, MAX_TIMES * size) if most is None else most
             total = sum(member.file_size for member in members)
             if total > allowed:
                 raise ValueError(
                     f"its {len(members):,} arrays unpack to {total:,} bytes; at most {allowed:,} are read of a "
                     f"file of {size:,} bytes"
                 )
-            if len(members) > MOST_ARRAYS:
-                raise ValueError(f"{len(members):,} arrays, at most {MOST_ARRAYS:,} are read")
+            if len(members) > MAX_ARRAYS:
+                raise ValueError(f"{len(members):,} arrays, at most {MAX_ARRAYS:,} are read")
             self._members = {member.filename.removesuffix(".npy"): member for member in members}
             if len(self._members) < len(members):
                 raise ValueError("an array stands in it twice")
@@ -180,7 +180,7 @@ def read_head(path: Path, error: type[UnheardError] = DataError) -> Head:
     Raises
     ------
     error
-        No regular file, no array, one of objects or records, one of more than :data:`MOST_BYTES`, or one of
+        No regular file, no array, one of objects or records, one of more than :data:`MAX_BYTES`, or one of
         another size than its head says.
     """
     size = regular_file(path, error).stat().st_size
@@ -197,7 +197,7 @@ def head_of(file: Any, name: str) -> Head:
     Raises
     ------
     ValueError
-        It is no array, one of objects or records, or one of more than :data:`MOST_BYTES`.
+        It is no array, one of objects or records, or one of more than :data:`MAX_BYTES`.
     """
     start = file.read(len(_MAGIC) + 2)
     version = start[len(_MAGIC) :]
@@ -215,9 +215,9 @@ def head_of(file: Any, name: str) -> Head:
         raise ValueError(f"the array {name!r} holds objects or records, which are not read")
     shape = tuple(int(axis) for axis in said[3].split(b",")) if said[3] else ()
     head = Head(dtype, shape, said[2] == b"True", len(start) + (4 if wide else 2) + length)
-    if len(shape) > 32 or head.size > MOST_BYTES:
+    if len(shape) > 32 or head.size > MAX_BYTES:
         raise ValueError(
-            f"the array {name!r} is of {head.size:,} bytes; at most {MOST_BYTES:,} are read of one"
+            f"the array {name!r} is of {head.size:,} bytes; at most {MAX_BYTES:,} are read of one"
         )
     return head
 

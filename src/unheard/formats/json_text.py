@@ -12,10 +12,10 @@ from unheard.formats.plain import refuse_odd_values
 
 #: Bytes of a file, unless its reader allows more, and values of a text, counted by what separates them; a value
 #: takes up to a hundred bytes.
-MOST_BYTES, MOST_VALUES = 2**24, 10_000_000
+MAX_BYTES, MAX_VALUES = 2**24, 10_000_000
 
 
-def read(path: str | os.PathLike[str], error: type[UnheardError] = DataError, most: int = MOST_BYTES) -> Any:
+def read(path: str | os.PathLike[str], error: type[UnheardError] = DataError, most: int = MAX_BYTES) -> Any:
     """Return the value in a JSON file.
 
     Parameters
@@ -36,7 +36,7 @@ def read(path: str | os.PathLike[str], error: type[UnheardError] = DataError, mo
 
 
 def read_object(
-    path: str | os.PathLike[str], error: type[UnheardError] = DataError, most: int = MOST_BYTES
+    path: str | os.PathLike[str], error: type[UnheardError] = DataError, most: int = MAX_BYTES
 ) -> dict[str, Any]:
     """Return the object in a JSON file, read as by :func:`read`; another value is refused."""
     return parse_object(read_bytes(path, most, error), path, error)
@@ -72,8 +72,8 @@ def parse(text: str | bytes, where: object, error: type[UnheardError] = DataErro
         if isinstance(text, bytes):
             text = text.decode("utf-8-sig")
         values = text.count(",") + text.count("[") + text.count("{")
-        if values > MOST_VALUES:
-            raise ValueError(f"about {values:,} values, at most {MOST_VALUES:,} are read")
+        if values > MAX_VALUES:
+            raise ValueError(f"about {values:,} values, at most {MAX_VALUES:,} are read")
         value = _DECODER.decode(text)
         refuse_odd_values(value)
     except UnicodeDecodeError as reason:

@@ -17,8 +17,8 @@ from unheard.formats.parquet_structure import structure
 
 #: Values, and bytes of unpacked pages, that any file may hold; larger files may hold this many a byte on the disk.
 #: Numbers that were measured hardly get smaller when they are packed.
-MOST_VALUES, MOST_UNPACKED, MOST_TIMES = 20_000_000, 2**28, 20
-MOST_COLUMNS = 20_000
+MAX_VALUES, MAX_UNPACKED, MAX_TIMES = 20_000_000, 2**28, 20
+MAX_COLUMNS = 20_000
 
 T = TypeVar("T")
 _ALONE = Lock()
@@ -36,7 +36,7 @@ def read_parquet(
     error
         The kind of error that is raised.
     most
-        Values (rows times columns) that it may hold. None: :data:`MOST_VALUES`, or :data:`MOST_TIMES` the size of
+        Values (rows times columns) that it may hold. None: :data:`MAX_VALUES`, or :data:`MAX_TIMES` the size of
         the file where that is more.
 
     Raises
@@ -79,9 +79,9 @@ def _read(
 
 def _check(place: Path, most: int | None) -> None:
     found, size = structure(place), place.stat().st_size
-    values = max(MOST_VALUES, MOST_TIMES * size) if most is None else most
-    unpacked = max(MOST_UNPACKED, MOST_TIMES * size)
-    if found.columns > MOST_COLUMNS or max(found.values, found.rows * found.columns) > values:
+    values = max(MAX_VALUES, MAX_TIMES * size) if most is None else most
+    unpacked = max(MAX_UNPACKED, MAX_TIMES * size)
+    if found.columns > MAX_COLUMNS or max(found.values, found.rows * found.columns) > values:
         raise ValueError(
             f"it holds {found.rows:,} rows of {found.columns:,} columns, {found.values:,} values in all; at most "
             f"{values:,} are read of such a file"

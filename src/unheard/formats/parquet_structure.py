@@ -15,10 +15,10 @@ from typing import Any, BinaryIO
 
 MAGIC = b"PAR1"
 #: Bytes of the metadata, and of the head of a page, which holds the smallest and the largest value of it.
-MOST_METADATA, MOST_HEAD = 2**24, 2**20
-MOST_LEVELS, MOST_PAGES = 16, 100_000
+MAX_METADATA, MAX_HEAD = 2**24, 2**20
+MAX_LEVELS, MAX_PAGES = 16, 100_000
 #: Bytes of a value of fixed length.
-MOST_FIXED = 64
+MAX_FIXED = 64
 
 Fields = dict[int, Any]
 
@@ -56,7 +56,7 @@ def structure(path: Path) -> Structure:
         if size < 12 or tail[4:] != MAGIC or file.read(4) != MAGIC:
             raise ValueError("it does not begin and end as a Parquet file")
         length = int.from_bytes(tail[:4], "little")
-        if not 0 < length <= min(size - 12, MOST_METADATA):
+        if not 0 < length <= min(size - 12, MAX_METADATA):
             raise ValueError(f"its metadata are said to be of {length:,} bytes")
         file.seek(size - 8 - length)
         metadata = _Compact(file.read(length)).struct()
@@ -94,7 +94,7 @@ def _leaves(schema: list[Any]) -> int:
         )
         if not isinstance(element.get(4), bytes):
             raise ValueError("a column has no name")
-        if length > MOST_FIXED:
+        if length > MAX_FIXED:
             raise ValueError(f"a column of values of {length:,} bytes each")
         waiting += children - 1
         leaves += number > 0 and children == 0
@@ -122,8 +122,8 @@ class _Pages:
         place, stop, found = start, start + size, 0
         while place < stop:
             self._count += 1
-            if self._count > MOST_PAGES:
-                raise ValueError(f"more than {MOST_PAGES:,} pages")
+            if self._count > MAX_PAGES:
+                raise ValueError(f"more than {MAX_PAGES:,} pages")
             head, length = self._head(place, stop)
             packed, unpacked = _count(head, 3, "packed bytes"), _count(head, 2, "unpacked bytes")
             self.unpacked += unpacked
@@ -150,7 +150,7 @@ class _Pages:
             if stop - place <= 1024:
                 raise
             self._file.seek(place)
-            read = _Compact(self._file.read(min(MOST_HEAD, stop - place)))
+            read = _Compact(self._file.read(min(MAX_HEAD, stop - place)))
             head = read.struct()
         return head, read.place
 
@@ -185,8 +185,8 @@ class _Compact:
 
     def struct(self, level: int = 0) -> Fields:
         """Read a struct."""
-        if level > MOST_LEVELS:
-            raise ValueError(f"more than {MOST_LEVELS} levels of structs")
+        if level > MAX_LEVELS:
+            raise ValueError(f"more than {MAX_LEVELS} levels of structs")
         fields: Fields = {}
         number = 0
         while (head := self._bytes(1)[0]) != 0:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 #: Levels of lists and objects inside each other.
-MOST_LEVELS = 64
+MAX_LEVELS = 64
 
 
 def refuse_odd_values(value: Any) -> None:
@@ -17,7 +17,7 @@ def refuse_odd_values(value: Any) -> None:
     ------
     ValueError
         Whole numbers of more than 64 bits, numbers that are not finite, text with half a surrogate pair (which no
-        encoding can write), or more than :data:`MOST_LEVELS` levels.
+        encoding can write), or more than :data:`MAX_LEVELS` levels.
     """
     items, levels = [value], 0
     while items:
@@ -34,8 +34,8 @@ def refuse_odd_values(value: Any) -> None:
             else:
                 _refuse_odd(item)
         levels += holders > 0
-        if levels > MOST_LEVELS:
-            raise ValueError(f"more than {MOST_LEVELS} levels of lists and objects inside each other")
+        if levels > MAX_LEVELS:
+            raise ValueError(f"more than {MAX_LEVELS} levels of lists and objects inside each other")
         items = inside
 
 

@@ -10,7 +10,7 @@ from unheard.files import canonical_json, digest, write_text
 from unheard.formats import json_text
 
 #: Bytes of a file. An index of an extraction has some hundred a clip.
-MOST_BYTES = 2**30
+MAX_BYTES = 2**30
 
 
 def write(path: Path, value: Any) -> None:
@@ -26,7 +26,7 @@ def read(path: Path) -> Any:
     DataError
         The file is missing, or it is not as it was written.
     """
-    found = json_text.read_object(path, most=MOST_BYTES)
+    found = json_text.read_object(path, most=MAX_BYTES)
     if "content" not in found or found.get("sha256") != digest(found["content"]):
         raise DataError(f"{path}: was damaged or altered after it was written")
     return found["content"]

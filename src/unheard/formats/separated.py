@@ -19,7 +19,7 @@ from unheard.files import regular_file
 from unheard.formats import json_text
 
 #: Bytes of a line, and characters of a row with the line breaks that it quotes.
-MOST_BYTES = MOST_CHARACTERS = 2**22
+MAX_BYTES = MAX_CHARACTERS = 2**22
 LINES = (".jsonl", ".ndjson")
 
 Rows = Iterator[tuple[int, list[str]]]
@@ -99,15 +99,15 @@ def read_lines(path: Path, error: type[UnheardError] = DataError, *, legacy: boo
     ------
     error
         No regular file, one that cannot be read or is not UTF-8, a NUL character, or a line of more than
-        :data:`MOST_BYTES`.
+        :data:`MAX_BYTES`.
     """
     header = ""
     try:
         with regular_file(path, error).open("rb") as file:
-            for number, line in enumerate(iter(lambda: file.readline(MOST_BYTES + 1), b""), start=1):
-                if len(line) > MOST_BYTES:
+            for number, line in enumerate(iter(lambda: file.readline(MAX_BYTES + 1), b""), start=1):
+                if len(line) > MAX_BYTES:
                     raise error(
-                        f"{path}: line {number} has more than the {MOST_BYTES:,} bytes that are read of one"
+                        f"{path}: line {number} has more than the {MAX_BYTES:,} bytes that are read of one"
                     )
                 if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                     raise error(f"{path}: row 1: the encoding is UTF-16, expected UTF-8; save it as UTF-8")
@@ -150,9 +150,9 @@ class _Lines:
     def __next__(self) -> str:
         line = next(self._lines)
         self.characters += len(line)
-        if self.characters > MOST_CHARACTERS:
+        if self.characters > MAX_CHARACTERS:
             raise self._error(
-                f"{self._path}: row {self.row} has more than the {MOST_CHARACTERS:,} characters that are read of "
+                f"{self._path}: row {self.row} has more than the {MAX_CHARACTERS:,} characters that are read of "
                 "a row; is a quote not closed?"
             )
         return line

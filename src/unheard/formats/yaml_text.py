@@ -15,19 +15,19 @@ from yaml.resolver import Resolver
 
 from unheard.errors import DataError, UnheardError
 from unheard.files import read_bytes
-from unheard.formats.plain import MOST_LEVELS, refuse_odd_values
+from unheard.formats.plain import MAX_LEVELS, refuse_odd_values
 
 #: Bytes of a file. Recipes have a few thousand, and the reader takes seconds for more.
-MOST_BYTES = 2**16
+MAX_BYTES = 2**16
 #: Values of a text, each alias counted as what it stands for.
-MOST_VALUES = 100_000
+MAX_VALUES = 100_000
 
 
 def read(
     path: str | os.PathLike[str],
     error: type[UnheardError] = DataError,
     *,
-    most: int = MOST_BYTES,
+    most: int = MAX_BYTES,
     names_as_text: bool = False,
 ) -> Any:
     """Return the value in a YAML file.
@@ -124,8 +124,8 @@ class _Loader(yaml.SafeLoader):
     def plain(self, node: Any) -> Any:
         """Return the value of a node; what an alias stands for is written out again."""
         self._values += 1
-        if self._values > MOST_VALUES:
-            raise _refused(f"more than {MOST_VALUES:,} values, what aliases (*) stand for included", node)
+        if self._values > MAX_VALUES:
+            raise _refused(f"more than {MAX_VALUES:,} values, what aliases (*) stand for included", node)
         with self._inside(node):
             if isinstance(node, yaml.SequenceNode):
                 return [self.plain(item) for item in node.value]
@@ -152,8 +152,8 @@ class _Loader(yaml.SafeLoader):
 
     @contextmanager
     def _inside(self, place: Any) -> Iterator[None]:
-        if self._levels > MOST_LEVELS:
-            raise _refused(f"more than {MOST_LEVELS} levels of lists and mappings inside each other", place)
+        if self._levels > MAX_LEVELS:
+            raise _refused(f"more than {MAX_LEVELS} levels of lists and mappings inside each other", place)
         self._levels += 1
         yield
         self._levels -= 1

@@ -21,7 +21,7 @@ from unheard.onnx_graphs.model_format import (
 from unheard.onnx_graphs.sizes import Sizes
 
 #: Bytes of a model, the largest protobuf message, and of all files beside it.
-MOST_BYTES, MOST_BESIDE = 2**31 - 1, 2**32
+MAX_BYTES, MAX_BESIDE = 2**31 - 1, 2**32
 
 
 class Piece(NamedTuple):
@@ -49,7 +49,7 @@ class ModelFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        data = read_bytes(path, MOST_BYTES)
+        data = read_bytes(path, MAX_BYTES)
         try:
             self._model = read_model(data)
             Sizes(self._model, len(data))
@@ -61,10 +61,10 @@ class ModelFile:
         self.beside = [place for _, place in sorted(places.items())]
         there = sum(file.stat().st_size for file in self.beside)
         asked = sum(piece.length for piece in self._pieces)
-        if there > MOST_BESIDE or asked > there:
+        if there > MAX_BESIDE or asked > there:
             raise DataError(
                 f"{path}: its tensors take {asked:,} bytes of {there:,} in the files beside it, of which at most "
-                f"{MOST_BESIDE:,} are read"
+                f"{MAX_BESIDE:,} are read"
             )
 
     def load(self) -> Any:

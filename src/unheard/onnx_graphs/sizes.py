@@ -14,7 +14,7 @@ from unheard.onnx_graphs.operators import RULES, Node, Shape, Sized, node_of, of
 #: The first operator set in which shapes of operands are broadcast as they are today.
 OLDEST = 7
 #: Nodes and constants that a graph may have.
-MOST_NODES, MOST_CONSTANTS = 10_000, 20_000
+MAX_NODES, MAX_CONSTANTS = 10_000, 20_000
 #: Bytes of one tensor, of all that are made of constants, and of all tensors that may exist at once, at most; of
 #: the last so many more for each number that is fed, up to a bound, since waveforms become hundreds of channels.
 TENSOR, CONSTANT, ALIVE, ALIVE_FOR_EACH, ALIVE_MORE = 2**28, 2**28, 2**29, 2**11, 2**30
@@ -51,7 +51,7 @@ class Sizes:
         check_operator_set(model)
         graph = model["graph"]
         nodes, tensors = graph.get("node", ()), graph.get("initializer", ())
-        if len(nodes) > MOST_NODES or len(tensors) > MOST_CONSTANTS:
+        if len(nodes) > MAX_NODES or len(tensors) > MAX_CONSTANTS:
             raise ValueError(f"it has {len(nodes)} nodes and {len(tensors)} constants, more than it may")
         self._stored = stored
         self._nodes = [node_of(node) for node in nodes]

@@ -15,7 +15,7 @@ from unheard.formats.separated import read_json_lines, read_separated
 from unheard.protocols.fold import PARTS, Protocol, fold, guarded
 
 #: Bytes of a JSON file, in which a clip stands in every fold; and folds.
-MOST_BYTES, MOST_FOLDS = 2**26, 10_000
+MAX_BYTES, MAX_FOLDS = 2**26, 10_000
 
 
 def from_file(path: str | os.PathLike[str], table: pl.DataFrame, *, declare_leaky: bool = False) -> Protocol:
@@ -26,7 +26,7 @@ def from_file(path: str | os.PathLike[str], table: pl.DataFrame, *, declare_leak
     """
     source = Path(path)
     if source.suffix == ".json":
-        plain = json_text.read_object(source, ProtocolError, MOST_BYTES)
+        plain = json_text.read_object(source, ProtocolError, MAX_BYTES)
     else:
         plain = _read_csv(source)
     folds, disjoint = plain.get("folds"), plain.get("disjoint", ["speaker"])
@@ -35,8 +35,8 @@ def from_file(path: str | os.PathLike[str], table: pl.DataFrame, *, declare_leak
         raise ProtocolError(
             f'{source}: expected {{"folds": [{{"train": […], "val": […], "test": […]}}]}}, each a list of ids'
         )
-    if len(folds) > MOST_FOLDS:
-        raise ProtocolError(f"{source}: {len(folds):,} folds, at most {MOST_FOLDS:,} are read")
+    if len(folds) > MAX_FOLDS:
+        raise ProtocolError(f"{source}: {len(folds):,} folds, at most {MAX_FOLDS:,} are read")
     if not _are_names(disjoint) or not isinstance(name, str) or not isinstance(leaky, bool):
         raise ProtocolError(
             f"{source}: expected a text as name, true or false as leaky, and a list of columns as disjoint"
@@ -109,9 +109,9 @@ def _read_csv(source: Path) -> dict[str, Any]:
             raise ProtocolError(
                 f"{source}, row {number}: part is {row['part']!r}, expected train, val or test"
             )
-        if len(folds) == MOST_FOLDS and row["fold"] not in folds:
+        if len(folds) == MAX_FOLDS and row["fold"] not in folds:
             raise ProtocolError(
-                f"{source}, row {number}: more than {MOST_FOLDS:,} folds; at most as many are read"
+                f"{source}, row {number}: more than {MAX_FOLDS:,} folds; at most as many are read"
             )
         folds.setdefault(row["fold"], {p: [] for p in PARTS})[part].append(row["id"])
     order = sorted(folds, key=lambda k: (not k.isdecimal(), k.rjust(30, "0") if k.isdecimal() else k))

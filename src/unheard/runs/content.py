@@ -14,7 +14,7 @@ from unheard.errors import DataError
 from unheard.formats import json_text
 
 #: Bytes that a JSON file of a run may have: a protocol names every clip once a fold.
-MOST_BYTES = 2**28
+MAX_BYTES = 2**28
 
 Number = int | float | None
 Hash = str | None
@@ -128,7 +128,7 @@ def read(path: Path, content: type[Content]) -> dict[str, Any]:
     DataError
         It is no JSON, or a value that is relied on is missing or of another kind.
     """
-    value = json_text.read_object(path, most=MOST_BYTES)
+    value = json_text.read_object(path, most=MAX_BYTES)
     try:
         content.model_validate(value)
     except ValidationError as error:
