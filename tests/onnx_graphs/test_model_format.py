@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
+from unheard.onnx_graphs import protobuf
 from unheard.onnx_graphs.model_format import external, read_model, tensors, values_of, write_model
 
 
@@ -137,6 +138,10 @@ def message(number: int, content: bytes) -> bytes:
     return bytes([number << 3 | 2, len(content)]) + content
 
 
+def protobuf_field(number: int, content: bytes) -> bytes:
+    return protobuf.varint(number << 3 | 2) + protobuf.varint(len(content)) + content
+
+
 @pytest.mark.parametrize(
     ("tail", "match"),
     [
@@ -151,6 +156,25 @@ def message(number: int, content: bytes) -> bytes:
 def test_what_no_writer_of_onnx_writes(tail: bytes, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         read_model(model().SerializeToString() + tail)
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"\x0a\x00" * 500_000, "more than 500,000 fields"),
+        (b"\xd2\xa4\x05\x00" * 500_000, "more than 500,000 fields"),
+        (
+            protobuf_field(5, protobuf_field(7, b"\x01" * (2**23 + 1))),
+            "packed numbers take more than 8,388,608",
+        ),
+        (message(1, message(1, b"\x1b[2J")), r"holds the control character U\+001B"),
+        (message(1, message(4, b"a\nb")), r"holds the control character U\+000A"),
+    ],
+    ids=["nodes", "unknown", "packed", "escape", "line"],
+)
+def test_what_would_take_too_much_or_change_a_terminal(content: bytes, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        read_model(b"\x08\x08" + protobuf_field(7, content))
 
 
 def test_a_type_of_more_than_32_bits() -> None:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.formats.printable import check_printable
 from unheard.onnx_graphs import protobuf
 
 #: Names of fields to values: int, float, bytes, str, a message; a list of these or an array where there are many.
@@ -144,6 +145,8 @@ BFLOAT16 = 16
 _STORED = {1: "float_data", 7: "int64_data", 11: "double_data", 12: "uint64_data", 13: "uint64_data"}
 _STORES = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data")
 _EXTERNAL = 1
+#: Fields that a model may have, and bytes of its packed whole numbers; weights are raw bytes, of any number.
+MOST_FIELDS, MOST_PACKED = 500_000, 2**23
 
 
 def read_model(data: bytes) -> Message:
@@ -154,7 +157,7 @@ def read_model(data: bytes) -> Message:
     ValueError
         The bytes are not what a writer of ONNX writes, or hold what is refused.
     """
-    model = _read("ModelProto", memoryview(data))
+    model = _Reader().read("ModelProto", memoryview(data))
     if "graph" not in model:
         raise ValueError("it holds no graph")
     for tensor in tensors(model):
@@ -223,53 +226,72 @@ def _check(tensor: Message) -> None:
         raise ValueError(f"the tensor {name!r} of shape {shape} holds other than its {count} values")
 
 
-def _read(kind: str, data: memoryview) -> Message:
-    known = FORMAT[kind]
-    message: Message = {}
-    for number, wire, value in protobuf.fields(data):
-        if number not in known:
-            continue
-        field = known[number]
-        if field.kind == "refused":
-            raise ValueError(f"it uses {field.name} of {kind}, which is refused")
-        found = _value(kind, field, wire, value)
-        if field.many:
-            message.setdefault(field.name, []).append(found)
-        elif field.name in message:
-            raise ValueError(f"{field.name} of {kind} stands there twice")
-        else:
-            message[field.name] = found
-    for field in known.values():
-        if field.many and field.kind in _WIRES and field.name in message:
-            message[field.name] = np.concatenate(message[field.name])
-    return message
+class _Reader:
+    """Reads messages of no more fields and packed numbers than a graph has: each takes many times its bytes."""
 
+    def __init__(self) -> None:
+        self._fields, self._packed = MOST_FIELDS, MOST_PACKED
 
-def _value(kind: str, field: Field, wire: int, value: int | memoryview) -> Any:
-    """Return what a field holds: an array where it is one of many numbers, which may be packed or not."""
-    expected = _WIRES.get(field.kind, protobuf.BYTES)
-    if wire != expected and not (field.many and field.kind in _WIRES and wire == protobuf.BYTES):
-        raise ValueError(f"{field.name} of {kind} has the wire type {wire}")
-    if isinstance(value, int):
-        signed = value - 2**64 if value >= 2**63 else value
-        if field.kind == "int32" and not -(2**31) <= signed < 2**31:
-            raise ValueError(f"{field.name} of {kind} has more than 32 bits")
-        return np.array([signed]) if field.many else signed
-    if field.kind in ("int", "int32"):
-        found = protobuf.varints(value).view(np.int64)
+    def read(self, kind: str, data: memoryview) -> Message:
+        """Return a message of a kind of ``FORMAT``."""
+        known = FORMAT[kind]
+        message: Message = {}
+        for number, wire, value in protobuf.fields(data):
+            self._fields -= 1
+            if self._fields < 0:
+                raise ValueError(f"it has more than {MOST_FIELDS:,} fields")
+            if number not in known:
+                continue
+            field = known[number]
+            if field.kind == "refused":
+                raise ValueError(f"it uses {field.name} of {kind}, which is refused")
+            found = self._value(kind, field, wire, value)
+            if field.many:
+                message.setdefault(field.name, []).append(found)
+            elif field.name in message:
+                raise ValueError(f"{field.name} of {kind} stands there twice")
+            else:
+                message[field.name] = found
+        for field in known.values():
+            if field.many and field.kind in _WIRES and field.name in message:
+                message[field.name] = np.concatenate(message[field.name])
+        return message
+
+    def _value(self, kind: str, field: Field, wire: int, value: int | memoryview) -> Any:
+        """Return what a field holds: an array where it is one of many numbers, which may be packed or not."""
+        expected = _WIRES.get(field.kind, protobuf.BYTES)
+        if wire != expected and not (field.many and field.kind in _WIRES and wire == protobuf.BYTES):
+            raise ValueError(f"{field.name} of {kind} has the wire type {wire}")
+        if isinstance(value, int):
+            signed = value - 2**64 if value >= 2**63 else value
+            if field.kind == "int32" and not -(2**31) <= signed < 2**31:
+                raise ValueError(f"{field.name} of {kind} has more than 32 bits")
+            return np.array([signed]) if field.many else signed
+        if field.kind in ("int", "int32"):
+            return self._whole_numbers(kind, field, value)
+        if field.kind in _FLOATS:
+            if len(value) % _FLOATS[field.kind].itemsize:
+                raise ValueError(f"{field.name} of {kind} does not hold whole numbers of bytes")
+            numbers = np.frombuffer(value, dtype=_FLOATS[field.kind])
+            return numbers if field.many else float(numbers[0])
+        if field.kind == "bytes":
+            return value
+        if field.kind == "text":
+            text = str(value, "utf-8")
+            check_printable(text)
+            return text
+        return self.read(field.kind, value)
+
+    def _whole_numbers(self, kind: str, field: Field, packed: memoryview) -> NDArray[np.int64]:
+        self._packed -= len(packed)
+        if self._packed < 0:
+            raise ValueError(
+                f"its packed numbers take more than {MOST_PACKED:,} bytes; tensors hold raw_data"
+            )
+        found = protobuf.varints(packed).view(np.int64)
         if field.kind == "int32" and (found != found.astype(np.int32)).any():
             raise ValueError(f"{field.name} of {kind} has more than 32 bits")
         return found
-    if field.kind in _FLOATS:
-        if len(value) % _FLOATS[field.kind].itemsize:
-            raise ValueError(f"{field.name} of {kind} does not hold whole numbers of bytes")
-        numbers = np.frombuffer(value, dtype=_FLOATS[field.kind])
-        return numbers if field.many else float(numbers[0])
-    if field.kind == "bytes":
-        return value
-    if field.kind == "text":
-        return str(value, "utf-8")
-    return _read(field.kind, value)
 
 
 def _pieces(kind: str, message: Message) -> tuple[list[bytes | memoryview], int]:
