@@ -75,6 +75,7 @@ ONE = npy(np.arange(3.0))
             archive(("a.npy", head("{'descr': __import__('os'), 'fortran_order': False, 'shape': ()}"))),
             "cannot be read",
         ),
+        (archive(("a.npy", ONE.replace(b"<f8", b"<i3"))), "of a type that NumPy does not have"),
         (archive(("a.npy", b"no array")), "is no array in NumPy's format"),
         (
             archive(("a.npy", ONE), compression=zipfile.ZIP_LZMA),
@@ -87,7 +88,7 @@ ONE = npy(np.arange(3.0))
         (b"PK no archive", "not a zip file"),
         (b"", "not a zip file"),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_broken_archives_are_refused(data: bytes, said: str) -> None:
     with pytest.raises(BundleError) as caught:

@@ -14,7 +14,7 @@ import pytest
 from unheard.errors import DataError
 from unheard.formats import parquet
 from unheard.formats.parquet import read_parquet, read_schema
-from unheard.formats.parquet_structure import Structure, structure
+from unheard.formats.parquet_structure import Structure, _leaves, _Pages, structure
 
 FRAME = pl.DataFrame(
     {
@@ -98,6 +98,35 @@ def test_what_is_no_parquet_is_refused(data: bytes, tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"t\.parquet: not a readable Parquet file: "):
         read_parquet(path)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        [],
+        [{4: b"root", 5: 2}, {4: b"a"}],
+        [{4: b"root", 5: 1}, {4: b"a"}, {4: b"b"}],
+        [{4: b"root", 5: []}],
+        [{4: b"root", 5: -1}],
+        [{4: b"root", 5: 1}, {4: 7}],
+        [{4: b"root", 5: 1}, {4: b"a", 2: {}}],
+        [{4: b"root", 5: 1}, {4: b"a", 2: 2**30}],
+        [{4: b"root", 5: 1}, []],
+    ],
+    ids=range(9),
+)
+def test_a_schema_that_is_none_is_refused(schema: list[object]) -> None:
+    with pytest.raises(ValueError, match=r"schema|column|bytes"):
+        _leaves(schema)
+
+
+@pytest.mark.parametrize("kind", [None, [], {}, -1, 1, 9])
+def test_pages_of_no_kind_are_refused(kind: object) -> None:
+    pages = _Pages(io.BytesIO(bytes(100)), 100)
+    head = {1: kind, 2: 0, 3: 0} if kind is not None else {2: 0, 3: 0}
+    pages._head = lambda place, stop: (head, 10)  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match=r"kind of a page|a page of a kind"):
+        pages.read({5: 1, 7: 50, 9: 4})
 
 
 def test_every_damaged_byte_is_read_or_refused_and_nothing_is_printed(

@@ -74,6 +74,16 @@ def test_mutated_files(way: Way, oracle: Oracle, path: Path) -> None:
     assert counts["refused"] > 0.1 * way.tried  # mutations that break nothing find nothing
 
 
+def test_pieces_of_time_that_contradict_each_other_name_the_table(oracle: Oracle, tmp_path: Path) -> None:
+    """Found by mutant 217 of seed 101 of table.jsonl."""
+    (tmp_path / "prepared").mkdir()
+    path = tmp_path / "prepared" / "table.csv"
+    path.write_text("path,label,start,end\na.wav,x,2,1\n")
+    outcome, again = oracle.twice(path)
+    check(outcome, again, path)
+    assert outcome.kind == "refused"
+
+
 @pytest.mark.fuzz
 def test_many_mutated_files(way: Way, oracle: Oracle, path: Path) -> None:
     made = mutants(way.seeds(), count(), seed(), way.more)

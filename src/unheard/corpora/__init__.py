@@ -14,7 +14,7 @@ import polars as pl
 from unheard.corpora import generic, synthetic
 from unheard.corpora.folder import LeftOut
 from unheard.corpora.table import one_gender, utterances
-from unheard.errors import DataError, first_five, unknown
+from unheard.errors import DataError, about, first_five, unknown
 from unheard.files import cache_folder
 
 __all__ = ["READERS", "LeftOut", "names", "read", "survey"]
@@ -79,15 +79,13 @@ def survey(
     corpus = sorted({row.get("corpus") or name for row in rows})
     if len(corpus) > 1:
         raise DataError(f"{root}: one table holds one corpus; found {first_five(corpus)} in column 'corpus'")
-    try:
+    with about(root):
         table = utterances(
             one_gender(rows),
             corpus=corpus[0],
             labels=reader.LABELS or generic.classes(root, rows),
             scale=getattr(reader, "SCALE", (0.0, 1.0)),
         )
-    except DataError as error:
-        raise DataError(f"{root}: {error}") from error
     return table, left + _two_genders(rows)
 
 

@@ -210,7 +210,10 @@ def head_of(file: Any, name: str) -> Head:
         raise ValueError(
             f"the head of the array {name!r} cannot be read; only arrays of numbers and text are"
         )
-    dtype = np.dtype(said[1].decode())
+    try:
+        dtype = np.dtype(said[1].decode())
+    except TypeError as reason:
+        raise ValueError(f"the array {name!r} is of a type that NumPy does not have: {reason}") from reason
     if dtype.kind not in "biufcSU":
         raise ValueError(f"the array {name!r} holds objects or records, which are not read")
     shape = tuple(int(axis) for axis in said[3].split(b",")) if said[3] else ()
