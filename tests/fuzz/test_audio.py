@@ -37,8 +37,8 @@ def test_healthy_recordings_are_answered(seeds: dict[str, bytes], tmp_path: Path
 
 def test_mutated_recordings(way: tuple[str, Oracle], seeds: dict[str, bytes], tmp_path: Path) -> None:
     counts = fuzz(way[1], mutants(seeds, WAYS[way[0]], more=STRUCTURED), tmp_path / "recording")
-    # Mutations that break everything, or nothing, find nothing.
-    assert min(counts.values()) > 0.1 * WAYS[way[0]]
+    # Mutations that break everything, or nothing, find nothing. Few are too few to tell.
+    assert WAYS[way[0]] < 20 or min(counts.values()) > 0.1 * WAYS[way[0]]
 
 
 @pytest.mark.fuzz
