@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundle_parts import CLASSES, KINDS, Made, sound
 
+from bundle_parts import CLASSES, KINDS, Made, sound
 from one_input import examples, export_features
 from unheard import features, heads
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bundle_parts import CLASSES, SCORES, sound
 
+from bundle_parts import CLASSES, SCORES, sound
 from onnx_toys import write_onnx
 from unheard import encoders, features, heads
 from unheard.exporting.export import ExportInput, export

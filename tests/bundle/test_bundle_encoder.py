@@ -14,10 +14,10 @@ import numpy as np
 import onnx
 import pytest
 import soundfile
-from bundle_parts import CLASSES, sound
 from encoder_parts import FAMILIES, MadeWithEncoder, make, write
 from numpy.testing import assert_allclose
 
+from bundle_parts import CLASSES, sound
 from one_input import outputs_of
 from unheard import encoders
 from unheard.bundle.runtime import load

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from bundle_parts import change, seal, sound
 from encoder_parts import MadeWithEncoder, make
 from onnx import TensorProto, helper, numpy_helper
 
+from bundle_parts import change, seal, sound
 from unheard.bundle.runtime import load
 from unheard.errors import BundleError
 

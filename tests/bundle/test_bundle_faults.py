@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from bundle_parts import KINDS, change, seal
 from onnx import TensorProto, helper, numpy_helper
 
+from bundle_parts import KINDS, change, seal
 from unheard.bundle import golden, manifest
 from unheard.bundle.runtime import load
 from unheard.bundle.schema import SCHEMA

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from bundle_parts import CLASSES, KINDS, Made, change, sound
 from numpy.testing import assert_allclose
 
 import unheard.bundle.runtime as runtime
+from bundle_parts import CLASSES, KINDS, Made, change, sound
 from one_input import examples, export_features, outputs_of
 from unheard import features, heads
 from unheard.bundle.runtime import load

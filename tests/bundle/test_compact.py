@@ -9,11 +9,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from bundle_parts import Made, sound
 from encoder_parts import make
 from numpy.testing import assert_allclose, assert_array_equal
 from onnx import TensorProto, helper, numpy_helper
 
+from bundle_parts import Made, sound
 from unheard.bundle.runtime import load
 from unheard.errors import UsageError
 from unheard.exporting.compact import compact

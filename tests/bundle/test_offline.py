@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import soundfile
+
 from bundle_parts import Made, sound
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from bundle_parts import CLASSES, Made, change
 
+from bundle_parts import CLASSES, Made, change
 from unheard.audio import activity, decode
 from unheard.audio.stream import plan
 from unheard.bundle.runtime import load

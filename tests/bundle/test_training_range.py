@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from bundle_parts import CLASSES, Made, change, sound
 
+from bundle_parts import CLASSES, Made, change, sound
 from one_input import export_features
 from unheard.audio.quality import quality
 from unheard.bundle.runtime import load

@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 
 import pytest
-from bundle_parts import SCORES
 
+from bundle_parts import SCORES
 from unheard.bundle.schema import Description, Input
 from unheard.exporting.card import card
 from unheard.inputs import Form
