@@ -179,6 +179,27 @@ def test_a_folder_is_read_as_what_it_is(tmp_path):
     }  # fmt: skip
 
 
+def test_parquet_files_with_sounds_are_known_as_a_dataset(tmp_path):
+    dataset(tmp_path / "hub")
+    assert len(utterances(tmp_path / "hub")) == 3
+    (one,) = (tmp_path / "hub" / "data").glob("test-*")
+    assert utterances(one)["id"].to_list() == ["a"]
+    # A file called metadata that describes no recordings makes none of a folder a class.
+    TREES["generic"](tmp_path / "own")
+    write(tmp_path / "own" / "metadata.csv", "key,value\n")
+    assert utterances(tmp_path / "own")["corpus"][0] == "generic"
+
+
+def test_sounds_that_share_a_name_are_numbered(tmp_path):
+    for shard in range(2):
+        audio = [{**sound, "path": "audio.wav"} for sound in sounds(tmp_path, a=200 + shard)]
+        packed(tmp_path / "data" / f"train-{shard}.parquet", audio=audio, label=[shard])
+    tone(tmp_path / "more.wav")
+    table, left = survey("huggingface", tmp_path)
+    assert table["id"].to_list() == ["train-0-1", "train-1-1"]
+    assert [(item.path, item.reason) for item in left] == [("more.wav", "in no Parquet file")]
+
+
 def test_arrow_files_are_to_be_saved_as_parquet(tmp_path):
     write(tmp_path / "train" / "data-00000-of-00001.arrow", "ARROW1")
     with pytest.raises(DataError, match="save the dataset as Parquet"):

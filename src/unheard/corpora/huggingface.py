@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,11 +71,31 @@ def scan(root: Path, sounds: Path) -> Iterator[dict[str, Any] | LeftOut]:
     if described:
         yield from _folder(folder, described)
     elif packed:
-        yield from _packed(folder, packed, sounds)
+        yield from _packed(folder, packed, sounds, others_too=root.is_dir())
     elif any(path.suffix == ".arrow" for path in files):
         raise DataError(f"{root}: holds Arrow files; save the dataset as Parquet (Dataset.to_parquet)")
     else:
         yield from class_folders(root)
+
+
+def is_dataset(source: Path) -> bool:
+    """Tell whether a file or folder is a dataset by what lies there, at most two folders down.
+
+    It is one if it has a metadata file with the column ``file_name``, or a Parquet file with sounds.
+    """
+    if source.is_file():
+        return source.suffix == ".parquet" and any(map(_holds_sounds, read_schema(source).values()))
+    places = [
+        path for depth in ("*", "*/*", "*/*/*") for path in sorted(source.glob(depth)) if path.is_file()
+    ]
+    for path in places:
+        if path.name in METADATA:
+            if path.suffix == ".parquet":
+                return "file_name" in read_schema(path)
+            with path.open("rb") as file:
+                return b"file_name" in file.readline(_MAX_BYTES)
+    tables = [path for path in places if path.suffix == ".parquet"]
+    return bool(tables) and is_dataset(tables[0])
 
 
 def _folder(root: Path, described: list[Path]) -> Iterator[dict[str, Any] | LeftOut]:
@@ -104,9 +125,12 @@ def _named(inside: Path, cells: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": place.with_suffix("").as_posix() if place.name else None, "split": split_of(place), **cells}
 
 
-def _packed(folder: Path, packed: list[Path], sounds: Path) -> Iterator[dict[str, Any] | LeftOut]:
+def _packed(
+    folder: Path, packed: list[Path], sounds: Path, *, others_too: bool
+) -> Iterator[dict[str, Any] | LeftOut]:
     """Yield the rows of Parquet files with a column that holds ``{bytes, path}``."""
     made: list[dict[str, Any]] = []
+    own: list[str | None] = []  # name that the dataset gives a sound, within its split
     for file in packed:
         inside = file.relative_to(folder)
         held = [name for name, dtype in read_schema(file).items() if _holds_sounds(dtype)]
@@ -118,27 +142,34 @@ def _packed(folder: Path, packed: list[Path], sounds: Path) -> Iterator[dict[str
         others = [name for name in frame.columns if name != audio]
         columns = {"id": "id", "split": "split"} | columns_of(file, [*others, "path"]) | {"path": "path"}
         split = _split(inside)
-        numbered = frame.schema[columns["label"]].is_integer()
-        names = _class_names(folder, file, columns["label"]) if numbered else []
-        own = _own_names(frame[audio])
+        is_number = frame.schema[columns["label"]].is_integer()
+        names = _class_names(folder, file, columns["label"]) if is_number else []
         rows: list[Row] = []
         for number, cells in enumerate(frame.iter_rows(named=True), start=1):
             where = f"{file}: row {number}"
-            path = _sound(f"{where}, column {audio!r}", cells.pop(audio), file.parent, sounds)
+            sound = cells.pop(audio)
+            path = _sound(f"{where}, column {audio!r}", sound, file.parent, sounds)
             label = cells[columns["label"]]
             if names and isinstance(label, int):
                 cells[columns["label"]] = _class(f"{where}, column {columns['label']!r}", names, label)
-            name = own[number - 1] or f"{inside.stem}-{number}"
-            rows.append((number, {"id": f"{split or '.'}/{name}", "split": split, **cells, "path": path}))
+            stem = Path(sound.get("path") or "").stem if sound else ""
+            own.append(f"{split or '.'}/{stem}" if stem and "id" not in frame.columns else None)
+            numbered = inside.with_name(f"{inside.stem}-{number}").as_posix()
+            rows.append((number, {"id": numbered, "split": split, **cells, "path": path}))
         yield from _unused(inside, rows, columns)
         made += rows_of(file, columns, rows)
-    yield from short_ids(made)
-
-
-def _own_names(sounds: pl.Series) -> list[str]:
-    """Return the names that the dataset gives its sounds, without extension; none where two share one."""
-    names = [Path(path or "").stem for path in sounds.struct.field("path").to_list()]
-    return names if len(set(names)) == len(names) else [""] * len(names)
+    times = Counter(own)
+    yield from short_ids(
+        [
+            row | ({"id": name} if name and times[name] == 1 else {})
+            for row, name in zip(made, own, strict=True)
+        ]
+    )
+    for item in recordings(folder) if others_too else ():
+        if isinstance(item, Path):
+            yield LeftOut(item.as_posix(), "in no Parquet file")
+        elif folder / item.path not in packed:
+            yield item
 
 
 def _sound(where: str, sound: Mapping[str, Any] | None, folder: Path, sounds: Path) -> str:
@@ -197,7 +228,7 @@ def _class(where: str, names: list[str], number: int) -> str | None:
 
 def _holds_sounds(dtype: pl.DataType) -> bool:
     parts = {part.name: part.dtype for part in dtype.fields} if isinstance(dtype, pl.Struct) else {}
-    return parts.get("bytes") == pl.Binary and parts.get("path") == pl.String
+    return parts.get("bytes") in (pl.Binary, pl.Null) and parts.get("path") in (pl.String, pl.Null)
 
 
 def _split(file: Path) -> str | None:

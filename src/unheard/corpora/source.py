@@ -23,16 +23,16 @@ def utterances(path: str | os.PathLike[str], corpus: str | None = None) -> pl.Da
         A table that ``unheard prepare`` wrote (.parquet), the folder of a corpus, or a list of files with labels.
     corpus
         Reader to use for a folder or list. Where None, a folder with ``db.yaml`` is read as ``audformat``, one
-        with a ``metadata`` file as ``huggingface``, and anything else as ``generic``. A folder that our
-        synthesiser wrote is always read as ``synthetic``.
+        with a ``metadata`` file or Parquet files that hold sounds as ``huggingface``, and anything else as
+        ``generic``. A folder that our synthesiser wrote is always read as ``synthetic``.
     """
     source = Path(path)
     if not os.path.exists(source):  # noqa: PTH110 - Path.exists raises where a name is too long
         raise UsageError(f"{source}: no such file or folder")
     if (source / "synthetic.json").is_file():
         return corpora.read("synthetic", source)
-    if source.suffix == ".parquet":
-        table = read_table(source) if _is_ours(source) else corpora.read("generic", source)
+    if source.suffix == ".parquet" and source.is_file() and _is_ours(source):
+        table = read_table(source)
         if corpus not in (None, "generic", corpus_of(table)):
             raise UsageError(f"{source} holds the corpus {corpus_of(table)}, asked for {corpus}")
         return table
@@ -43,9 +43,7 @@ def _reader_of(source: Path) -> str:
     """Name of the reader of a folder or list, by what lies there."""
     if (source / audformat.HEADER).is_file():
         return audformat.NAME
-    if source.is_dir() and any(path.name in huggingface.METADATA for path in source.rglob("metadata.*")):
-        return huggingface.NAME
-    return "generic"
+    return huggingface.NAME if huggingface.is_dataset(source) else "generic"
 
 
 def of_reader(source: str) -> pl.DataFrame:
