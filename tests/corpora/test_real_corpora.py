@@ -160,7 +160,7 @@ def test_meld(data_folder):
     }  # fmt: skip
     assert table["text"].null_count() == 0
     assert not table["text"].str.contains("[\\x80-\\x9f\ufffd]").any()
-    # The main cast is on all sides.
+    # The main cast is in all splits.
     assert {"Rachel", "Ross"} <= set.intersection(
         *(set(table.filter(pl.col("split") == part)["speaker"]) for part in ("train", "dev", "test"))
     )

@@ -176,7 +176,7 @@ def rows_of(speakers: int = 6, clips: int = 10, sentences: int | None = None) ->
     )
 
 
-def test_for_emotion_no_speaker_is_on_two_sides() -> None:
+def test_for_emotion_no_speaker_is_in_two_splits() -> None:
     question = probing.emotion(rows_of(12), 3)
     assert len(np.unique(question.inner)) == 5 and question.held_out == "speakers"
     for unit in np.unique(question.unit):

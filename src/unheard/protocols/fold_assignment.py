@@ -61,7 +61,7 @@ def with_validation(protocol: Protocol, table: pl.DataFrame) -> Protocol:
         val = [i for i in parts.train if speaker[i] in after]
         if not val:
             raise ProtocolError(
-                f"{protocol.name}, fold {k}: no speaker of the next fold's test part trains here"
+                f"{protocol.name}, fold {k}: no speaker of the next fold's test split trains here"
             )
         folds.append(fold(set(parts.train) - set(val), val, parts.test))
     return guarded(

@@ -59,7 +59,7 @@ def from_emobox(
     """Read the folds of a set of EmoBox (``data/SET/fold_K/SET_train_fold_K.jsonl`` and so on), and guard them.
 
     A row is the clip that has its recording's name as id, or that name with the folders before it. Where EmoBox
-    has a speaker on two sides, the folds are refused unless they are declared leaky.
+    has a speaker in two splits, the folds are refused unless they are declared leaky.
     """
     source = Path(path)
     places = sorted(source.glob("fold_*"), key=lambda place: (len(place.name), place.name))

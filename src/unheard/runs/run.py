@@ -174,7 +174,7 @@ def run(
 
 def _check_validation(recipe: Recipe, protocol: Protocol) -> None:
     """Refuse folds that train nobody, or lack validation clips that something needs, before any work."""
-    if not all(sides.train for sides in protocol.folds):
+    if not all(fold.train for fold in protocol.folds):
         raise ProtocolError(
             f"{protocol.name} tests models that were trained elsewhere and trains nobody; score a bundle or "
             "predictions on it (`unheard score`)"
