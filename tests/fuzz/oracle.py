@@ -19,6 +19,7 @@ import resource
 import select
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -256,8 +257,17 @@ def _kept(path: Path) -> str:
         return str(path)
     number = sum(1 for _ in path.parent.glob(f"failed-*-{path.name}"))
     kept = path.parent / f"failed-{number}-{path.name}"
-    (shutil.copytree if path.is_dir() else shutil.copyfile)(path, kept)
+    if path.is_dir():
+        shutil.copytree(path, kept, symlinks=True, ignore=_special)  # a link may lead to a device without end
+    else:
+        shutil.copyfile(path, kept)
     return str(kept)
+
+
+def _special(folder: str, names: list[str]) -> list[str]:
+    """Return those names in a folder that are neither files nor folders nor links."""
+    kinds = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
+    return [name for name in names if stat.S_IFMT(Path(folder, name).lstat().st_mode) not in kinds]
 
 
 # --- the worker --------------------------------------------------------------------------------------------------
