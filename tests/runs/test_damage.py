@@ -137,6 +137,16 @@ def test_values_of_a_wrong_kind_are_named(
     assert (name if "together" not in said else "copied") in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "results.json", "folds/fold01-seed0/model.npz"])
+def test_a_folder_in_the_place_of_a_file_is_named(
+    copied: Path, toy: pl.DataFrame, toy_run: Run, name: str
+) -> None:
+    (copied / name).unlink()
+    (copied / name).mkdir()
+    with pytest.raises(DataError, match=f"{name}: is a folder"):
+        ut.run("functionals", toy, toy_run.protocol, out=copied, resume=True)
+
+
 def test_an_older_folder_without_digests_is_read(copied: Path, toy_run: Run, tmp_path: Path) -> None:
     for path in copied.rglob("digests.json"):
         path.unlink()

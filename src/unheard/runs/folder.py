@@ -320,10 +320,23 @@ def is_run(folder: Path) -> bool:
     return True
 
 
+def remove(path: Path) -> None:
+    """Remove a file that a run wrote, where it is there.
+
+    Raises
+    ------
+    DataError
+        A folder has its name, which no run made.
+    """
+    if path.is_dir() and not path.is_symlink():
+        raise DataError(f"{path}: is a folder, expected a file of the run; move it away")
+    path.unlink(missing_ok=True)
+
+
 def clear_fold(inner: Path) -> None:
     """Remove what a run wrote of a fold and seed, and nothing else."""
     for name in (*FOLD_FILES, digests.NAME):
-        (inner / name).unlink(missing_ok=True)
+        remove(inner / name)
     with suppress(OSError):  # something else is in it
         inner.rmdir()
 
@@ -339,7 +352,7 @@ def clear(folder: Path) -> None:
     if (folder / FOLDS).is_dir() and not any((folder / FOLDS).iterdir()):
         (folder / FOLDS).rmdir()
     for name in sorted(FILES, key=lambda name: name == MARK):
-        (folder / name).unlink(missing_ok=True)
+        remove(folder / name)
 
 
 @contextmanager

@@ -53,6 +53,7 @@ from unheard.runs.folder import (
     fold_folder,
     is_run,
     locked,
+    remove,
 )
 from unheard.runs.pool import Task, fit_all
 from unheard.runs.provenance import provenance
@@ -352,7 +353,7 @@ def _drop_damaged(run: Run, say: Say | None) -> None:
         try:
             check_files(run.folder, [name])
         except DataError as error:
-            (run.folder / name).unlink(missing_ok=True)
+            remove(run.folder / name)
             if say is not None:
                 say(f"{error}; it is made again")
     damaged = run.damaged_folds()
