@@ -118,7 +118,7 @@ def test_no_declared_rate(folder: Path, rate: Any) -> None:
 
 def test_no_configuration(folder: Path) -> None:
     (folder / "config.json").write_text("[]")
-    with pytest.raises(DataError, match="expected a JSON object, found list"):
+    with pytest.raises(DataError, match="holds list, expected a JSON object"):
         load(folder)
     (folder / "config.json").write_text("{")
     with pytest.raises(DataError, match="not JSON"):

@@ -16,6 +16,7 @@ from unheard.corpora.folder import LeftOut, listed
 from unheard.corpora.table import DIMENSIONS
 from unheard.corpora.tabular import read_legacy_text
 from unheard.errors import DataError
+from unheard.formats.numbers import number_in
 
 NAME = "iemocap"
 DESCRIPTION = "American English, ten actors in dyads, improvised and scripted, several evaluators"
@@ -129,7 +130,7 @@ def _row(where: str, name: str, header: re.Match[str]) -> dict[str, Any]:
     if code not in _CODES and code != _NO_MAJORITY:
         raise DataError(f"{where}: emotion is {code!r}, expected one of {', '.join((*_CODES, _NO_MAJORITY))}")
     try:
-        valence, activation, dominance = (float(value) for value in means.split(","))
+        valence, activation, dominance = (number_in(value) for value in means.split(","))
     except ValueError:
         raise DataError(f"{where}: [{means}], expected three numbers (V, A, D)") from None
     session, scene, kind, speaker = parts.groups()

@@ -6,7 +6,6 @@ no safetensors form, its tensors alone (nothing is unpickled beyond them). Only 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from unheard.encoders.arrays import check_finite
 from unheard.encoders.contract import Settings
 from unheard.errors import DataError, UsageError, first_five, need
 from unheard.files import digest, file_digest
+from unheard.formats import json_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -187,7 +187,7 @@ def sha256(folder: Path, weights: bool = True) -> str:
     """
     files = sorted(set(where(folder).values())) if weights else []
     about = {
-        name: json.loads((folder / name).read_text("utf-8"))
+        name: json_text.read_object(folder / name)
         for name in (_CONFIG, _PREPROCESSOR)
         if (folder / name).is_file()
     }
@@ -214,13 +214,7 @@ def _by(shape: Sequence[int]) -> str:
 def _json(path: Path, what: str) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{path.parent}: no {path.name}, which says {what}; take the model's whole folder")
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: expected a JSON object, found {type(content).__name__}")
-    return content
+    return json_text.read_object(path)
 
 
 def _names(path: Path) -> Iterable[str]:

@@ -339,6 +339,6 @@ def _explain(errors: Iterable[Any]) -> str:
             else _PLAIN.get(error["type"], error["msg"])
         )
         # What is missing has no value, and pydantic gives the whole recipe for it.
-        found = "" if cause or error["type"] == "missing" else f" (found {error['input']!r})"
+        found = "" if cause or error["type"] == "missing" else f" (found {repr(error['input'])[:200]})"
         lines.append((f"{field}: " if field else "") + message + found)
     return "; ".join(lines)
