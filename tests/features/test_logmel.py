@@ -184,11 +184,22 @@ def test_what_is_no_waveform_is_refused() -> None:
         ({"high": 9000.0}, "low < high"),
         ({"hop": 0.0}, "seconds"),
         ({"power": 0.0}, "above 0"),
+        ({"power": 1000.0}, "power must be in 0 … 3"),
+        ({"gain": 1e9}, "gain must be in 0 … 100000"),
+        ({"preemphasis": 1e6}, "preemphasis must be in -1 … 1"),
+        ({"fft": 10**9}, "fft must be in 1 … 65536"),
     ],
 )
 def test_settings_out_of_bounds_are_refused(settings: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         LogMel(**settings)
+
+
+def test_the_largest_settings_give_numbers() -> None:
+    largest = replace(KALDI, power=3.0, gain=1e5, preemphasis=-1.0, log="none", fft=65_536, remove_dc=False)
+    loud = np.sign(np.sin(np.arange(16_000))).astype(np.float32)
+    with np.errstate(all="raise"):
+        assert np.isfinite(largest.compute(loud)).all()
 
 
 def test_names_and_rate() -> None:

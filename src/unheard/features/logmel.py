@@ -57,12 +57,12 @@ class LogMel(Spec):
     scale: Annotated[str, OneOf(*SCALES)] = "htk"
     triangles: Annotated[str, OneOf(*TRIANGLES)] = "mel"
     norm: Annotated[str, OneOf(*NORMS)] = "none"
-    preemphasis: float = 0.97
+    preemphasis: Annotated[float, Within(-1, 1)] = 0.97
     remove_dc: bool = True
-    gain: float = 32768.0
-    power: float = 2.0
+    gain: Annotated[float, Within(0, 100_000)] = 32768.0
+    power: Annotated[float, Within(0, 3)] = 2.0
     log: Annotated[str, OneOf("natural", "decibel", "none")] = "natural"
-    floor: float = float(np.finfo(np.float32).eps)
+    floor: Annotated[float, Within(0, 1_000_000)] = float(np.finfo(np.float32).eps)
 
     name: ClassVar[str] = "logmel"
     version: ClassVar[int] = 1
