@@ -79,7 +79,7 @@ def toy_encoder(
         ``wav2vec2``, ``hubert``, ``wavlm`` or ``whisper``; or ``bert``, a text encoder for the family
         ``transformers``.
     seed
-        Of the weights.
+        Seed of the weights.
     config
         Keys of ``config.json`` with other values than the toy's, such as ``num_hidden_layers=2``.
 

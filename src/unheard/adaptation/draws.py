@@ -41,7 +41,7 @@ def draw(
     Parameters
     ----------
     speakers
-        Whose clip each row is.
+        Speaker of each row.
     rng
         Source of all chance.
     counts
@@ -70,7 +70,7 @@ class Adapted(Sequence[Array]):
     features
         One array a clip, in ``form``.
     speakers
-        Whose clip each is.
+        Speaker of each clip.
     known
         What is known of each speaker (:func:`draw`).
     around, priors

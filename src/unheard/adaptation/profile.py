@@ -124,7 +124,7 @@ def population(features: Features, speakers: Sequence[str], form: Form) -> Popul
     features
         One array a clip, in ``form``.
     speakers
-        Whose clip each is.
+        Speaker of each clip.
 
     Raises
     ------

@@ -56,20 +56,20 @@ def layers(
     features
         Pooled statistics of the store: id → (layers, 2, widest), mean and standard deviation over frames.
     names, widths
-        Of the layers; dims beyond a layer's width are padding.
+        Names and widths of the layers; dims beyond a layer's width are padding.
     targets
-        Of saliency: ``labels`` (each class against the rest), ``votes`` (their distribution), or ``dimensions``
-        (those of activation, valence and dominance that the table has).
+        Targets of saliency: ``labels`` (each class against the rest), ``votes`` (their distribution), or
+        ``dimensions`` (those of activation, valence and dominance that the table has).
     learned
         Weights of the layers that a head learned on this fold, to compare with the scores.
     stamps
         Beyond those of the protocol, such as ``RANDOM WEIGHTS``.
     seed
-        Of draws, samples and inner folds.
+        Seed of draws, samples and inner folds.
     threads
-        Of the probes.
+        Number of threads of the probes.
     progress
-        Called with (layers done, all layers).
+        Function that is called with (layers done, all layers).
 
     Raises
     ------

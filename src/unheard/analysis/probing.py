@@ -39,7 +39,7 @@ class Question:
     Parameters
     ----------
     ids
-        Of the clips.
+        Ids of the clips.
     truth
         Class numbers 0 … classes - 1, shape (n,).
     classes

@@ -32,7 +32,7 @@ def white(wave: Wave, rate: int, rng: np.random.Generator, *, snr: float) -> Wav
     Parameters
     ----------
     wave, rate : (n,) samples, and how many a second.
-    rng : where the noise comes from.
+    rng : generator of the noise.
     snr : dB.
 
     Returns
@@ -56,7 +56,7 @@ def coloured(wave: Wave, rate: int, rng: np.random.Generator, *, snr: float) -> 
     Parameters
     ----------
     wave, rate : (n,) samples, and how many a second.
-    rng : where spectrum, noise and envelope come from.
+    rng : generator of spectrum, noise and envelope.
     snr : dB.
 
     Returns
@@ -82,7 +82,7 @@ def babble(wave: Wave, rate: int, rng: np.random.Generator, *, snr: float, voice
     Parameters
     ----------
     wave, rate : (n,) samples, and how many a second.
-    rng : where the places come from.
+    rng : generator of the places.
     snr : dB.
     voices : recordings of one to four other speakers, at the same rate. Their active power is made equal.
 

@@ -39,8 +39,8 @@ class Clip:
     Attributes
     ----------
     wave : (n,) float32 at ``rate``, mono.
-    flags : what is wrong with it, see ``unheard.audio.flags``.
-    source_rate, source_channels : of the file, Hz and number.
+    flags : flags of what is wrong with it, see ``unheard.audio.flags``.
+    source_rate, source_channels : sampling rate of the file in Hz, and its number of channels.
     rate : Hz.
     """
 

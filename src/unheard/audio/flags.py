@@ -78,7 +78,7 @@ class Meter:
         Parameters
         ----------
         wave : (n,) the whole at ``rate`` Hz.
-        seconds : its length in the file.
+        seconds : length in the file.
         """
         silent = max(abs(self._low), abs(self._high)) <= STEP if np.isfinite(self._low) else True
         constant = not silent and self._high - self._low <= STEP

@@ -42,7 +42,7 @@ class Source:
     frames : samples a channel that libsndfile finds; ``None`` where the header leaves that open.
     cut : whether the container promises more than the file holds.
     promised : samples a channel that it promises; ``None`` where that is not known.
-    place : where decoding stands, samples a channel from the beginning.
+    place : position of decoding, in samples a channel from the beginning.
     """
 
     def __init__(self, file: BinaryIO) -> None:

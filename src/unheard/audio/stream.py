@@ -35,7 +35,8 @@ class Blocks:
 
     Attributes
     ----------
-    flags : of the last reading that came to the end, but for ``dc_offset`` and ``narrowband``, which are those of
+    flags : flags of the last reading that came to the end, but for ``dc_offset`` and ``narrowband``, which are
+    those of
         windows; see ``unheard.audio.flags``. Samples that are not finite are read as 0 and flagged.
 
     Raises

@@ -33,9 +33,9 @@ class BundleEncoder:
     Parameters
     ----------
     name
-        Of the input that it computes; its graph is ``NAME.onnx``.
+        Name of the input that it computes; its graph is ``NAME.onnx``.
     described
-        What the bundle says of that input.
+        Description of that input in the bundle.
     model
         Bytes of the graph.
 

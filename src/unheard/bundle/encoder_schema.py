@@ -39,7 +39,7 @@ class EncoderDescription:
     weights
         ``pretrained``, or ``random`` or ``shuffled`` for weights that learned nothing.
     licence
-        Of the weights.
+        Licence of the weights.
     parameters
         Number of weights in the graph.
     cut

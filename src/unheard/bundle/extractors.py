@@ -62,7 +62,7 @@ class Extractors:
     Parameters
     ----------
     description
-        Of the bundle.
+        Description of the bundle.
     graphs
         File name to bytes: ``NAME.onnx`` for each input with an encoder.
 

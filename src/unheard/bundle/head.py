@@ -31,7 +31,7 @@ class GraphHead:
     model
         Bytes of the graph.
     description
-        Of its bundle.
+        Description of its bundle.
 
     Raises
     ------

@@ -48,7 +48,7 @@ class Input:
     layers
         Number of layers; 1 unless the form is ``pooled`` or ``layers``.
     version
-        Of the code that computes the features, or the frontend before the encoder.
+        Version of the code that computes the features, or the frontend before the encoder.
     medium
         What it is computed from; this version knows ``audio``.
     """
@@ -93,7 +93,7 @@ class Description:
     target
         What the columns of the graph's ``outputs`` are.
     channel
-        That recordings of several channels are taken by, counted from 0; None for their mean.
+        Channel that is read of recordings with several, counted from 0; None for their mean.
     temperature
         Class scores are divided by it before the softmax.
     thresholds

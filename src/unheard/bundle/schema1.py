@@ -117,7 +117,7 @@ class Head1:
     model
         Bytes of the graph.
     description
-        Of its bundle, as :func:`parse` returns it.
+        Description of its bundle, as :func:`parse` returns it.
     """
 
     def __init__(self, model: bytes, description: Description) -> None:

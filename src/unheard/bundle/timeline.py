@@ -46,7 +46,7 @@ class Step:
     probabilities
         Class to calibrated probability, in class order; empty where no prediction can be given.
     flags
-        Of the windows that cover it, as of a ``Prediction``.
+        Flags of the windows that cover it, as in a ``Prediction``.
     dimensions
         Dimension to value on [0, 1]; empty where the model knows none, or where no prediction can be given.
     """
@@ -71,13 +71,13 @@ class Timeline:
     Attributes
     ----------
     steps
-        Of the time in which somebody speaks.
+        Steps of the time in which somebody speaks.
     classes
         In the order of the bundle.
     quality
         What was measured of the whole recording.
     flags
-        Of the whole recording.
+        Flags of the whole recording.
     """
 
     steps: tuple[Step, ...]
@@ -152,7 +152,7 @@ def timeline(
     predict
         What predicts the windows.
     description
-        Of the bundle that it is.
+        Description of the bundle.
     path
         Recording.
 

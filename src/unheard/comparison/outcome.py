@@ -23,7 +23,7 @@ class Outcome:
     difference, low, high
         T and its 95 % interval over speakers (None below four).
     p
-        Of the sign flips, or of the exchange of clips.
+        The p value of the sign flips, or of the exchange of clips.
     smallest
         Smallest difference that these speakers could have shown (None: none could).
     n_speakers, n_clips

@@ -51,7 +51,7 @@ def sign_flip(differences: Floats, seed: int = 0) -> float:
     differences
         One a unit, shape (S,), S ≥ 1.
     seed
-        Of the draws.
+        Seed of the draws.
     """
     d = np.asarray(differences, dtype=np.float64)
     if len(d) > 1000:
@@ -83,7 +83,7 @@ def smallest_shown(
     differences
         One a unit, shape (S,).
     interval
-        Of their mean, by :func:`bootstrap`.
+        Interval of their mean, by :func:`bootstrap`.
     level
         What p must stay below.
     seed

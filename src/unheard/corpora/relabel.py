@@ -28,7 +28,7 @@ class Labels:
     others
         Whether labels that are not named stay as they are.
     name, version
-        Of a stored mapping; of one that was typed, the text itself and None.
+        Name and version of a stored mapping; for a mapping given as text, the text and None.
     """
 
     names: Mapping[str, str | None]

@@ -24,8 +24,8 @@ def threshold_for(probabilities: Floats, coverage: float) -> float:
     Parameters
     ----------
     probabilities
-        Of validation rows, (n, C), at the temperature of the model that will use the threshold. Rows of NaN are
-        left out.
+        Probabilities of validation rows, (n, C), at the temperature of the model that will use the threshold.
+        Rows of NaN are left out.
     coverage
         In (0, 1]. At 1 the threshold is 0: every prediction is given, also one that is less sure than
         all of these.

@@ -38,7 +38,7 @@ def find(model: str, revision: str | None = None, *, weights: bool = True, token
     model
         Folder, file or hub name.
     revision
-        Of a hub name.
+        Revision of a model on the hub.
     weights
         False where the configuration is enough.
     tokenizer

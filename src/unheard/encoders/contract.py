@@ -143,7 +143,7 @@ class Encoder:
     layers
         In order. Those above the cut are left out, by ``load`` where the family has not done so.
     source
-        Whose the weights are, and whom they were trained on.
+        Licence and attribution of the weights, and the speakers that they were trained on.
     """
 
     medium: str = "audio"

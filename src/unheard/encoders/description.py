@@ -54,7 +54,7 @@ class Output:
     axes
         What they are, in the graph's order: ``one``, ``frames``, ``dims``, or ``mean``, which is averaged over.
     stride, window
-        Of N input frames (samples, without a frontend) it has floor((N − window) / stride) + 1, at least one: 1
+        For N input frames (samples, without a frontend) it has floor((N − window) / stride) + 1, at least one: 1
         and 1 for as many; ``window`` = ``stride`` where what is left over is dropped, 1 where it makes a frame.
     """
 

@@ -25,11 +25,11 @@ def draw(network: nn.Module, scale: float, seed: int) -> None:
     Parameters
     ----------
     network
-        On the CPU.
+        Network on the CPU.
     scale
         Standard deviation of the weights.
     seed
-        Of all draws.
+        Seed of all draws.
     """
     with torch.no_grad():
         for name, value in network.named_parameters():

@@ -33,7 +33,7 @@ def frozen(
     needed
         Those of them that it uses.
     average
-        So many neighbouring frames are averaged.
+        Number of neighbouring frames that are averaged.
 
     Raises
     ------

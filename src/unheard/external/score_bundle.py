@@ -44,7 +44,7 @@ def score_bundle(
     allow_truncated
         Read files that are cut short, up to where they end.
     progress
-        Called with the number of clips done and of all clips.
+        Function that is called with (clips done, all clips).
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What an extraction gives back: arrays by clip id, read from memory maps when they are asked for.
+"""The result of an extraction: arrays by clip id, which are read from memory maps when they are needed.
 
 It can be written to a small index and read again, so that other processes open it without loading an extractor,
 hashing a file or checking a clip anew.
@@ -42,9 +42,9 @@ class Metadata:
     Parameters
     ----------
     settings
-        Of the extractor, in full.
+        Complete settings of the extractor.
     storage
-        How its output is stored; ``layers`` are said by number.
+        How its output is stored; ``layers`` holds numbers.
     layers
         The stored layers.
     """
@@ -134,11 +134,11 @@ class Extracted:
     features
         The array of each clip by its id, float32, in the form of the storage.
     errors
-        The clips that gave none.
+        The clips without an array.
     metadata
         What was extracted, and how it is stored.
     folder
-        Of the store.
+        Folder of the store.
     """
 
     features: Features
@@ -163,7 +163,7 @@ class Extracted:
         return np.mean(found, axis=0) if found else None
 
     def write(self, path: Path) -> None:
-        """Write the index: where everything lies, and no features."""
+        """Write the index, which holds the places of all arrays but no features."""
         shards = sorted({shard for shard, _ in self.features.places.values()})
         numbers = {shard: number for number, shard in enumerate(shards)}
         clips = [
@@ -196,7 +196,7 @@ class Extracted:
 
 
 def bad_clip(clip: Clip, reason: str) -> BadClip:
-    """Return a clip with the reason why it gives nothing."""
+    """Return a clip without features, with the reason."""
     return BadClip(clip.id, "" if clip.audio is None else clip.audio.path, reason)
 
 

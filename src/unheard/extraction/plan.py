@@ -29,18 +29,18 @@ class Plan:
     storage
         How its output is stored.
     names
-        Of the stored layers.
+        Names of the stored layers.
     clips, stored
-        Of the corpus, and those of them that are in the store already.
+        Number of clips, and of those that are in the store already.
     amount
         Size of what is missing: seconds as the files' headers have them, silence that will be cut off included; of
         text, words.
     medium
         What the extractor takes.
     bytes
-        That it will take on disk.
+        Bytes that the output will take on disk.
     seconds
-        That it will take to compute; None where that was not measured.
+        Seconds that it will take to compute; None where that was not measured.
     measured
         Clips that this was measured on.
     free

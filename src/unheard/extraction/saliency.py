@@ -83,15 +83,15 @@ def saliency(
     Parameters
     ----------
     means
-        Of the frames of each utterance, shape (U, N).
+        Means over the frames of each utterance, shape (U, N).
     targets
         Shape (U, D): dimensions such as valence, one column a class (:func:`one_vs_rest`), or shares of votes.
     speakers
-        Of each utterance, shape (U,); None, or fewer than four different ones: no bands.
+        Speaker of each utterance, shape (U,); None, or fewer than four different ones: no bands.
     draws
         Bootstrap draws of speakers; 0: no bands.
     seed
-        Of the draws, and of the sample where there are more than 30,000 utterances.
+        Seed of the draws, and of the sample where there are more than 30,000 utterances.
 
     Raises
     ------

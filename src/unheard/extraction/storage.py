@@ -45,9 +45,9 @@ class Storage:
     layers
         Numbers of the layers in increasing order; None for all of the extractor.
     type
-        Of frames: ``float32``, ``float16`` or ``int8``. Rows and statistics are float32.
+        Type of stored frames: ``float32``, ``float16`` or ``int8``. Rows and statistics are float32.
     average
-        So many neighbouring frames are averaged; the last of a clip may average fewer.
+        Number of neighbouring frames that are averaged; the last mean of a clip may be of fewer.
     """
 
     form: Form = Form.POOLED
@@ -95,11 +95,11 @@ class Packed:
     Attributes
     ----------
     shape
-        Of the array that ``unpack`` gives.
+        Shape of the array that ``unpack`` returns.
     parts
         Written one after another.
     cosines
-        For each layer, between its frames before and after packing; None where nothing is lost.
+        Cosine of each layer between its frames before and after packing; None where nothing is lost.
     """
 
     shape: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""The store: what extractors gave for each clip, extracted once and read many times from memory maps.
+"""The store: features that were extracted once for each clip and are read many times from memory maps.
 
 All stores lie in one folder. Each is a folder named by the digest of all that decides about its content: the
 extractor's key and how its output is stored. It holds ``store.json``, which says so in words, and shards

@@ -36,8 +36,8 @@ class LogMel(Spec):
     fft : points of the transform, at least the samples of a frame.
     low, high : lowest and highest frequency of the filterbank, Hz.
     window : ``povey`` (Hann to the power 0.85), ``hamming``, ``hann`` (all symmetric), ``hann_periodic``.
-    edges : where frames lie, ``snip``, ``mirror`` or ``zeros`` (see ``frames``).
-    scale, triangles, norm : the filterbank (see ``mel``).
+    edges : how frames are placed, ``snip``, ``mirror`` or ``zeros`` (see ``frames``).
+    scale, triangles, norm : settings of the filterbank (see ``mel``).
     preemphasis : x[t] − preemphasis · x[t − 1] within a frame; 0 for none.
     remove_dc : whether a frame's mean is taken off first.
     gain : factor on the waveform; Kaldi reads 16-bit integers as they are, 32768.

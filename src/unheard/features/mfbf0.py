@@ -37,7 +37,7 @@ class MFBF0(Spec):
     bands : mel bands between 20 and 8000 Hz.
     f0_low, f0_high : range of the pitch tracker, Hz.
     unvoiced : ``interpolate`` draws log F0 on straight lines over unvoiced frames; ``zero`` writes 0 there.
-    average : so many consecutive frames make one (4: 25 frames a second); the last averages what is left.
+    average : number of consecutive frames that make one (4: 25 frames a second); the last averages what is left.
     """
 
     bands: int = 40

@@ -31,7 +31,7 @@ class AlignedRuns:
     Parameters
     ----------
     names
-        Of the runs: their recipes, with the folder where these are the same.
+        Names of the runs: their recipes, with the folder where these are the same.
     runs
         The runs.
     rows

@@ -64,7 +64,7 @@ def fuse(
     ledger, decided
         File that gets a row for this test-set evaluation, and what was decided on it.
     say
-        Called with lines to show.
+        Function that is called with lines to show.
 
     Raises
     ------

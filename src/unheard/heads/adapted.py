@@ -38,7 +38,7 @@ class AdaptedHead:
         Unfitted; it learns from the standardised inputs. One that can do without augmentations must be told to
         learn from them, since the further copies of a clip reach it as such.
     priors
-        Of each adapted input; the others reach the head as they are.
+        Priors of each adapted input; the other inputs are not changed.
     """
 
     name: ClassVar[str] = "adapted"
@@ -121,9 +121,9 @@ class AdaptedHead:
         inputs
             One array a clip, by input; the known clips are among them.
         speakers
-            Whose clip each is.
+            Speaker of each clip.
         known
-            By speaker, the rows of ``inputs`` that are known.
+            Rows of ``inputs`` that are known, by speaker.
         asked
             Rows for which the outputs are asked; None asks for all.
         """

@@ -32,7 +32,7 @@ def estimate(predictions: pl.DataFrame, draws: int = DRAWS, seed: int = 0) -> Es
     draws
         Bootstrap draws of speakers.
     seed
-        Of those draws.
+        Seed of those draws.
 
     Returns
     -------

@@ -54,7 +54,7 @@ class Rows:
     dimensions
         Names of the dimensions whose truth some row has, D of them.
     predicted_dimensions, dimension_truth
-        On [0, 1], shape (n, D); NaN where there is no prediction, or the truth is not known.
+        Dimensions on [0, 1], shape (n, D); NaN where there is no prediction, or the truth is not known.
     """
 
     frame: pl.DataFrame

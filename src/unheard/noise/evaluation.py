@@ -71,7 +71,8 @@ def noisy(
         Number of processes for features, or of threads that mix noise while an encoder runs. The result is the
         same.
     progress, say
-        Called as ``progress("noise", done, total)`` after each clip of a fold, and with lines to show.
+        Functions that are called as ``progress("noise", done, total)`` after each clip of a fold, and with lines
+        to show.
 
     Returns
     -------

@@ -28,7 +28,7 @@ class Taken:
     Attributes
     ----------
     shape
-        Of a clip.
+        Shape of a clip's array.
     values
         Name of the tensor, (B, …) in the form of the input, float32.
     lengths

@@ -33,7 +33,7 @@ def graph_of(head: Any, inputs: Mapping[str, Shape], columns: Columns) -> bytes:
     inputs
         Shapes of what it takes, by name.
     columns
-        Of its outputs.
+        Columns of its outputs.
 
     Raises
     ------

@@ -65,7 +65,7 @@ def make(
     table
         Utterances; those that have no value of any part of the target train and test nobody and are left out.
     declare_leaky
-        For ``owner`` and files: stamp a speaker in two splits of a fold instead of refusing.
+        Whether, for ``owner`` and files, to stamp a speaker in two splits of a fold instead of refusing.
     validation
         ``next-fold`` takes validation speakers out of training where the folds have no validation part.
     classes, dimensions

@@ -63,7 +63,7 @@ def of_encoder(
     jobs
         Threads that decode.
     channel
-        Of recordings; None for the mean of all.
+        Channel of recordings; None for the mean of all.
     progress, say
         Called as ``progress("layers", done, total)``, and with lines to show.
     options

@@ -27,7 +27,7 @@ class Indexes:
     Parameters
     ----------
     folder
-        Of the indexes; None to write none.
+        Folder of the indexes; None to write none.
     read
         Whether an index that is there is read, as in workers, instead of being made anew.
     """

@@ -42,7 +42,7 @@ class Asked:
     draw
         Number of the draw.
     known
-        By speaker, the rows that are known.
+        Rows that are known, by speaker.
     scored
         Rows that are predicted.
     """
@@ -63,9 +63,9 @@ def asked(speakers: Sequence[str | None], labels: Sequence[str | None], seed: in
     Parameters
     ----------
     speakers, labels
-        Of each clip; None where not known.
+        Speaker and label of each clip; None where not known.
     seed
-        Of what is set aside and drawn.
+        Seed of what is set aside and drawn.
     """
     rows: dict[str, list[int]] = {}
     for row, speaker in enumerate(speakers):

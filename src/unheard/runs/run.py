@@ -105,9 +105,9 @@ def run(
     ledger, decided
         File to which a finished run adds a row, and what was decided because of the run.
     progress
-        Called as ``progress(stage, done, total)``.
+        Function that is called as ``progress(stage, done, total)``.
     say
-        Called with lines to show, such as the plan of an extraction before it starts.
+        Function that is called with lines to show, such as the plan of an extraction before it starts.
 
     Raises
     ------

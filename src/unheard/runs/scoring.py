@@ -115,7 +115,7 @@ def by_class(test: pl.DataFrame) -> dict[str, dict[str, float | int | None]]:
 
 
 def stamps(test: pl.DataFrame, protocol: Protocol) -> list[str]:
-    """Return the marks that stand wherever the score is shown."""
+    """Return the stamps that are shown with the score."""
     due = list(dict.fromkeys((*protocol.stamps, *marks(test["speaker"]))))
     if test["corpus"][0] == "synthetic":
         due.append("SYNTHETIC")
@@ -123,7 +123,7 @@ def stamps(test: pl.DataFrame, protocol: Protocol) -> list[str]:
 
 
 def baselines(table: pl.DataFrame, protocol: Protocol, test: pl.DataFrame) -> dict[str, Any]:
-    """Return chance, and the scores of always answering the commonest class of the training split."""
+    """Return chance, and the scores of always predicting the commonest class of the training split."""
     names = classes(test)
     k = len(names)
     label = dict(zip(table["id"], table["label"].to_physical().to_list(), strict=True))

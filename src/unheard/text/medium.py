@@ -16,7 +16,7 @@ class TextMedium:
     Parameters
     ----------
     context
-        So many turns before the clip's own are given with it.
+        Number of turns before the clip's own that are given with it.
     """
 
     context: int = 0

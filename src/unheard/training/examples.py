@@ -82,7 +82,7 @@ class Examples:
     speakers
         Speaker of each clip (its own id where unknown), shape (n,); inner folds keep a speaker's clips together.
     augmented
-        By the name of the input: the same clips in the same order under each augmentation (another speed, noise).
+        The same clips in the same order under each augmentation (another speed, noise), by the name of the input.
         Augmentation k is the same for all inputs.
     """
 

@@ -74,7 +74,7 @@ class Learner(ABC):
     rows, val
         Training rows, and validation rows where these choose the epoch.
     loss
-        Of outputs against targets, on the network's device.
+        Loss of outputs against targets, on the network's device.
     metric
         Name of the figure that chooses the epoch (:mod:`unheard.training.validation`).
     """

@@ -33,9 +33,9 @@ class Plan:
     device
         ``cpu`` or ``cuda``.
     metric, patience
-        Of :mod:`unheard.metrics.categorical`, or without classes the mean CCC: with validation rows, the epoch of
-        the highest is kept (lowest loss among equals), and training stops when so many epochs brought nothing
-        better.
+        Metric of :mod:`unheard.metrics.categorical`, or without classes the mean CCC: with validation rows, the
+        epoch of the highest is kept (lowest loss among equals), and training stops when so many epochs brought
+        nothing better.
     objective
         Loss of classes and of dimensions.
     balanced
@@ -53,7 +53,8 @@ class Plan:
     precision
         ``float32``; or ``bfloat16``, automatic mixed precision in training steps alone.
     augmentation
-        Of standardised frames, for networks that standardise (``standardise`` and ``classify``); None: none.
+        Augmentation of standardised frames, for networks that standardise (``standardise`` and ``classify``);
+        None: none.
     """
 
     epochs: int

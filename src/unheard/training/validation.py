@@ -1,4 +1,4 @@
-"""How good outputs are for validation rows: the figure by which an epoch is chosen."""
+"""The metric of outputs for validation rows by which an epoch is chosen."""
 
 from __future__ import annotations
 

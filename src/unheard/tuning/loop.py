@@ -37,7 +37,7 @@ class Plan:
     rate
         Hz of the waveforms.
     seed, threads
-        Of everything drawn, and of torch on the CPU.
+        Seed of everything random, and number of threads of torch on the CPU.
     identity
         Digest of settings and rows, for a state on disk.
     objective

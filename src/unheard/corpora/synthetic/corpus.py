@@ -71,7 +71,7 @@ def write(
     rate
         Sampling rate in Hz; speech is made at 16 kHz and resampled.
     progress
-        Called with (clips written, clips in all).
+        Function that is called with (clips written, all clips).
 
     Returns
     -------

@@ -27,7 +27,7 @@ def voice(number: int, emotion: int, rate: int) -> NDArray[np.float32]:
 
     Parameters
     ----------
-    number, emotion : from 0, below ``PEOPLE`` and ``TAKES``.
+    number, emotion : numbers from 0, below ``PEOPLE`` and ``TAKES``.
     rate : Hz.
 
     Returns

@@ -49,7 +49,7 @@ class Options(Settings):
     mode
         ``30s`` or ``trimmed``.
     rounding
-        Of n samples, ``ceil`` keeps ⌈n / 320⌉ frames, ``floor`` ⌊n / 320⌋ (EmoBox).
+        How many frames are kept of n samples: ``ceil`` keeps ⌈n / 320⌉ frames, ``floor`` ⌊n / 320⌋ (EmoBox).
     """
 
     tunable: ClassVar[bool] = True
@@ -169,7 +169,7 @@ def cosine_to_30s(encoder: WhisperEncoder, waves: Sequence[Wave]) -> NDArray[np.
     Parameters
     ----------
     encoder
-        Of either mode.
+        Encoder of either mode.
     waves
         Clips to compare on, (n,) each.
     """

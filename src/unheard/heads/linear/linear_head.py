@@ -54,14 +54,15 @@ class LinearHead(ABC):
     Parameters
     ----------
     statistics
-        Of frame features, over frames: ``mean`` or ``mean+sd``. Utterance features are taken as they are.
+        Statistics over the frames of frame features: ``mean`` or ``mean+sd``. Utterance features are taken as
+        they are.
     grid
         Values of C among which inner folds choose; a single value is taken without choosing.
     folds
         Inner folds over groups (speakers); as many as there are groups where these are fewer.
     layers
-        Of pooled layers (layers, 2, dims): ``chosen`` (one, together with C; the default, None), ``last``,
-        ``average`` or ``concat``, the last of all or of named ones (``concat 2-5``, ``concat 1,3,5``).
+        Which of pooled layers (layers, 2, dims) are used: ``chosen`` (one, together with C; the default, None),
+        ``last``, ``average`` or ``concat``, the last of all or of named ones (``concat 2-5``, ``concat 1,3,5``).
     input
         Name of the input that it takes; None takes the only one.
     augmented

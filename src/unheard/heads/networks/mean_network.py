@@ -20,7 +20,7 @@ class MeanNetwork(OneInputNetwork):
     hidden
         Units of the frames' layer; None: the frames as they are.
     dropout
-        Of the mean.
+        Dropout on the mean.
     dimensions
         Number of dimensions after the class scores.
     """
