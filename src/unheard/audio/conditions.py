@@ -123,7 +123,7 @@ def clipped(wave: Wave) -> tuple[Wave, int]:
 
 
 def active_power(wave: Wave, rate: int) -> float:
-    """Mean square over the active frames; 0 where all is silent.
+    """Return the mean square over the active frames; 0 where all is silent.
 
     Frames stand side by side. Samples after the last whole one count in none, unless there is no whole one.
     """

@@ -181,14 +181,14 @@ def _nist(content: Content) -> _Promise | None:
 
 
 def _left_open(content: Content, promise: _Promise) -> bool:
-    """Whether a length was never filled in; 0 may also be true, of no audio between the chunks of a file."""
+    """Return whether a length was never filled in; 0 may also be true if a file holds no audio."""
     if promise.length == _OPEN[promise.form[-1]]:
         return True
     return promise.length == 0 and not _only_chunks(content, promise.begin)
 
 
 def _only_chunks(content: Content, place: int) -> bool:
-    """Whether chunks follow each other from a place to the very end."""
+    """Return whether chunks follow each other from a place to the very end."""
     for _ in range(MAX_CHUNKS):
         head = content.at(place, 8)
         if not head:
@@ -212,7 +212,7 @@ def _written(length: int, form: str) -> bytes:
 
 
 def _ogg_ends(content: Content) -> bool:
-    """Whether the last page is whole and carries the mark of the end of the stream (RFC 3533, section 6)."""
+    """Return whether the last page is whole and marks the end of the stream (RFC 3533, section 6)."""
     begin = max(0, content.size - 2 * LONGEST_OGG_PAGE)
     tail = content.at(begin, content.size - begin)
     page = tail[tail.rfind(b"OggS") :]

@@ -49,7 +49,7 @@ def counted_samples(content: Content) -> int:
 
 
 def after_id3(content: Content) -> int:
-    """Place of the first byte after the ID3v2 tags that a file begins with; 0 where there are none."""
+    """Return the place of the first byte after the ID3v2 tags that a file begins with; 0 where there are none."""
     place = 0
     for _ in range(MAX_TAGS):
         head = content.at(place, 10)

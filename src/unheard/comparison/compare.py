@@ -190,7 +190,7 @@ def _labelled(table: pl.DataFrame) -> bool:
 
 
 def _alike(a: pl.DataFrame, b: pl.DataFrame) -> bool:
-    """Whether both have labels, or some shares of votes or dimension in common."""
+    """Return whether both have labels, or some shares of votes or dimension in common."""
     if _labelled(a) and _labelled(b):
         return True
     return bool(shared_blocks(*common(rows_with_truth(a), rows_with_truth(b))))

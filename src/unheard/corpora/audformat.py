@@ -340,7 +340,7 @@ def _cell(value: Any) -> Any:
 
 
 def _ids(root: Path, places: Sequence[Place]) -> dict[Place, str]:
-    """Name of the file where that is unique, else its path; segments of a file with their times."""
+    """Return the name of the file where that is unique, else its path; segments of a file with their times."""
     files = {file for file, _, _ in places}
     stems = Counter(Path(file).stem for file in files)
     pieces = Counter(file for file, _, _ in places)

@@ -106,7 +106,7 @@ def _class_folder(path: Path) -> dict[str, Any] | str:
 
 
 def split_of(path: Path) -> str | None:
-    """Name of the split that a file belongs to by the first folder that is called as one; None without any."""
+    """Return the split of a file, by the first folder with the name of one; None without any."""
     return next((folder.lower() for folder in path.parts[:-1] if SPLIT.fullmatch(folder)), None)
 
 

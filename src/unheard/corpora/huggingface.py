@@ -232,7 +232,7 @@ def _holds_sounds(dtype: pl.DataType) -> bool:
 
 
 def _split(file: Path) -> str | None:
-    """Name of the split of a Parquet file, by its folders or by how its own name begins."""
+    """Return the name of the split of a Parquet file, by its folders or by how its own name begins."""
     named = _SPLIT_OF_FILE.match(file.name)
     return split_of(file) or (named[1].lower() if named else None)
 

@@ -95,7 +95,7 @@ def _first(root: Path, *stems: str) -> Path | None:
 
 
 def _consensus(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Name and values of each turn; in JSON the values may stand in a list of one."""
+    """Return name and values of each turn; in JSON the values may stand in a list of one."""
     if file.suffix == ".json":
         for name, cells in json_text.read_object(file, most=_MAX_BYTES).items():
             inner = cells[0] if isinstance(cells, list) and len(cells) == 1 else cells

@@ -40,7 +40,7 @@ def utterances(path: str | os.PathLike[str], corpus: str | None = None) -> pl.Da
 
 
 def _reader_of(source: Path) -> str:
-    """Name of the reader of a folder or list, by what lies there."""
+    """Return the name of the reader of a folder or list, by what lies there."""
     if (source / audformat.HEADER).is_file():
         return audformat.NAME
     return huggingface.NAME if huggingface.is_dataset(source) else "generic"
@@ -53,6 +53,6 @@ def of_reader(source: str) -> pl.DataFrame:
 
 
 def _is_ours(source: Path) -> bool:
-    """Whether it has what every table of ours has; what has not is read as any table is."""
+    """Return whether it has what every table of ours has; what has not is read as any table is."""
     schema = read_schema(source)
     return isinstance(schema.get("label"), pl.Enum) and set(REQUIRED) <= set(schema)

@@ -207,7 +207,7 @@ def classes(table: pl.DataFrame) -> tuple[str, ...]:
 
 
 def corpus_of(table: pl.DataFrame) -> str:
-    """Name of the corpus that the table holds."""
+    """Return the name of the corpus that the table holds."""
     return str(table["corpus"][0])
 
 

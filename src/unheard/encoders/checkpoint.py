@@ -181,7 +181,7 @@ def check_shapes(
 
 
 def sha256(folder: Path, weights: bool = True) -> str:
-    """Digest of what decides about the output: weights, configuration and preprocessor file.
+    """Return the digest of what decides about the output: weights, configuration and preprocessor file.
 
     Where the files lie, and the order of their keys, do not matter.
     """

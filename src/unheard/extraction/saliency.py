@@ -147,7 +147,7 @@ def _highest(values: Floats) -> int:
 
 
 def shares(found: Sequence[Saliency]) -> Floats | None:
-    """Share of the draws in which each layer has the highest score, shape (layers,); None without draws."""
+    """Return the share of draws in which each layer scores highest, shape (layers,); None without draws."""
     drawn = np.stack([s.draws for s in found])
     if not drawn.shape[1]:
         return None

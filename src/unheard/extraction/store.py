@@ -229,12 +229,12 @@ def metadata_of(folder: Path) -> Metadata | None:
 
 
 def intact(path: Path, places: list[Place]) -> bool:
-    """Whether these clips of a shard can be read and are as they were written."""
+    """Return whether these clips of a shard can be read and are as they were written."""
     return bool(_whole(path, places))
 
 
 def _whole(path: Path, places: list[Place]) -> bool | None:
-    """Whether these clips of a shard are as they were written; None where it cannot be read just now."""
+    """Return whether these clips of a shard are as they were written; None where it cannot be read just now."""
     try:
         return shard.intact(path, places)
     except OSError:

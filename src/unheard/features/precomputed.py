@@ -135,7 +135,7 @@ class Precomputed(Spec):
 
 
 def _content(path: Path) -> str:
-    """Digest of a file, or of all arrays of a folder with their names."""
+    """Return the digest of a file, or of all arrays of a folder with their names."""
     if path.is_dir():
         return digest({name: file_digest(regular_file(file)) for name, file in _files(path).items()})
     if not path.exists():

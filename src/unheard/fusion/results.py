@@ -97,6 +97,6 @@ def _unanswered(aligned: AlignedRuns) -> dict[str, int]:
 
 
 def _accuracy(p: Floats, y: NDArray[np.int64]) -> float:
-    """Share of correct predictions; a clip without one is an error."""
+    """Return the share of correct predictions; a clip without one is an error."""
     silent: NDArray[np.bool_] = np.any(np.isnan(p), axis=1)
     return float(((np.where(silent[:, None], 0.0, p).argmax(axis=1) == y) & ~silent).mean())

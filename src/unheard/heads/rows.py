@@ -113,7 +113,7 @@ def scale_of(mean: NDArray[np.float64], sd: NDArray[np.float64]) -> NDArray[np.f
 
 
 def moments(features: Features) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and scale (:func:`scale_of`) over all frames of all clips (frames, dims), (dims,) each."""
+    """Return mean and scale (:func:`scale_of`) over all frames of all clips (frames, dims), (dims,) each."""
     count = sum(len(clip) for clip in features)
     mean = np.sum([np.sum(clip, axis=0, dtype=np.float64) for clip in features], axis=0) / count
     square = np.sum([np.sum((clip - mean) ** 2, axis=0) for clip in features], axis=0) / count

@@ -63,7 +63,7 @@ def uar(counts: Floats) -> Floats:
 
 
 def macro_f1(counts: Floats) -> Floats:
-    """Mean F1 of the classes present in truth or prediction, shape (...)."""
+    """Return mean F1 of the classes present in truth or prediction, shape (...)."""
     return _mean_where(_f1(counts), counts.sum(axis=-1) + _answered(counts) > 0)
 
 

@@ -71,7 +71,7 @@ def distance(predicted: Floats, truth: Floats) -> Floats:
 
 
 def mean_of(sums: Floats) -> Floats:
-    """Mean of the second column, of sums whose first is the number of clips, shape (...)."""
+    """Return the mean of the second column, of sums whose first is the number of clips, shape (...)."""
     result: Floats = sums[..., 1] / np.where(sums[..., 0] > 0, sums[..., 0], np.nan)
     return result
 

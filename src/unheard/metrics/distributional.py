@@ -53,7 +53,7 @@ def cosine(probabilities: Floats, targets: Floats) -> Floats:
 
 
 def top_k(probabilities: Floats, targets: Floats, k: int) -> Floats:
-    """Share of the k most voted classes that are among the k most probable, shape (n,); ties by class order."""
+    """Return the share of the k most voted classes among the k most probable, shape (n,); ties by class order."""
     silent = np.isnan(probabilities).any(axis=1)
     both = _largest(np.where(np.isnan(probabilities), 0.0, probabilities), k) & _largest(targets, k)
     result: Floats = np.where(silent, 0.0, both.sum(axis=1) / k)

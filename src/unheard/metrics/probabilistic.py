@@ -24,12 +24,12 @@ TINY = 1e-12
 
 
 def nll(probabilities: Floats, labels: Ints) -> float:
-    """Mean negative log likelihood of the truth, natural logarithm, probabilities clipped at 1e-12."""
+    """Return the mean negative log likelihood of the truth, natural logarithm, probabilities clipped at 1e-12."""
     return float(clip_nll(*_checked(probabilities, labels)).mean())
 
 
 def brier(probabilities: Floats, labels: Ints) -> float:
-    """Mean over clips of Σ_c (p_c - y_c)², between 0 and 2 (Brier 1950)."""
+    """Return the mean over clips of Σ_c (p_c - y_c)², between 0 and 2 (Brier 1950)."""
     return float(clip_brier(*_checked(probabilities, labels)).mean())
 
 
@@ -108,7 +108,7 @@ def confidence(probabilities: Floats) -> Floats:
 
 
 def is_right(probabilities: Floats, labels: Ints) -> NDArray[np.bool_]:
-    """Whether the most probable class (ties by class order) is the truth; False without a prediction."""
+    """Return whether the most probable class (ties by class order) is the truth; False without a prediction."""
     silent = np.isnan(probabilities).any(axis=1)
     right: NDArray[np.bool_] = (known_or_uniform(probabilities).argmax(axis=1) == labels) & ~silent
     return right

@@ -27,7 +27,7 @@ def crossed(values: Floats, rows: pl.Series, columns: pl.Series) -> Floats:
 
 
 def over_seeds(values: Floats) -> Floats:
-    """Mean over the last axis of the seeds that have clips there (a broken run may lack some)."""
+    """Return the mean over the last axis of the seeds that have clips there (a broken run may lack some)."""
     there = ~np.isnan(values)
     total = np.where(there, values, 0.0).sum(axis=-1)
     seeds = there.sum(axis=-1).astype(np.float64)

@@ -89,7 +89,7 @@ def _clip(file: Path, row: tuple[int, dict[str, Any]], known: set[str]) -> str:
 
 
 def _are_parts(parts: Any) -> bool:
-    """Whether something is a fold: lists of ids, which may be numbers, by the name of the part."""
+    """Return whether something is a fold: lists of ids, which may be numbers, by the name of the part."""
     return isinstance(parts, dict) and all(_are_names(parts.get(part, []), int) for part in PARTS)
 
 

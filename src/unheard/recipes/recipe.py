@@ -225,7 +225,7 @@ class Recipe(BaseModel):
         return next(iter(self.inputs))
 
     def _ensemble_on_frames(self, name: str) -> bool:
-        """Whether heads that can do with statistics are to take them over the frames of one layer."""
+        """Return whether heads that can do with statistics are to take them over the frames of one layer."""
         return "of" in self.head and self.inputs[name].layer is not None
 
     def _check_form(self, name: str, own: Input) -> None:

@@ -81,7 +81,7 @@ def savings(found: Mapping[str, Any]) -> list[str]:
 
 
 def salient_is_last(found: Mapping[str, Any]) -> bool:
-    """Whether there is nothing above the salient layer."""
+    """Return whether there is nothing above the salient layer."""
     return bool(found["salient"]["layer"] == len(found["layers"]) - 1)
 
 

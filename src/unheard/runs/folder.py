@@ -301,7 +301,7 @@ def begin(folder: Path, provenance: dict[str, Any], *, force: bool) -> None:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a run of ours was begun in the folder.
+    """Return whether a run of ours was begun in the folder.
 
     Raises
     ------

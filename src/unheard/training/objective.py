@@ -69,7 +69,7 @@ class Loss:
     smoothing: float = 0.0
 
     def is_sum(self, width: int) -> bool:
-        """Whether the loss of a batch of this many outputs is a sum over clips."""
+        """Return whether the loss of a batch of this many outputs is a sum over clips."""
         classes = len(self.class_weights)
         return self.objective.is_sum(classes, width - classes)
 

@@ -242,7 +242,7 @@ def _model(folder: Path, drawn: bool) -> tuple[Any, Any]:
 
 
 def _sha256(folder: Path, text: bool, seed: int | None) -> str:
-    """Digest of what decides about the output; with a seed, that of weights which are drawn."""
+    """Return the digest of what decides about the output; with a seed, that of weights which are drawn."""
     about: dict[str, Any] = {"model": checkpoint.sha256(folder, weights=seed is None), "seed": seed}
     if text:
         files = sorted(path for name in hub.TOKENIZER for path in folder.glob(name))

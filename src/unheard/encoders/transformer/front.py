@@ -101,7 +101,7 @@ def _convolved(x: Tensor, conv: nn.Conv1d) -> Tensor:
 
 
 def _moments(samples: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Mean (clips, seen) and second moments (clips, seen, seen) of each clip's own frames, in float64."""
+    """Return mean (clips, seen) and second moments (clips, seen, seen) of each clip's own frames, in float64."""
     made = [one[:count].double() for one, count in zip(samples, counts, strict=True)]
     return (
         torch.stack([one.mean(0) for one in made]),

@@ -96,7 +96,7 @@ def cccs(X: Floats, truth: Floats, speakers: NDArray[np.str_], folds: int) -> li
 
 
 def moments(X: Floats) -> tuple[Floats, Floats]:
-    """Mean and scale that standardise the rows, (dims,) each."""
+    """Return mean and scale that standardise the rows, (dims,) each."""
     mean: Floats = X.mean(axis=0)
     return mean, scale_of(mean, X.std(axis=0))
 
