@@ -64,7 +64,7 @@ def test_a_full_disk_is_named_and_nothing_is_lost(
         "run": ["run", "functionals", "-p", "group-3", "-d", data, "-o", out],
         "report": ["report", toy_run.folder, "--out", disk / "out.html"],
         "export": ["export", toy_run.folder, "--fold", 0, "--out", out],
-        "extract": ["extract", "-e", "hubert", "-m", weights, "-d", data, "--out", out, "--form", "frames"],
+        "extract": ["extract", "-e", "hubert", "-w", weights, "-d", data, "--out", out, "--form", "frames"],
     }
     cache = tmp_path / "cache" if elsewhere or name != "run" else disk / "cache"
     # Between nothing and what the whole of it takes.
