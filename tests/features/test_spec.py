@@ -82,7 +82,11 @@ def test_trimming_comes_first(name: str) -> None:
         ({"name": "logmel", "bands": True}, "bands is True, expected a whole number"),
         ({"name": "logmel", "bands": 80.5}, "bands is 80.5, expected a whole number"),
         ({"name": "logmel", "log": None}, "log is None, expected text"),
-        ({"name": "logmel", "bands": 0}, "logmel.bands must be in 1 … 10000, found 0"),
+        ({"name": "logmel", "bands": 0}, "logmel.bands must be in 1 … 1024, found 0"),
+        (
+            {"name": "logmel", "trim": [40, 100_000]},
+            "[40, 100000] is not a number of decibels above 0 and up to 200",
+        ),
         ({"name": "logmel", "trim": -3}, "-3 is not a number of decibels above 0"),
         ({"name": "logmel", "trim": "40"}, "'40' is not a number of decibels"),
         ({"name": "precomputed"}, "features: path must be said"),

@@ -24,6 +24,7 @@ FRAME = RATE * 25 // 1000  # samples at 16 kHz
 HOP = RATE * 10 // 1000
 QUIETEST = 10  # percent of the frames
 AROUND = 10  # frames kept before and behind what stands out of the noise: weak sounds begin and end speech
+MOST = 200  # decibels; floating-point numbers hold no larger range of a recording
 BLOCK = 1 << 13  # pieces of a frame, of which energies are computed at a time
 
 Wave = NDArray[np.float32]
@@ -50,7 +51,7 @@ def trim(wave: Wave, decibels: Cut, rate: int = RATE) -> Wave:
     Raises
     ------
     UsageError
-        Where ``decibels`` are not one or two numbers above 0.
+        Where ``decibels`` are not one or two numbers above 0 and up to 200.
     """
     below, above = limits(decibels)
     frame, hop = rate * 25 // 1000, rate * 10 // 1000
@@ -69,18 +70,19 @@ def trim(wave: Wave, decibels: Cut, rate: int = RATE) -> Wave:
 
 
 def limits(decibels: object) -> tuple[float, float | None]:
-    """Return the one or two numbers that a waveform is cut by; refuse what is not finite and above 0."""
+    """Return the one or two numbers that a waveform is cut by; refuse what is not above 0 and up to 200."""
     given: list[Any] = list(decibels) if isinstance(decibels, (list, tuple)) else [decibels]
     if len(given) not in (1, 2) or not all(_is_number(value) for value in given):
         raise UsageError(
-            f"trim: {decibels!r} is not a number of decibels above 0, such as 40, nor two, such as [40, 10]"
+            f"trim: {decibels!r} is not a number of decibels above 0 and up to {MOST}, such as 40, nor two, "
+            "such as [40, 10]"
         )
     return float(given[0]), float(given[1]) if len(given) == 2 else None
 
 
 def _is_number(value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value > 0
+    return number and 0 < value <= MOST
 
 
 def _ends(loud: NDArray[np.bool_]) -> tuple[int, int]:
