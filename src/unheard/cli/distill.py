@@ -37,7 +37,7 @@ def distill(
         list[str] | None,
         typer.Option("--set", help="teacher.description=fsmn-vad, or a setting: batch=64, threads=2."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a kill stopped it.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Number of processes that decode.")] = 2,
 ) -> None:
     """Train a small encoder to imitate hidden layers of a larger one; no label is read."""

@@ -34,7 +34,9 @@ def extract(
     layers: Annotated[
         str | None, typer.Option("--layers", "--entries", help="9-12 or 0,4,8; default: all.")
     ] = None,
-    kind: Annotated[str, typer.Option("--type", help="Of frames: float32, float16 or int8.")] = "float32",
+    kind: Annotated[
+        str, typer.Option("--type", help="Type of stored frames: float32, float16 or int8.")
+    ] = "float32",
     average: Annotated[int, typer.Option("--average", help="Average so many frames in time.")] = 1,
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="Change one setting: encoder.trim=30, encoder.cut=12.")

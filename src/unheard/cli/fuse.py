@@ -28,7 +28,9 @@ def fuse(
     ledger: Annotated[
         Path | None, typer.Option("--ledger", help="CSV that gets a row for this test-set evaluation.")
     ] = None,
-    decided: Annotated[str, typer.Option("--decided", help="What was decided on it, for the ledger.")] = "",
+    decided: Annotated[
+        str, typer.Option("--decided", help="What was decided because of it, for the ledger.")
+    ] = "",
 ) -> None:
     """Fuse runs: a weighted mean of calibrated probabilities, scored and compared with the best of them."""
     from unheard.cli.summary import fusion_lines, score_lines

@@ -30,7 +30,7 @@ def layers(
         list[str] | None, typer.Option("--set", help="Change one recipe field: encoder.trim=30.")
     ] = None,
     targets: Annotated[
-        str, typer.Option("--targets", help="Of saliency: labels, votes or dimensions.")
+        str, typer.Option("--targets", help="Targets of saliency: labels, votes or dimensions.")
     ] = "labels",
     run: Annotated[
         Path | None,

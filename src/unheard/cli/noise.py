@@ -18,17 +18,18 @@ def noise(
         str, typer.Option("--kinds", help="Kinds of noise: white, coloured, babble (other unheard speakers).")
     ] = "white,babble",
     snr: Annotated[str, typer.Option("--snr", help="Signal-to-noise ratios in dB.")] = "20,10,5",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the noise.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the noise.")] = 0,
     babble: Annotated[
         Path | None,
         typer.Option("--babble", help="Another corpus (table or folder), whose speakers babble instead."),
     ] = None,
     corpus: Annotated[str | None, typer.Option("--corpus", help="Reader for the folder of --babble.")] = None,
     weights: Annotated[
-        str | None, typer.Option("--weights", "-w", help="Where the encoder's weights lie now.")
+        str | None, typer.Option("--weights", "-w", help="Where the encoder's weights are now.")
     ] = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=1, help="Processes or threads; the result is the same.")
+        int,
+        typer.Option("--jobs", "-j", min=1, help="Number of processes or threads; the result is the same."),
     ] = 1,
     force: Annotated[bool, typer.Option("--force", help="Replace what was measured before.")] = False,
 ) -> None:

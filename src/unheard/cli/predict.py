@@ -28,7 +28,9 @@ def predict(
     model: Annotated[
         Path | None, typer.Option("--model", "-m", help="Bundle folder; none: the default model.")
     ] = None,
-    n_best: Annotated[int, typer.Option("--n-best", "-n", min=1, help="How many labels to show a clip.")] = 1,
+    n_best: Annotated[
+        int, typer.Option("--n-best", "-n", min=1, help="Number of labels to show for a clip.")
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON value.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with every probability.")] = False,
     channel: Annotated[

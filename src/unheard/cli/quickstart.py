@@ -12,7 +12,7 @@ from unheard.cli.terminal import bars, say, show
 
 def quickstart(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make.")] = Path("quickstart"),
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes side by side.")] = 2,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Number of processes.")] = 2,
     force: Annotated[bool, typer.Option("--force", help="Start again in that folder.")] = False,
 ) -> None:
     """Make a small synthetic corpus, score one system with and without a leak, export it, predict, report."""

@@ -33,7 +33,7 @@ def run(
     ] = None,
     folds: Annotated[str | None, typer.Option("--folds", help="Run a part of the folds: 0-3 or 0,4.")] = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=1, help="Folds side by side; the result is the same.")
+        int, typer.Option("--jobs", "-j", min=1, help="Number of folds at a time; the result is the same.")
     ] = 2,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the run in this folder stopped.")
@@ -55,7 +55,9 @@ def run(
     ledger: Annotated[
         Path | None, typer.Option("--ledger", help="CSV that gets a row for this test-set evaluation.")
     ] = None,
-    decided: Annotated[str, typer.Option("--decided", help="What was decided on it, for the ledger.")] = "",
+    decided: Annotated[
+        str, typer.Option("--decided", help="What was decided because of it, for the ledger.")
+    ] = "",
 ) -> None:
     """Train and score a recipe on speakers it has never heard, and leave a run folder with a report."""
     from unheard import protocols

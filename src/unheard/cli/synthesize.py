@@ -14,7 +14,7 @@ def synthesize(
     out: Annotated[Path, typer.Argument(help="Folder to make.")],
     speakers: Annotated[int, typer.Option(min=1, max=99, help="Speakers; odd ones are men.")] = 24,
     seed: Annotated[int, typer.Option(help="Same seed, same corpus.")] = 0,
-    emotion: Annotated[float, typer.Option(min=0, help="What all speakers share of an emotion.")] = 1.0,
+    emotion: Annotated[float, typer.Option(min=0, help="How strongly all speakers share an emotion.")] = 1.0,
     style: Annotated[float, typer.Option(min=0, help="Each speaker's own way of an emotion.")] = 1.0,
     identity: Annotated[
         float, typer.Option(min=0, help="Pitch, formants, voice and room of a speaker.")
