@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from unheard import files
-from unheard.audio import source
+from unheard.audio import decode, source
 from unheard.audio.decode import Clip, check_trainable, from_samples, load
 from unheard.audio.resample import RATE, to_rate
 from unheard.audio.stream import Blocks
@@ -355,6 +355,19 @@ def test_a_stream_of_unknown_length_is_read_to_its_end(
     monkeypatch.setattr(source, "LONGEST", 5)
     with pytest.raises(AudioError, match="more than"):
         load(path)
+
+
+def test_a_small_file_of_many_hours_is_not_taken_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, "FLAC", "PCM_16", voice(2.0))
+    monkeypatch.setattr(decode, "MOST_SAMPLES", RATE)
+    with pytest.raises(AudioError, match=f"^{path}: more than .* all that is taken at once; name a piece"):
+        load(path)
+    with pytest.raises(AudioError, match="all that is taken at once"):
+        from_samples(voice(2.0), RATE)
+    assert len(load(path, 0.5, 1.5).wave) == len(from_samples(voice(1.0), RATE).wave) == RATE
+    assert sum(map(len, Blocks(path))) == 2 * RATE
 
 
 def test_an_mp3_whose_end_libsndfile_would_leave_out_is_refused(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from unheard.audio.resample import QUALITY, RATE, Resampler
 from unheard.audio.source import LONGEST, Source, check_bounds, checked_rate, opened
 from unheard.errors import AudioError
 
+MOST_SAMPLES = 250_000_000  # of a waveform that is taken at once, 1 GB: 4.3 hours at 16 kHz
 SLACK = 0.1  # seconds: tables round times, and MP3 encoders and decoders disagree about a frame or two
 
 #: What decides about the samples besides the file; part of every cache key.
@@ -84,8 +85,8 @@ def load(
     ------
     AudioError
         Where the file is missing, unreadable, no audio, truncated or out of bounds (1-768 kHz, 64 channels,
-        24 hours), or lacks the piece or the channel. Silent, constant, very short and non-finite recordings come
-        back with a flag; ``check_trainable`` refuses them.
+        24 hours), holds more than ``MOST_SAMPLES``, or lacks the piece or the channel. Silent, constant, very
+        short and non-finite recordings come back with a flag; ``check_trainable`` refuses them.
     """
     with opened(path) as source:
         check_source(source, channel, allow_truncated)
@@ -227,9 +228,14 @@ def _mono_wave(decoded: Iterable[Wave], rate: int, target: int, channel: int | N
     wave: Wave = np.empty(0, np.float32)
     for block in mono_blocks(decoded, rate, target, channel, meter):
         place = len(wave)
-        wave.resize(
-            place + len(block), refcheck=False
-        )  # where it stands, so that it is there once and not twice
+        if place + len(block) > MOST_SAMPLES:
+            hours = MOST_SAMPLES / target / 3600
+            raise AudioError(
+                f"more than {hours:.1f} h, which is all that is taken at once; name a piece (start and end), "
+                "or predict it step by step (--timeline)"
+            )
+        # Where it stands, so that it is in memory once and not twice.
+        wave.resize(place + len(block), refcheck=False)
         wave[place:] = block
     return wave
 
