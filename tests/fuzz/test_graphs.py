@@ -25,8 +25,8 @@ def graphs(seed: int, count: int) -> Iterator[Mutant]:
 
 
 def test_random_graphs(oracle: Oracle, tmp_path: Path) -> None:
-    counts = fuzz(oracle, graphs(0, 400), tmp_path / "graph.onnx")
-    assert counts["answer"] > 20
+    counts = fuzz(oracle, graphs(0, 250), tmp_path / "graph.onnx")
+    assert counts["answer"] > 5
 
 
 @pytest.mark.fuzz
