@@ -109,7 +109,7 @@ def file_inside(folder: str | os.PathLike[str], name: str, error: type[UnheardEr
         raise error(f"{folder}: {name[:200]!a} cannot be reached: {reason}") from None
     if Path(name).is_absolute() or ".." in Path(name).parts or not inside:
         raise error(
-            f"{folder}: {name[:200]!a} leads out of this folder, and is not opened; files beside are read"
+            f"{folder}: {name[:200]!a} leads out of this folder, and is not opened; files in the folder are read"
         )
     return regular_file(place, error)
 

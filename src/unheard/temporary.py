@@ -1,4 +1,4 @@
-"""Hidden files and folders beside what they will become, and the removal of those that were left behind.
+"""Hidden files and folders that will be renamed, and the removal of those that were left behind.
 
 Whoever writes one holds a lock on it, of which the system lets go when the process ends, however it ends. So the
 next process that writes in the same place knows what nobody writes any more, and removes it.
@@ -22,7 +22,7 @@ SUFFIX = ".unheard.part"
 
 @contextmanager
 def part_file(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """Yield a new hidden file beside ``target``, open for writing, and its path; it goes unless it was renamed."""
+    """Yield a new hidden file in the folder of ``target``, open for writing, and its path; it goes unless it was renamed."""
     sweep(target)
     while True:
         handle, name = tempfile.mkstemp(SUFFIX, _prefix(target), target.parent)
@@ -38,7 +38,7 @@ def part_file(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
 
 @contextmanager
 def part_folder(target: Path) -> Iterator[Path]:
-    """Yield a new hidden folder beside ``target``; it goes unless it was renamed."""
+    """Yield a new hidden folder next to ``target``; it goes unless it was renamed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     sweep(target)
     while True:
@@ -55,7 +55,7 @@ def part_folder(target: Path) -> Iterator[Path]:
 
 
 def sweep(target: Path) -> None:
-    """Remove what processes that have ended left beside ``target``."""
+    """Remove what ended processes left next to ``target``."""
     for left in target.parent.glob(f"{glob.escape(_prefix(target))}*{SUFFIX}"):
         _remove(left)
 

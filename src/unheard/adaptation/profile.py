@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Priors:
-    """How much the population counts beside a speaker's clips, as a number of clips (κ, λ).
+    """Weights of the population against a speaker's clips, as numbers of clips (κ, λ).
 
     Parameters
     ----------

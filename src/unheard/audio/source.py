@@ -110,7 +110,7 @@ class Source:
             raise AudioError(f"more than {LONGEST // 3600} h of audio; cut it into shorter files")
 
     def close(self) -> None:
-        """Close libsndfile's side."""
+        """Close libsndfile's handle."""
         with quiet():
             self._sound.close()
 

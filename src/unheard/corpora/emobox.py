@@ -1,6 +1,6 @@
 """EmoBox' lists: ``data/SET/SET.jsonl`` and its folds, with recordings at the paths that the rows give.
 
-Rows hold no speaker, and the folds of many sets have every speaker on both sides. So speakers are read from the
+Rows hold no speaker, and the folds of many sets have every speaker in both splits. So speakers are read from the
 corpora's own file names, where they are in them (:data:`SPEAKERS`); else they are unknown.
 """
 

@@ -34,7 +34,7 @@ __all__ = [
     "version",
 ]
 
-#: Name of a family to its module (``unheard.encoders.families`` says what it holds). A module that is put beside
+#: Name of a family to its module (``unheard.encoders.families`` says what it holds). A module that is put next to
 #: them is found; it is imported when its family is named.
 ENCODERS = {module.name: f"{families.__name__}.{module.name}" for module in iter_modules(families.__path__)}
 

@@ -55,7 +55,7 @@ def read_schema(
 
 
 def read_notes(path: str | os.PathLike[str], error: type[UnheardError] = DataError) -> dict[str, str]:
-    """Return the texts that stand beside the columns of a Parquet file, by name.
+    """Return the texts in the metadata of a Parquet file, by name.
 
     Errors are those of :func:`read_parquet`.
     """

@@ -1,4 +1,4 @@
-"""ONNX files and the files beside them that hold their tensors, read within bounds and from one folder alone."""
+"""ONNX files and the files that hold their tensors, read within bounds and from one folder alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from unheard.onnx_graphs.model_format import (
 )
 from unheard.onnx_graphs.sizes import Sizes
 
-#: Bytes of a model, the largest protobuf message, and of all files beside it.
+#: Bytes of a model, the largest protobuf message, and of all files with its tensors.
 MAX_BYTES, MAX_BESIDE = 2**31 - 1, 2**32
 
 
@@ -57,7 +57,7 @@ class ModelFile:
             raise DataError(f"{path} is not an ONNX graph that is read: {fault}") from fault
         places: dict[str, Path] = {}
         self._pieces = [self._piece(tensor, places) for tensor in external(self._model)]
-        #: Files beside it that hold tensors, in the order of their names.
+        #: Files that hold its tensors, in the order of their names.
         self.beside = [place for _, place in sorted(places.items())]
         there = sum(file.stat().st_size for file in self.beside)
         asked = sum(piece.length for piece in self._pieces)

@@ -552,7 +552,7 @@ def _recurrent(node: Node, inputs: Sequence[Sized | None]) -> list[Sized]:
         raise ValueError("hidden_size is not that of its weights")
     steps, batch, _ = x.shape
     last = Sized((directions, batch, hidden), x.item)
-    # The gates of all steps, up to four, are held beside what is given.
+    # The gates of all steps, up to four, are held in memory with what is given.
     return [Sized((steps, directions, batch, hidden), 5 * x.item), last, last]
 
 

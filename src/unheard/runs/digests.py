@@ -1,7 +1,7 @@
 """What files were when they were written: a file that was damaged afterwards is known, by its name.
 
-``digests.json`` lies beside files and maps their names to the SHA-256 of their bytes. It is written last. Folders
-that were written before it came in have none, and their files are taken as they are.
+``digests.json`` lies in the folder of files and maps their names to the SHA-256 of their bytes. It is written
+last. Folders that were written before it came in have none, and their files are taken as they are.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ class Options(LocalSettings):
     model
         The ``.onnx`` file, or the folder that holds it.
     description
-        Name of a description in the package (``fsmn-vad``), or the path of one; empty: ``encoder.json`` beside the
-        model.
+        Name of a description in the package (``fsmn-vad``), or the path of one; empty: ``encoder.json`` next to
+        the model.
     """
 
     description: str = ""
