@@ -22,7 +22,7 @@ SUFFIX = ".unheard.part"
 
 @contextmanager
 def part_file(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """Yield a new hidden file next to ``target``, open for writing, and its path; it goes unless it was renamed."""
+    """Yield a new hidden file next to ``target``, open for writing, and its path; it is removed unless renamed."""
     sweep(target)
     while True:
         handle, name = tempfile.mkstemp(SUFFIX, _prefix(target), target.parent)
