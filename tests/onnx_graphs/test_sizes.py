@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,10 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import unheard
 from unheard.errors import BundleError
 from unheard.onnx_graphs.model_format import read_model
+from unheard.onnx_graphs.operators import RULES
 from unheard.onnx_graphs.session import Session
 from unheard.onnx_graphs.sizes import ALIVE, TENSOR, Fed, Sizes
 
@@ -337,3 +341,16 @@ def test_an_operator_set_is_asked_for() -> None:
     del made.opset_import[:]
     with pytest.raises(BundleError, match="operator sets"):
         Session(made.SerializeToString(), "g.onnx")
+
+
+def test_all_operators_that_the_package_writes_may_be_used() -> None:
+    source = Path(unheard.__file__).parent
+    written = {
+        name
+        for file in source.rglob("*.py")
+        for name in re.findall(
+            r'\b(?:g|graph|before|after)\.add\(\s*"(\w+)"', file.read_text(encoding="utf-8")
+        )
+    }
+    assert len(written) > 30
+    assert written <= RULES.keys()
