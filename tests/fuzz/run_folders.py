@@ -50,6 +50,8 @@ def damaged(
     digests = ("as they were", "none", "none", "right again")[rng.integers(4)]
     if digests != "as they were":
         for folder in (target, *(target / "folds").glob("*")):
+            if (folder / NAME).is_dir() and not (folder / NAME).is_symlink():
+                (folder / NAME).rmdir()
             (folder / NAME).unlink(missing_ok=True)
             if digests == "right again" and folder.is_dir():
                 write_digests(folder, KEPT if folder == target else FOLD_FILES)
