@@ -156,7 +156,7 @@ def outside(folder: Path, **entries: str) -> None:
         ({"length": "99999999999999999999"}, "its file says 99999999999999999999"),
         ({"location": ""}, "does not say once in which file"),
         ({"location": "absent.bin"}, "no such file"),
-        ({"location": "w\0.bin"}, "cannot be reached"),
+        ({"location": "w\0.bin"}, r"holds the control character U\+0000"),
     ],
     ids=str,
 )

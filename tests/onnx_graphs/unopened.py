@@ -20,7 +20,10 @@ import unheard.onnx_graphs.surgery, unheard.features.logmel
 from unheard.errors import UnheardError
 what, *folders = sys.argv[2:]
 opened, found = [], []
-sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
+def noted(event, given):
+    if event == "open" and not isinstance(given[0], int):  # a number: what is open already gets a buffer
+        opened.append(str(given[0]))
+sys.addaudithook(noted)
 for where in folders:
     opened.clear()
     began = time.monotonic()
