@@ -26,11 +26,11 @@ from unheard.decide.calibration import apply_temperature, fit_temperature
 from unheard.errors import DataError, first_five
 from unheard.files import write_bytes, write_json
 from unheard.heads import Head, Model
-from unheard.heads.adapted import AdaptedHead
 from unheard.predictions.table import predictions, write_predictions
 from unheard.protocols.fold import Protocol
 from unheard.recipes.old_recipe import modern_state
 from unheard.recipes.recipe import Recipe
+from unheard.runs.adapted_head import AdaptedHead
 from unheard.runs.content import understood
 from unheard.runs.digests import write_digests
 from unheard.runs.enrolment import asked

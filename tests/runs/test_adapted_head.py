@@ -13,8 +13,8 @@ from unheard import heads
 from unheard.adaptation.draws import Known, draw
 from unheard.adaptation.profile import Priors, population, profile, sum_of
 from unheard.errors import DataError
-from unheard.heads.adapted import COPIES, AdaptedHead
 from unheard.inputs import Form
+from unheard.runs.adapted_head import COPIES, AdaptedHead
 from unheard.training.examples import Examples
 
 CLASSES, DIMS, CLIPS = 3, 6, 30
