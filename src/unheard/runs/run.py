@@ -350,6 +350,8 @@ def _open(
 def _drop_damaged(run: Run, say: Say | None) -> None:
     """Remove what was damaged and can be made again, and say what that is."""
     for name in REMADE:
+        if (run.folder / name).is_dir():
+            remove(run.folder / name)  # refused: no digest need say that it is no file
         try:
             check_files(run.folder, [name])
         except DataError as error:
