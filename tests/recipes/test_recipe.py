@@ -147,3 +147,19 @@ def test_a_short_name_that_fits_no_input_or_several_is_refused(name: str, change
 def test_what_the_head_cannot_learn_is_refused(head: dict[str, Any], target: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="the head 'svm' learns one class a clip"):
         recipe.load("functionals", {"head": head, "target": target})
+
+
+def test_a_head_over_frames_is_refused_on_rows_before_any_work() -> None:
+    with pytest.raises(UsageError, match="functionals have one row a clip"):
+        recipe.load("functionals", {"head": {"name": "mean"}})
+    assert (
+        recipe.load("functionals", {"head": {"name": "mean"}, "features": {"name": "mfbf0"}}).head["name"]
+        == "mean"
+    )
+
+
+def test_settings_of_adaptation_can_be_set_one_by_one() -> None:
+    adapting = recipe.load("functionals", {"adapt.mean_prior": 3, "head.augmented": True})
+    adapt = adapting.inputs["voice"].adapt
+    assert adapt is not None and (adapt.mean_prior, adapt.variance_prior) == (3, 8)
+    assert recipe.load("functionals").settings_hash != adapting.settings_hash

@@ -137,12 +137,46 @@ def test_the_stored_head_knows_nothing_of_a_speaker_unless_told(adapted: Run) ->
     np.testing.assert_allclose(outputs, test["logits"].to_list(), rtol=1e-6)
 
 
+def test_a_clip_that_cannot_be_predicted_counts_in_every_row(
+    table: pl.DataFrame, features: Path, tmp_path: Path
+) -> None:
+    speaker = table["speaker"][0]
+    lost = set(table.filter(pl.col("speaker") == speaker)["id"][:10])
+    with np.load(features) as stored:
+        np.savez(tmp_path / "half.npz", **{name: stored[name] for name in stored.files if name not in lost})
+    run = ut.run(
+        "functionals",
+        table,
+        ut.protocol("group-3", table),
+        out=tmp_path / "run",
+        changes=planted(tmp_path / "half.npz"),
+        max_bad=1,
+    )
+    found = read_predictions(run.folder / ENROLMENT)
+    for (kind, count), rows in found.group_by(["enrol_kind", "enrol_k"]):
+        unpredicted = set(rows.filter(pl.col("logits").is_null())["id"])
+        long = kind == "all" or found.filter(pl.col("speaker") == speaker)["enrol_kind"].is_in([kind]).any()
+        assert unpredicted == (lost if long else set()), (kind, count)
+    (whole,) = [one for one in run.scores["enrolment"] if one["kind"] == "all"]
+    assert whole["n_clips"] == len(table)
+    test = run.predictions.filter(pl.col("part") == "test")
+    right = (pl.col("probabilities").list.arg_max() == pl.col("label").to_physical()).fill_null(False)
+    assert whole["before"] == pytest.approx(test.select(right.mean()).item())
+
+
+def test_dimensions_alone_have_no_curve(table: pl.DataFrame, features: Path, tmp_path: Path) -> None:
+    graded = table.with_columns(activation=pl.col("label").to_physical() / 8)
+    changes = {**planted(features), "target": {"classes": "none", "dimensions": ["activation"]}}
+    run = ut.run("functionals", graded, ut.protocol("group-3", graded), out=tmp_path / "run", changes=changes)
+    assert "enrolment" not in run.scores and run.scores["dimensions"]
+
+
 def test_what_cannot_adapt_is_refused(
     table: pl.DataFrame, features: Path, tmp_path: Path, adapted: Run
 ) -> None:
     protocol = ut.protocol("group-3", table)
     changes = {**planted(features), "head.augmented": False}
-    with pytest.raises(UsageError, match="augmented: true"):
+    with pytest.raises(UsageError, match=r"head\.augmented=true"):
         ut.run("functionals", table, protocol, out=tmp_path / "a", changes=changes)
     nameless = table.with_columns(speaker=pl.when(pl.int_range(pl.len()) < 2).then(None).otherwise("speaker"))
     with pytest.raises(DataError, match="2 clips have no speaker"):

@@ -37,13 +37,17 @@ def score_lines(results: Mapping[str, Any]) -> list[str]:
 
 def _enrolment_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
     """Say what knowing clips of a speaker brings; the scores above know none."""
-    return [
-        f"  knowing {'all' if row['clips'] is None else row['clips']} clips of the speaker: accuracy "
-        f"{percent(row['accuracy']['pooled'])} %, "
-        f"{difference(*(row['difference'][end] for end in ('value', 'low', 'high')))} points"
-        for row in found
-        if row["kind"] != "neutral" and row["clips"] in (1, 8, None)
-    ]
+    lines = []
+    for row in found:
+        if row["kind"] == "neutral" or row["clips"] not in (1, 8, None):
+            continue
+        known = {1: "one clip", 8: "8 clips"}.get(row["clips"], "all clips, which are scored too")
+        gain = difference(*(row["difference"][end] for end in ("value", "low", "high")))
+        lines.append(
+            f"  knowing {known}: accuracy {percent(row['accuracy']['pooled'])} %, on the same {row['n_clips']} "
+            f"clips with none {percent(row['before'])} %; {gain} points over speakers"
+        )
+    return lines
 
 
 def fusion_lines(fusion: Mapping[str, Any]) -> list[str]:

@@ -78,7 +78,7 @@ def _put(plain: dict[str, Any], path: list[str], value: Any, dotted: str) -> Non
         if depth == 2 and path[0] == "inputs" and part not in place:
             raise unknown("input of the recipe", part, place)
         # Groups of settings that a recipe may leave out.
-        if part in ("storage", "target"):
+        if part in ("storage", "target", "adapt"):
             place.setdefault(part, {})
         if not isinstance(place.get(part), dict):
             raise UsageError(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from unheard import encoders, heads, tuning
+from unheard import encoders, features, heads, tuning
 from unheard.bundle.schema import INPUT_NAME
 from unheard.corpora.table import DIMENSIONS
 from unheard.errors import UnheardError, UsageError, about, unknown
@@ -233,6 +233,7 @@ class Recipe(BaseModel):
         if own.encoder is None:
             if form is Form.LAYERS:
                 raise ValueError(f"the head {head!r} learns from all layers of an encoder")
+            self._check_features(name, own)
             return
         if own.layer is not None and form is not Form.FRAMES:
             raise ValueError(f"layer is for heads on the frames of one layer, not {head!r}")
@@ -240,6 +241,17 @@ class Recipe(BaseModel):
             raise ValueError(
                 f"augment is for heads on the frames of one layer of a frozen encoder, not {head!r}"
             )
+
+    def _check_features(self, name: str, own: Input) -> None:
+        """Refuse features with one row a clip for a head over frames; those of a file are seen when it is read."""
+        if own.name == "precomputed" or features.build(own.features or {}).frames_per_second is not None:
+            return
+        for head in self.heads_of(name):
+            if head.form is Form.FRAMES:
+                raise ValueError(
+                    f"the head {head.name!r} learns from frames, and {own.name} have one row a clip; take "
+                    "features such as mfbf0 or logmel, or the head probe"
+                )
 
     def _check_adaptation(self, name: str, own: Input) -> None:
         """A clip reaches the head several times, under several draws of what is known of its speaker."""
@@ -249,7 +261,7 @@ class Recipe(BaseModel):
             if not getattr(head, "augmented", True):
                 raise ValueError(
                     f"inputs.{name}.adapt needs a head that learns from each clip more than once: set "
-                    f"augmented: true for the head {head.name!r}"
+                    f"head.augmented=true (augmented: true of the head {head.name!r})"
                 )
 
     def _check_training(self) -> None:

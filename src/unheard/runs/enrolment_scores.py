@@ -12,13 +12,16 @@ from unheard.metrics import estimators
 METRICS = ("accuracy", "uar")
 #: A draw counts as a seed of its own while it is scored: seeds are averaged.
 _SEED = 1000
+#: Whether the likeliest class is the label.
+_RIGHT = pl.col("probabilities").list.arg_max().fill_null(-1) == pl.col("label").to_physical().cast(pl.Int64)
 
 
 def enrolment_scores(table: pl.DataFrame) -> list[dict[str, Any]]:
     """Return one mapping for each kind and number of known clips (scores are fractions).
 
-    ``difference`` is the mean over speakers of the accuracy less that with nothing known, over the same clips,
-    with the interval over speakers and the p of sign flips; draws and seeds are averaged first.
+    ``before`` is the accuracy over the same clips with nothing known, pooled. ``difference`` is the mean over
+    speakers of the accuracy less that with nothing known, over the same clips, with the interval over speakers and
+    the p of sign flips; draws and seeds are averaged first.
 
     Parameters
     ----------
@@ -51,31 +54,33 @@ def enrolment_scores(table: pl.DataFrame) -> list[dict[str, Any]]:
                 "n_speakers": rows["speaker"].n_unique(),
                 "n_clips": rows["id"].n_unique(),
                 **{name: scored[name] for name in METRICS},
-                **({} if kind != "all" and count == 0 else {"difference": _difference(rows, before)}),
+                **({} if kind != "all" and count == 0 else _gain(rows, before)),
             }
         )
     return found
 
 
-def _difference(rows: pl.DataFrame, before: pl.DataFrame) -> dict[str, Any]:
+def _gain(rows: pl.DataFrame, before: pl.DataFrame) -> dict[str, Any]:
+    """Return the accuracy over the same clips with nothing known, and the paired difference."""
+    before = before.join(rows.select("fold", "seed", "id").unique(), on=["fold", "seed", "id"], how="semi")
     by_speaker = [_accuracy(each) for each in (rows, before)]
     joined = by_speaker[0].join(by_speaker[1], on="speaker", suffix="_before").sort("speaker")
     apart = (joined["accuracy"] - joined["accuracy_before"]).to_numpy()
     interval = bootstrap(apart)
     return {
-        "value": float(apart.mean()),
-        "low": None if interval is None else interval[0],
-        "high": None if interval is None else interval[1],
-        "p": sign_flip(apart),
+        "before": float(before.filter(pl.col("label").is_not_null()).select(_RIGHT.mean()).item()),
+        "difference": {
+            "value": float(apart.mean()),
+            "low": None if interval is None else interval[0],
+            "high": None if interval is None else interval[1],
+            "p": sign_flip(apart),
+        },
     }
 
 
 def _accuracy(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the accuracy of each speaker over all clips, draws and seeds; no answer is an error."""
-    right = pl.col("probabilities").list.arg_max().fill_null(-1) == pl.col("label").to_physical().cast(
-        pl.Int64
-    )
-    return rows.filter(pl.col("label").is_not_null()).group_by("speaker").agg(accuracy=right.mean())
+    """Return the accuracy of each speaker over all clips, draws and seeds; no prediction is an error."""
+    return rows.filter(pl.col("label").is_not_null()).group_by("speaker").agg(accuracy=_RIGHT.mean())
 
 
 def _order(group: tuple[tuple[Any, ...], pl.DataFrame]) -> tuple[int, int]:

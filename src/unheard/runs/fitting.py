@@ -132,8 +132,9 @@ def fit_fold(
     frame = predictions(pl.concat(row for row in rows if len(row)).with_columns(**common), target.classes)
     enrolment = None
     if isinstance(head, AdaptedHead) and target.classes:
-        found = _knowing(head, table, target, inputs, predicted_test, temperature)
-        enrolment = predictions(found.with_columns(**common), target.classes)
+        lost = sorted(set(fold.test) - set(predicted_test))
+        found = _knowing(head, table, target, inputs, predicted_test, lost, temperature)
+        enrolment = None if found is None else predictions(found.with_columns(**common), target.classes)
     record["seconds"] = round(time.monotonic() - started, 2)
     return Fitted(frame, head, record, enrolment)
 
@@ -291,9 +292,16 @@ def _knowing(
     target: Target,
     inputs: Mapping[str, Found],
     ids: Sequence[str],
+    lost: Sequence[str],
     temperature: float,
-) -> pl.DataFrame:
-    """Make prediction rows of test clips whose speakers are known by some of their clips."""
+) -> pl.DataFrame | None:
+    """Make prediction rows of test clips whose speakers are known by some of their clips; None where none is.
+
+    ``lost`` are test clips that cannot be predicted: rows without a prediction, as without knowing anybody.
+    """
+    of_speaker: dict[str, list[str]] = {}
+    for clip, speaker in table.filter(pl.col("id").is_in(list(lost))).select("id", "speaker").iter_rows():
+        of_speaker.setdefault(str(speaker), []).append(clip)
     known = pl.DataFrame({"id": list(ids)}, schema={"id": pl.String}).join(
         table.select("id", "speaker", "label"), on="id", how="left", maintain_order="left"
     )
@@ -303,14 +311,16 @@ def _knowing(
     for one in asked(speakers, labels):
         found = head.outputs_knowing(rows, [str(name) for name in speakers], one.known, one.scored)
         scored = [ids[row] for row in one.scored]
+        unpredicted = [clip for speaker in one.known for clip in of_speaker.get(speaker, ())]
+        every = [*scored, *unpredicted]
         listed.append(
-            _rows(table, target, scored, scored, found, temperature, "test").with_columns(
+            _rows(table, target, every, scored, found, temperature, "test").with_columns(
                 enrol_kind=pl.lit(one.kind),
                 enrol_k=pl.lit(one.count, pl.Int64),
                 draw=pl.lit(one.draw, pl.Int64),
             )
         )
-    return pl.concat(listed)
+    return pl.concat(listed) if listed else None
 
 
 def _readable(ids: Sequence[str], inputs: Mapping[str, Found]) -> list[str]:

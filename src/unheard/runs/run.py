@@ -287,8 +287,9 @@ def _finish(
         incomplete=incomplete,
     )
     found["published"] = recipe.plain()["published"]
-    if any(own.adapt for own in recipe.inputs.values()):
-        found["enrolment"] = _enrolment(folder, predicted, records)
+    enrolment = _enrolment(folder, predicted, records)
+    if enrolment:
+        found["enrolment"] = enrolment
     write_json(folder / "results.json", found)
     write_digests(folder, KEPT)
     if ledger is not None:
@@ -302,9 +303,12 @@ def _finish(
 def _enrolment(
     folder: Path, predicted: pl.DataFrame, records: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Put together what the folds predict knowing clips of the test speakers, and score it."""
+    """Put together what the folds predict knowing clips of the test speakers, and score it, where there is any."""
     files = [fold_folder(folder, record["fold"], record["seed"]) / ENROLMENT for record in records]
-    table = pl.concat([read_predictions(file) for file in files if file.is_file()])
+    parts = [read_predictions(file) for file in files if file.is_file()]
+    if not parts:
+        return []
+    table = pl.concat(parts)
     write_predictions(table, folder / ENROLMENT)
     return enrolment_scores(pl.concat([predicted.filter(pl.col("part") == "test"), table]))
 

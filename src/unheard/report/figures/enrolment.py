@@ -16,21 +16,22 @@ KINDS = {
     "clips": ("any clips", BLUE, "-", "o"),
     "neutral": ("neutral clips alone", VERMILLION, (0, (4, 2)), "s"),
 }
+_KNOWN = {"all": "the scored clips"}
 #: Between the lines of two kinds, so that their intervals stand side by side.
 _APART = 0.08
 
 
 def enrolment_chart(name: str, found: Sequence[Mapping[str, Any]]) -> Chart | None:
     """Draw what ``results.json`` holds under ``enrolment``; None where it holds no curve."""
-    kinds = [kind for kind in KINDS if any(row["kind"] == kind for row in found)]
-    if not kinds:
+    if not found:
         return None
+    kinds = [kind for kind in KINDS if any(row["kind"] == kind for row in found)]
     counts = sorted({row["clips"] for row in found if row["clips"] is not None})
     whole = next((row for row in found if row["kind"] == "all"), None)
     alt = "Accuracy by the number of known clips. " + " ".join(
-        f"{KINDS[row['kind']][0]}, {row['clips']}: {percent(row['accuracy']['pooled'])} percent."
+        f"{_KNOWN.get(row['kind']) or KINDS[row['kind']][0]}, {'all' if row['clips'] is None else row['clips']}: "
+        f"{percent(row['accuracy']['pooled'])} percent."
         for row in found
-        if row["kind"] in KINDS
     )
 
     def paint(figure: Figure) -> None:
@@ -47,6 +48,9 @@ def enrolment_chart(name: str, found: Sequence[Mapping[str, Any]]) -> Chart | No
                     ends = row["accuracy"]["low"], row["accuracy"]["high"]
                     axis.vlines(place, *ends, color=colour, linewidth=0.8)
         if whole is not None:
+            if whole["accuracy"]["low"] is not None:
+                ends = whole["accuracy"]["low"], whole["accuracy"]["high"]
+                axis.vlines(len(counts), *ends, color=GREY, linewidth=0.8)
             axis.plot(
                 [len(counts)], [whole["accuracy"]["pooled"]],
                 color=GREY, marker="D", markersize=4.5, linestyle="none", label="all clips, scored too",
@@ -66,7 +70,8 @@ def enrolment_chart(name: str, found: Sequence[Mapping[str, Any]]) -> Chart | No
         ("known clips", "of", "accuracy", "UAR", "against none known", "clips scored", "speakers"),
         tuple(_row(row) for row in found),
         "Clips of the same speaker, without labels, that are not scored; every difference is over the same scored "
-        "clips, paired over speakers. Where all clips are known they are scored too.",
+        "clips, paired over speakers. The lines score different clips, those that each leaves over; where "
+        "all clips are known they are scored too.",
     )
 
 
@@ -74,7 +79,7 @@ def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
     gain = row.get("difference")
     return (
         "all" if row["clips"] is None else str(row["clips"]),
-        "the scored clips" if row["kind"] == "all" else KINDS[row["kind"]][0],
+        _KNOWN.get(row["kind"]) or KINDS[row["kind"]][0],
         f"{percent(row['accuracy']['pooled'])} {interval(row['accuracy']['low'], row['accuracy']['high'])}",
         percent(row["uar"]["pooled"]),
         NONE if gain is None else difference(gain["value"], gain["low"], gain["high"]),
