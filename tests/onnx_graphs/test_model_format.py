@@ -125,7 +125,6 @@ def attribute(**fields: Any) -> Callable[[onnx.ModelProto], None]:
         ),
         (lambda m: m.ClearField("graph"), "no graph"),
     ],
-    ids=str,
 )
 def test_what_is_refused(change: Callable[[onnx.ModelProto], Any], match: str) -> None:
     made = model()
