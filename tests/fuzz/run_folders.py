@@ -141,7 +141,7 @@ def change_table(path: Path, target: Path, rng: Rng) -> str:
         new = {"null": None, "text": "x", "numbers": 1e300}[way]
         table = table.with_columns(pl.lit(new).alias(name))
     elif way == "rows":
-        table = table.slice(int(rng.integers(table.height)), int(rng.integers(1, 9)))
+        table = table.slice(int(rng.integers(table.height + 1)), int(rng.integers(1, 9)))
     elif way == "twice":
         table = pl.concat([table, table])
     elif way == "none":

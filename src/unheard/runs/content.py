@@ -65,7 +65,7 @@ class Record(Content):
     settings_hash: Hash = None
     data_hash: Hash = None
     chosen: dict[str, Any] = {}
-    n_train_speakers: int | None = None
+    n_train_speakers: int | None
     temperature: Number = None
     history: list[Any] | None = None
 
