@@ -41,7 +41,7 @@ def test_a_bundle_is_scored_and_stamped(call, bundle: Path, toy_folder: Path) ->
     assert done.stdout.startswith(
         "toy on synthetic: 96 clips, 6 speakers\n  CONTAMINATED · SYNTHETIC · FEW SPEAKERS\n"
     )
-    assert "the bundle, or its encoder, has heard 6 of these speakers: 01, 02, 03" in done.stderr
+    assert "the bundle, or its encoder, was trained on 6 of these speakers: 01, 02, 03" in done.stderr
     made = json.loads(call("score", bundle, "--table", toy_folder, "--json").stdout)
     assert made["n_clips"] == 96
     assert f"accuracy   {100 * made['metrics']['accuracy']['mean']:.1f} %" in done.stdout

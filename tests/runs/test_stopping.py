@@ -35,7 +35,9 @@ if __name__ == "__main__":
     list(spread(partial(work, sys.argv[1]), range(32), jobs=2))
 """
 STOPPED_EXPORT = """
+import signal
 import time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests themselves outlive their terminal
 from unheard.cli import main
 from unheard.exporting import writing
 
