@@ -22,6 +22,7 @@ def codes(certificate):
     return {f.code: f for f in certificate.findings}
 
 
+@pytest.mark.slow
 def test_ravdess_has_one_duplicate_and_no_other_pair_of_takes(data_folder):
     table = corpora.read("ravdess", data_folder / "ravdess" / "speech")
     made = audit(table, protocols.make("ravdess-balanced6", table), jobs=2)

@@ -67,6 +67,7 @@ def test_mistakes_end_in_one_line_and_their_code(
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_the_whole_way_from_a_folder_to_a_prediction(call, toy_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     table = tmp_path / "toy.parquet"
     done = call("prepare", "synthetic", toy_folder, "--out", table)

@@ -181,6 +181,7 @@ def test_finite_whatever_the_wave(samples: np.ndarray) -> None:
     assert ((pitch.strength >= 0) & (pitch.strength <= 1)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_agrees_with_pyin_on_real_speech(data_folder: Path) -> None:
     """On frames that both call voiced, at most one in a hundred is more than 20 % away."""
