@@ -15,6 +15,9 @@ from unheard.errors import BundleError, UnheardError, first_five
 from unheard.onnx_graphs.model_format import Message, external, read_model, write_model
 from unheard.onnx_graphs.sizes import Fed, Sizes, declared_shape, is_standard
 
+#: So many shapes of inputs are known to be within bounds before they are computed anew.
+REMEMBERED = 4096
+
 
 class Session:
     """A graph that can be run.
@@ -59,7 +62,7 @@ class Session:
         self.outputs = _axes(graph.get("output", ()))
         self._model: Message | None = read
         self._session: Any = None
-        self._checked: dict[str, Fed] = {}
+        self._checked: set[tuple[tuple[str, Fed], ...]] = set()
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Return the asked outputs for the inputs by name.
@@ -71,12 +74,15 @@ class Session:
             onnxruntime cannot run it on them.
         """
         fed = {name: Fed(array.shape, array.itemsize) for name, array in feeds.items()}
-        if fed != self._checked:
+        shapes = tuple(sorted(fed.items()))
+        if shapes not in self._checked:
             try:
                 self._sizes.check(fed)
             except ValueError as fault:
                 raise self.error(f"{self.name} cannot be run: {fault}") from fault
-            self._checked = fed
+            if len(self._checked) >= REMEMBERED:
+                self._checked.clear()
+            self._checked.add(shapes)
         if self._session is None:
             self._open()
         try:
