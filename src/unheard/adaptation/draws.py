@@ -9,7 +9,7 @@ from typing import overload
 
 import numpy as np
 
-from unheard.adaptation.profile import Moments, Population, Priors, moments, profile, sum_of
+from unheard.adaptation.profile import Moments, Population, Priors, moments, profile, rows_of_speakers, sum_of
 from unheard.inputs import Array, Features, Form
 
 #: Numbers of known clips that training draws from; None stands for all of a speaker's clips.
@@ -48,11 +48,8 @@ def draw(
         Numbers of clips among which is drawn, each as likely; None stands for all. A speaker with fewer clips than
         are drawn is known by all of them.
     """
-    of_speaker: dict[str, list[int]] = {}
-    for row, speaker in enumerate(speakers):
-        of_speaker.setdefault(str(speaker), []).append(row)
     known = {}
-    for speaker, rows in of_speaker.items():
+    for speaker, rows in rows_of_speakers(speakers).items():
         count = counts[int(rng.integers(len(counts)))]
         order = [rows[i] for i in rng.permutation(len(rows))]
         if count is None or count >= len(order):

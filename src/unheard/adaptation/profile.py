@@ -133,9 +133,7 @@ def population(features: Features, speakers: Sequence[str], form: Form) -> Popul
     """
     if not len(features):
         raise DataError("adaptation needs training clips, and there are none")
-    of_speaker: dict[str, list[int]] = {}
-    for number, speaker in enumerate(speakers):
-        of_speaker.setdefault(str(speaker), []).append(number)
+    of_speaker = rows_of_speakers(speakers)
     shape = _centred(features[0], 0.0, form).shape[1:]
     zero = Population(np.zeros(shape), np.ones(shape))
     sums = {speaker: sum_of((features[i] for i in rows), zero, form) for speaker, rows in of_speaker.items()}
@@ -146,6 +144,14 @@ def population(features: Features, speakers: Sequence[str], form: Form) -> Popul
         own = sum_of((features[i] for i in rows), Population(means[speaker], zero.variance), form)
         within.append(own.squares / own.values)
     return Population(np.mean(list(means.values()), axis=0), np.mean(within, axis=0))
+
+
+def rows_of_speakers(speakers: Sequence[str]) -> dict[str, list[int]]:
+    """Return the row numbers of each speaker's clips, given the speaker of each row."""
+    rows: dict[str, list[int]] = {}
+    for row, speaker in enumerate(speakers):
+        rows.setdefault(str(speaker), []).append(row)
+    return rows
 
 
 def moments(clip: Array, around: Population, form: Form) -> Moments:

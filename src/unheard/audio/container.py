@@ -47,9 +47,11 @@ class Container:
 
     Attributes
     ----------
-    part : of the promised audio that the file holds, from 0 to 1; 1 where it promises nothing, ``None`` where the
-        file is cut and does not say how much is missing (Ogg).
-    mended : place and bytes that must stand there instead, where a length was left open.
+    part
+        Share of the promised audio that the file holds, from 0 to 1; 1 where it promises nothing, ``None`` where
+        the file is cut and does not say how much is missing (Ogg).
+    mended
+        Place of a length that was left open, and the bytes that must stand there instead.
     """
 
     kind: Kind

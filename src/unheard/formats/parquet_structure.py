@@ -29,9 +29,12 @@ class Structure:
 
     Attributes
     ----------
-    rows, columns : their numbers; a column of lists or records counts as many as it holds plain columns.
-    values : of all columns together, repetitions in lists counted.
-    unpacked : bytes of all pages once they are unpacked.
+    rows, columns
+        Number of each; a column of lists or records counts as many as it holds plain columns.
+    values
+        Number of values in all columns together, repetitions in lists counted.
+    unpacked
+        Number of bytes of all pages once they are unpacked.
     """
 
     rows: int
