@@ -53,7 +53,8 @@ def a_run(folder: Path, protocol_hash: str, sha256: str, weights: list[float]) -
         **dict.fromkeys(("n_train_speakers", "n_speakers", "n_clips", "n_folds"), 1),
     }  # fmt: skip
     (folder / "results.json").write_text(json.dumps(scores), encoding="utf-8")
-    record = {"fold": 0, "seed": 0, "protocol_hash": protocol_hash, "learned": {"layer_weights": weights}}
+    record = {"fold": 0, "seed": 0, "protocol_hash": protocol_hash, "n_train_speakers": 2}
+    record["learned"] = {"layer_weights": weights}
     (fold / "fold.json").write_text(json.dumps(record), encoding="utf-8")
     return open_run(folder)
 
