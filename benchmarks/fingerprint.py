@@ -28,8 +28,8 @@ import soundfile
 import soxr
 
 from unheard.audio.decode import load
-from unheard.audit.fingerprint import THRESHOLD, Fingerprint, fingerprint, similarity
-from unheard.audit.matching import MIN_SHARE, MIN_VOTES, candidates
+from unheard.auditing.fingerprint import THRESHOLD, Fingerprint, fingerprint, similarity
+from unheard.auditing.matching import MIN_SHARE, MIN_VOTES, candidates
 
 RATE = 16_000
 ONE_RECORDING = {"03-01-03-01-02-01-07", "03-01-03-01-02-02-07"}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from unheard._version import __version__
-    from unheard.audit.certificate import Certificate
+    from unheard.auditing.certificate import Certificate
     from unheard.bundle.runtime import Bundle, Prediction
     from unheard.comparison.compare import Comparison
     from unheard.protocols.fold import Protocol
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
-    "certify",
+    "audit",
     "compare",
     "export",
     "fuse",
@@ -88,12 +88,12 @@ def protocol(
     )  # fmt: skip
 
 
-def certify(table: Any, folds: Protocol | None = None, *, jobs: int = 1) -> Certificate:
+def audit(table: Any, folds: Protocol | None = None, *, jobs: int = 1) -> Certificate:
     """Audit a table, and folds where given: leaks, duplicates, labels that give themselves away."""
-    from unheard.audit import audit
+    from unheard.auditing import audit as audit_table
     from unheard.corpora.table import accept
 
-    return audit(accept(table), folds, jobs=jobs)
+    return audit_table(accept(table), folds, jobs=jobs)
 
 
 def run(

@@ -30,7 +30,7 @@ def audit(
     Ends with 0 where nothing is wrong, 1 where an error was found, 2 where the call is off.
     """
     from unheard import protocols
-    from unheard.audit import audit as audit_table
+    from unheard.auditing import audit as audit_table
     from unheard.corpora.source import utterances
     from unheard.files import new_output, write_json
 

@@ -75,7 +75,7 @@ def distill(
             raise unknown("corpus in --exclude", corpus, known)
     chosen = [distillation_data(table, left_out.get(corpus_of(table), ())) for table in tables]
 
-    from unheard.audit.certificate import counted
+    from unheard.auditing.certificate import counted
     from unheard.distillation.distil import Settings
     from unheard.distillation.make_student import make_student
 

@@ -61,7 +61,7 @@ def run(
 ) -> None:
     """Train and score a recipe on speakers it has never heard, and leave a run folder with a report."""
     from unheard import protocols
-    from unheard.audit.certificate import counted
+    from unheard.auditing.certificate import counted
     from unheard.cli.summary import score_lines
     from unheard.corpora.source import utterances
     from unheard.errors import UsageError

@@ -16,7 +16,7 @@ import yaml
 
 from unheard._version import __version__
 from unheard.audio.decode import VERSIONS, check_trainable, load
-from unheard.audit import RULES, audit
+from unheard.auditing import RULES, audit
 from unheard.corpora.table import corpus_of, write_table
 from unheard.errors import (
     AudioError,

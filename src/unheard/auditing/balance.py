@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from unheard.audit.certificate import Finding, counted, finding
+from unheard.auditing.certificate import Finding, counted, finding
 from unheard.corpora.table import classes
 from unheard.protocols.fold import Protocol
 

@@ -12,8 +12,8 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unheard.audit.fingerprint import THRESHOLD, Fingerprint, exact_hash, fingerprint, similarity
-from unheard.audit.matching import candidates, near_duplicates
+from unheard.auditing.fingerprint import THRESHOLD, Fingerprint, exact_hash, fingerprint, similarity
+from unheard.auditing.matching import candidates, near_duplicates
 
 RATE = 16_000
 few = settings(max_examples=15, deadline=None)

@@ -6,7 +6,7 @@ from collections import Counter
 
 import polars as pl
 
-from unheard.audit.certificate import Finding, counted, finding
+from unheard.auditing.certificate import Finding, counted, finding
 from unheard.protocols.fold import Protocol, shared
 
 #: Mean share of speakers who say a clip's text from which the text is taken to be fixed by the corpus' design.

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from unheard.audit.certificate import Finding, counted, finding
-from unheard.audit.fingerprint import Fingerprint
-from unheard.audit.matching import near_duplicates
-from unheard.audit.recordings import Recording
+from unheard.auditing.certificate import Finding, counted, finding
+from unheard.auditing.fingerprint import Fingerprint
+from unheard.auditing.matching import near_duplicates
+from unheard.auditing.recordings import Recording
 from unheard.protocols.fold import Protocol
 
 

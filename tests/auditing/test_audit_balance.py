@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from unheard.audit.balance import check_balance
+from unheard.auditing.balance import check_balance
 from unheard.protocols.fold import fold, guarded
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unheard.audit.splits import check_splits, said_by
+from unheard.auditing.splits import check_splits, said_by
 from unheard.protocols.fold import fold, guarded
 
 

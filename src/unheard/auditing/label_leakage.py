@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from unheard.audit.certificate import Finding, finding
-from unheard.audit.splits import in_two_parts
+from unheard.auditing.certificate import Finding, finding
+from unheard.auditing.splits import in_two_parts
 from unheard.protocols.fold import Protocol
 
 #: Ties from which on a warning and an error are reported; RAVDESS, EmoDB, nEMO and BAVED lie below 0.02, URDU's

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unheard.audit.label_leakage import check_label_leakage, label_tie
+from unheard.auditing.label_leakage import check_label_leakage, label_tie
 from unheard.protocols.fold import fold, guarded
 
 

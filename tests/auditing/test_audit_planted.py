@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unheard import protocols
-from unheard.audit import Certificate, audit
-from unheard.audit.recordings import MAX_BAD
+from unheard.auditing import Certificate, audit
+from unheard.auditing.recordings import MAX_BAD
 from unheard.corpora.table import check, classes, utterances
 from unheard.errors import ProtocolError
 from unheard.protocols.fold import fold, guarded
@@ -135,7 +135,7 @@ def test_missing_and_broken_files(small, tmp_path):
 
 @pytest.mark.parametrize("name", ["x" * 5000, "two\nlines.wav", "a\0b.wav", "\udcff.wav", "\ud800.wav"])
 def test_a_missing_file_of_any_name_is_told_without_its_folder(tmp_path, name):
-    from unheard.audit.recordings import _decoded
+    from unheard.auditing.recordings import _decoded
 
     found = _decoded(("a", f"{tmp_path}/{name}", None, None))
     assert found.missing and found.exact is None
@@ -144,7 +144,7 @@ def test_a_missing_file_of_any_name_is_told_without_its_folder(tmp_path, name):
 
 
 def test_a_broken_file_among_many_is_a_warning():
-    from unheard.audit.recordings import Recording, check_files
+    from unheard.auditing.recordings import Recording, check_files
 
     heard = [Recording(f"c{k}", "hash", None) for k in range(99)]
     assert check_files(heard) == []

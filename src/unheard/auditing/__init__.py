@@ -13,12 +13,12 @@ import polars as pl
 
 from unheard._version import __version__
 from unheard.audio import decode
-from unheard.audit.balance import check_balance
-from unheard.audit.certificate import Certificate, Finding
-from unheard.audit.duplicates import check_duplicates, find_pairs
-from unheard.audit.label_leakage import check_label_leakage
-from unheard.audit.recordings import check_files, read_recordings
-from unheard.audit.splits import check_splits
+from unheard.auditing.balance import check_balance
+from unheard.auditing.certificate import Certificate, Finding
+from unheard.auditing.duplicates import check_duplicates, find_pairs
+from unheard.auditing.label_leakage import check_label_leakage
+from unheard.auditing.recordings import check_files, read_recordings
+from unheard.auditing.splits import check_splits
 from unheard.corpora.table import complete, table_digest
 from unheard.errors import ProtocolError, first_five
 from unheard.protocols.fold import Protocol

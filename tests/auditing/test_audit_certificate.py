@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unheard.audit import Certificate, Finding
-from unheard.audit.certificate import MAX_EXAMPLES, SEVERITIES, finding
+from unheard.auditing import Certificate, Finding
+from unheard.auditing.certificate import MAX_EXAMPLES, SEVERITIES, finding
 from unheard.errors import DataError
 
 some = st.builds(
