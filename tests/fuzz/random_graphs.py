@@ -161,7 +161,11 @@ def run(path: Path) -> object:
         sizes = Sizes(read_model(data), len(data))
     except ValueError as error:
         raise BundleError(f"{path.name}: {error}") from error
-    expected = sizes.shapes({name: Fed(value.shape, value.itemsize) for name, value in FEED.items()})
+    expected = sizes.tensors({name: Fed(value.shape, value.itemsize) for name, value in FEED.items()})
     for name, value in found.items():
-        assert name not in expected or expected[name] == value.shape, (name, expected[name], value.shape)
+        assert name not in expected or expected[name].shape == value.shape, (
+            name,
+            expected[name],
+            value.shape,
+        )
     return sorted((name, value.shape) for name, value in found.items())

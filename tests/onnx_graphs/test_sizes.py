@@ -44,12 +44,8 @@ def compare(nodes: list[Any], feeds: dict[str, np.ndarray], opset: int = 18, **c
     found = dict(zip(names, session.run(names, feeds), strict=True))
     sizes = Sizes(read_model(data), len(data))
     fed = {name: Fed(x.shape, x.itemsize) for name, x in feeds.items()}
-    assert sizes.shapes(fed) == {name: x.shape for name, x in found.items()}
-    items = {
-        name: each
-        for place, outputs, _, _ in sizes._walk(fed)
-        for name, each in zip(sizes._nodes[place].outputs, outputs, strict=False)
-    }
+    items = sizes.tensors(fed)
+    assert {name: each.shape for name, each in items.items()} == {name: x.shape for name, x in found.items()}
     for name, x in found.items():
         assert items[name].item >= x.itemsize
         value = items[name].value

@@ -48,7 +48,7 @@ class Sized(NamedTuple):
     @property
     def bytes(self) -> int:
         """Return the number of bytes, at most."""
-        return self.size * self.item
+        return prod(self.shape) * self.item
 
 
 class Node(NamedTuple):
@@ -145,6 +145,9 @@ def _axis(axis: int, rank: int) -> int:
 
 
 def _broadcast(shapes: Sequence[Shape]) -> Shape:
+    different = set(shapes) - {()}
+    if len(different) < 2:
+        return different.pop() if different else ()
     rank = max(map(len, shapes), default=0)
     whole = []
     for sizes in zip(*((1,) * (rank - len(shape)) + shape for shape in shapes), strict=True):
@@ -161,8 +164,8 @@ def _item(inputs: Sequence[Sized | None]) -> int:
 
 def _valued(shape: Shape, item: int, inputs: Sequence[Sized | None], of: Callable[..., Any]) -> Sized:
     """Return a tensor, with its values where those of all inputs are known and they are few."""
-    values = [None if each is None else each.value for each in inputs]
-    if prod(shape) > SMALL or any(value is None for value in values):
+    values = [each.value for each in inputs if each is not None and each.value is not None]
+    if len(values) < len(inputs) or prod(shape) > SMALL:
         return Sized(shape, item)
     with np.errstate(all="ignore"):
         value = np.asarray(of(*values))
@@ -688,17 +691,16 @@ RULES: dict[str, Rule] = {
 
 def work(node: Node, inputs: Sequence[Sized | None], outputs: Sequence[Sized]) -> int:
     """Return about how many multiply-adds a node takes; other steps count as 8 a value."""
-    out = outputs[0].size if outputs else 0
     if node.operator == "MatMul":
-        return out * _given(inputs, 0).shape[-1]
+        return outputs[0].size * _given(inputs, 0).shape[-1]
     if node.operator == "Gemm":
-        return out * _given(inputs, 1).size // max(1, outputs[0].shape[1])
+        return outputs[0].size * _given(inputs, 1).size // max(1, outputs[0].shape[1])
     if node.operator == "Conv":
-        return out * prod(_given(inputs, 1).shape[1:])
+        return outputs[0].size * prod(_given(inputs, 1).shape[1:])
     if node.operator in ("MaxPool", "AveragePool"):
         kernel: list[int] = node.attributes.get("kernel_shape", [])
-        return out * prod(kernel)
+        return outputs[0].size * prod(kernel)
     if node.operator in ("GRU", "LSTM", "RNN"):
         weights = _given(inputs, 1).size + _given(inputs, 2).size
         return prod(_given(inputs, 0).shape[:2]) * weights
-    return 8 * (sum(each.size for each in inputs if each is not None) + sum(each.size for each in outputs))
+    return 8 * sum([prod(each.shape) for each in (*inputs, *outputs) if each is not None])

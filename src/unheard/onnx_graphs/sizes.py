@@ -5,7 +5,8 @@ Without loops and branches, and with exact shapes, both are known from the shape
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 from unheard.onnx_graphs.model_format import Message
@@ -29,6 +30,14 @@ class Fed(NamedTuple):
 
     shape: Shape
     item: int
+
+
+class Step(NamedTuple):
+    """What a node does: its place among the nodes, what it gives, and its work."""
+
+    place: int
+    outputs: list[Sized]
+    work: int
 
 
 class Sizes:
@@ -69,6 +78,16 @@ class Sizes:
         ]
         if len(set(names)) < len(names) or len(self._constants) < len(tensors):
             raise ValueError("two of its tensors have one name")
+        #: Places of the nodes that give the same whatever is fed, and of the others.
+        self._fixed: list[int] = []
+        self._free: list[int] = []
+        constant = {"", *self._constants}
+        for place, node in enumerate(self._nodes):
+            if constant.issuperset(node.inputs):
+                self._fixed.append(place)
+                constant.update(node.outputs)
+            else:
+                self._free.append(place)
 
     def check(self, fed: Mapping[str, Fed]) -> None:
         """Refuse inputs for which the graph would take more memory or work than it may.
@@ -85,34 +104,33 @@ class Sizes:
         most = max(TENSOR, TIMES_FED * given)
         alive = max(ALIVE + min(ALIVE_MORE, ALIVE_FOR_EACH * numbers), TIMES_FED * given)
         most_work = WORK + WORK_FOR_EACH * numbers
-        made: list[tuple[int, Sized]] = []
-        constant = spent = 0
-        for place, outputs, fixed, steps in self._walk(fed):
-            node = self._nodes[place]
+        fixed, free = self._unpacked[1], list(self._walk(self._free, self._known(fed)))
+        spent = 0
+        for place, outputs, steps in (*fixed, *free):
             for each in outputs:
                 if each.bytes > most:
                     raise ValueError(
-                        f"{_called(node)} gives a tensor of shape {each.shape}, more than {most / 2**20:.0f} MB"
+                        f"{_called(self._nodes[place])} gives a tensor of shape {each.shape}, more than "
+                        f"{most / 2**20:.0f} MB"
                     )
             spent += steps
-            if fixed:
-                constant += sum(each.bytes for each in outputs)
-            else:
-                made += [(place, each) for each in outputs]
+        constant = sum(each.bytes for step in fixed for each in step.outputs)
         if constant > max(CONSTANT, TIMES_STORED * self._stored):
             raise ValueError(
                 f"its constants take {constant / 2**20:.0f} MB when they are unpacked, more than they may"
             )
         if spent > most_work:
             raise ValueError(f"it takes {spent:.1e} multiply-adds, more than {most_work:.1e}")
+        made = [(step.place, each) for step in free for each in step.outputs]
         if sum(each.bytes for _, each in made) > alive and self._together(made) > alive:
             raise ValueError(f"its tensors take more than {alive / 2**20:.0f} MB together")
 
-    def shapes(self, fed: Mapping[str, Fed]) -> dict[str, Shape]:
-        """Return the shape of every tensor that a node gives, by name."""
+    def tensors(self, fed: Mapping[str, Fed]) -> dict[str, Sized]:
+        """Return what is known of every tensor that a node gives, by name."""
+        steps = (*self._unpacked[1], *self._walk(self._free, self._known(fed)))
         return {
-            name: each.shape
-            for place, outputs, _, _ in self._walk(fed)
+            name: each
+            for place, outputs, _ in steps
             for name, each in zip(self._nodes[place].outputs, outputs, strict=False)
             if name
         }
@@ -131,25 +149,32 @@ class Sizes:
             ):
                 raise ValueError(f"its input {name!r} has the shape {declared}, and is fed {each.shape}")
 
-    def _walk(self, fed: Mapping[str, Fed]) -> Iterator[tuple[int, list[Sized], bool, int]]:
-        """Yield the place of each node, what it gives, whether that is constant, and its work."""
-        known: dict[str, Sized] = {name: Sized(*each) for name, each in fed.items()} | self._constants
-        fixed = set(self._constants)
-        for place, node in enumerate(self._nodes):
-            unknown = [name for name in node.inputs if name and name not in known]
-            if unknown:
-                raise ValueError(f"{_called(node)} takes {unknown[0]!r}, which nothing before it gives")
-            inputs = [known[name] if name else None for name in node.inputs]
+    @cached_property
+    def _unpacked(self) -> tuple[dict[str, Sized], list[Step]]:
+        """What is known whatever is fed: all tensors that are made of constants, and the nodes that make them."""
+        known = dict(self._constants)
+        return known, list(self._walk(self._fixed, known))
+
+    def _known(self, fed: Mapping[str, Fed]) -> dict[str, Sized]:
+        return self._unpacked[0] | {name: Sized(*each) for name, each in fed.items()}
+
+    def _walk(self, places: Iterable[int], known: dict[str, Sized]) -> Iterator[Step]:
+        """Yield what nodes do, and add what they give to ``known``."""
+        for place in places:
+            node = self._nodes[place]
+            try:
+                inputs = [known[name] if name else None for name in node.inputs]
+            except KeyError as missing:
+                raise ValueError(
+                    f"{_called(node)} takes {missing}, which nothing before it gives"
+                ) from missing
             try:
                 outputs = RULES[node.operator](node, inputs)
                 steps = work(node, inputs, outputs)
             except (ArithmeticError, LookupError, TypeError, ValueError) as fault:
                 raise ValueError(f"{_called(node)}: {fault}") from fault
-            known |= {name: each for name, each in zip(node.outputs, outputs, strict=False) if name}
-            constant = all(not name or name in fixed for name in node.inputs)
-            if constant:
-                fixed.update(node.outputs)
-            yield place, outputs, constant, steps
+            known.update(zip(node.outputs, outputs, strict=False))
+            yield Step(place, outputs, steps)
 
     def _together(self, made: list[tuple[int, Sized]]) -> int:
         """Return an upper bound of the bytes of tensors that exist at once, in whatever order nodes are run.
