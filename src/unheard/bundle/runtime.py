@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from unheard.audio import decode
 from unheard.audio.quality import Quality, quality
 from unheard.audio.resample import RATE
-from unheard.bundle import golden, schema1
+from unheard.bundle import golden
 from unheard.bundle.extractors import Extractors, Waveforms
 from unheard.bundle.fields import load_json
 from unheard.bundle.head import GraphHead, Head, Inputs
 from unheard.bundle.manifest import read_verified
 from unheard.bundle.prediction import MEANINGS, Prediction
-from unheard.bundle.schema import Description, parse
+from unheard.bundle.schema import Description, is_schema1, parse
 from unheard.bundle.timeline import Timeline, timeline
 from unheard.bundle.training_range import outside_training_range
 from unheard.decide.calibration import apply_temperature
@@ -245,7 +245,9 @@ def load(path: str | os.PathLike[str]) -> Bundle:
 def opened(files: Mapping[str, bytes]) -> tuple[Bundle, golden.Golden]:
     """Return the bundle and the golden outputs of verified files, of this schema or an older one."""
     plain = load_json(files["bundle.json"], "bundle.json")
-    if schema1.is_schema1(plain):
+    if is_schema1(plain):
+        from unheard.bundle import schema1
+
         d, graphs = schema1.parse(plain), schema1.renamed_graphs(files)
         stored = schema1.unpack(files["golden.npz"], d)
         return Bundle(d, Extractors(d, graphs), schema1.Head1(graphs["model.onnx"], d)), stored

@@ -232,6 +232,11 @@ def check_version(version: object, name: str) -> None:
         )
 
 
+def is_schema1(plain: Mapping[str, Any]) -> bool:
+    """Return whether a ``bundle.json`` is of schema 1."""
+    return str(plain.get("schema")).startswith("1.")
+
+
 def check_input(each: Input, at: str) -> None:
     """Refuse an input that takes something else than its features or its encoder give."""
     e = each.encoder

@@ -45,11 +45,6 @@ INPUT, BESIDE = "voice", "functionals"
 RENAMED = {"layers": "entries", "min_samples": "least", "frontend": "front"}
 
 
-def is_schema1(plain: Mapping[str, Any]) -> bool:
-    """Return whether a ``bundle.json`` is of schema 1."""
-    return str(plain.get("schema")).startswith("1.")
-
-
 def parse(plain: Mapping[str, Any]) -> Description:
     """Read and check the object of ``bundle.json``, as a description of schema 2."""
     entry = mapping(plain, "input")

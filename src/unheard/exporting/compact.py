@@ -24,7 +24,7 @@ from unheard.bundle.fields import load_json
 from unheard.bundle.head import GraphHead
 from unheard.bundle.manifest import read_verified
 from unheard.bundle.runtime import Bundle, opened
-from unheard.bundle.schema import WEIGHTS
+from unheard.bundle.schema import WEIGHTS, is_schema1
 from unheard.errors import UsageError, unknown
 from unheard.exporting.writing import write_bundle
 from unheard.onnx_graphs.packing import packed
@@ -73,7 +73,7 @@ def compact(
             f"{folder} has {whole.description.weights} weights already; make it anew from the one in float32"
         )
     whole_graphs = {name: data for name, data in files.items() if name.endswith(".onnx")}
-    if schema1.is_schema1(load_json(files["bundle.json"], "bundle.json")):
+    if is_schema1(load_json(files["bundle.json"], "bundle.json")):
         whole_graphs = schema1.renamed_graphs(files)
         whole_graphs["model.onnx"] = schema1.upgraded(whole_graphs["model.onnx"], whole.description)
     described = replace(whole.description, weights=weights)
