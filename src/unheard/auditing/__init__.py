@@ -17,6 +17,7 @@ from unheard.auditing.balance import check_balance
 from unheard.auditing.certificate import Certificate, Finding
 from unheard.auditing.duplicates import check_duplicates, find_pairs
 from unheard.auditing.label_leakage import check_label_leakage
+from unheard.auditing.names import check_names
 from unheard.auditing.recordings import check_files, read_recordings
 from unheard.auditing.splits import check_splits
 from unheard.corpora.table import complete, table_digest
@@ -26,7 +27,7 @@ from unheard.protocols.fold import Protocol
 __all__ = ["RULES", "Certificate", "Finding", "audit"]
 
 #: Version of the checks; raised when one of them could find something else on the same data.
-RULES = "1"
+RULES = "2"
 
 
 def audit(
@@ -65,6 +66,7 @@ def audit(
     recordings = read_recordings(table, jobs=jobs, progress=progress)
     findings = [
         *check_files(recordings),
+        *check_names(table),
         *check_duplicates(find_pairs(recordings), table, protocol),
         *check_label_leakage(table, protocol),
         *check_balance(table, protocol),

@@ -7,6 +7,7 @@ from collections import Counter
 import polars as pl
 
 from unheard.auditing.certificate import Finding, counted, finding
+from unheard.errors import ProtocolError
 from unheard.protocols.fold import Protocol, shared
 
 #: Mean share of speakers who say a clip's text from which the text is taken to be fixed by the corpus' design.
@@ -24,6 +25,11 @@ def check_splits(table: pl.DataFrame, protocol: Protocol) -> list[Finding]:
     columns = COLUMNS[:-1] if _same_partition(rows) else COLUMNS
     findings = [_in_two_parts(column, rows, protocol) for column in columns]
     return [f for f in (*findings, _sizes(protocol), _coverage(rows, protocol)) if f is not None]
+
+
+def protocol_refused(reason: ProtocolError) -> Finding:
+    """Return the finding about folds that cannot be made from the table, which is audited alone then."""
+    return Finding("PROTOCOL_REFUSED", "error", f"no folds can be made: {reason}", 1)
 
 
 def in_two_parts(column: str, table: pl.DataFrame, protocol: Protocol) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,9 @@ def audit(
         str | None, typer.Option("--protocol", "-p", help="Folds to audit; none: the table alone.")
     ] = None,
     corpus: Annotated[str | None, typer.Option("--corpus", help="Reader for a folder (see prepare).")] = None,
+    speakers: Annotated[
+        str | None, typer.Option("--speakers", help="merge: nearly equal names are one person; or OLD=NEW,…")
+    ] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="Number of processes that read the audio.")
     ] = 2,
@@ -31,18 +35,25 @@ def audit(
     """
     from unheard import protocols
     from unheard.auditing import audit as audit_table
+    from unheard.auditing.splits import protocol_refused
     from unheard.corpora.source import utterances
+    from unheard.errors import ProtocolError
     from unheard.files import new_output, write_json
 
     if out is not None:
         new_output(out, force)
-    rows = utterances(table, corpus)
-    # A leaky split must come out as a finding, not as a refusal to look at it.
-    folds = None if protocol is None else protocols.make(protocol, rows, declare_leaky=True)
+    rows = utterances(table, corpus, speakers=speakers)
+    folds, refused = None, []
+    try:
+        # A leaky split must come out as a finding, not as a refusal to look at it.
+        folds = None if protocol is None else protocols.make(protocol, rows, declare_leaky=True)
+    except ProtocolError as error:
+        refused = [protocol_refused(error)]
     with bars() as advance:
         certificate = audit_table(
             rows, folds, jobs=jobs, progress=lambda done, total: advance("audio", done, total)
         )
+    certificate = replace(certificate, findings=(*certificate.findings, *refused))
     if out is not None:
         write_json(out, certificate.as_dict())
     if as_json:

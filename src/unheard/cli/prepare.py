@@ -24,13 +24,18 @@ def prepare(
             help="Other classes: iemocap-4, seven, FILE.yaml, or OLD=NEW,DROPPED=,KEPT with commas.",
         ),
     ] = None,
+    speakers: Annotated[
+        str | None, typer.Option("--speakers", help="merge: nearly equal names are one person; or OLD=NEW,…")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing table.")] = False,
 ) -> None:
     """Read a corpus into a table, and list every file that is left out, with the reason."""
     from collections import Counter
 
     from unheard import corpora
+    from unheard.corpora.names import nearly_equal
     from unheard.corpora.relabel import parse, relabel
+    from unheard.corpora.speakers import renamed
     from unheard.corpora.table import write_table
     from unheard.errors import UsageError, first_five
     from unheard.files import new_output
@@ -42,13 +47,18 @@ def prepare(
     table, left_out = corpora.survey(corpus, source, sounds=out.with_name(f"{out.stem}-sounds"))
     if chosen is not None:
         table = relabel(table, chosen)
+    if speakers is not None:
+        table = renamed(table, speakers)
     write_table(table, out)
     for entry in left_out:
         say(f"left out: {entry.path}: {entry.reason}")
-    speakers = table["speaker"].drop_nulls().n_unique()
-    say(f"{out}: {len(table)} clips, {speakers} speakers, {len(left_out)} files left out")
+    people = table["speaker"].drop_nulls().n_unique()
+    say(f"{out}: {len(table)} clips, {people} speakers, {len(left_out)} files left out")
     for reason, count in Counter(entry.reason for entry in left_out).most_common():
         say(f"  {count:5d}  {reason}")
+    for column in ("speaker", "label"):
+        for group in nearly_equal(table[column].cast(str).drop_nulls().unique()):
+            say(f"  {' and '.join(map(ascii, group))} look like one {column}: see --{column}s")
     unopened = table.filter(table["duration"].is_null())
     if len(unopened):
         listed = first_five(unopened["path"])

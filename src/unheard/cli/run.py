@@ -39,6 +39,9 @@ def run(
         bool, typer.Option("--resume", help="Go on where the run in this folder stopped.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Start again in a folder that holds a run.")] = False,
+    speakers: Annotated[
+        str | None, typer.Option("--speakers", help="merge: nearly equal names are one person; or OLD=NEW,…")
+    ] = None,
     validation: Annotated[
         str | None, typer.Option("--val", help="next-fold: take validation speakers out of training.")
     ] = None,
@@ -79,7 +82,7 @@ def run(
             "files; take a recipe for any corpus, such as functionals (`unheard recipes` lists them), or "
             f"--corpus generic where its column corpus says {stated.corpus}"
         )
-    table = utterances(data, corpus or stated.corpus)
+    table = utterances(data, corpus or stated.corpus, speakers=speakers)
     chosen = protocols.make(
         stated.protocol, table, declare_leaky=declare_leaky, validation=validation,
         classes=stated.target.classes, dimensions=stated.target.dimensions,

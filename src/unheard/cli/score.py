@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unheard.cli.terminal import bars, print_json, say, show
 from unheard.errors import UsageError, first_five
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def score(
@@ -41,6 +44,9 @@ def score(
             help="For a bundle: THEIRS=OURS, …; only clips with these labels, and only these are predicted.",
         ),
     ] = None,
+    speakers: Annotated[
+        str | None, typer.Option("--speakers", help="merge: nearly equal names are one person; or OLD=NEW,…")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run folder to write, for compare and report.")
     ] = None,
@@ -52,12 +58,15 @@ def score(
     A bundle predicts all labelled clips of the table, or those that a protocol tests; CONTAMINATED says that it
     was trained on some of the speakers.
     """
+    from unheard.corpora.source import utterances
+
     if os.path.isfile(predictions / "manifest.json"):  # noqa: PTH113 - Path.is_file raises where a name is too long
         if declare_leaky or name or ids or out:
             raise UsageError(
                 f"{predictions} is a bundle: it takes --table, --protocol, --corpus, --labels and --json alone"
             )
-        _score_bundle(predictions, table, protocol, corpus, labels, as_json)
+        rows = utterances(table, corpus, speakers=speakers)
+        _score_bundle(predictions, rows, protocol, labels, as_json)
         return
     if not os.path.isfile(predictions):  # noqa: PTH113 - as above
         there = os.path.isdir(predictions)  # noqa: PTH112
@@ -69,10 +78,9 @@ def score(
         raise UsageError("name the folds that were predicted: --protocol")
     from unheard import protocols
     from unheard.cli.summary import score_lines
-    from unheard.corpora.source import utterances
     from unheard.external.predictions import score as score_external
 
-    rows = utterances(table, corpus)
+    rows = utterances(table, corpus, speakers=speakers)
     made = score_external(
         predictions,
         rows,
@@ -98,14 +106,12 @@ def score(
 
 
 def _score_bundle(
-    bundle: Path, table: Path, protocol: str | None, corpus: str | None, labels: str | None, as_json: bool
+    bundle: Path, rows: pl.DataFrame, protocol: str | None, labels: str | None, as_json: bool
 ) -> None:
     from unheard import protocols
     from unheard.cli.summary import estimate
-    from unheard.corpora.source import utterances
     from unheard.external.score_bundle import score_bundle
 
-    rows = utterances(table, corpus)
     if protocol is not None:
         folds = protocols.make(protocol, rows, declare_leaky=True).folds
         rows = rows.filter(rows["id"].is_in([i for parts in folds for i in parts.test]))

@@ -13,6 +13,7 @@ import polars as pl
 
 from unheard.corpora import generic, synthetic
 from unheard.corpora.folder import LeftOut
+from unheard.corpora.names import with_known
 from unheard.corpora.table import one_gender, utterances
 from unheard.errors import DataError, about, first_five, unknown
 from unheard.files import cache_folder
@@ -72,7 +73,7 @@ def survey(
         if isinstance(item, LeftOut):
             left.append(item)
         else:
-            rows.append(item)
+            rows.append(with_known(item))
     if not rows:
         seen = first_five(f"{item.path} ({item.reason})" for item in left) or "nothing"
         raise DataError(f"{root}: no utterances of {name!r} there; found {seen}")

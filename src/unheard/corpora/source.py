@@ -9,12 +9,15 @@ import polars as pl
 
 from unheard import corpora
 from unheard.corpora import audformat, huggingface
+from unheard.corpora.speakers import renamed
 from unheard.corpora.table import REQUIRED, corpus_of, read_table
 from unheard.errors import UsageError
 from unheard.formats.parquet import read_schema
 
 
-def utterances(path: str | os.PathLike[str], corpus: str | None = None) -> pl.DataFrame:
+def utterances(
+    path: str | os.PathLike[str], corpus: str | None = None, *, speakers: str | None = None
+) -> pl.DataFrame:
     """Return the utterance table of a path.
 
     Parameters
@@ -25,7 +28,14 @@ def utterances(path: str | os.PathLike[str], corpus: str | None = None) -> pl.Da
         Reader to use for a folder or list. Where None, a folder with ``db.yaml`` is read as ``audformat``, one
         with a ``metadata`` file or Parquet files that hold sounds as ``huggingface``, and anything else as
         ``generic``. A folder that our synthesiser wrote is always read as ``synthetic``.
+    speakers
+        Other names of speakers, as :func:`unheard.corpora.speakers.renamed` takes them.
     """
+    table = _utterances(path, corpus)
+    return table if speakers is None else renamed(table, speakers)
+
+
+def _utterances(path: str | os.PathLike[str], corpus: str | None) -> pl.DataFrame:
     source = Path(path)
     if not os.path.exists(source):  # noqa: PTH110 - Path.exists raises where a name is too long
         raise UsageError(f"{source}: no such file or folder")

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from unheard.corpora import names
 from unheard.errors import DataError, about, first_five
 from unheard.files import digest, write_bytes
 from unheard.formats.parquet import read_parquet
@@ -307,7 +308,8 @@ def to_polars(frame: Any) -> pl.DataFrame:
 def accept(frame: Any) -> pl.DataFrame:
     """Return any polars or pandas frame with our columns as a checked, complete utterance table.
 
-    Labels that are no Enum become one in alphabetical order; a missing ``corpus`` becomes ``generic``.
+    Labels that are no Enum become one in alphabetical order; a missing ``corpus`` becomes ``generic``, and
+    ``nan``, ``none``, ``null`` or nothing in the place of a name becomes null.
     """
     table = to_polars(frame)
     missing = [name for name in ("id", "path", "label") if name not in table.columns]
@@ -315,6 +317,9 @@ def accept(frame: Any) -> pl.DataFrame:
         raise DataError(f"the utterance table lacks the column {first_five(missing)}")
     if "corpus" not in table.columns:
         table = table.with_columns(corpus=pl.lit("generic"))
+    for name in (name for name in names.COLUMNS if table.schema.get(name) == pl.String):
+        nobody = [text for text in table[name].drop_nulls().unique() if names.known(text) is None]
+        table = table.with_columns(pl.col(name).replace(dict.fromkeys(nobody)))
     if not isinstance(table.schema["label"], pl.Enum):
         labels = sorted(str(label) for label in table["label"].drop_nulls().unique())
         table = table.with_columns(pl.col("label").cast(pl.String).cast(pl.Enum(labels)))

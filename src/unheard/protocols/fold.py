@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from unheard.corpora.names import comparable
 from unheard.corpora.table import classes, corpus_of
 from unheard.errors import ProtocolError, first_five
 from unheard.files import digest
@@ -102,15 +103,18 @@ def guarded(
     apart = tuple(disjoint) if leaky else tuple(dict.fromkeys(("speaker", *disjoint)))
     columns = dict.fromkeys(("label", "speaker", *apart))
     value_of = {c: dict(zip(table["id"], table[c].to_list(), strict=True)) for c in columns}
+    person_of = {i: name and comparable(name) for i, name in value_of["speaker"].items()}
     shared_speakers = unknown = False
     for number, parts in enumerate(folds):
         where = f"{name}, fold {number}"
         _check_ids(where, parts, value_of["label"], trains=not test_only)
         for column in apart if not leaky else ():
             _check_disjoint(where, parts, column, value_of[column], unverified)
+        if not leaky:
+            _check_spellings(where, parts, value_of["speaker"], person_of)
         everybody = [i for ids in parts for i in ids]
         unknown |= any(value_of[c][i] is None for c in ("speaker", *apart) for i in everybody)
-        shared_speakers |= bool(shared(parts, value_of["speaker"]))
+        shared_speakers |= bool(shared(parts, person_of))
     due = {"LEAKY": leaky and (shared_speakers or not unknown), "UNVERIFIED": unknown}
     stamps = tuple(stamp for stamp, is_due in due.items() if is_due)
     return Protocol(name, corpus_of(table), tuple(folds), apart, leaky, stamps, version=version)
@@ -147,6 +151,20 @@ def check_classes(protocol: Protocol, table: pl.DataFrame) -> None:
             raise ProtocolError(
                 f"{protocol.name}, fold {number}: no training clip of the class {first_five(absent)}"
             )
+
+
+def _check_spellings(
+    where: str, parts: Fold, speaker_of: Mapping[str, Any], person_of: Mapping[str, Any]
+) -> None:
+    """Refuse a fold of which two splits share a speaker under two spellings."""
+    torn = set(shared(parts, person_of))
+    if torn:
+        names = sorted({speaker_of[i] for ids in parts for i in ids if person_of[i] in torn})
+        raise ProtocolError(
+            f"NEARLY_EQUAL_SPEAKERS: {where}: {first_five(map(ascii, names))} look like {len(torn)} written in "
+            "more than one way, in two parts; take each for one person with --speakers merge, or rename those "
+            "who are not (--speakers OLD=NEW,…; in Python: unheard.corpora.speakers.renamed)"
+        )
 
 
 def _check_disjoint(

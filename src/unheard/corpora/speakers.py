@@ -1,0 +1,53 @@
+"""Other names for the speakers of a table: nearly equal spellings merged, or renamed one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from unheard.corpora.names import nearly_equal
+from unheard.errors import UsageError, unknown
+
+MERGE = "merge"
+
+
+def renamed(table: pl.DataFrame, speakers: str) -> pl.DataFrame:
+    """Return a table whose speakers have other names.
+
+    Parameters
+    ----------
+    table
+        Utterances.
+    speakers
+        ``merge`` gives each group of nearly equal names (:mod:`unheard.corpora.names`) the one with the most
+        clips, of equally many the first by name; ``OLD=NEW,OLD2=NEW`` renames these and no others.
+
+    Raises
+    ------
+    UsageError
+        Neither of the two, or a name that no speaker has.
+    """
+    known = table["speaker"].drop_nulls()
+    names = _merged(known) if speakers == MERGE else _parsed(speakers, known.unique().to_list())
+    return table.with_columns(pl.col("speaker").replace(dict(names)))
+
+
+def _merged(speakers: pl.Series) -> Mapping[str, str]:
+    clips = dict(speakers.value_counts().iter_rows())
+    groups = nearly_equal(clips)
+    return {name: min(group, key=lambda each: (-clips[each], each)) for group in groups for name in group}
+
+
+def _parsed(text: str, found: list[str]) -> Mapping[str, str]:
+    names: dict[str, str] = {}
+    for part in text.split(","):
+        old, equals, new = (piece.strip() for piece in part.partition("="))
+        if not (old and equals and new) or old in names:
+            raise UsageError(
+                f"speakers {text!r}: {part!r}, expected 'merge', or OLD=NEW with commas, each old name once"
+            )
+        if old not in found:
+            raise unknown("speaker of the table", old, sorted(found))
+        names[old] = new
+    return names

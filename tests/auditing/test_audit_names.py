@@ -1,0 +1,146 @@
+"""One name in two spellings is found, in a table and in folds; names that are two people are left alone."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import polars as pl
+import pytest
+
+from unheard import corpora, protocols
+from unheard.auditing.names import check_names
+from unheard.corpora.names import comparable, known, nearly_equal
+from unheard.corpora.speakers import renamed
+from unheard.corpora.table import accept
+from unheard.errors import ProtocolError, UsageError
+
+NAMES = ("José 01", "Zoë 02", "Jürgen 03", "Renée 10")
+NUMBERS = ("01", "02", "03", "10")
+#: How another tool writes a name, and names that it can be done to.
+SPELLINGS = {
+    "leading zeros": (NUMBERS, lambda s: str(int(s))),
+    "decimals": (NUMBERS, lambda s: f"{int(s)}.0"),
+    "small letters": (NAMES, str.lower),
+    "capitals": (NAMES, str.upper),
+    "decomposed": (NAMES, lambda s: unicodedata.normalize("NFD", s)),
+    "wide digits": (NUMBERS, lambda s: s.translate({48 + k: 0xFF10 + k for k in range(10)})),
+    "outer blanks": (NUMBERS, lambda s: f" {s}\u00a0"),
+    "inner blanks": (NAMES, lambda s: s.replace(" ", "  ")),
+    "underscores": (NAMES, lambda s: s.replace(" ", "_")),
+    "hyphens": (NAMES, lambda s: s.replace(" ", "-")),
+    "a mark of byte order": (NUMBERS, lambda s: "\ufeff" + s),
+}
+
+
+def table(speakers, labels=("a", "b")):
+    rows = range(len(speakers))
+    return accept(
+        pl.DataFrame({
+            "id": [f"c{k:03d}" for k in rows],
+            "path": [f"c{k:03d}.wav" for k in rows],
+            "speaker": speakers,
+            "label": [labels[k // 2 % len(labels)] for k in rows],
+        })
+    )  # fmt: skip
+
+
+def codes(found):
+    return {f.code: f for f in found}
+
+
+@pytest.mark.parametrize("kind", SPELLINGS)
+def test_every_second_clip_spelled_otherwise_is_found_and_refused_and_merged(kind):
+    names, spell = SPELLINGS[kind]
+    mixed = table([spell(name) if k % 2 else name for name in names for k in range(9)])
+    found = codes(check_names(mixed))["NEARLY_EQUAL_SPEAKERS"]
+    changed = sum(spell(name) != name for name in names)
+    assert (found.severity, found.count) == ("error", changed)
+    with pytest.raises(ProtocolError, match=r"NEARLY_EQUAL_SPEAKERS.*--speakers merge"):
+        protocols.make("loso", mixed)
+    merged = renamed(mixed, "merge")
+    assert set(merged["speaker"]) == set(names), "the commonest spelling stays"
+    assert not check_names(merged)
+    assert len(protocols.make("loso", merged).folds) == len(names)
+
+
+def test_folds_declared_leaky_are_stamped_for_a_speaker_under_two_spellings():
+    apart = [("s1", "train"), ("s2", "train"), ("S01", "test"), ("s4", "test")]
+    mixed = table([name for name, _ in apart for _ in range(4)]).with_columns(
+        split=pl.Series([split for _, split in apart for _ in range(4)])
+    )
+    with pytest.raises(ProtocolError, match="'S01', 's1'"):
+        protocols.make("owner", mixed)
+    assert protocols.make("owner", mixed, declare_leaky=True).stamps == ("LEAKY",)
+
+
+def test_names_that_differ_in_more_are_different_people():
+    different = [
+        "1_12",
+        "11_2",
+        "112",
+        "S1",
+        "S10",
+        "SM1",
+        "SF1",
+        "M1",
+        "1.5",
+        "15",
+        "-1",
+        "Ann",
+        "Anne",
+        "ab",
+        "a b",
+    ]
+    assert nearly_equal(different) == []
+    assert comparable("S_03") == comparable("s3") != comparable("s30")
+
+
+@pytest.mark.parametrize("nobody", ["nan", "NaN", "None", "NULL", "", "  ", "<NA>"])
+def test_what_other_tools_write_for_nothing_is_nobody(nobody):
+    assert known(nobody) is None
+    made = table(["01", nobody, "02", "01"], labels=("a", nobody))
+    assert made["speaker"].to_list() == ["01", None, "02", "01"]
+    assert made["label"].to_list() == ["a", "a", None, None]
+
+
+def test_labels_in_two_spellings_and_mistyped_ones_are_named():
+    counts = {
+        "anger": 60,
+        "Anger": 4,
+        "happiness": 60,
+        "hapiness": 2,
+        "sadness": 50,
+        "level 1": 60,
+        "level 2": 2,
+    }
+    labels = [label for label, n in counts.items() for _ in range(n)]
+    rows = table(["x"] * len(labels)).with_columns(label=pl.Series(labels).cast(pl.Enum(list(counts))))
+    found = codes(check_names(rows))["NEARLY_EQUAL_LABELS"]
+    assert found.severity == "error"
+    assert found.examples == (
+        "Anger (4 clips) = anger (60 clips)",
+        "hapiness (2 clips): did you mean happiness (60 clips)?",
+    )
+
+
+def test_ids_in_two_spellings_are_named():
+    rows = table(["x"] * 3).with_columns(id=pl.Series(["take1", "take01", "take2"]))
+    found = codes(check_names(rows))["NEARLY_EQUAL_IDS"]
+    assert (found.severity, found.count, found.examples) == ("warning", 1, ("take01 = take1",))
+
+
+def test_speakers_are_renamed_one_by_one_and_unknown_ones_refused():
+    assert renamed(table(["a", "A", "b"]), "A=anna")["speaker"].to_list() == ["a", "anna", "b"]
+    for wrong, why in (("A", "OLD=NEW"), ("c=d", "did you mean|unknown"), ("a=x,a=y", "once")):
+        with pytest.raises(UsageError, match=why):
+            renamed(table(["a", "A", "b"]), wrong)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    "corpus",
+    ["ravdess", "emodb", "ased", "emotale", "urdu", "baved", pytest.param("nemo", marks=pytest.mark.slow)],
+)
+def test_real_corpora_have_one_spelling_of_each_name(data_folder, corpus):
+    folder = data_folder / ("ravdess/speech" if corpus == "ravdess" else corpus)
+    assert check_names(corpora.read(corpus, folder)) == []
