@@ -12,6 +12,7 @@ import numpy as np
 from bundle_parts import CLASSES, SCORES, sound
 from onnx_toys import write_onnx
 from unheard import encoders, features, heads
+from unheard.encoders.contract import Encoder
 from unheard.exporting.export import ExportInput, export
 from unheard.inputs import Form
 from unheard.targets import Target
@@ -81,7 +82,7 @@ def fitted_on(folder: Path, head: Any, given: dict[str, ExportInput]) -> MadeWit
         CLASSES,
     )
     fitted = head.fit(rows, rows)
-    encoder = given["voice"].extractor
+    encoder = next(iter(given.values())).extractor
     out = write(folder / "bundle", fitted, given)
     return MadeWithEncoder(out, fitted, encoder, encoder.settings, given)
 
@@ -94,7 +95,11 @@ def write(out: Path, head: Any, given: dict[str, ExportInput], **changes: Any) -
         "scores": SCORES,
         "recipe": {
             "recipe": "toy",
-            "inputs": {"voice": {"encoder": given["voice"].extractor.settings}},
+            "inputs": {
+                name: {"encoder": each.extractor.settings}
+                for name, each in given.items()
+                if isinstance(each.extractor, Encoder)
+            },
         },
         "licences": {"weights": ["CC BY 4.0"]},
         **changes,

@@ -95,7 +95,7 @@ def test_the_folder_holds_what_it_says(made: Make) -> None:
         "manifest.json",
         "model.onnx",
     ]
-    assert plain["schema"] == "2.0"
+    assert plain["schema"] == "2.1"
     assert plain["target"] == {"classes": list(CLASSES), "of": "label", "dimensions": []}
     assert plain["training"] == {"corpus": "toy", "speakers": ["s0", "s1", "s2", "s3"], "others": {}}
     assert plain["temperature"] == 1.5

@@ -80,3 +80,16 @@ def test_a_bundle_answers_as_the_fold_s_model(
         np.testing.assert_allclose(found, probabilities(rows), atol=1e-4)
     else:
         assert all(prediction.label is None and prediction.answered for prediction in predicted)
+
+
+def test_a_bundle_of_a_run_that_adapts_answers_as_the_fold_s_model(toy: pl.DataFrame, tmp_path: Path) -> None:
+    changes = {"adapt": {}, "head.augmented": True, "head.grid": [0.01], "features.hop": 0.02}
+    run = ut.run("functionals", toy, ut.protocol("group-3", toy), out=tmp_path / "run", changes=changes)
+    ids = dict(zip(toy["id"], toy["path"], strict=True))
+    first = run.predictions.filter((pl.col("part") == "test") & (pl.col("fold") == 0))
+    rows = first.filter(pl.col("speaker") == first["speaker"][0])
+    bundle = ut.load(ut.export(run, tmp_path / "bundle", fold=0, coverage=1))
+    found = [list(each.probabilities.values()) for each in bundle.predict_many(ids[i] for i in rows["id"])]
+    np.testing.assert_allclose(found, probabilities(rows), atol=1e-5)
+    everybody = ut.load(ut.export(run, tmp_path / "retrained"))
+    assert everybody.description.adaptation and everybody.predict_file(ids[rows["id"][0]]).probabilities

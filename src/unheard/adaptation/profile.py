@@ -113,7 +113,9 @@ class Profile:
         mean, scale = self.mean, self.scale
         if mean.ndim and clip.ndim > mean.ndim:
             mean, scale = np.expand_dims(mean, -2), np.expand_dims(scale, -2)
-        return np.asarray((clip - mean) / scale, dtype=np.float32)
+        # What lies beyond every number is infinite, and its reader says so.
+        with np.errstate(over="ignore"):
+            return np.asarray((clip - mean) / scale, dtype=np.float32)
 
 
 def population(features: Features, speakers: Sequence[str], form: Form) -> Population:

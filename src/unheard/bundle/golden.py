@@ -1,7 +1,8 @@
 """``golden.npz``: synthetic waves with the inputs and outputs that they gave when the bundle was made.
 
-Arrays, for K waves: ``wave_k`` (n,) int16 at 16 kHz (value / 32768), ``NAME.k`` float32 for each input: what the
-head takes, and ``outputs`` (K, columns) float64.
+Arrays, for K waves: ``wave_k`` (n,) int16 at 16 kHz (value / 32768), ``NAME.k`` float32 for each input: what is
+computed from it, and ``outputs`` (K, columns) float64. A bundle that adapts to speakers has ``known`` (K, columns)
+too: the outputs where all K waves are known to be of one speaker.
 """
 
 from __future__ import annotations
@@ -27,11 +28,24 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Golden:
-    """What a bundle must reproduce: waves, the inputs of each by name, and the outputs."""
+    """What a bundle must reproduce.
+
+    Parameters
+    ----------
+    waves
+        Waveforms at 16 kHz.
+    inputs
+        The inputs of each by name, before they are standardised by speaker.
+    outputs
+        The outputs of each, where nothing is known of the speaker.
+    known
+        The outputs of each, where all waves are known to be one speaker's; None of a bundle that does not adapt.
+    """
 
     waves: tuple[NDArray[np.float32], ...]
     inputs: tuple[Mapping[str, NDArray[np.float32]], ...]
     outputs: NDArray[np.float64]
+    known: NDArray[np.float64] | None = None
 
 
 def unpack(data: bytes, names: Iterable[str]) -> Golden:
@@ -47,7 +61,7 @@ def unpack(data: bytes, names: Iterable[str]) -> Golden:
     try:
         waves = [arrays[f"wave_{k}"] for k in range(count)]
         inputs = [{name: arrays[f"{name}.{k}"] for name in names} for k in range(count)]
-        return checked(waves, inputs, arrays["outputs"])
+        return checked(waves, inputs, arrays["outputs"], arrays.get("known"))
     except KeyError as error:
         raise BundleError(f"golden.npz lacks the array {error}") from error
 
@@ -83,26 +97,31 @@ def checked(
     waves: Sequence[NDArray[Any]],
     inputs: Sequence[Mapping[str, NDArray[Any]]],
     outputs: NDArray[Any],
+    known: NDArray[Any] | None = None,
 ) -> Golden:
     """Return what was stored, its kinds, axes and values checked."""
     values: list[NDArray[Any]] = [x for clip in inputs for x in clip.values()]
+    given = [outputs] if known is None else [outputs, known]
     fits = (
         len(waves) > 0
         and all(wave.ndim == 1 and wave.dtype == np.int16 and wave.size for wave in waves)
         and all(x.ndim in (1, 2, 3) and x.dtype == np.float32 and np.isfinite(x).all() for x in values)
-        and outputs.ndim == 2
-        and outputs.shape[0] == len(waves)
-        and outputs.dtype == np.float64
-        and np.isfinite(outputs).all()
+        and all(
+            each.ndim == 2
+            and each.shape == (len(waves), *outputs.shape[1:])
+            and each.dtype == np.float64
+            and np.isfinite(each).all()
+            for each in given
+        )
     )
     if not fits:
         raise BundleError(
-            f"golden.npz holds arrays of shapes {[array.shape for array in (*waves, *values, outputs)]}; expected "
+            f"golden.npz holds arrays of shapes {[array.shape for array in (*waves, *values, *given)]}; expected "
             "waves (n,) of int16, inputs of 1 to 3 axes of float32 and outputs (waves, columns) of float64, all "
             "finite"
         )
     floats = tuple(np.asarray(wave / 32768, dtype=np.float32) for wave in waves)
-    return Golden(floats, tuple(inputs), outputs)
+    return Golden(floats, tuple(inputs), outputs, known)
 
 
 def difference(found: NDArray[np.float64], expected: NDArray[np.float64]) -> float:

@@ -17,6 +17,8 @@ from unheard.formats.printable import check_printable
 MANIFEST = "manifest.json"
 #: Files that every bundle has, with the number of bytes that each may have at most.
 FILES = {"bundle.json": 2**22, "card.md": 2**22, "golden.npz": 2**25, "model.onnx": 2**31 - 1}
+#: Files that some bundles have.
+OPTIONAL = {"adaptation.npz": 2**25}
 #: Most bytes of the graph of an encoder, NAME.onnx, of which a bundle may have several.
 MAX_GRAPH = 2**31 - 1
 
@@ -50,7 +52,7 @@ def read_verified(folder: Path) -> dict[str, bytes]:
         raise BundleError(f"{folder}: missing: {first_five(missing)}; copy the whole bundle again")
     files = {}
     for name, digest in listed.items():
-        data = _bytes(there[name], FILES.get(name, MAX_GRAPH))
+        data = _bytes(there[name], (FILES | OPTIONAL).get(name, MAX_GRAPH))
         found = hashlib.sha256(data).hexdigest()
         if found != digest:
             raise BundleError(
@@ -85,7 +87,7 @@ def listed_files(folder: Path) -> dict[str, str]:
     outside = [name for name in listed if Path(name).name != name or "\\" in name or name in ("", ".", "..")]
     if outside:
         raise BundleError(f"{path} lists a path that leaves the folder: {first_five(map(repr, outside))}")
-    unknown = sorted(name for name in listed if name not in FILES and not _is_graph(name))
+    unknown = sorted(name for name in listed if name not in FILES | OPTIONAL and not _is_graph(name))
     if unknown:
         raise BundleError(f"{path} lists files that no bundle has: {first_five(unknown)}")
     return listed

@@ -15,10 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.adaptation.profile import Profile
 from unheard.audio import decode
 from unheard.audio.quality import Quality, quality
 from unheard.audio.resample import RATE
 from unheard.bundle import golden
+from unheard.bundle.adaptation import FILE, Adaptation, unpack
 from unheard.bundle.extractors import Extractors, Waveforms
 from unheard.bundle.fields import load_json
 from unheard.bundle.head import GraphHead, Head, Inputs
@@ -60,12 +62,21 @@ class Bundle:
     extractors
         What computes the inputs of the head.
     head
-    What predicts from them.
+        What predicts from them.
+    adaptation
+        What standardises them by speaker; None where the bundle does not adapt.
     """
 
-    def __init__(self, description: Description, extractors: Extractors, head: Head) -> None:
+    def __init__(
+        self,
+        description: Description,
+        extractors: Extractors,
+        head: Head,
+        adaptation: Adaptation | None = None,
+    ) -> None:
         self.description = description
         self._extractors, self._head = extractors, head
+        self._adaptation = Adaptation({}) if adaptation is None else adaptation
         framed = {name: each for name, each in description.inputs.items() if each.form.has_frames}
         self._framed = tuple(framed)
         self._frame_values = max((each.layers * each.dims for each in framed.values()), default=1)
@@ -137,15 +148,20 @@ class Bundle:
         )
 
     def inputs(self, waves: Sequence[Wave]) -> list[Inputs]:
-        """Return what the head takes, by name of the input, of waveforms (n,) at 16 kHz."""
+        """Return what is computed of waveforms (n,) at 16 kHz, by name of the input."""
         return [self._extractors.compute(Waveforms(wave, RATE)) for wave in waves]
 
-    def outputs(self, inputs: Sequence[Inputs]) -> Outputs:
+    def outputs(self, inputs: Sequence[Inputs], profiles: Mapping[str, Profile] | None = None) -> Outputs:
         """Return what the head gives for the inputs of n clips, (n, classes + dimensions).
 
-        Class scores are those before temperature and softmax; dimensions are as they are predicted.
+        Class scores are those before temperature and softmax; dimensions are as they are predicted. ``profiles``
+        are of the speaker of all of them, by input; without any nothing is known of the speaker.
         """
-        return self._head.outputs(inputs)
+        return self._head.outputs([self._adaptation.standardised(clip, profiles) for clip in inputs])
+
+    def outputs_knowing(self, inputs: Sequence[Inputs]) -> Outputs:
+        """Return the outputs for clips of one speaker, of whom all of these clips are known."""
+        return self.outputs(inputs, self._adaptation.profiles(self._adaptation.sums(inputs)))
 
     def _load(self, path: str | os.PathLike[str], channel: int | None, allow_truncated: bool) -> decode.Clip:
         d = self.description
@@ -253,7 +269,8 @@ def opened(files: Mapping[str, bytes]) -> tuple[Bundle, golden.Golden]:
         return Bundle(d, Extractors(d, graphs), schema1.Head1(graphs["model.onnx"], d)), stored
     d, graphs = parse(plain), {name: data for name, data in files.items() if name.endswith(".onnx")}
     stored = golden.unpack(files["golden.npz"], d.inputs)
-    return Bundle(d, Extractors(d, graphs), GraphHead(graphs["model.onnx"], d)), stored
+    adaptation = unpack(files, d)
+    return Bundle(d, Extractors(d, graphs), GraphHead(graphs["model.onnx"], d), adaptation), stored
 
 
 def _prediction(
@@ -289,6 +306,19 @@ def _check_golden(bundle: Bundle, stored: golden.Golden) -> None:
             f"model.onnx differs from its golden outputs by {far:.2g}, more than {golden.TOLERANCE:g}; "
             "it is not the model that was exported"
         )
+    adapts = bool(bundle.description.adaptation)
+    if adapts == (stored.known is None):
+        raise BundleError(
+            f"golden.npz has {'no' if adapts else 'an'} array 'known', and bundle.json says that the bundle "
+            f"{'adapts' if adapts else 'does not adapt'} to speakers"
+        )
+    if stored.known is not None:
+        far = golden.difference(bundle.outputs_knowing(stored.inputs), stored.known)
+        if far > golden.TOLERANCE:
+            raise BundleError(
+                f"knowing the speaker, the outputs differ from the golden ones by {far:.2g}, more than "
+                f"{golden.TOLERANCE:g}; {FILE} is not the one that was exported"
+            )
     far = golden.difference(bundle.outputs(bundle.inputs(stored.waves)), stored.outputs)
     if far > golden.TOLERANCE:
         raise BundleError(

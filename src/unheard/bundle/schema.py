@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from unheard.adaptation.profile import Priors
 from unheard.audio.resample import RATE
 from unheard.audio.source import MAX_CHANNELS
 from unheard.audio.trim import Cut
@@ -23,12 +24,14 @@ from unheard.targets import KINDS, Target
 
 #: major.minor of what this version writes. A newer one is refused, since it may mean something else; 1.x is read
 #: by ``unheard.bundle.schema1``.
-SCHEMA = "2.0"
+SCHEMA = "2.1"
 MAX_INPUTS = 16
 MAX_COLUMNS = 1000
 MAX_DIMS = 100_000
 #: How numbers of the graphs are stored; computed is always in float32 (linear heads: float64).
 WEIGHTS = ("float32", "float16", "int8")
+#: Smallest and largest weight of the training speakers against a speaker's clips, in clips.
+PRIOR = (0.01, 1000.0)
 #: What an input may be called; its encoder's graph is ``NAME.onnx``.
 INPUT_NAME = re.compile(r"(?!model\b)[a-z][a-z0-9_-]{0,39}")
 
@@ -107,6 +110,9 @@ class Description:
         Its results with stamps, or None where it was not scored.
     weights
         ``float32``, or how the numbers of the graphs were made smaller (``compact``).
+    adaptation
+        Inputs that are standardised by speaker, with how much the training speakers count
+        (``unheard.bundle.adaptation``); {} where the bundle does not adapt.
     """
 
     name: str
@@ -122,6 +128,7 @@ class Description:
     channel: int | None = None
     weights: str = "float32"
     training_range: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    adaptation: Mapping[str, Priors] = field(default_factory=dict)
 
     @property
     def sample_rate(self) -> int:
@@ -151,6 +158,7 @@ def to_plain(description: Description) -> dict[str, Any]:
         "temperature": d.temperature,
         "thresholds": dict(d.thresholds),
         "training_range": {name: list(ends) for name, ends in d.training_range.items()},
+        "adaptation": {name: asdict(priors) for name, priors in d.adaptation.items()},
         "training": dict(d.training),
         "score": None if d.score is None else dict(d.score),
         "recipe": dict(d.recipe),
@@ -169,6 +177,7 @@ def parse(plain: Mapping[str, Any]) -> Description:
         inputs={name: _parse_input(name, mapping(inputs, name, "inputs.")) for name in inputs},
         target=_parse_target(mapping(plain, "target")),
         training_range=parse_training_range(plain, "training_range"),
+        adaptation=_parse_adaptation(plain, inputs),
         **parse_common(plain),
     )
 
@@ -294,6 +303,22 @@ def _parse_input(name: str, plain: Mapping[str, Any]) -> Input:
         version=text(plain, "version", f"{at}."),
     )
     check_input(found, at)
+    return found
+
+
+def _parse_adaptation(plain: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Priors]:
+    """Read the priors of the inputs that are standardised by speaker; bundles before 2.1 have none."""
+    if plain.get("adaptation") is None:
+        return {}
+    found = {}
+    for name, priors in mapping(plain, "adaptation").items():
+        if name not in inputs:
+            refuse("adaptation", f"of {name!r:.60}", f"names of inputs: {', '.join(inputs)}")
+        at = f"adaptation.{name}."
+        given = priors if isinstance(priors, dict) else {}
+        found[name] = Priors(
+            *(number(given, key, *PRIOR, inside=at) for key in ("mean_prior", "variance_prior"))
+        )
     return found
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from unheard.bundle import golden, schema1
+from unheard.bundle.adaptation import FILE, unpack
 from unheard.bundle.extractors import Extractors
 from unheard.bundle.fields import load_json
 from unheard.bundle.head import GraphHead
@@ -78,11 +79,18 @@ def compact(
         whole_graphs["model.onnx"] = schema1.upgraded(whole_graphs["model.onnx"], whole.description)
     described = replace(whole.description, weights=weights)
     graphs = {name: packed(data, weights) for name, data in whole_graphs.items()}
-    bundle = Bundle(described, Extractors(described, graphs), GraphHead(graphs["model.onnx"], described))
+    others = {FILE: files[FILE]} if FILE in files else {}
+    bundle = Bundle(
+        described,
+        Extractors(described, graphs),
+        GraphHead(graphs["model.onnx"], described),
+        unpack(graphs | others, described),
+    )
     inputs = tuple(bundle.inputs(stored.waves))
-    own = golden.Golden(stored.waves, inputs, bundle.outputs(inputs))
+    known = None if stored.known is None else bundle.outputs_knowing(inputs)
+    own = golden.Golden(stored.waves, inputs, bundle.outputs(inputs), known)
     lost = float(np.abs(own.outputs - whole.outputs(whole.inputs(stored.waves))).max())
-    made = write_bundle(Path(out), described, graphs, own, force=force)
+    made = write_bundle(Path(out), described, graphs | others, own, force=force)
     return Compacted(made, _size(Path(folder)), _size(made), lost)
 
 

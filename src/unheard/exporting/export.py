@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.adaptation.draws import Known
+from unheard.adaptation.profile import Population
 from unheard.audio.quality import Ranges
 from unheard.audio.resample import RATE, to_rate
 from unheard.audio.trim import trim
+from unheard.bundle.adaptation import FILE, MAX_VALUES, unpack
 from unheard.bundle.extractors import Extractors
 from unheard.bundle.golden import Golden, difference
 from unheard.bundle.head import GraphHead
@@ -34,6 +37,8 @@ from unheard.inputs import Form
 from unheard.onnx_graphs.head_inputs import Shape
 from unheard.onnx_graphs.head_outputs import Columns
 from unheard.onnx_graphs.heads import graph_of
+from unheard.runs.adapted_head import AdaptedHead
+from unheard.runs.fitting import arrays_to_bytes
 from unheard.targets import Target
 
 #: Largest difference of an output between head and graph, times max(1, |output|).
@@ -106,7 +111,7 @@ def export(
     Parameters
     ----------
     head
-        Fitted head that ``onnx_graphs`` can write.
+        Fitted head that ``onnx_graphs`` can write, or one that adapts to speakers around such a head.
     inputs
         Inputs that it was fitted on, by name.
     target
@@ -149,7 +154,11 @@ def export(
         described[name] = found
         if graph is not None:
             graphs[f"{name}.onnx"] = graph
-    outputs = head.outputs({name: [clip[name] for clip in computed] for name in inputs})
+    listed = {name: [clip[name] for clip in computed] for name in inputs}
+    outputs, known = head.outputs(listed), None
+    if isinstance(head, AdaptedHead):
+        together = {"": Known(tuple(range(len(waves))), None)}
+        known = head.outputs_knowing(listed, [""] * len(waves), together)
     if outputs.shape[1] != target.width:
         raise UsageError(
             f"the head gives {outputs.shape[1]} outputs, and the target has {target.width} columns"
@@ -171,15 +180,23 @@ def export(
         recipe=_without_places(recipe, described),
         licences={"code": "Apache-2.0", **_licences(inputs, described), **licences},
         versions=_versions(),
+        adaptation=head.priors if isinstance(head, AdaptedHead) else {},
     )
     shapes = {name: Shape(each.form, each.dims, each.layers) for name, each in described.items()}
-    graphs["model.onnx"] = graph_of(head, shapes, Columns(len(target.classes), len(target.dimensions)))
-    stored = Golden(waves, computed, outputs)
+    columns = Columns(len(target.classes), len(target.dimensions))
+    graphs["model.onnx"] = graph_of(head.head if isinstance(head, AdaptedHead) else head, shapes, columns)
+    files = dict(graphs)
+    if isinstance(head, AdaptedHead):
+        files[FILE] = _adaptation(head.populations_, described)
+    stored = Golden(waves, computed, outputs, known)
     bundle = Bundle(
-        description, Extractors(description, graphs), GraphHead(graphs["model.onnx"], description)
+        description,
+        Extractors(description, graphs),
+        GraphHead(graphs["model.onnx"], description),
+        unpack(files, description),
     )
     _check_agreement(bundle, stored)
-    return write_bundle(folder, description, graphs, stored, force=force)
+    return write_bundle(folder, description, files, stored, force=force)
 
 
 def _check(name: str, each: ExportInput) -> None:
@@ -209,6 +226,24 @@ def _described(each: ExportInput, head: Model) -> tuple[bytes | None, Input]:
     encoder, graph = frozen(extractor, numbers, _needed(head, numbers), each.average)
     version = "none" if encoder.frontend is None else str(build_frontend(encoder.frontend).version)
     return graph, Input(None, encoder, each.form, max(encoder.widths), len(numbers), version)
+
+
+def _adaptation(populations: Mapping[str, Population], described: Mapping[str, Input]) -> bytes:
+    """Return the bytes of ``adaptation.npz``; layers that are not computed have mean 0 and variance 1."""
+    arrays: dict[str, NDArray[np.float64]] = {}
+    for name, own in populations.items():
+        mean, variance = own.mean.copy(), own.variance.copy()
+        if mean.size > MAX_VALUES:
+            raise UsageError(
+                f"the input {name!r} is standardised by speaker over {mean.size} values, and a bundle keeps at "
+                f"most {MAX_VALUES}; take fewer layers"
+            )
+        encoder = described[name].encoder
+        if encoder is not None and len(encoder.needed) < len(encoder.layers):
+            unused = [k for k in range(len(encoder.layers)) if k not in encoder.needed]
+            mean[unused], variance[unused] = 0.0, 1.0
+        arrays |= {f"{name}.mean": mean, f"{name}.variance": variance}
+    return arrays_to_bytes(arrays)
 
 
 def _needed(head: Model, layers: Sequence[int]) -> tuple[int, ...]:
@@ -252,6 +287,13 @@ def _without_place(said: Mapping[str, Any], each: Input) -> dict[str, Any]:
 
 def _check_agreement(bundle: Bundle, stored: Golden) -> None:
     """Compare graph and head, clip by clip and together; with encoders also from the waveform on."""
+    if stored.known is not None:
+        far = difference(bundle.outputs_knowing(stored.inputs), stored.known)
+        if far > TOLERANCE:
+            raise BundleError(
+                f"knowing the speaker, the graph gives other outputs than the head, by {far:.2g} (at most "
+                f"{TOLERANCE:g}); nothing was written"
+            )
     alone = np.concatenate([bundle.outputs([x]) for x in stored.inputs])
     for found, how in ((bundle.outputs(stored.inputs), "together"), (alone, "alone")):
         far = difference(found, stored.outputs)

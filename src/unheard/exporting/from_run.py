@@ -58,8 +58,6 @@ def export(
                 f"{run.folder} tuned its encoder together with the head; only heads on frozen encoders and "
                 "features can be exported"
             )
-        if any(own.adapt for own in recipe.inputs.values()):
-            raise UsageError(f"{run.folder} adapts to speakers, which a bundle cannot do so far")
         if run.scores.get("incomplete"):
             raise UsageError(
                 f"{run.folder} is incomplete ({run.scores['incomplete'][0]}); finish it with --resume first"

@@ -29,6 +29,8 @@ def synthetic_waves() -> tuple[NDArray[np.float32], ...]:
 def pack(golden: Golden) -> bytes:
     """Return the bytes of ``golden.npz``; the same content gives the same bytes."""
     arrays: dict[str, NDArray[Any]] = {"outputs": golden.outputs}
+    if golden.known is not None:
+        arrays["known"] = golden.known
     for k, (wave, inputs) in enumerate(zip(golden.waves, golden.inputs, strict=True)):
         arrays[f"wave_{k}"] = np.round(wave * 32768).astype(np.int16)
         arrays |= {f"{name}.{k}": values for name, values in inputs.items()}

@@ -21,7 +21,7 @@ from unheard.temporary import held, part_folder
 def write_bundle(
     target: Path,
     description: Description,
-    graphs: Mapping[str, bytes],
+    files: Mapping[str, bytes],
     stored: Golden,
     *,
     force: bool = False,
@@ -30,8 +30,9 @@ def write_bundle(
 
     Parameters
     ----------
-    graphs
-        File name (``model.onnx``, ``NAME.onnx`` of an input) to bytes.
+    files
+        File name to bytes: the graphs (``model.onnx``, ``NAME.onnx`` of an input), and ``adaptation.npz`` where
+        inputs are standardised by speaker.
     force
         Replace an older bundle. A folder with anything else in it is never touched.
 
@@ -44,7 +45,7 @@ def write_bundle(
     """
     check_target(target, force)
     with part_folder(target) as part:
-        _write(part, description, graphs, stored)
+        _write(part, description, files, stored)
         # Whatever a user's machine would refuse is refused here first.
         load(part)
         part.chmod(0o755)
@@ -84,14 +85,14 @@ def check_target(target: Path, force: bool) -> None:
         )
 
 
-def _write(folder: Path, description: Description, graphs: Mapping[str, bytes], stored: Golden) -> None:
+def _write(folder: Path, description: Description, files: Mapping[str, bytes], stored: Golden) -> None:
     plain = to_plain(description)
     try:
         json.dumps(plain, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise UsageError(f"a bundle's description holds plain finite values only: {error}") from error
-    for name, graph in graphs.items():
-        write_bytes(folder / name, graph)
+    for name, data in files.items():
+        write_bytes(folder / name, data)
     write_bytes(folder / "golden.npz", pack(stored))
     write_json(folder / "bundle.json", plain)
     write_text(folder / "card.md", card(description))
