@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOM = ROOT / "src" / "unheard" / "audit"
+ROOM = ROOT / "src" / "unheard" / "auditing"
 PAGES = ROOT / "docs" / "audit"
 
 SUFFIXES = ("ACROSS_SIDES", "ACROSS_SPEAKERS", "WITHIN_SPEAKER", "UNKNOWN_SPEAKER")

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 import polars as pl
 
 from unheard.auditing.certificate import Finding, counted, finding
-from unheard.corpora.names import comparable, nearly_equal
+from unheard.corpora.names import comparable, nearly_equal, shown
 
 #: A label with at most this share of another's clips and at least this similarity of letters is taken for a
 #: mistyped one.
@@ -59,7 +59,7 @@ def _ids(table: pl.DataFrame) -> Finding | None:
         f"{counted(len(groups), 'group')} of ids differ in case, zeros, blanks or Unicode form alone: "
         "predictions and labels of others may join the wrong one."
     )
-    return finding("NEARLY_EQUAL_IDS", "warning", message, (" = ".join(map(_shown, g)) for g in groups))
+    return finding("NEARLY_EQUAL_IDS", "warning", message, (" = ".join(map(shown, g)) for g in groups))
 
 
 def _mistyped(clips: Mapping[str, int]) -> dict[str, str]:
@@ -90,10 +90,5 @@ def _clips(names: pl.Series) -> dict[str, int]:
 
 def _cases(groups: Iterable[tuple[str, ...]], clips: Mapping[str, int]) -> list[str]:
     return [
-        " = ".join(f"{_shown(name)} ({counted(clips[name], 'clip')})" for name in group) for group in groups
+        " = ".join(f"{shown(name)} ({counted(clips[name], 'clip')})" for name in group) for group in groups
     ]
-
-
-def _shown(name: str) -> str:
-    """Return a name so that two spellings can be told apart: odd blanks and letters are escaped."""
-    return name if name.isascii() and name == " ".join(name.split()) else ascii(name)

@@ -33,7 +33,7 @@ def prepare(
     from collections import Counter
 
     from unheard import corpora
-    from unheard.corpora.names import nearly_equal
+    from unheard.corpora.names import nearly_equal, shown
     from unheard.corpora.relabel import parse, relabel
     from unheard.corpora.speakers import renamed
     from unheard.corpora.table import write_table
@@ -58,7 +58,7 @@ def prepare(
         say(f"  {count:5d}  {reason}")
     for column in ("speaker", "label"):
         for group in nearly_equal(table[column].cast(str).drop_nulls().unique()):
-            say(f"  {' and '.join(map(ascii, group))} look like one {column}: see --{column}s")
+            say(f"  {' and '.join(map(shown, group))} look like one {column}: see --{column}s")
     unopened = table.filter(table["duration"].is_null())
     if len(unopened):
         listed = first_five(unopened["path"])

@@ -56,6 +56,12 @@ def nearly_equal(names: Iterable[str]) -> list[tuple[str, ...]]:
     return sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1)
 
 
+def shown(name: str) -> str:
+    """Return a name so that two spellings can be told apart: odd blanks and decomposed letters are escaped."""
+    plain = name == " ".join(name.split()) and unicodedata.is_normalized("NFKC", name) and name.isprintable()
+    return name if plain else ascii(name)
+
+
 @lru_cache(maxsize=10_000)
 def _folded(name: str) -> str:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

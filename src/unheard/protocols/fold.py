@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from unheard.corpora.names import comparable
+from unheard.corpora.names import comparable, shown
 from unheard.corpora.table import classes, corpus_of
 from unheard.errors import ProtocolError, first_five
 from unheard.files import digest
@@ -161,9 +161,10 @@ def _check_spellings(
     if torn:
         names = sorted({speaker_of[i] for ids in parts for i in ids if person_of[i] in torn})
         raise ProtocolError(
-            f"NEARLY_EQUAL_SPEAKERS: {where}: {first_five(map(ascii, names))} look like {len(torn)} written in "
-            "more than one way, in two parts; take each for one person with --speakers merge, or rename those "
-            "who are not (--speakers OLD=NEW,…; in Python: unheard.corpora.speakers.renamed)"
+            f"NEARLY_EQUAL_SPEAKERS: {where}: {first_five(map(shown, names))} look like "
+            f"{'one person' if len(torn) == 1 else f'{len(torn)} people'} written in more than one way, in two "
+            "parts; --speakers merge takes such names for one person, --speakers OLD=NEW,… renames people who are "
+            "not (in Python: unheard.corpora.speakers.renamed)"
         )
 
 
