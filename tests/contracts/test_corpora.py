@@ -47,7 +47,7 @@ def test_constants(name):
 @every_corpus
 def test_reads_the_owners_layout(name, tmp_path):
     ids = TREES[name](tmp_path / "corpus")
-    table, left = survey(name, tmp_path / "corpus")
+    table, left, _ = survey(name, tmp_path / "corpus")
     assert set(table["id"]) == ids
     assert table["id"].to_list() == sorted(ids)
     assert table["corpus"].n_unique() == 1 and (name in OPEN or table["corpus"][0] == name)
@@ -94,7 +94,7 @@ def test_strangers_are_left_out_with_a_reason(name, tmp_path):
     tone(tmp_path / "corpus" / "a stranger.wav")
     (tmp_path / "corpus" / ".hidden.wav").write_bytes(b"")
     (tmp_path / "corpus" / "broken.wav").symlink_to(tmp_path / "nowhere")
-    table, left = survey(name, tmp_path / "corpus")
+    table, left, _ = survey(name, tmp_path / "corpus")
     assert set(table["id"]) == ids
     assert {"a stranger.wav", ".hidden.wav", "broken.wav"} <= {item.path for item in left}
 

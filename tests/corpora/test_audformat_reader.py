@@ -117,7 +117,7 @@ def test_a_missing_recording_stays_and_a_stranger_is_left_out(tmp_path):
     TREES["audformat"](tmp_path)
     (tmp_path / "wav" / "b.wav").unlink()
     tone(tmp_path / "wav" / "c.wav")
-    table, left = survey("audformat", tmp_path)
+    table, left, _ = survey("audformat", tmp_path)
     assert table["duration"].null_count() == 1
     assert {item.path: item.reason for item in left}[
         "wav/c.wav"

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from unheard.corpora import read, survey
+from unheard.corpora.paths import refuse_absent
 from unheard.corpora.table import classes
 from unheard.errors import DataError
 
@@ -30,7 +31,7 @@ def test_near_obvious_columns_and_relative_paths(tmp_path):
         "clips/a.wav;sad; 07 ;F;0.25;CC0-1.0;x\r\n"
         f"{tmp_path}/clips/b.flac;joy;08;male;;;y\r\n",
     )
-    table, left = survey("generic", path)
+    table, left, remarks = survey("generic", path)
     assert table["id"].to_list() == ["a", "b"]
     assert table["path"].to_list() == [str(tmp_path / "clips" / "a.wav"), str(tmp_path / "clips" / "b.flac")]
     assert table["speaker"].to_list() == ["07", "08"]
@@ -39,14 +40,82 @@ def test_near_obvious_columns_and_relative_paths(tmp_path):
     assert table["licence"].to_list() == ["CC0-1.0", None]
     assert table["duration"].to_list() == pytest.approx([0.2, 0.4])
     assert classes(table) == ("joy", "sad")
-    assert [item.reason for item in left] == ["columns that are not used: note"]
+    assert not left and [remark.text for remark in remarks] == [
+        (
+            "t.csv: columns: path is 'filename', speaker is 'speaker_id', gender is 'sex', label is 'emotion', "
+            "activation is 'arousal', licence is 'license'"
+        ),
+        "t.csv: columns that are not used: note",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "speaker"),
+    [
+        ("Path,Emotion,Speaker ID", "7"), ("FILE NAME,Class,SPK", "7"), ("audio-file,emo,Actor", "7"),
+        ("wav,LABEL,client_id", "7"), (" File_Path ,Emotion Label,who", None),
+    ],
+)  # fmt: skip
+def test_columns_in_other_case_and_words(header, speaker, tmp_path):
+    table = read("generic", csv(tmp_path, f"{header}\na.wav,sad,7\n"))
+    assert table.select("id", "label", "speaker").rows() == [("a", "sad", speaker)]
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "__index_level_0__"])
+def test_a_column_that_counts_the_rows_is_passed_over(name, tmp_path):
+    rows = f"{name},path,label\n0,a.wav,sad\n1,b.wav,joy\n"
+    table, left, remarks = survey("generic", csv(tmp_path, rows))
+    assert table["id"].to_list() == ["a", "b"] and not left and not remarks
+
+
+def test_paths_as_people_write_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("wav/a.wav", "wav/b c.wav", "d.wav", "back\\slash.wav", "~e.wav"):
+        tone(tmp_path / name)
+    folder = tmp_path.as_posix()
+    rows = f"wav\\a.wav,1\nfile://{folder}/wav/b%20c.wav,2\n~/d.wav,3\nback\\slash.wav,4\n~e.wav,5\n"
+    table, _, remarks = survey("generic", csv(tmp_path, f"path,label\n{rows}"))
+    assert table["duration"].null_count() == 0
+    assert dict(table.select("id", "label").iter_rows()) == {
+        "a": "1", "b c": "2", "d": "3", "back\\slash": "4", "~e": "5",
+    }  # fmt: skip
+    assert [remark.text for remark in remarks] == ["t.csv: 1 paths are written with \\ and were read with /"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("clips/a", "a.wav is there: write the paths with their extension"),
+        ("clips/a.mp3", "a.wav is there: write the paths with that extension"),
+        ("a.wav", "clips/a.wav is there: write the paths as they are from"),
+        ("Clips/A.WAV", "clips/a.wav is there: write the paths as they are from"),
+        ("up/b.wav", "put the table there"),
+        ("C:\\Users\\x\\z.wav", "a path of another computer"),
+        ("https://example.org/z.wav", "download the recordings first"),
+        ("clips/z.wav", "relative paths begin at the folder of the table"),
+    ],
+)
+def test_why_no_recording_is_there(text, reason, tmp_path):
+    tone(tmp_path / "in" / "clips" / "a.wav")
+    tone(tmp_path / "up" / "b.wav")
+    path = csv(tmp_path / "in", f"path,label\n{text},sad\n")
+    with pytest.raises(DataError, match="none of its 1 recordings is there") as error:
+        refuse_absent(read("generic", path), path)
+    assert reason in str(error.value)
+
+
+def test_a_table_with_a_recording_or_with_words_is_not_refused(tmp_path):
+    tone(tmp_path / "a.wav")
+    for rows in ("path,label\na.wav,x\nb.wav,y\n", "path,label,text\nb.wav,y,well\n"):
+        path = csv(tmp_path, rows)
+        refuse_absent(read("generic", path), path)
 
 
 def test_our_own_name_of_a_column_wins(tmp_path):
     path = csv(tmp_path, "path,label,emotion\na.wav,x,y\n")
-    table, left = survey("generic", path)
+    table, _, remarks = survey("generic", path)
     assert table["label"].to_list() == ["x"]
-    assert "emotion" in left[0].reason
+    assert [remark.text for remark in remarks] == ["t.csv: columns that are not used: emotion"]
 
 
 def test_base_names_are_ids_where_they_are_unique(tmp_path):
@@ -162,7 +231,10 @@ def test_the_column_corpus_names_the_corpus(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,feeling\na.wav,x\n", "lacks the column 'label' (or emotion, class); found: file, feeling"),
+        ("file,feeling\na.wav,x\n", "lacks the column 'label' (or emotion, class, emo, "),
+        ("file,emotin\na.wav,x\n", "found: file, emotin; is it 'emotin'? Call that column 'label'"),
+        ("path,Emotion,EMOTION\na.wav,x,y\n", "the columns 'Emotion', 'EMOTION' are both 'label'; drop one"),
+        (",label\na.wav,x\n", "found: label; one column has no name"),
         ("emotion\nx\n", "lacks the column 'path'"),
         ("path,label,speakr\na.wav,x,1\n", "unknown column 'speakr'; did you mean 'speaker'?"),
         ("path,label,age\na.wav,x,12 years\n", "row 2, column 'age': '12 years' is not a number"),
@@ -203,7 +275,7 @@ def test_a_folder_a_class(tmp_path):
     for name in ("joy/x/a.wav", "joy/b.wav", "sad/a.wav", "loose.wav"):
         tone(tmp_path / name)
     (tmp_path / "joy" / "notes.txt").write_text("")
-    table, left = survey("generic", tmp_path)
+    table, left, _ = survey("generic", tmp_path)
     assert dict(zip(table["id"], table["label"], strict=True)) == {
         "b": "joy",
         "joy/x/a": "joy",
@@ -216,10 +288,50 @@ def test_a_folder_a_class(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (("train/angry/1", "test/sad/2"), {"1": ("angry", None, "train"), "2": ("sad", None, "test")}),
+        (("ann/happy/1", "bob/sad/2"), {"1": ("happy", "ann", None), "2": ("sad", "bob", None)}),
+        (("happy/ann/1", "sad/ann/2"), {"1": ("happy", None, None), "2": ("sad", None, None)}),
+        (("dev/S01/up/1", "test/S02/up/2"), {"1": ("up", "S01", "dev"), "2": ("up", "S02", "test")}),
+        (("up/spk1/1", "down/spk1/2"), {"1": ("up", None, None), "2": ("down", None, None)}),
+        (("data/ann/HAP/1", "data/bob/ANG/2"), {"1": ("HAP", "ann", None), "2": ("ANG", "bob", None)}),
+        (("data/up/1", "data/down/2"), {"1": ("up", None, None), "2": ("down", None, None)}),
+        (("a/1/joy/1", "b/1/sad/2"), {"1": ("joy", None, None), "2": ("sad", None, None)}),
+        (("up/x/1", "down/y/2"), {"1": ("up", None, None), "2": ("down", None, None)}),
+    ],
+)
+def test_which_folder_is_the_class(files, found, tmp_path):
+    for name in files:
+        tone(tmp_path / f"{name}.wav")
+    table = read("generic", tmp_path)
+    assert {row[0]: row[1:] for row in table.select("id", "label", "speaker", "split").iter_rows()} == found
+
+
+def test_a_class_that_may_be_either_folder_is_refused(tmp_path):
+    for name in ("ann/high/1", "ann/low/2", "bob/high/3", "bob/low/4"):
+        tone(tmp_path / f"{name}.wav")
+    message = r"may be the first folder \(ann, bob\) or the second \(high, low\); give a table"
+    with pytest.raises(DataError, match=message):
+        read("generic", tmp_path)
+
+
+def test_a_folder_with_a_table_inside_points_to_it(tmp_path):
+    tone(tmp_path / "a.wav")
+    csv(tmp_path, "path,emotion\na.wav,sad\n", "metadata.csv")
+    with pytest.raises(DataError, match=r"give its table instead: unheard prepare generic \S*metadata\.csv"):
+        read("generic", tmp_path)
+    csv(tmp_path, "file_name,emotion\na.wav,sad\n", "metadata.csv")
+    table, _, remarks = survey("generic", tmp_path)
+    assert table["label"].to_list() == ["sad"]
+    assert remarks[0].text == f"{tmp_path}: read as huggingface, by what lies there"
+
+
 def test_two_formats_of_one_clip_in_a_class_folder(tmp_path):
     tone(tmp_path / "joy" / "a.wav")
     tone(tmp_path / "joy" / "a.opus")
-    table, left = survey("generic", tmp_path)
+    table, left, _ = survey("generic", tmp_path)
     assert table["id"].to_list() == ["a"] and table["path"][0].endswith(".wav")
     assert left[0].path == "joy/a.opus"
 

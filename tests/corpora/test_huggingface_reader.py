@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from unheard.cli import app
-from unheard.corpora import read, survey
+from unheard.corpora import generic, read, survey
 from unheard.corpora.source import utterances
 from unheard.corpora.table import classes, read_table
 from unheard.errors import DataError
@@ -82,7 +82,7 @@ def test_parquet_through_prepare_audit_and_back(tmp_path, monkeypatch):
     assert CliRunner().invoke(app, ["audit", "made.parquet"]).exit_code in (0, 1)
     # The same again writes nothing new.
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "made-sounds").iterdir()}
-    again, _ = survey("huggingface", "corpus", sounds="made-sounds")
+    again, _, _ = survey("huggingface", "corpus", sounds="made-sounds")
     assert again.equals(table.select(again.columns))
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "made-sounds").iterdir()} == before
 
@@ -123,10 +123,11 @@ def test_what_does_not_hold(columns, message, tmp_path):
         read("huggingface", tmp_path)
 
 
-def test_generic_points_to_the_reader_and_prints_no_sound(tmp_path):
+def test_generic_knows_the_dataset_and_no_error_prints_a_sound(tmp_path):
     packed(tmp_path / "train.parquet", audio=sounds(tmp_path, a=200), label=[1])
+    assert read("generic", tmp_path / "train.parquet").equals(read("huggingface", tmp_path / "train.parquet"))
     with pytest.raises(DataError, match="row 1, column 'audio': holds the sound itself") as error:
-        read("generic", tmp_path / "train.parquet")
+        list(generic.scan(tmp_path / "train.parquet"))
     assert len(str(error.value)) < 300 and "fLaC" not in str(error.value)
 
 
@@ -153,7 +154,7 @@ def test_a_stranger_and_a_missing_recording(tmp_path):
     TREES["huggingface"](tmp_path)
     tone(tmp_path / "data" / "train" / "d.wav")
     (tmp_path / "data" / "train" / "c.wav").unlink()
-    table, left = survey("huggingface", tmp_path)
+    table, left, _ = survey("huggingface", tmp_path)
     assert table.filter(table["duration"].is_null())["id"].to_list() == ["c"]
     assert {item.path: item.reason for item in left}["data/train/d.wav"] == "in no metadata file"
 
@@ -195,7 +196,7 @@ def test_sounds_that_share_a_name_are_numbered(tmp_path):
         audio = [{**sound, "path": "audio.wav"} for sound in sounds(tmp_path, a=200 + shard)]
         packed(tmp_path / "data" / f"train-{shard}.parquet", audio=audio, label=[shard])
     tone(tmp_path / "more.wav")
-    table, left = survey("huggingface", tmp_path)
+    table, left, _ = survey("huggingface", tmp_path)
     assert table["id"].to_list() == ["train-0-1", "train-1-1"]
     assert [(item.path, item.reason) for item in left] == [("more.wav", "in no Parquet file")]
 

@@ -65,7 +65,7 @@ def test_a_name_is_taken_exactly_where_the_scheme_has_it(parts):
 def test_wrong_names_are_left_out_and_say_why(name, reason, tmp_path):
     tone(tmp_path / "03-01-01-01-01-01-01.wav")
     tone(tmp_path / f"{name}.wav")
-    table, left = survey("ravdess", tmp_path)
+    table, left, _ = survey("ravdess", tmp_path)
     assert len(table) == 1
     assert [item.path for item in left] == [f"{name}.wav"]
     assert reason in left[0].reason
@@ -85,7 +85,7 @@ def test_one_clip_in_several_files_is_one_row(tmp_path):
     tone(tmp_path / "deep" / "er" / f"{name}.wav")
     tone(tmp_path / "x" / f"{name}.wav")
     tone(tmp_path / "x" / f"{name}.flac")
-    table, left = survey("ravdess", tmp_path)
+    table, left, _ = survey("ravdess", tmp_path)
     assert table["path"].to_list() == [str(tmp_path / "x" / f"{name}.wav")]
     assert sorted(item.path for item in left) == [
         f"deep/er/{name}.wav",
@@ -98,7 +98,7 @@ def test_one_clip_in_several_files_is_one_row(tmp_path):
 def test_a_file_in_another_actors_folder_is_left_out(tmp_path):
     tone(tmp_path / "Actor_07" / "03-01-05-02-01-02-07.wav")
     tone(tmp_path / "Actor_01" / "03-01-05-02-01-02-07.wav")
-    table, left = survey("ravdess", tmp_path)
+    table, left, _ = survey("ravdess", tmp_path)
     assert table["path"].to_list() == [str(tmp_path / "Actor_07" / "03-01-05-02-01-02-07.wav")]
     assert "named for actor 07 but found in Actor_01" in left[0].reason
 

@@ -82,7 +82,7 @@ def test_crema_d_with_packed_votes_and_a_missing_recording(tmp_path):
 def test_crema_d_without_votes_has_the_intended_emotions_and_says_so(tmp_path):
     TREES["crema-d"](tmp_path)
     (tmp_path / "processedResults" / "tabulatedVotes.csv").unlink()
-    table, left = survey("crema-d", tmp_path)
+    table, left, _ = survey("crema-d", tmp_path)
     assert (
         table["label"].to_list() == ["anger", "happy", "sad", "neutral"] and table["votes"].null_count() == 4
     )
@@ -168,7 +168,7 @@ def labels_of(folder):
 def test_iemocap_values_off_the_scale_are_null_and_said(tmp_path):
     TREES["iemocap"](tmp_path)
     change(labels_of(tmp_path), "[2.5000, 3.0000, 4.0000]", "[2.5000, 3.0000, 5.5000]")
-    table, left = survey("iemocap", tmp_path)
+    table, left, _ = survey("iemocap", tmp_path)
     assert any("Ses01F_impro01_M000: dominance 5.5" in item.path for item in left)
     assert table.filter(table["id"] == "Ses01F_impro01_M000")["dominance"].to_list() == [None]
 
@@ -176,7 +176,7 @@ def test_iemocap_values_off_the_scale_are_null_and_said(tmp_path):
 def test_iemocap_words_that_are_no_category_are_left_out_and_said(tmp_path):
     TREES["iemocap"](tmp_path)
     change(labels_of(tmp_path), "Frustration; Anger;", "Frustration; Boredom;")
-    table, left = survey("iemocap", tmp_path)
+    table, left, _ = survey("iemocap", tmp_path)
     assert any(item.path == "Ses01F_impro01_M000: 'boredom'" for item in left)
     votes = table.filter(table["id"] == "Ses01F_impro01_M000")["votes"][0].to_list()
     assert [(vote["label"], vote["weight"]) for vote in votes if vote["grader"] == "C-E3"] == [
@@ -236,7 +236,7 @@ def test_meld_clips_of_no_part_or_no_row_are_left_out(tmp_path):
     tone(tmp_path / "MELD.Raw" / "dia0_utt0.wav")
     tone(tmp_path / "MELD.Raw" / "train" / "train_splits" / "dia99_utt0.wav")
     tone(tmp_path / "MELD.Raw" / "dev" / "dev_splits_complete" / "._dia0_utt0.wav")
-    table, left = survey("meld", tmp_path)
+    table, left, _ = survey("meld", tmp_path)
     reasons = {Path(item.path).name: item.reason for item in left}
     assert (
         len(table) == 7

@@ -25,7 +25,7 @@ SMALL = {"takes": 1, "sentences": ("01",)}
 
 def test_official_names_and_counts(tmp_path):
     synthetic.write(tmp_path, speakers=2)
-    table, left = survey("synthetic", tmp_path)
+    table, left, _ = survey("synthetic", tmp_path)
     assert len(table) == 2 * 60
     assert set(table["id"]) == {
         f"03-01-{emotion:02d}-{intensity:02d}-{sentence:02d}-{take:02d}-{actor:02d}"

@@ -31,11 +31,21 @@ ROWS = [(2, {"file": "a.wav", "emotion": "sad"}), (3, {"file": "ü.wav", "emotio
         ("t.csv", "file;emotion\na.wav;sad\nü.wav;joy, mild"),
         ("t.csv", '"file";"emotion"\r\n"a.wav";"sad"\r\n"ü.wav";"joy, mild"\r\n'),
         ("t.tsv", "file\temotion\na.wav\tsad\nü.wav\tjoy, mild\n"),
+        ("t.csv", "file;emotion;;\r\na.wav;sad;;\r\nü.wav;joy, mild; ;\r\n"),
         ("T.TSV", "\ufefffile\temotion\na.wav\tsad\nü.wav\tjoy, mild\n\n\n"),
     ],
 )
 def test_one_table_in_many_dialects(name, text, tmp_path):
     assert read_rows(write(tmp_path, name, text)) == ROWS
+
+
+@pytest.mark.parametrize("line", ["sep=;\n", "\ufeffsep=;\r\n", '"sep=;"\r\n', "SEP=|\n"])
+def test_a_spreadsheet_says_its_separator(line, tmp_path):
+    mark = "|" if "|" in line else ";"
+    rows = f"file{mark}emotion\na.wav{mark}sad\nü.wav{mark}joy, mild\n"
+    assert read_rows(write(tmp_path, "t.csv", line + rows)) == [(n + 1, cells) for n, cells in ROWS]
+    with pytest.raises(DataError, match="row 4 has 1 fields"):
+        read_rows(write(tmp_path, "t.csv", line + rows.replace(f"{mark}joy, mild", "")))
 
 
 def test_json_lines_and_parquet(tmp_path):
@@ -73,6 +83,7 @@ def test_what_csv_writes_is_read(cells, delimiter):
         ("t.csv", "file,emotion\n", "holds no rows"),
         ("t.csv", "file,emotion\na.wav,sad\nb.wav\n", "row 3 has 1 fields, the header has 2"),
         ("t.csv", "file,emotion\na,b.wav,sad\n", "row 2 has 3 fields, the header has 2"),
+        ("t.csv", "file,emotion,\na.wav,sad,x\n", "row 2 has 3 fields, the header has 2"),
         ("t.csv", "file,file\na,b\n", "row 1: the column 'file' stands there more than once"),
         ("t.csv", 'file,emotion\na.wav,"sad\n', "row 2: unexpected end of data"),
         (

@@ -33,7 +33,7 @@ def _folds() -> Protocol:
 
 def prepared(path: Path) -> object:
     """Read a table of a user's own."""
-    table, left_out = corpora.survey("generic", path)
+    table, left_out, _ = corpora.survey("generic", path)
     return _plain(table), left_out, table_digest(table)
 
 

@@ -34,6 +34,7 @@ def prepare(
 
     from unheard import corpora
     from unheard.corpora.names import nearly_equal, shown
+    from unheard.corpora.paths import refuse_absent
     from unheard.corpora.relabel import parse, relabel
     from unheard.corpora.speakers import renamed
     from unheard.corpora.table import write_table
@@ -44,12 +45,15 @@ def prepare(
         raise UsageError(f"{out}: a table is written as Parquet; name it {out.with_suffix('.parquet')}")
     new_output(out, force)
     chosen = None if labels is None else parse(labels)
-    table, left_out = corpora.survey(corpus, source, sounds=out.with_name(f"{out.stem}-sounds"))
+    table, left_out, remarks = corpora.survey(corpus, source, sounds=out.with_name(f"{out.stem}-sounds"))
+    refuse_absent(table, source)
     if chosen is not None:
         table = relabel(table, chosen)
     if speakers is not None:
         table = renamed(table, speakers)
     write_table(table, out)
+    for remark in remarks:
+        say(remark.text)
     for entry in left_out:
         say(f"left out: {entry.path}: {entry.reason}")
     people = table["speaker"].drop_nulls().n_unique()

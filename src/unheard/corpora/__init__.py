@@ -7,18 +7,19 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
-from unheard.corpora import generic, synthetic
-from unheard.corpora.folder import LeftOut
+from unheard.corpora import audformat, generic, huggingface, synthetic
+from unheard.corpora.folder import LeftOut, Remark
 from unheard.corpora.names import with_known
 from unheard.corpora.table import one_gender, utterances
+from unheard.corpora.tabular import SUFFIXES
 from unheard.errors import DataError, about, first_five, unknown
 from unheard.files import cache_folder
 
-__all__ = ["READERS", "LeftOut", "names", "read", "survey"]
+__all__ = ["READERS", "LeftOut", "Remark", "Survey", "names", "read", "reader_of", "survey"]
 
 
 def _readers() -> dict[str, ModuleType]:
@@ -48,20 +49,35 @@ def read(name: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     DataError
         The folder is missing, holds no recording of that corpus, or a table does not hold.
     """
-    return survey(name, path)[0]
+    return survey(name, path).table
+
+
+class Survey(NamedTuple):
+    """A corpus as it was read."""
+
+    table: pl.DataFrame
+    #: Files that are not in the table, and why.
+    left_out: list[LeftOut]
+    #: What was taken for what: columns, folders, readers; a speaker with two genders, who has none in the table.
+    remarks: list[Remark]
 
 
 def survey(
     name: str, path: str | os.PathLike[str], *, sounds: str | os.PathLike[str] | None = None
-) -> tuple[pl.DataFrame, list[LeftOut]]:
-    """Read a corpus as :func:`read` does, and list everything that did not enter the table, with the reason.
+) -> Survey:
+    """Read a corpus as :func:`read` does, and say what did not enter the table and what was taken for what.
 
-    A speaker to whom the files give two genders is in that list too; the table has null there. Sounds that stand
-    in the tables themselves are written into the folder ``sounds`` (None: ``sounds`` in the cache folder).
+    A folder that is given as ``generic`` and that another reader knows is read by that one. Sounds that stand in
+    the tables themselves are written into the folder ``sounds`` (None: ``sounds`` in the cache folder).
     """
     if name not in READERS:
         raise unknown("corpus", name, READERS)
-    reader, root = READERS[name], Path(path)
+    root = Path(path)
+    remarks: list[Remark] = []
+    if name == generic.NAME and (found := reader_of(root)) != name:
+        name = found
+        remarks.append(Remark(f"{root}: read as {name}, by what lies there"))
+    reader = READERS[name]
     if name != synthetic.NAME and (root / synthetic.MARKER).is_file():
         raise DataError(
             f"{root} holds synthetic speech; read it as {synthetic.NAME!r}, so that it is stamped as such"
@@ -72,11 +88,14 @@ def survey(
     for item in reader.scan(root, *place):
         if isinstance(item, LeftOut):
             left.append(item)
+        elif isinstance(item, Remark):
+            remarks.append(item)
         else:
             rows.append(with_known(item))
     if not rows:
         seen = first_five(f"{item.path} ({item.reason})" for item in left) or "nothing"
-        raise DataError(f"{root}: no utterances of {name!r} there; found {seen}")
+        instead = _own_table(root, left) if name == generic.NAME else None
+        raise DataError(f"{root}: no utterances of {name!r} there; {instead or f'found {seen}'}")
     corpus = sorted({row.get("corpus") or name for row in rows})
     if len(corpus) > 1:
         raise DataError(f"{root}: one table holds one corpus; found {first_five(corpus)} in column 'corpus'")
@@ -87,19 +106,29 @@ def survey(
             labels=reader.LABELS or generic.classes(root, rows),
             scale=getattr(reader, "SCALE", (0.0, 1.0)),
         )
-    return table, left + _two_genders(rows)
+    return Survey(table, left, [*remarks, *_two_genders(rows)])
 
 
-def _two_genders(rows: list[dict[str, Any]]) -> list[LeftOut]:
+def reader_of(path: Path) -> str:
+    """Return the name of the reader of a folder or table of which no corpus is known, by what lies there."""
+    if (path / audformat.HEADER).is_file():
+        return audformat.NAME
+    return huggingface.NAME if huggingface.is_dataset(path) else generic.NAME
+
+
+def _own_table(root: Path, left: list[LeftOut]) -> str | None:
+    """Return the advice to take the table that lies in a folder of recordings, if there is one."""
+    tables = [item.path for item in left if Path(item.path).suffix.lower() in SUFFIXES]
+    return f"give its table instead: unheard prepare {generic.NAME} {root / tables[0]}" if tables else None
+
+
+def _two_genders(rows: list[dict[str, Any]]) -> list[Remark]:
     genders: dict[str, set[str]] = {}
     for row in rows:
         if row.get("speaker") is not None and row.get("gender") is not None:
             genders.setdefault(row["speaker"], set()).add(row["gender"])
     return [
-        LeftOut(
-            f"gender of speaker {speaker}",
-            f"GENDER_CONFLICT: {' and '.join(sorted(found))}; null in the table",
-        )
+        Remark(f"GENDER_CONFLICT: speaker {speaker} is {' and '.join(sorted(found))}; null in the table")
         for speaker, found in sorted(genders.items())
         if len(found) > 1
     ]

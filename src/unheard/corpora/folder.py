@@ -28,6 +28,13 @@ class LeftOut:
     reason: str
 
 
+@dataclass(frozen=True)
+class Remark:
+    """What was taken for what in a corpus as it was read; nothing is left out by it."""
+
+    text: str
+
+
 #: Fields of a clip by its path inside the corpus folder, or the reason why it is left out.
 Fields = Callable[[Path], dict[str, Any] | str]
 

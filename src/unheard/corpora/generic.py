@@ -1,24 +1,26 @@
 """Any corpus: a table (CSV, TSV, JSONL, Parquet) in our columns, or a folder that holds one folder a class.
 
-Columns are those of docs/tables.md; a few near-obvious names are taken for them (:data:`ALIASES`). Paths in a
-table are relative to the table's folder. Classes are in name order, but a Parquet table whose ``label`` is an Enum
-keeps its own. The corpus is called ``generic`` unless the table has a column ``corpus``.
+Columns are those of docs/tables.md, or are called as tables usually call them (:mod:`unheard.corpora.columns`).
+Paths in
+a table are relative to the table's folder. Classes are in name order, but a Parquet table whose ``label`` is an
+Enum keeps its own. The corpus is called ``generic`` unless the table has a column ``corpus``.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from unheard.corpora.folder import LeftOut, clips, duration, piece_name
-from unheard.corpora.table import BOUNDS, DIMENSIONS, SCHEMA, WEIGHTS
+from unheard.corpora.class_folders import class_folders
+from unheard.corpora.columns import columns_of, remarks
+from unheard.corpora.folder import LeftOut, Remark, duration, piece_name
+from unheard.corpora.paths import place_of
+from unheard.corpora.table import BOUNDS, DIMENSIONS, WEIGHTS
 from unheard.corpora.tabular import SUFFIXES, read_rows
 from unheard.corpora.times import in_seconds
 from unheard.errors import DataError, first_five
@@ -33,18 +35,6 @@ LICENCE = "the table's own column"
 LABELS: tuple[str, ...] = ()  # found in the data
 LANGUAGES: tuple[str, ...] = ()
 
-ALIASES = {
-    "path": ("file", "filename", "file_name", "filepath", "file_path", "audio", "wav"),
-    "label": ("emotion", "class"),
-    "speaker": ("speaker_id", "spk", "actor"),
-    "gender": ("sex",),
-    "language": ("lang",),
-    "text": ("transcript", "transcription"),
-    "activation": ("arousal",),
-    "licence": ("license",),
-}
-#: Names of folders that are splits and no classes.
-SPLIT = re.compile("train|training|validation|valid|val|dev|test", re.ASCII | re.IGNORECASE)
 _WORDS = {
     "gender": {"f": "female", "m": "male", **{g: g for g in ("female", "male", "other")}},
     "channel": {c: c for c in ("speech", "song")},
@@ -52,7 +42,7 @@ _WORDS = {
 _VOTE = {"grader", "label", "weight", "modality", *DIMENSIONS}
 
 
-def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
+def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut | Remark]:
     """Yield a row for every row of a table, or for every recording below a class folder.
 
     A row whose file is missing stays, with an unknown duration: the run counts it as a bad file.
@@ -72,11 +62,15 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
             f"{root}: expected a folder that holds one folder a class, or a table ({', '.join(SUFFIXES)})"
         )
     numbered = read_rows(root)
-    columns = columns_of(root, list(dict.fromkeys(name for _, row in numbered for name in row)))
-    unused = sorted({name for _, row in numbered for name in row} - set(columns.values()))
-    if unused:
-        yield LeftOut(root.name, f"columns that are not used: {', '.join(map(str, unused))}")
-    yield from rows_of(root, columns, numbered)
+    found = list(dict.fromkeys(str(name) for _, row in numbered for name in row))
+    columns = columns_of(root, found)
+    yield from (Remark(f"{root.name}: {text}") for text in remarks(columns, found))
+    rows = rows_of(root, root.parent, columns, numbered)
+    yield from rows
+    written = (str(cells[columns["path"]]) for _, cells in numbered)
+    turned = sum("\\" in text and "\\" not in row["path"] for text, row in zip(written, rows, strict=True))
+    if turned:
+        yield Remark(f"{root.name}: {turned} paths are written with \\ and were read with /")
 
 
 def classes(root: Path, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -88,68 +82,22 @@ def classes(root: Path, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(sorted({row["label"] for row in rows if row["label"] is not None}))
 
 
-def class_folders(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
-    """Yield a row for every recording below a folder that is called as its class.
-
-    Folders named train, validation or test are splits and no classes; a class folder may lie inside one.
-    """
-    found = list(clips(root, _class_folder))
-    yield from (item for item in found if isinstance(item, LeftOut))
-    yield from short_ids([item for item in found if not isinstance(item, LeftOut)])
-
-
-def _class_folder(path: Path) -> dict[str, Any] | str:
-    folders = [folder for folder in path.parts[:-1] if not SPLIT.fullmatch(folder)]
-    if not folders:
-        return "in no class folder"
-    return {"id": path.with_suffix("").as_posix(), "label": folders[0], "split": split_of(path)}
-
-
-def split_of(path: Path) -> str | None:
-    """Return the split of a file, by the first folder with the name of one; None without any."""
-    return next((folder.lower() for folder in path.parts[:-1] if SPLIT.fullmatch(folder)), None)
-
-
-def short_ids(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Cut ids that are relative paths down to the base name where that is unique."""
-    count = Counter(row["id"].rsplit("/", 1)[-1] for row in rows)
-    return [
-        {**row, "id": base if count[base := row["id"].rsplit("/", 1)[-1]] == 1 else row["id"]} for row in rows
-    ]
-
-
-def columns_of(table: Path, found: list[str]) -> dict[str, str]:
-    """Return the table's column for each of ours."""
-    columns = {}
-    for name in SCHEMA:
-        here = [column for column in (name, *ALIASES.get(name, ())) if column in found]
-        if here:
-            columns[name] = here[0]
-    for name in ("path", "label"):
-        if name not in columns:
-            raise DataError(
-                f"{table}: lacks the column {name!r} (or {', '.join(ALIASES[name])}); found: {', '.join(found)}"
-            )
-    for column in set(found) - set(columns.values()):
-        near = get_close_matches(
-            column.lower(), [name for name in SCHEMA if name not in columns], n=1, cutoff=0.8
-        )
-        if near:
-            raise DataError(f"{table}: unknown column {column!r}; did you mean {near[0]!r}?")
-    return columns
-
-
 def rows_of(
-    table: Path, columns: Mapping[str, str], numbered: Sequence[tuple[int, Mapping[str, Any]]]
+    table: Path | str,
+    folder: Path,
+    columns: Mapping[str, str],
+    numbered: Sequence[tuple[int, Mapping[str, Any]]],
 ) -> list[dict[str, Any]]:
     """Return the rows of utterances from those of a table, each with its number.
 
     Parameters
     ----------
     table
-        Named in errors; paths are relative to its folder.
+        Named in errors.
+    folder
+        What relative paths begin at.
     columns
-        Our column -> the table's, as of :func:`columns_of`.
+        Our column -> the table's, as of :func:`unheard.corpora.columns.columns_of`.
     numbered
         Row numbers and cells.
 
@@ -176,8 +124,10 @@ def rows_of(
     if all(row["label"] is None for row in rows):
         raise DataError(f"{table}: column {columns['label']!r} is empty in every row")
     whole: dict[str, float | None] = {}  # many rows may be pieces of one file
-    for row, name in zip(rows, _ids(table, rows), strict=True):
-        row["path"] = path = str(table.parent.absolute() / row["path"])
+    for row in rows:
+        row["path"] = str(place_of(folder, row["path"]))
+    for row, name in zip(rows, _ids(folder, rows), strict=True):
+        path = row["path"]
         if row.get("id") is None:
             row["id"] = name
         if row.get("duration") is None:
@@ -244,7 +194,7 @@ def _votes(cell: Any) -> list[dict[str, Any]]:
     return made
 
 
-def _ids(table: Path, rows: list[dict[str, Any]]) -> list[str]:
+def _ids(folder: Path, rows: list[dict[str, Any]]) -> list[str]:
     """Return the base name without extension where no other file has it, else the path without extension.
 
     Pieces of one file are told apart by their times.
@@ -252,8 +202,8 @@ def _ids(table: Path, rows: list[dict[str, Any]]) -> list[str]:
     paths = [Path(row["path"]) for row in rows]
     count = Counter(path.stem for path in set(paths))
     pieces = Counter(paths)
-    folder = table.parent.absolute()
-    inside = [path.relative_to(folder) if path.is_relative_to(folder) else path for path in paths]
+    here = folder.absolute()
+    inside = [path.relative_to(here) if path.is_relative_to(here) else path for path in paths]
     names = [
         path.stem if count[path.stem] == 1 else relative.with_suffix("").as_posix()
         for path, relative in zip(paths, inside, strict=True)
@@ -264,7 +214,7 @@ def _ids(table: Path, rows: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _refuse_doubles(table: Path, ids: list[tuple[int, str]]) -> None:
+def _refuse_doubles(table: Path | str, ids: list[tuple[int, str]]) -> None:
     count = Counter(name for _, name in ids)
     double = [f"row {number}: {name!r}" for number, name in ids if count[name] > 1]
     if double:

@@ -16,8 +16,10 @@ from typing import Any
 
 import polars as pl
 
-from unheard.corpora.folder import LeftOut, recordings
-from unheard.corpora.generic import SPLIT, class_folders, columns_of, rows_of, short_ids, split_of
+from unheard.corpora.class_folders import SPLIT, class_folders, short_ids, split_of
+from unheard.corpora.columns import columns_of, remarks
+from unheard.corpora.folder import LeftOut, Remark, recordings
+from unheard.corpora.generic import rows_of
 from unheard.corpora.tabular import read_rows
 from unheard.errors import DataError
 from unheard.files import read_bytes, write_bytes
@@ -49,7 +51,7 @@ _MAX_BYTES = 2**22
 Row = tuple[int, dict[str, Any]]
 
 
-def scan(root: Path, sounds: Path) -> Iterator[dict[str, Any] | LeftOut]:
+def scan(root: Path, sounds: Path) -> Iterator[dict[str, Any] | LeftOut | Remark]:
     """Yield a row for every row of the dataset.
 
     A sound that stands in a Parquet file is written to ``sounds`` under the SHA-256 of its bytes; what is there
@@ -98,7 +100,7 @@ def is_dataset(source: Path) -> bool:
     return bool(tables) and is_dataset(tables[0])
 
 
-def _folder(root: Path, described: list[Path]) -> Iterator[dict[str, Any] | LeftOut]:
+def _folder(root: Path, described: list[Path]) -> Iterator[dict[str, Any] | LeftOut | Remark]:
     """Yield the recordings that metadata files describe; each file's paths are relative to its folder."""
     made: list[dict[str, Any]] = []
     named = False
@@ -108,8 +110,10 @@ def _folder(root: Path, described: list[Path]) -> Iterator[dict[str, Any] | Left
         found = list(rows[0][1])
         named |= "id" in found
         columns = {"id": "id", "split": "split"} | columns_of(table, found) | {"path": "file_name"}
-        yield from _unused(table.relative_to(root), rows, columns)
-        made += rows_of(table, columns, [(number, _named(inside, cells)) for number, cells in rows])
+        yield from _remarks(table.relative_to(root), rows, columns)
+        made += rows_of(
+            table, table.parent, columns, [(number, _named(inside, cells)) for number, cells in rows]
+        )
     yield from made if named else short_ids(made)
     used = {row["path"] for row in made}
     for item in recordings(root):
@@ -127,7 +131,7 @@ def _named(inside: Path, cells: Mapping[str, Any]) -> dict[str, Any]:
 
 def _packed(
     folder: Path, packed: list[Path], sounds: Path, *, others_too: bool
-) -> Iterator[dict[str, Any] | LeftOut]:
+) -> Iterator[dict[str, Any] | LeftOut | Remark]:
     """Yield the rows of Parquet files with a column that holds ``{bytes, path}``."""
     made: list[dict[str, Any]] = []
     own: list[str | None] = []  # name that the dataset gives a sound, within its split
@@ -156,8 +160,8 @@ def _packed(
             own.append(f"{split or '.'}/{stem}" if stem and "id" not in frame.columns else None)
             numbered = inside.with_name(f"{inside.stem}-{number}").as_posix()
             rows.append((number, {"id": numbered, "split": split, **cells, "path": path}))
-        yield from _unused(inside, rows, columns)
-        made += rows_of(file, columns, rows)
+        yield from _remarks(inside, rows, columns)
+        made += rows_of(file, file.parent, columns, rows)
     times = Counter(own)
     yield from short_ids(
         [
@@ -237,10 +241,11 @@ def _split(file: Path) -> str | None:
     return split_of(file) or (named[1].lower() if named else None)
 
 
-def _unused(table: Path, rows: list[Row], columns: Mapping[str, str]) -> Iterator[LeftOut]:
-    unused = sorted({name for _, cells in rows for name in cells} - set(columns.values()) - {"id", "split"})
-    if unused:
-        yield LeftOut(f"{table.as_posix()}: columns", f"not used: {', '.join(map(str, unused))}")
+def _remarks(table: Path, rows: list[Row], columns: Mapping[str, str]) -> Iterator[Remark]:
+    own = {name: column for name, column in columns.items() if name not in ("id", "path", "split")}
+    known = {columns["path"], "id", "split"}
+    found = dict.fromkeys(str(name) for _, cells in rows for name in cells if name not in known)
+    yield from (Remark(f"{table.as_posix()}: {text}") for text in remarks(own, found))
 
 
 def _is_visible(path: Path, root: Path) -> bool:

@@ -8,7 +8,6 @@ from pathlib import Path
 import polars as pl
 
 from unheard import corpora
-from unheard.corpora import audformat, huggingface
 from unheard.corpora.speakers import renamed
 from unheard.corpora.table import REQUIRED, corpus_of, read_table
 from unheard.errors import UsageError
@@ -46,14 +45,7 @@ def _utterances(path: str | os.PathLike[str], corpus: str | None) -> pl.DataFram
         if corpus not in (None, "generic", corpus_of(table)):
             raise UsageError(f"{source} holds the corpus {corpus_of(table)}, asked for {corpus}")
         return table
-    return corpora.read(corpus or _reader_of(source), source)
-
-
-def _reader_of(source: Path) -> str:
-    """Return the name of the reader of a folder or list, by what lies there."""
-    if (source / audformat.HEADER).is_file():
-        return audformat.NAME
-    return huggingface.NAME if huggingface.is_dataset(source) else "generic"
+    return corpora.read(corpus or corpora.reader_of(source), source)
 
 
 def of_reader(source: str) -> pl.DataFrame:

@@ -24,6 +24,8 @@ LINES = (".jsonl", ".ndjson")
 
 Rows = Iterator[tuple[int, list[str]]]
 
+_SEPARATOR_LINE = re.compile('"?sep=([,;\t|])"?\r?\n', re.IGNORECASE)
+
 
 def read_separated(
     path: Path, error: type[UnheardError] = DataError, *, legacy: bool = False
@@ -33,8 +35,8 @@ def read_separated(
     Parameters
     ----------
     path
-        A regular file. One that is called ``.csv`` is separated by what separates its first line most often, any
-        other by tabs.
+        A regular file. One that is called ``.csv`` is separated by what separates its header most often, any
+        other by tabs; a line ``sep=;`` before the header, as spreadsheets write it, says otherwise.
     error
         The kind of error that is raised, while rows are read too.
     legacy
@@ -48,15 +50,24 @@ def read_separated(
     """
     plain = read_lines(path, error, legacy=legacy)
     first = next(plain, "")
-    lines = _Lines(path, chain([first], plain), error)
-    rows = _rows(path, csv.reader(lines, delimiter=_delimiter(path, first), strict=True), lines, error)
-    header = [cell.strip() for cell in next((cells for _, cells in rows if cells), [])]
+    stated = _SEPARATOR_LINE.fullmatch(first)
+    row = 1
+    if stated:
+        row, first = 2, next(plain, "")
+    lines = _Lines(path, chain([first], plain), error, row)
+    delimiter = stated[1] if stated else _delimiter(path, first)
+    rows = _rows(path, csv.reader(lines, delimiter=delimiter, strict=True), lines, error)
+    row, header = next(((number, cells) for number, cells in rows if cells), (row, []))
+    header = [cell.strip() for cell in header]
+    wide = len(header)
+    while header and not header[-1]:
+        header.pop()  # spreadsheets end rows with separators
     double = (
         sorted({name for name in header if header.count(name) > 1}) if len(set(header)) < len(header) else []
     )
     if double:
-        raise error(f"{path}: row 1: the column {first_five(double)!r} stands there more than once")
-    return header, _fitting(path, header, rows, error)
+        raise error(f"{path}: row {row}: the column {first_five(double)!r} stands there more than once")
+    return header, _fitting(path, header, wide, rows, error)
 
 
 def read_json_lines(
@@ -139,9 +150,9 @@ def _place(path: Path, before: str, number: int, header: str) -> str:
 class _Lines:
     """The lines of a table, for the rows of ``csv``; quotes may hold line breaks, but not without end."""
 
-    def __init__(self, path: Path, lines: Iterator[str], error: type[UnheardError]) -> None:
+    def __init__(self, path: Path, lines: Iterator[str], error: type[UnheardError], row: int) -> None:
         self._path, self._lines, self._error = path, lines, error
-        self.row = 1
+        self.row = row
         self.characters = 0
 
     def __iter__(self) -> _Lines:
@@ -167,10 +178,13 @@ def _rows(path: Path, reader: Iterator[list[str]], lines: _Lines, error: type[Un
         raise error(f"{path}: row {lines.row}: {reason}") from reason
 
 
-def _fitting(path: Path, header: list[str], rows: Rows, error: type[UnheardError]) -> Rows:
+def _fitting(path: Path, header: list[str], wide: int, rows: Rows, error: type[UnheardError]) -> Rows:
+    """Yield the rows without the cells of nameless columns at the end, which must be empty."""
     for number, cells in rows:
         if not any(cell.strip() for cell in cells):
             continue
+        if len(cells) <= wide and not any(cell.strip() for cell in cells[len(header) :]):
+            cells = cells[: len(header)]
         if len(cells) != len(header):
             raise error(
                 f"{path}: row {number} has {len(cells)} fields, the header has {len(header)} "
