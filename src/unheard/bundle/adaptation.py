@@ -17,7 +17,7 @@ import numpy as np
 from unheard.adaptation.profile import Moments, Population, Priors, Profile, profile, sum_of
 from unheard.bundle.head import Inputs
 from unheard.bundle.schema import Description, Input, to_plain
-from unheard.errors import BundleError
+from unheard.errors import BundleError, DataError
 from unheard.files import digest
 from unheard.formats.arrays import Archive
 from unheard.inputs import Form
@@ -62,7 +62,17 @@ class Adaptation:
         }
 
     def profiles(self, known: Mapping[str, Moments]) -> dict[str, Profile]:
-        """Return by what each input of a speaker is standardised, of whom these sums are known."""
+        """Return by what each input of a speaker is standardised, of whom these sums are known.
+
+        Raises
+        ------
+        DataError
+            The sums are of other inputs, or of other shapes.
+        """
+        shapes = {name: each.around.mean.shape for name, each in self.inputs.items()}
+        found = {name: each.total.shape for name, each in known.items()}
+        if found != shapes:
+            raise DataError(f"the voice profile is of {found!r:.300}, and the model adapts {shapes!r:.300}")
         return {name: profile(known[name], each.around, each.priors) for name, each in self.inputs.items()}
 
     def standardised(self, clip: Inputs, profiles: Mapping[str, Profile] | None = None) -> Inputs:

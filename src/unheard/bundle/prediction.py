@@ -54,6 +54,8 @@ class Prediction:
     dimensions
         Dimension to value on [0, 1], in the model's order; empty where the model knows none, or where nothing can
         be predicted.
+    enrol_k
+        Number of clips of the speaker that the bundle knew (``Bundle.enrol``); 0 where it was not told any.
     """
 
     label: str | None
@@ -63,6 +65,7 @@ class Prediction:
     seconds: float
     quality: Quality | None = None
     dimensions: dict[str, float] = field(default_factory=dict)
+    enrol_k: int = 0
 
     @property
     def answered(self) -> bool:
@@ -74,7 +77,7 @@ class Prediction:
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:n]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON; ``dimensions`` only where the model knows some."""
+        """Return plain values, for JSON; ``dimensions`` and ``enrol_k`` only where there are some."""
         return {
             "label": self.label,
             "probabilities": dict(self.probabilities),
@@ -83,4 +86,5 @@ class Prediction:
             "warnings": list(self.warnings),
             "seconds": round(self.seconds, 3),
             "quality": None if self.quality is None else self.quality.as_dict(),
+            **({"enrol_k": self.enrol_k} if self.enrol_k else {}),
         }

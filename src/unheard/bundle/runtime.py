@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from unheard.audio.quality import Quality, quality
 from unheard.audio.resample import RATE
 from unheard.bundle import golden
 from unheard.bundle.adaptation import FILE, Adaptation, unpack
+from unheard.bundle.enrolment import Enrolment
 from unheard.bundle.extractors import Extractors, Waveforms
 from unheard.bundle.fields import load_json
 from unheard.bundle.head import GraphHead, Head, Inputs
@@ -29,8 +31,9 @@ from unheard.bundle.prediction import MEANINGS, Prediction
 from unheard.bundle.schema import Description, is_schema1, parse
 from unheard.bundle.timeline import Timeline, timeline
 from unheard.bundle.training_range import outside_training_range
+from unheard.bundle.voice import VoiceProfile
 from unheard.decide.calibration import apply_temperature
-from unheard.errors import AudioError, BundleError
+from unheard.errors import AudioError, BundleError, DataError, UsageError
 
 __all__ = ["Bundle", "Prediction", "load"]
 
@@ -96,34 +99,49 @@ class Bundle:
         """Speakers that the model was trained on: a score on them is ``CONTAMINATED``."""
         return tuple(self.description.training["speakers"])
 
-    def predict(self, wave: NDArray[np.floating], rate: int) -> Prediction:
+    @property
+    def adapts(self) -> bool:
+        """Return whether it answers better knowing the voice (:meth:`enrol`)."""
+        return bool(self.description.adaptation)
+
+    def predict(
+        self, wave: NDArray[np.floating], rate: int, *, profile: VoiceProfile | None = None
+    ) -> Prediction:
         """Predict samples: (n,) or (n, channels) floats, full scale ±1, at ``rate`` Hz.
 
-        Of several channels the bundle's is taken, or their mean where it names none.
+        Of several channels the bundle's is taken, or their mean where it names none. ``profile`` is of the
+        speaker's voice (:meth:`enrol`).
 
         Raises
         ------
         AudioError
             Where shape, type or rate are out of bounds, or there is no such channel.
+        DataError
+            Where the profile was made with another model.
+        UsageError
+            Where there is a profile, and the bundle does not adapt to speakers.
         """
-        channel = self.description.channel if np.ndim(wave) > 1 else None
-        clip = decode.from_samples(wave, rate, channel, target=self.description.sample_rate)
-        return next(self.predict_clips([clip]))
+        return next(self.predict_clips([self._sampled(wave, rate)], profile))
 
     def predict_file(
-        self, path: str | os.PathLike[str], *, channel: int | None = None, allow_truncated: bool = False
+        self,
+        path: str | os.PathLike[str],
+        *,
+        channel: int | None = None,
+        allow_truncated: bool = False,
+        profile: VoiceProfile | None = None,
     ) -> Prediction:
         """Predict a file of any format, rate and channel count that is read (docs/audio.md).
 
         One channel is taken (counted from 0), by default the bundle's, or their mean where it names none; a
-        truncated file is flagged where it is allowed.
+        truncated file is flagged where it is allowed. ``profile`` is as of :meth:`predict`.
 
         Raises
         ------
         AudioError
             Where it is missing, unreadable, no audio, truncated or out of bounds.
         """
-        return next(self.predict_clips([self._load(path, channel, allow_truncated)]))
+        return next(self.predict_clips([self._load(path, channel, allow_truncated)], profile))
 
     def predict_many(
         self,
@@ -131,21 +149,69 @@ class Bundle:
         *,
         channel: int | None = None,
         allow_truncated: bool = False,
+        profile: VoiceProfile | None = None,
     ) -> Iterator[Prediction]:
         """Predict files in their order, several at a time; options as of :meth:`predict_file`.
 
         A file that cannot be read gives a prediction without a label, flagged ``unreadable``, whose first warning
         is the reason; the others go on.
         """
-        return self.predict_clips(self._loaded(path, channel, allow_truncated) for path in paths)
+        clips = (self._loaded(path, channel, allow_truncated) for path in paths)
+        return self.predict_clips(clips, profile)
 
     def timeline(
-        self, path: str | os.PathLike[str], *, channel: int | None = None, allow_truncated: bool = False
+        self,
+        path: str | os.PathLike[str],
+        *,
+        channel: int | None = None,
+        allow_truncated: bool = False,
+        profile: VoiceProfile | None = None,
     ) -> Timeline:
         """Predict a recording of any length step by step (``unheard.bundle.timeline``); options as above."""
-        return timeline(
-            self.predict_clips, self.description, path, channel=channel, allow_truncated=allow_truncated
+        predict = partial(self.predict_clips, profile=profile)
+        return timeline(predict, self.description, path, channel=channel, allow_truncated=allow_truncated)
+
+    def enrol(
+        self,
+        clips: Iterable[str | os.PathLike[str] | tuple[NDArray[np.floating], int]],
+        *,
+        channel: int | None = None,
+        allow_truncated: bool = False,
+    ) -> VoiceProfile:
+        """Return the profile of one speaker's voice, from a few clips without labels (docs/adaptation.md).
+
+        Parameters
+        ----------
+        clips
+            Files, or pairs of samples and their rate as :meth:`predict` takes them. Clips that cannot be used are
+            left out, and ``left_out`` of the profile says why.
+        channel, allow_truncated
+            As of :meth:`predict_file`.
+
+        Raises
+        ------
+        UsageError
+            The bundle does not adapt to speakers.
+        DataError
+            No clip can be used.
+        """
+        return self.enrol_clips(
+            self._sampled(*clip) if isinstance(clip, tuple) else self._loaded(clip, channel, allow_truncated)
+            for clip in clips
         )
+
+    def enrol_clips(self, clips: Iterable[decode.Clip | AudioError]) -> VoiceProfile:
+        """Return the profile of clips that were decoded at ``description.sample_rate``, or could not be."""
+        self._check_adapts()
+        enrolment = Enrolment(self._adaptation)
+        for number, clip in enumerate(clips, start=1):
+            measured = self._measured(clip)
+            (answer,) = self._answers([measured], None)
+            if measured.inputs is None or measured.quality is None or not answer.answered:
+                enrolment.leave_out(measured.reason or f"clip {number}: {answer.warnings[-1]}")
+            else:
+                enrolment.add(measured.inputs, measured.quality)
+        return enrolment.profile(self.description.name)
 
     def inputs(self, waves: Sequence[Wave]) -> list[Inputs]:
         """Return what is computed of waveforms (n,) at 16 kHz, by name of the input."""
@@ -176,12 +242,45 @@ class Bundle:
         except AudioError as error:
             return error
 
-    def predict_clips(self, clips: Iterable[decode.Clip | AudioError]) -> Iterator[Prediction]:
+    def _sampled(self, wave: NDArray[np.floating], rate: int) -> decode.Clip:
+        channel = self.description.channel if np.ndim(wave) > 1 else None
+        return decode.from_samples(wave, rate, channel, target=self.description.sample_rate)
+
+    def _check_adapts(self) -> None:
+        if not self.adapts:
+            raise UsageError(
+                f"the model {self.description.name!r} does not adapt to voices: clips of a speaker change nothing "
+                "in what it predicts; predict without them, or take a bundle of a run whose inputs have 'adapt' "
+                "(docs/adaptation.md)"
+            )
+
+    def _profiles(self, profile: VoiceProfile | None) -> dict[str, Profile] | None:
+        """Return by what each input is standardised for a profile, which must be of this bundle."""
+        if profile is None:
+            return None
+        self._check_adapts()
+        if profile.fingerprint != self._adaptation.fingerprint:
+            raise DataError(
+                f"the voice profile was made with another model ({profile.model!r}) than this one "
+                f"({self.description.name!r}); enrol the speaker's clips again with this one"
+            )
+        return self._adaptation.profiles(profile.sums)
+
+    def predict_clips(
+        self, clips: Iterable[decode.Clip | AudioError], profile: VoiceProfile | None = None
+    ) -> Iterator[Prediction]:
         """Predict clips that were decoded at ``description.sample_rate``, or could not be, in their order.
 
         Those of a batch pass the graph together, unusable ones not at all. The graph pads a batch to its longest
-        clip, so a clip that would make it too large begins the next one.
+        clip, so a clip that would make it too large begins the next one. A profile is looked at before any clip.
         """
+        profiles = self._profiles(profile)
+        predicted = self._predicted(clips, profiles)
+        return predicted if profile is None else (replace(each, enrol_k=profile.clips) for each in predicted)
+
+    def _predicted(
+        self, clips: Iterable[decode.Clip | AudioError], profiles: Mapping[str, Profile] | None
+    ) -> Iterator[Prediction]:
         waiting: list[_Measured] = []
         longest = 0
         max_frames = min(BATCH_FRAMES, BATCH_VALUES // self._frame_values)
@@ -189,14 +288,14 @@ class Bundle:
             measured = self._measured(clip)
             frames = max(longest, self._frames(measured))
             if waiting and frames * (len(waiting) + 1) > max_frames:
-                yield from self._answers(waiting)
+                yield from self._answers(waiting, profiles)
                 waiting, frames = [], self._frames(measured)
             waiting.append(measured)
             longest = frames
             if len(waiting) == BATCH:
-                yield from self._answers(waiting)
+                yield from self._answers(waiting, profiles)
                 waiting, longest = [], 0
-        yield from self._answers(waiting)
+        yield from self._answers(waiting, profiles)
 
     def _measured(self, clip: decode.Clip | AudioError) -> _Measured:
         if isinstance(clip, AudioError):
@@ -216,9 +315,11 @@ class Bundle:
         inputs = clip.inputs or {}
         return max((inputs[name].shape[-2] for name in self._framed if name in inputs), default=0)
 
-    def _answers(self, batch: Sequence[_Measured]) -> Iterator[Prediction]:
+    def _answers(
+        self, batch: Sequence[_Measured], profiles: Mapping[str, Profile] | None
+    ) -> Iterator[Prediction]:
         inputs = [clip.inputs for clip in batch if clip.inputs is not None]
-        outputs = iter(self.outputs(inputs) if inputs else ())
+        outputs = iter(self.outputs(inputs, profiles) if inputs else ())
         for clip in batch:
             yield self._answer(clip, None if clip.inputs is None else next(outputs))
 

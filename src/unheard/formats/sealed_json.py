@@ -18,15 +18,15 @@ def write(path: Path, value: Any) -> None:
     write_text(path, canonical_json({"content": value, "sha256": digest(value)}))
 
 
-def read(path: Path) -> Any:
-    """Return a value that :func:`write` wrote.
+def read(path: Path, most: int = MAX_BYTES) -> Any:
+    """Return a value that :func:`write` wrote, of a file of at most so many bytes.
 
     Raises
     ------
     DataError
         The file is missing, or it is not as it was written.
     """
-    found = json_text.read_object(path, most=MAX_BYTES)
+    found = json_text.read_object(path, most=most)
     if "content" not in found or found.get("sha256") != digest(found["content"]):
         raise DataError(f"{path}: was damaged or altered after it was written")
     return found["content"]

@@ -1,0 +1,70 @@
+"""Getting to know a voice: sums over the clips of one speaker, and what to beware of in them."""
+
+from __future__ import annotations
+
+from unheard.audio.quality import Quality
+from unheard.bundle.adaptation import Adaptation
+from unheard.bundle.head import Inputs
+from unheard.bundle.voice import VoiceProfile
+from unheard.errors import DataError, first_five
+
+#: Fewer clips than this, or less speech in each on average (seconds), are warned of.
+ENOUGH_CLIPS, ENOUGH_SPEECH = 4, 1.0
+
+
+class Enrolment:
+    """The clips of one speaker that a bundle was given so far.
+
+    Parameters
+    ----------
+    adaptation
+        How the bundle standardises its inputs.
+    """
+
+    def __init__(self, adaptation: Adaptation) -> None:
+        self._adaptation = adaptation
+        self._sums = adaptation.sums([])
+        self._clips, self._seconds, self._speech = 0, 0.0, 0.0
+        self._left_out: list[str] = []
+
+    def leave_out(self, reason: str) -> None:
+        """Note why a clip could not be used."""
+        self._left_out.append(reason)
+
+    def add(self, inputs: Inputs, quality: Quality) -> None:
+        """Add the inputs of a clip, and what was measured of it."""
+        own = self._adaptation.sums([inputs])
+        self._sums = {name: each + own[name] for name, each in self._sums.items()}
+        self._clips += 1
+        self._seconds += quality.seconds
+        self._speech += quality.speech * quality.seconds
+
+    def profile(self, model: str) -> VoiceProfile:
+        """Return the profile of the clips so far, made with a bundle of this name.
+
+        Raises
+        ------
+        DataError
+            There is no clip.
+        """
+        if not self._clips:
+            reasons = f": {first_five(self._left_out)}" if self._left_out else ""
+            raise DataError(f"no clip from which the voice could be known{reasons}")
+        return VoiceProfile(
+            model,
+            self._adaptation.fingerprint,
+            self._clips,
+            self._seconds,
+            self._speech,
+            self._sums,
+            tuple(self._flags()),
+            tuple(self._left_out),
+        )
+
+    def _flags(self) -> list[str]:
+        flags = []
+        if self._clips < ENOUGH_CLIPS:
+            flags.append("few_clips")
+        if self._speech < ENOUGH_SPEECH * self._clips:
+            flags.append("short_clips")
+        return flags
