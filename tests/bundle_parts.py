@@ -29,7 +29,7 @@ SCORES = {
     "refit": "none",
     "n_train_speakers": 3,
     "n_speakers": 4,
-    "metrics": {"accuracy": {"mean": 0.5, "sd": 0.1, "pooled": 0.5, "low": 0.4, "high": 0.6}},
+    "metrics": {"accuracy": {"mean": 0.5, "sd": 0.1, "pooled": 0.52, "low": 0.4, "high": 0.6}},
     "folds": [{"fold": 0}],
     "groups": {"gender": {"female": {"n": 20, "uar": 0.61}, "male": {"n": 20, "uar": 0.39}}},
 }

@@ -38,13 +38,19 @@ def bundle(toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_bundle_is_scored_and_stamped(call, bundle: Path, toy_folder: Path) -> None:  # type: ignore[no-untyped-def]
     done = call("score", bundle, "--table", toy_folder)
     assert done.returncode == 0
-    assert done.stdout.startswith(
-        "toy on synthetic: 96 clips, 6 speakers\n  CONTAMINATED · SYNTHETIC · FEW SPEAKERS\n"
-    )
+    first, second, stamps = done.stdout.splitlines()
+    assert second == "  96 clips of 6 speakers, chance 12.5 %, always the commonest class 12.5 %"
+    assert stamps == "  CONTAMINATED · SYNTHETIC · FEW SPEAKERS"
     assert "the bundle, or its encoder, was trained on 6 of these speakers: 01, 02, 03" in done.stderr
     made = json.loads(call("score", bundle, "--table", toy_folder, "--json").stdout)
     assert made["n_clips"] == 96
-    assert f"accuracy   {100 * made['metrics']['accuracy']['mean']:.1f} %" in done.stdout
+    assert first.startswith(
+        f"toy on synthetic: accuracy {100 * made['metrics']['accuracy']['pooled']:.1f} % ["
+    )
+    assert made["baselines"]["chance"]["accuracy"] == 1 / 8
+    assert made["baselines"]["majority"]["accuracy"]["pooled"] == pytest.approx(1 / 8)
+    details = call("score", bundle, "--table", toy_folder, "--details").stdout
+    assert details.startswith(done.stdout) and "\n  macro F1" in details and "\n  ECE" in details
 
 
 def test_a_protocol_says_which_clips_a_bundle_is_scored_on(

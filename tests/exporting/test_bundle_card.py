@@ -40,7 +40,7 @@ def flat(text: str) -> str:
         "Protocol loso (hash a1b2c3d4e5f6), refit: none",
         "trained on 3 speakers",
         "**FEW SPEAKERS**, **SYNTHETIC**",
-        "| accuracy | 50.0 % | 10.0 % | 40.0 % … 60.0 % |",
+        "| accuracy | 52.0 % | 40.0 % … 60.0 % | 50.0 % | 10.0 % |",
         "| female | 20 | 61.0 % |",
         "Scores by emotion: unknown",
         "perceived expression",
@@ -152,4 +152,4 @@ def test_nothing_given_can_break_the_tables_or_become_markup() -> None:
     assert not re.search(r"(?<!\\)\[a", text)
     rows = [line for line in text.splitlines() if "0.5" in line or "50.0 %" in line]
     assert rows
-    assert all(len(re.findall(r"(?<!\\)\|", row)) in (4, 5) for row in rows)
+    assert all(len(re.findall(r"(?<!\\)\|", row)) in (4, 5, 6) for row in rows)

@@ -37,6 +37,17 @@ def test_a_random_control_differs_in_its_folds_alone(name: str) -> None:
     assert control.protocol == twins[fair.protocol]
 
 
+def test_what_was_changed_stands_beside_what_the_recipe_has() -> None:
+    plain = recipe.load("ravdess-probe-whisper-large-v3")
+    assert plain.changed == {} and plain.changes() == []
+    made = recipe.load(
+        plain.recipe, {"encoder.model": "tiny", "protocol": "loso", "seeds": [3], "head.layers": "chosen"}
+    )
+    assert made.changed == {"inputs.voice.encoder.model": "openai/whisper-large-v3"}
+    assert made.changes() == ["inputs.voice.encoder.model=tiny (the recipe has openai/whisper-large-v3)"]
+    assert made.settings_hash == recipe.validate({**made.plain(), "changed": {}}).settings_hash
+
+
 def test_one_thing_can_be_changed_and_is_recorded() -> None:
     changed = recipe.load("functionals", parse_changes(["refit=val", "seeds=[1, 2]", "features.trim=40"]))
     assert (changed.refit, changed.seeds, (changed.inputs["voice"].features or {})["trim"]) == (

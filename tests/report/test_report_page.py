@@ -17,9 +17,11 @@ import pytest
 from reading import Node, figure, read, table
 from sklearn.metrics import precision_recall_fscore_support
 
+from unheard.cli.summary import brief_lines, score_lines
 from unheard.errors import DataError
 from unheard.predictions.table import predicted_classes, predictions, probabilities, truth
 from unheard.report.page import html, page
+from unheard.report.published import references
 from unheard.report.system import System
 
 Make = Callable[..., System]
@@ -102,12 +104,48 @@ def test_headline_and_scores_are_those_of_the_results(shown: Node, system: Syste
     assert "trained on 16 speakers" in card and "AUDIT PASSED" in card
     rows = {row[0]: row[1:] for row in table(shown, "Scores of")}
     assert rows["accuracy %"] == [
-        f"{100 * accuracy['mean']:.1f} ± {100 * accuracy['sd']:.1f}",
         f"{100 * accuracy['pooled']:.1f}",
         ends,
+        f"{100 * accuracy['mean']:.1f} ± {100 * accuracy['sd']:.1f}",
     ]
     nll = system.results["metrics"]["nll"]
-    assert rows["NLL"][1:] == [f"{nll['pooled']:.3f}", f"[{nll['low']:.3f}, {nll['high']:.3f}]"]
+    assert rows["NLL"][:2] == [f"{nll['pooled']:.3f}", f"[{nll['low']:.3f}, {nll['high']:.3f}]"]
+
+
+def test_the_terminal_the_page_and_the_card_name_one_accuracy_with_its_own_interval(
+    text: str, system: System
+) -> None:
+    results = {"recipe": system.name, "refit": "none", "n_clips": 96, **system.results}
+    accuracy = {"mean": 0.9, "sd": 0.05, "pooled": 0.5, "low": 0.4, "high": 0.6}
+    results["metrics"] = {**results["metrics"], "accuracy": accuracy}
+    for lines in (score_lines(results), brief_lines(results, "x")):
+        (line,) = [line for line in lines if "accuracy" in line]
+        assert "accuracy   50.0 % [40.0, 60.0], over folds 90.0 ± 5.0" in line or (
+            "accuracy 50.0 % [40.0, 60.0]" in line and "90.0" not in line
+        )
+    assert "chance 12.5 %, always the commonest class" in brief_lines(results, "x")[1]
+    page = html([replace(system, results=results)])
+    assert "50.0 <small>% accuracy</small>" in page and "95 % interval [40.0, 60.0]" in page
+
+
+def test_a_run_with_other_weights_says_which_and_is_not_set_against_the_published_ones(
+    system: System,
+) -> None:
+    figure = {"system": "Whisper", "protocol": system.protocol, "train_speakers": 16, "accuracy": 70.0,
+              "source": "somebody"}  # fmt: skip
+
+    def shown(model: str) -> System:
+        config = {"about": "frozen Whisper-large-v3", "published": [figure],
+                  "inputs": {"voice": {"encoder": {"model": model}}},
+                  "changed": {"inputs.voice.encoder.model": "openai/whisper-large-v3"}}  # fmt: skip
+        said = [f"inputs.voice.encoder.model={model} (the recipe has openai/whisper-large-v3)"]
+        return replace(system, config=config, results={**system.results, "changed": said})
+
+    assert references(shown("models/Whisper-Large-v3"))[0].verdict != "cannot be compared"
+    other = shown("models/tiny")
+    assert other.other_weights == ("tiny",)
+    assert "ours ran with tiny in the place of its encoder" in references(other)[0].words
+    assert "This run changed the recipe" in html([other])
 
 
 def test_fold_table_is_that_of_the_results(shown: Node, system: System) -> None:

@@ -29,7 +29,7 @@ from unheard.files import write_json, write_text
 from unheard.formats import json_text
 from unheard.metrics import estimators
 from unheard.metrics.blocks import stored_metrics
-from unheard.metrics.formatting import and_interval, difference, mean_and_interval, percent
+from unheard.metrics.formatting import difference, headline, over_folds, percent
 from unheard.metrics.rows import labelled_rows
 from unheard.noise.evaluation import SCORES as NOISE
 from unheard.predictions.table import read_predictions, write_predictions
@@ -41,10 +41,6 @@ from unheard.runs.scoring import scores
 KEPT = ("ravdess", "emodb", "nemo")
 
 Cell = Callable[[Mapping[str, Any]], str]
-
-
-def _pooled(value: Mapping[str, Any]) -> str:
-    return percent(value["pooled"]) + and_interval(value["low"], value["high"])
 
 
 def _gender(found: Mapping[str, Any]) -> str:
@@ -71,20 +67,19 @@ def _share(rows: pl.DataFrame) -> str:
 #: Heading of a column → what its cells must say, from the recomputed ``results.json``.
 COLUMNS: dict[str, Cell] = {
     "training speakers": lambda r: "–" if r["n_train_speakers"] is None else str(r["n_train_speakers"]),
-    "accuracy": lambda r: mean_and_interval(r["metrics"]["accuracy"]),
-    "UAR": lambda r: mean_and_interval(r["metrics"]["uar"]),
+    "accuracy": lambda r: headline(r["metrics"]["accuracy"]),
+    "UAR": lambda r: headline(r["metrics"]["uar"]),
+    "over folds": lambda r: over_folds(r["metrics"]["accuracy"]),
+    "pooled accuracy": lambda r: percent(r["metrics"]["accuracy"]["pooled"]),
+    "pooled UAR": lambda r: percent(r["metrics"]["uar"]["pooled"]),
     "mean accuracy": lambda r: percent(r["metrics"]["accuracy"]["mean"]),
     "mean UAR": lambda r: percent(r["metrics"]["uar"]["mean"]),
-    "macro-F1": lambda r: percent(r["metrics"]["macro_f1"]["mean"]),
-    "pooled accuracy": lambda r: _pooled(r["metrics"]["accuracy"]),
-    "pooled UAR": lambda r: _pooled(r["metrics"]["uar"]),
+    "macro-F1": lambda r: percent(r["metrics"]["macro_f1"]["pooled"]),
     "ECE": lambda r: f"{r['metrics']['ece']['pooled']:.3f}",
     "NLL": lambda r: f"{r['metrics']['nll']['pooled']:.3f}",
     "Brier": lambda r: f"{r['metrics']['brier']['pooled']:.3f}",
     "women / men": _gender,
-    "actors 17-24": lambda r: (
-        mean_and_interval(r["held_back"]["metrics"]["accuracy"]) if "held_back" in r else "–"
-    ),
+    "actors 17-24": lambda r: headline(r["held_back"]["metrics"]["accuracy"]) if "held_back" in r else "–",
     "normal / strong": _intensity,
     "worst / best actor": _speakers,
     "stamps": lambda r: ", ".join(r["stamps"]) or "–",
@@ -92,7 +87,7 @@ COLUMNS: dict[str, Cell] = {
 
 
 def _of_noise(heading: str) -> Cell | None:
-    """Return ``white 20 dB``: mean accuracy in that condition, with its interval."""
+    """Return ``white 20 dB``: accuracy in that condition, with its interval."""
     match = re.fullmatch(r"(clean|(\w+) (-?\d+) dB)", heading)
     if match is None:
         return None
@@ -101,7 +96,7 @@ def _of_noise(heading: str) -> Cell | None:
     def cell(found: Mapping[str, Any]) -> str:
         for condition in found.get("noise", {}).get("conditions", ()):
             if condition["condition"] == name:
-                return mean_and_interval(condition["accuracy"])
+                return headline(condition["accuracy"])
         raise DataError(f"no stored noise.json has the condition {name!r}")
 
     return cell
@@ -245,7 +240,7 @@ def _column(heading: str) -> Cell:
 
 
 def _of_metric(heading: str) -> Cell:
-    """Return ``CCC of valence``: any other metric by its label, mean over folds with its interval."""
+    """Return ``CCC of valence``: any other metric by its label, over all test clips with its interval."""
 
     def cell(found: Mapping[str, Any]) -> str:
         by_label = {metric.label: (metric, estimate) for metric, estimate in stored_metrics(found)}
@@ -254,7 +249,7 @@ def _of_metric(heading: str) -> Cell:
                 f"no figure is called {heading!r}; known are: {', '.join(dict.fromkeys((*COLUMNS, *by_label)))}"
             )
         metric, estimate = by_label[heading]
-        return mean_and_interval(estimate, metric.percent)
+        return headline(estimate, metric.percent)
 
     return cell
 

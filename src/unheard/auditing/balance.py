@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from unheard.auditing.certificate import Finding, counted, finding
+from unheard.auditing.certificate import Finding, finding
 from unheard.corpora.table import classes
+from unheard.metrics.formatting import counted
 from unheard.protocols.fold import Protocol
 
 #: Ratio of the largest to the smallest class: an information from the first, a warning from the second.

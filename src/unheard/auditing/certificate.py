@@ -59,11 +59,6 @@ def finding(code: str, severity: str, message: str, cases: Iterable[str]) -> Fin
     return Finding(code, severity, message, len(listed), tuple(listed[:MAX_EXAMPLES]))
 
 
-def counted(number: int, thing: str) -> str:
-    """Return ``1 pair`` or ``2 pairs``."""
-    return f"{number} {thing}" + ("" if number == 1 else "s")
-
-
 @dataclass(frozen=True)
 class Certificate:
     """The result of an audit.

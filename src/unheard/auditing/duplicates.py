@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from unheard.auditing.certificate import Finding, counted, finding
+from unheard.auditing.certificate import Finding, finding
 from unheard.auditing.fingerprint import Fingerprint
 from unheard.auditing.matching import near_duplicates
 from unheard.auditing.recordings import Recording
+from unheard.metrics.formatting import counted
 from unheard.protocols.fold import Protocol
 
 

@@ -7,8 +7,9 @@ from difflib import SequenceMatcher
 
 import polars as pl
 
-from unheard.auditing.certificate import Finding, counted, finding
+from unheard.auditing.certificate import Finding, finding
 from unheard.corpora.names import comparable, nearly_equal, shown
+from unheard.metrics.formatting import counted
 
 #: A label with at most this share of another's clips and at least this similarity of letters is taken for a
 #: mistyped one.

@@ -6,8 +6,9 @@ from collections import Counter
 
 import polars as pl
 
-from unheard.auditing.certificate import Finding, counted, finding
+from unheard.auditing.certificate import Finding, finding
 from unheard.errors import ProtocolError
+from unheard.metrics.formatting import counted
 from unheard.protocols.fold import Protocol, shared
 
 #: Mean share of speakers who say a clip's text from which the text is taken to be fixed by the corpus' design.

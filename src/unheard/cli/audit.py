@@ -39,6 +39,7 @@ def audit(
     from unheard.corpora.source import utterances
     from unheard.errors import ProtocolError
     from unheard.files import new_output, write_json
+    from unheard.metrics.formatting import counted
 
     if out is not None:
         new_output(out, force)
@@ -66,7 +67,7 @@ def audit(
             if len(finding.examples) > 5:
                 show(f"             and {len(finding.examples) - 5} more")
         show(
-            f"{'passed' if certificate.passed else 'FAILED'}: {len(rows)} clips"
+            f"{'passed' if certificate.passed else 'FAILED'}: {counted(len(rows), 'clip')}"
             + (f", {protocol}" if protocol else "")
         )
     raise typer.Exit(0 if certificate.passed else 1)

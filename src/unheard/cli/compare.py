@@ -15,11 +15,14 @@ def compare(
     across: Annotated[
         bool, typer.Option("--across", help="Compare runs of different folds, and say so.")
     ] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Print the other tests and what was left out.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say whether one run beats another, paired over speakers, with Holm's correction over all pairs."""
     from unheard.comparison.compare import compare_all
-    from unheard.comparison.wording import describe
+    from unheard.comparison.wording import brief, describe
     from unheard.errors import UsageError
     from unheard.runs.content import understood
     from unheard.runs.folder import open_run
@@ -43,18 +46,21 @@ def compare(
         if run.scores["stamps"]:
             show(f"{name}: {' · '.join(run.scores['stamps'])}")
     for pair in pairs:
-        for line in describe(pair).splitlines():
+        for line in (describe(pair) if details else brief(pair, alone=len(pairs) == 1)).splitlines():
             show(line)
 
 
 def premium(
     first: Annotated[Path, typer.Argument(help="A run.")],
     second: Annotated[Path, typer.Argument(help="The same recipe on other folds: one of the two is leaky.")],
+    details: Annotated[
+        bool, typer.Option("--details", help="Print the other tests and what was left out.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say how much a leaky split flatters: one recipe, with and without test speakers in training."""
     from unheard.cli.summary import premium_line
-    from unheard.comparison.wording import describe
+    from unheard.comparison.wording import describe, verdict
     from unheard.runs.folder import open_run
     from unheard.runs.leakage_gap import premium as premium_of
 
@@ -64,5 +70,5 @@ def premium(
         print_json(found.as_dict())
         return
     show(premium_line(opened[0].scores, opened[1].scores, found))
-    for line in describe(found).splitlines():
+    for line in (describe(found) if details else verdict(found)).splitlines():
         show(line)

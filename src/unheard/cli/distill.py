@@ -75,9 +75,9 @@ def distill(
             raise unknown("corpus in --exclude", corpus, known)
     chosen = [distillation_data(table, left_out.get(corpus_of(table), ())) for table in tables]
 
-    from unheard.auditing.certificate import counted
     from unheard.distillation.distil import Settings
     from unheard.distillation.make_student import make_student
+    from unheard.metrics.formatting import counted
 
     asked = construct(Settings, given, "distillation")
     clips = ", ".join(f"{len(one.clips)} clips of {one.corpus}" for one in chosen)

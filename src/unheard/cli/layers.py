@@ -46,6 +46,7 @@ def layers(
     from unheard.analysis.inspection import inspect
     from unheard.corpora.source import utterances
     from unheard.files import new_output
+    from unheard.metrics.formatting import counted
     from unheard.recipes import recipe as recipes
     from unheard.recipes.changes import parse_changes
     from unheard.runs.folder import open_run
@@ -64,7 +65,7 @@ def layers(
     for line in lines(found):
         show(line)
     if found["n_unreadable"]:
-        say(f"{found['n_unreadable']} recordings could not be used")
+        say(f"{counted(found['n_unreadable'], 'recording')} could not be used")
     say(f"figure: {out / 'layers.html'}, numbers: {out / 'layers.json'}")
 
 

@@ -45,6 +45,8 @@ def prepare(
         raise UsageError(f"{out}: a table is written as Parquet; name it {out.with_suffix('.parquet')}")
     new_output(out, force)
     chosen = None if labels is None else parse(labels)
+    from unheard.metrics.formatting import counted
+
     table, left_out, remarks = corpora.survey(corpus, source, sounds=out.with_name(f"{out.stem}-sounds"))
     refuse_absent(table, source)
     if chosen is not None:
@@ -56,8 +58,9 @@ def prepare(
         say(remark.text)
     for entry in left_out:
         say(f"left out: {entry.path}: {entry.reason}")
-    people = table["speaker"].drop_nulls().n_unique()
-    say(f"{out}: {len(table)} clips, {people} speakers, {len(left_out)} files left out")
+    speakers_found = counted(table["speaker"].drop_nulls().n_unique(), "speaker")
+    clips, others = counted(len(table), "clip"), counted(len(left_out), "file")
+    say(f"{out}: {clips}, {speakers_found}, {others} left out")
     for reason, count in Counter(entry.reason for entry in left_out).most_common():
         say(f"  {count:5d}  {reason}")
     for column in ("speaker", "label"):

@@ -64,10 +64,10 @@ def run(
 ) -> None:
     """Train and score a recipe on speakers it has never heard, and leave a run folder with a report."""
     from unheard import protocols
-    from unheard.auditing.certificate import counted
     from unheard.cli.summary import score_lines
     from unheard.corpora.source import utterances
     from unheard.errors import UsageError
+    from unheard.metrics.formatting import counted
     from unheard.recipes import recipe as recipes
     from unheard.recipes.changes import parse_changes
     from unheard.runs.reporting import report
@@ -90,7 +90,7 @@ def run(
     asked = number_list(folds)
     count = len(chosen.folds) if asked is None else len(asked)
     clips = len({i for fold in chosen.folds for part in fold for i in part})
-    work = f"{clips} clips, {counted(count, 'fold')} × {counted(len(stated.seeds), 'seed')}"
+    work = f"{counted(clips, 'clip')}, {counted(count, 'fold')} × {counted(len(stated.seeds), 'seed')}"
     say(f"{stated.recipe} on {chosen.name}: {work} → {out}")
     if "LEAKY" in chosen.stamps:
         say("LEAKY: speakers are in two splits; this score says nothing about people it has not heard")
@@ -113,7 +113,7 @@ def run(
         show(line)
     bad = (made.folder / "errors.jsonl").read_text(encoding="utf-8").count("\n")
     if bad:
-        say(f"{bad} recordings could not be used: {made.folder / 'errors.jsonl'}")
+        say(f"{counted(bad, 'recording')} could not be used: {made.folder / 'errors.jsonl'}")
     if not made.audit["passed"]:
         say("the audit found errors: see the report, or `unheard audit`")
     say(f"report: {report([made], made.folder / 'report.html')}")

@@ -51,6 +51,9 @@ def score(
         Path | None, typer.Option("--out", "-o", help="Run folder to write, for compare and report.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a run in that folder.")] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Print every score, and the spread over folds.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Score predictions of any system on guarded folds, with intervals over speakers; nothing is fitted.
@@ -66,7 +69,7 @@ def score(
                 f"{predictions} is a bundle: it takes --table, --protocol, --corpus, --labels and --json alone"
             )
         rows = utterances(table, corpus, speakers=speakers)
-        _score_bundle(predictions, rows, protocol, labels, as_json)
+        _score_bundle(predictions, rows, protocol, labels, as_json, details)
         return
     if not os.path.isfile(predictions):  # noqa: PTH113 - as above
         there = os.path.isdir(predictions)  # noqa: PTH112
@@ -77,7 +80,7 @@ def score(
     if protocol is None:
         raise UsageError("name the folds that were predicted: --protocol")
     from unheard import protocols
-    from unheard.cli.summary import score_lines
+    from unheard.cli.summary import brief_lines, score_lines
     from unheard.external.predictions import score as score_external
 
     rows = utterances(table, corpus, speakers=speakers)
@@ -93,23 +96,17 @@ def score(
     if as_json:
         print_json(made)
         return
-    for line in score_lines(made):
+    for line in score_lines(made, calibration=True) if details else brief_lines(made, made["recipe"]):
         show(line)
-    show(
-        "  "
-        + ", ".join(
-            f"{label} {made['metrics'][label.lower()]['mean']:.3f}" for label in ("ECE", "NLL", "Brier")
-        )
-    )
     if out is not None:
         say(f"run folder: {out}")
 
 
 def _score_bundle(
-    bundle: Path, rows: pl.DataFrame, protocol: str | None, labels: str | None, as_json: bool
+    bundle: Path, rows: pl.DataFrame, protocol: str | None, labels: str | None, as_json: bool, details: bool
 ) -> None:
     from unheard import protocols
-    from unheard.cli.summary import estimate
+    from unheard.cli.summary import brief_lines, bundle_lines
     from unheard.external.score_bundle import score_bundle
 
     if protocol is not None:
@@ -125,19 +122,9 @@ def _score_bundle(
     if as_json:
         print_json(made)
         return
-    show(f"{made['bundle']} on {made['corpus']}: {made['n_clips']} clips, {made['n_speakers']} speakers")
-    if made["stamps"]:
-        show(f"  {' · '.join(made['stamps'])}")
-    for metric, label in (("accuracy", "accuracy"), ("uar", "UAR"), ("macro_f1", "macro-F1")):
-        show(f"  {label:10} {estimate(made['metrics'][metric])}")
-    if made["n_unanswered"]:
-        show(f"  {made['n_unanswered']} clips got no prediction and count as errors")
-    if made["n_unsure"]:
-        selective = made["selective"]
-        right = "" if selective["accuracy"] is None else f", right {100 * selective['accuracy']:.1f} %"
-        show(
-            f"  predictions that are sure enough for this bundle: {100 * selective['coverage']:.0f} %{right}"
-        )
+    brief = brief_lines(made, f"{made['bundle']} on {made['corpus']}")
+    for line in [*brief, *(bundle_lines(made) if details else ())]:
+        show(line)
     if made["heard"]:
         known = f"{len(made['heard'])} of these speakers: {first_five(made['heard'])}"
         say(f"the bundle, or its encoder, was trained on {known}")

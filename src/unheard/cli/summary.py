@@ -5,31 +5,96 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from unheard.metrics.formatting import and_interval, difference, mean_and_interval, percent
+from unheard.metrics.formatting import and_interval, counted, difference, headline, over_folds, percent
 
 if TYPE_CHECKING:
     from unheard.comparison.compare import Comparison
+    from unheard.metrics.block import Metric
 
 
-def score_lines(results: Mapping[str, Any]) -> list[str]:
-    """Return headline, baselines and marks of ``results.json`` as lines."""
+def brief_lines(results: Mapping[str, Any], name: str) -> list[str]:
+    """Return the answer in two lines, and a third with its stamps where it has some.
+
+    ``results`` is what ``results.json`` holds, or what :func:`unheard.external.score_bundle.score_bundle` returns.
+    """
+    from unheard.metrics.blocks import stored_metrics
+
+    found = {metric.name: (metric, estimate) for metric, estimate in stored_metrics(results)}
+    first = [f"{name} on {results['protocol']}" if "protocol" in results else name]
+    for metric, estimate in _speaking(found):
+        first.append(f"{metric.label} {headline_with_unit(metric, estimate)}")
+    who = counted(results["n_speakers"], "speaker") if results["n_speakers"] else "unknown speakers"
+    second = [f"{counted(results['n_clips'], 'clip')} of {who}", *_baselines(results)]
+    lines = [f"{first[0]}: {', '.join(first[1:])}", "  " + ", ".join(second)]
+    return lines + ([f"  {' · '.join(results['stamps'])}"] if results["stamps"] else [])
+
+
+def _speaking(found: Mapping[str, Any]) -> list[Any]:
+    """Return the metrics that speak first: of classes, else of dimensions, else of distributions."""
+    groups = (("accuracy", "uar"), ("mean.ccc", "mean.mae"), ("kl", "jensen_shannon"))
+    return next(([found[n] for n in names] for names in groups if all(n in found for n in names)), [])
+
+
+def headline_with_unit(metric: Metric, estimate: Mapping[str, float | None]) -> str:
+    """Return ``50.6 % [47.8, 53.4]`` for shares, ``0.412 [0.377, 0.449]`` for other scores."""
+    if not metric.percent:
+        return headline(estimate, in_percent=False)
+    return f"{percent(estimate['pooled'])} %{and_interval(estimate['low'], estimate['high'])}"
+
+
+def _baselines(results: Mapping[str, Any]) -> list[str]:
+    """Say what guessing gives, and what always predicting the commonest class gives."""
+    if "baselines" not in results:
+        return []
+    chance, majority = (results["baselines"][name]["accuracy"] for name in ("chance", "majority"))
+    return [f"chance {percent(chance)} %", f"always the commonest class {percent(majority['pooled'])} %"]
+
+
+def bundle_lines(made: Mapping[str, Any]) -> list[str]:
+    """Return what else is known of a bundle's score: the other metrics, and what it did not answer."""
+    from unheard.metrics.blocks import stored_metrics
+
+    lines = [
+        f"  {metric.label:11} {headline_with_unit(metric, estimate)}"
+        for metric, estimate in stored_metrics(made)
+        if metric.name not in ("accuracy", "uar", "ece")
+    ]
+    lines.append(f"  {'ECE':11} {made['metrics']['ece']['pooled']:.3f}")
+    if made["n_unanswered"]:
+        lines.append(
+            f"  {counted(made['n_unanswered'], 'clip')} without a prediction, which counts as an error"
+        )
+    if made["n_unsure"]:
+        selective = made["selective"]
+        right = "" if selective["accuracy"] is None else f", right {percent(selective['accuracy'])} %"
+        sure = percent(selective["coverage"], 0)
+        lines.append(f"  predictions that are sure enough for this bundle: {sure} %{right}")
+    return lines
+
+
+def score_lines(results: Mapping[str, Any], calibration: bool = False) -> list[str]:
+    """Return headline, baselines and marks of ``results.json`` as lines; with ECE, NLL and Brier on demand."""
     from unheard.metrics.blocks import stored_metrics
 
     name = results["recipe"] + ("+val" if results["refit"] == "val" else "")
     trained, tested = results["n_train_speakers"], results["n_speakers"]
-    training = f"{trained} training speakers, " if trained else ""
+    training = f"{counted(trained, 'training speaker')}, " if trained else ""
     lines = [f"{name} on {results['protocol']} ({training}{tested or 'unknown speakers'} tested)"]
+    lines += [f"  with {text}" for text in results.get("changed", ())]
     if results["stamps"]:
         lines.append(f"  {' · '.join(results['stamps'])}")
     for metric, label in (("accuracy", "accuracy"), ("uar", "UAR"), ("macro_f1", "macro-F1")):
         if metric in results["metrics"]:
             lines.append(f"  {label:10} {estimate(results['metrics'][metric])}")
-    if "baselines" in results:
-        chance, majority = (results["baselines"][name]["accuracy"] for name in ("chance", "majority"))
-        lines.append(f"  {'chance':10} {percent(chance)} %, majority {percent(majority['mean'])} %")
+    lines.extend(f"  {text}" for text in [", ".join(_baselines(results))] if text)
+    if calibration:
+        scores = (
+            f"{label} {results['metrics'][label.lower()]['pooled']:.3f}" for label in ("ECE", "NLL", "Brier")
+        )
+        lines.append("  " + ", ".join(scores))
     for other, value in stored_metrics({**results, "metrics": {}}):
-        unit = " %" if other.percent else ""
-        lines.append(f"  {other.label:21} {mean_and_interval(value, other.percent)}{unit}")
+        folds = "" if value["sd"] is None else f", over folds {over_folds(value, other.percent)}"
+        lines.append(f"  {other.label:21} {headline_with_unit(other, value)}{folds}")
     lines.extend(_enrolment_lines(results.get("enrolment", ())))
     lines.extend(f"  incomplete: {reason}" for reason in results.get("incomplete", ()))
     return lines
@@ -44,8 +109,8 @@ def _enrolment_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
         known = {1: "one clip", 8: "8 clips"}.get(row["clips"], "all clips, which are scored too")
         gain = difference(*(row["difference"][end] for end in ("value", "low", "high")))
         lines.append(
-            f"  knowing {known}: accuracy {percent(row['accuracy']['pooled'])} %, on the same {row['n_clips']} "
-            f"clips with none {percent(row['before'])} %; {gain} points over speakers"
+            f"  knowing {known}: accuracy {percent(row['accuracy']['pooled'])} %, on the same "
+            f"{counted(row['n_clips'], 'clip')} with none {percent(row['before'])} %; {gain} points over speakers"
         )
     return lines
 
@@ -63,9 +128,12 @@ def fusion_lines(fusion: Mapping[str, Any]) -> list[str]:
 
 
 def estimate(value: Mapping[str, float | None]) -> str:
-    """Return ``50.7 ± 5.1 % [47.8, 53.4]``: mean and spread over folds, interval over speakers."""
-    sd = "" if value["sd"] is None else f" ± {percent(value['sd'])}"
-    return f"{percent(value['mean'])}{sd} %{and_interval(value['low'], value['high'])}"
+    """Return ``50.6 % [47.8, 53.4], over folds 50.7 ± 5.1``: over all test clips, then mean and spread over folds.
+
+    The interval is that of the score over all test clips. Without folds the second half is left out.
+    """
+    folds = "" if value["sd"] is None else f", over folds {over_folds(value)}"
+    return f"{percent(value['pooled'])} %{and_interval(value['low'], value['high'])}{folds}"
 
 
 def premium_line(leaky: Mapping[str, Any], independent: Mapping[str, Any], found: Comparison) -> str:
@@ -73,5 +141,6 @@ def premium_line(leaky: Mapping[str, Any], independent: Mapping[str, Any], found
     gain = difference(found.difference, found.low, found.high)
     return (
         f"leakage gap of {independent['recipe']}: {gain} points on "
-        f"{leaky['protocol']} over {independent['protocol']}, {found.n_clips} clips of {found.n_speakers} speakers"
+        f"{leaky['protocol']} over {independent['protocol']}, {counted(found.n_clips, 'clip')} of "
+        f"{counted(found.n_speakers, 'speaker')}"
     )

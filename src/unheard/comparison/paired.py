@@ -111,7 +111,7 @@ def smallest_shown(
         step = float(np.partition(steps, len(steps) - 1 - most)[len(steps) - 1 - most])
         if np.isinf(step):
             return None
-        found.append(max(step, t - low if side > 0 else high - t, 0.0))
+        found.append(max(0.0, step, t - low if side > 0 else high - t))
     return max(found)
 
 

@@ -10,7 +10,7 @@ from unheard.comparison.compare import Comparison
 from unheard.comparison.paired import MIN_SPEAKERS
 from unheard.errors import escaped
 from unheard.metrics.dimensional import MEAN
-from unheard.metrics.formatting import number, p_scientific, percent, signed
+from unheard.metrics.formatting import counted, number, p_scientific, percent, signed
 
 
 def describe(comparison: Comparison) -> str:
@@ -29,6 +29,20 @@ def describe(comparison: Comparison) -> str:
     lines += [_mark(c)] if c.marks else []
     lines += ["Secondary, and never decisive:", *(f"  {line}" for line in _secondary(c))]
     return "\n".join(lines)
+
+
+def verdict(comparison: Comparison) -> str:
+    """Say in one statement whether a difference is supported, and with what."""
+    return _verdict(replace(comparison, a=escaped(comparison.a), b=escaped(comparison.b)))
+
+
+def brief(comparison: Comparison, *, alone: bool = True) -> str:
+    """Say what a comparison found in three lines (verdict, evidence, clips); of one among several the verdict.
+
+    A comparison across protocols says so in its first line, and too few speakers in the last.
+    """
+    lines = describe(comparison).partition("Secondary, and never decisive:")[0].rstrip().splitlines()
+    return "\n".join(lines if alone else lines[: 2 if comparison.across else 1])
 
 
 #: What the metrics that decide are called.
@@ -50,8 +64,8 @@ def _verdict(c: Comparison) -> str:
     if c.n_speakers < MIN_SPEAKERS or (c.smallest is None and c.metric != f"{MEAN}.ccc"):
         need = f" (after Holm's correction over {c.pairs} pairs)" if c.pairs > 1 else ""
         need = f" (at least {MIN_SPEAKERS} are needed)" if c.n_speakers < MIN_SPEAKERS else need
-        return f"{line} With {_count(c.n_speakers, 'speaker')} no difference could have been shown{need}."
-    if c.smallest is None:
+        return f"{line} With {counted(c.n_speakers, 'speaker')} no difference could have been shown{need}."
+    if c.smallest is None or _size(c, c.smallest) == _size(c, 0.0):
         return line
     return (
         f"{line} Only a difference of more than {_size(c, c.smallest)} could have been shown with these "
@@ -77,7 +91,7 @@ def _evidence(c: Comparison) -> str:
 
 
 def _clips(c: Comparison) -> str:
-    parts = [f"{_count(c.n_clips, 'clip')} of {_count(c.n_speakers, 'known speaker')} that both tested"]
+    parts = [f"{counted(c.n_clips, 'clip')} of {counted(c.n_speakers, 'known speaker')} that both tested"]
     parts += [f"{n} only in {name}, left out" for n, name in ((c.only_a, c.a), (c.only_b, c.b)) if n]
     parts += [
         f"{n} without a prediction from {name}, counted as errors"
@@ -93,7 +107,7 @@ def _mark(c: Comparison) -> str:
         return (
             "UNVERIFIED: clips of unknown speakers are taken one by one, as if each had a speaker of its own."
         )
-    return f"FEW SPEAKERS: intervals over {_count(c.n_speakers, 'speaker')} are too narrow."
+    return f"FEW SPEAKERS: intervals over {counted(c.n_speakers, 'speaker')} are too narrow."
 
 
 def _secondary(c: Comparison) -> list[str]:
@@ -125,7 +139,3 @@ def _gain(found: Mapping[str, Any], in_points: bool) -> str:
     parts = [found[part] for part in ("difference", "low", "high")]
     value, low, high = (None if part is None else signed(part, in_points) for part in parts)
     return f"{value} (no interval)" if low is None or high is None else f"{value} [{low}, {high}]"
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}" + ("" if n == 1 else "s")

@@ -115,6 +115,7 @@ def _data(d: Description) -> str:
         *([f"- Temperature: {d.temperature:.4g}"] if d.target.classes else []),
         *(_threshold(d.thresholds) if d.target.classes else []),
         *(f"- {label}: {_plain(d.recipe[key])}" for key, label in _TOLD.items() if d.recipe.get(key)),
+        *_changed(d.recipe.get("changed")),
         *_training_range(d.training_range),
     ]
     if d.weights != "float32":
@@ -124,6 +125,13 @@ def _data(d: Description) -> str:
             f"- Of recordings with several channels the one numbered {d.channel} is taken, counted from 0."
         )
     return "\n".join(["## Data", "", *lines])
+
+
+def _changed(fields: Any) -> list[str]:
+    """Say which fields of the named recipe were changed, so that its description is not taken for this model."""
+    if not isinstance(fields, Mapping) or not fields:
+        return []
+    return [f"- Changed in that recipe: {_plain(', '.join(fields))}"]
 
 
 def _others(corpora: Mapping[str, Sequence[str]]) -> list[str]:
@@ -211,11 +219,24 @@ def _score(score: Mapping[str, Any] | None) -> str:
         lines.append(f"Stamps: {stamps}. A stamped score does not compare with one without.")
     metrics = score.get("metrics") or {}
     rows = [
-        (_NAMES.get(name, name), _number(name, m.get("mean")), _number(name, m.get("sd")), _interval(name, m))
+        (
+            _NAMES.get(name, name),
+            _number(name, m.get("pooled")),
+            _interval(name, m),
+            _number(name, m.get("mean")),
+            _number(name, m.get("sd")),
+        )
         for name, m in metrics.items()
         if isinstance(m, Mapping)
     ]
-    lines.append(_table(("metric", "mean over folds", "sd over folds", "95 % over speakers"), rows))
+    headings = (
+        "metric",
+        "over all test clips",
+        "95 % of it, over speakers",
+        "mean over folds",
+        "sd over folds",
+    )
+    lines.append(_table(headings, rows))
     for title, groups in _groupings(score):
         lines.append(f"### By {_plain(title)}")
         lines.append(_group_table(title, groups))
@@ -243,9 +264,9 @@ def _group_table(title: str, groups: Mapping[str, Any]) -> str:
 
 
 def _flat(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one number for each metric: the mean where an estimate has several."""
+    """Return one number for each metric: the score over all test clips where an estimate has several."""
     return {
-        name: value.get("mean", value.get("pooled")) if isinstance(value, Mapping) else value
+        name: value.get("pooled", value.get("mean")) if isinstance(value, Mapping) else value
         for name, value in scores.items()
     }
 
@@ -259,6 +280,9 @@ def _number(name: str, value: Any) -> str:
 
 
 def _interval(name: str, metric: Mapping[str, Any]) -> str:
+    # The interval of the calibration error lies too high (docs/metrics.md): the error may be outside it.
+    if name == "ece":
+        return "-"
     low, high = metric.get("low"), metric.get("high")
     return "-" if low is None or high is None else f"{_number(name, low)} … {_number(name, high)}"
 

@@ -16,7 +16,7 @@ from unheard.errors import AudioError, DataError, UsageError, first_five, unknow
 from unheard.metrics import estimators
 from unheard.metrics.rows import marks
 from unheard.predictions.table import predictions
-from unheard.runs.scoring import by_class
+from unheard.runs.scoring import by_class, commonest_class, majority
 
 
 def score_bundle(
@@ -49,10 +49,12 @@ def score_bundle(
     Returns
     -------
     ``bundle``, ``corpus``, ``labels``, ``stamps``, ``heard`` (speakers of the table that the bundle was trained
-    on), ``n_clips``, ``n_unanswered``, ``n_unsure``, ``n_speakers``, ``metrics``, ``per_class``, ``groups``,
-    ``selective``. A clip without a prediction counts as an error. One that the bundle was not sure about
-    counts with its most probable label; ``selective`` has the ``coverage`` of the bundle's threshold and the
-    ``accuracy`` of the predictions that it gave (None where it gave none).
+    on), ``n_clips``, ``n_unanswered``, ``n_unsure``, ``n_speakers``, ``metrics``, ``baselines``, ``per_class``,
+    ``groups``, ``selective``. The baselines are chance, and always predicting the commonest class of these clips:
+    how common the classes were in its training a bundle does not say. A clip without a prediction counts as an
+    error. One that the bundle was not sure about counts with its most probable label; ``selective`` has the
+    ``coverage`` of the bundle's threshold and the ``accuracy`` of the predictions that it gave (None where it gave
+    none).
 
     Raises
     ------
@@ -102,6 +104,10 @@ def score_bundle(
         "n_unsure": sum(unsure),
         "n_speakers": rows["speaker"].drop_nulls().n_unique(),
         "metrics": estimators.estimate(test),
+        "baselines": {
+            "chance": {"accuracy": 1 / len(shared), "uar": 1 / len(shared)},
+            "majority": majority(test, commonest_class(rows["label"].cast(pl.String).to_list(), shared)),
+        },
         "per_class": by_class(test),
         "groups": {"gender": estimators.per_gender(test)},
         "selective": _selective(shared, rows, predicted, unsure),

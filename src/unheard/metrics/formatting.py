@@ -42,10 +42,18 @@ def spread(mean: float | None, sd: float | None, in_percent: bool = True) -> str
     return score(mean, in_percent) + ("" if sd is None else f" ± {score(sd, in_percent)}")
 
 
-def mean_and_interval(value: Mapping[str, float | None], in_percent: bool = True) -> str:
-    """Return ``50.7 ± 5.1 [47.8, 53.4]``: mean and standard deviation over folds, interval over speakers."""
+def headline(value: Mapping[str, float | None], in_percent: bool = True) -> str:
+    """Return ``50.6 [47.8, 53.4]``: the score over all test clips with its own interval.
+
+    It is the number that stands first wherever an estimate is shown; the mean over folds has no interval.
+    """
     ends = and_interval(value["low"], value["high"], in_percent)
-    return spread(value["mean"], value["sd"], in_percent) + ends
+    return score(value["pooled"], in_percent) + ends
+
+
+def over_folds(value: Mapping[str, float | None], in_percent: bool = True) -> str:
+    """Return ``50.7 ± 5.1``: mean over folds and its standard deviation."""
+    return spread(value["mean"], value["sd"], in_percent)
 
 
 def points(fraction: float | None, minus: str = "-") -> str:
@@ -71,6 +79,11 @@ def p_value(value: float) -> str:
 def p_scientific(value: float) -> str:
     """Return the probability of a test to its first two digits where it is small: ``0.012``, ``4.0e-04``."""
     return number(value) if value >= 0.001 else f"{value:.1e}"
+
+
+def counted(number: int, thing: str) -> str:
+    """Return ``1 pair`` or ``2 pairs``."""
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def _absent(value: float | None) -> bool:

@@ -72,6 +72,24 @@ def changed(plain: Mapping[str, Any], changes: Mapping[str, Any], fields: Iterab
     return result
 
 
+#: Fields that do not change which system a recipe names.
+_SAME_SYSTEM = ("protocol", "corpus", "seeds", "threads", "held_back", "published", "changed")
+
+
+def differences(before: Any, after: Any, where: str = "") -> dict[str, Any]:
+    """Return the dotted fields in which two plain recipes differ, each with its value in the first (None: absent).
+
+    What decides nothing about the system, such as its folds and seeds, is left out.
+    """
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        found: dict[str, Any] = {}
+        for key in sorted({*before, *after}):
+            if where or key not in _SAME_SYSTEM:
+                found |= differences(before.get(key), after.get(key), f"{where}.{key}" if where else key)
+        return found
+    return {} if before == after else {where: before}
+
+
 def _put(plain: dict[str, Any], path: list[str], value: Any, dotted: str) -> None:
     place = plain
     for depth, part in enumerate(path[:-1], 1):

@@ -18,7 +18,7 @@ from unheard.corpora.table import DIMENSIONS
 from unheard.errors import UnheardError, UsageError, about, unknown
 from unheard.formats import yaml_text
 from unheard.inputs import Form
-from unheard.recipes.changes import changed
+from unheard.recipes.changes import changed, differences
 from unheard.recipes.input_settings import Input
 from unheard.recipes.old_recipe import modern
 from unheard.settings import identity, named
@@ -75,8 +75,9 @@ class Recipe(BaseModel):
     Each of the ``inputs`` has ``features`` or an ``encoder``; the ``head`` learns the ``target`` from them. Of an
     encoder it gets what it asks for: pooled statistics of all layers, all frames of one layer, or all frames of
     all layers. With ``training`` the encoder is tuned together with the head, from waveforms. ``recipe``,
-    ``about``, ``corpus``, ``protocol``, ``seeds``, ``held_back`` and ``published`` decide nothing about a fold's
-    model; all other fields make the settings hash.
+    ``about``, ``corpus``, ``protocol``, ``seeds``, ``held_back``, ``published`` and ``changed`` decide nothing
+    about a fold's model; all other fields make the settings hash. ``changed`` is filled by :func:`load`: the
+    fields that were changed, each with what the named recipe has there.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -97,6 +98,7 @@ class Recipe(BaseModel):
     threads: int = Field(default=1, ge=1, le=64)
     held_back: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
+    changed: dict[str, Any] = {}
 
     @field_validator("inputs")
     @classmethod
@@ -184,6 +186,18 @@ class Recipe(BaseModel):
         if self.training is not None:
             decided["training"] = tuning.chosen(self.training)
         return identity(decided, VERSION)
+
+    def changes(self) -> list[str]:
+        """Return what was changed of the named recipe, as ``head.dropout=0.3 (the recipe has 0.1)``."""
+        plain = self.plain()
+        said = []
+        for field, before in self.changed.items():
+            now: Any = plain
+            for part in field.split("."):
+                now = now.get(part) if isinstance(now, dict) else None
+            own = "" if before is None else f" (the recipe has {before})"
+            said.append(f"{field}={now}{own}")
+        return said
 
     def plain(self) -> dict[str, Any]:
         """Return plain values in the order of the fields, for YAML and JSON."""
@@ -320,7 +334,10 @@ def load(name: str | os.PathLike[str], changes: Mapping[str, Any] | None = None)
     if not isinstance(plain, dict):
         raise UsageError(f"{given}: a recipe is a mapping of fields")
     with about(given):
-        return validate(changed(modern(plain), changes or {}, list(Recipe.model_fields)))
+        before = modern(plain)
+        after = changed(before, changes or {}, list(Recipe.model_fields))
+        after["changed"] = {**differences(before, after), **(before.get("changed") or {})}
+        return validate(after)
 
 
 def validate(plain: Mapping[str, Any]) -> Recipe:

@@ -133,6 +133,10 @@ def _obstacles(system: System, figure: Mapping[str, Any], metric: str) -> list[s
             f"ours is on {printable(system.protocol) or 'an unknown protocol'}, the published figure on "
             f"{printable(figure.get('protocol')) or 'an unknown one'}"
         )
+    if system.other_weights:
+        found.append(
+            f"ours ran with {listed(map(printable, system.other_weights))} in the place of its encoder"
+        )
     theirs, ours = figure.get("train_speakers"), system.results.get("n_train_speakers")
     if theirs != ours or ours is None:
         found.append(f"ours has {_count(ours)} training speakers, the published figure {_count(theirs)}")

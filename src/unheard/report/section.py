@@ -37,6 +37,7 @@ class Section:
     anchor: str
     name: str
     about: str
+    changed: tuple[str, ...]
     stamps: tuple[str, ...]
     certificate: str
     certificate_rows: list[tuple[str, str, str, str, str]]
@@ -64,6 +65,7 @@ def section(anchor: str, system: System) -> Section:
         anchor=anchor,
         name=system.name,
         about=str(system.config.get("about") or ""),
+        changed=tuple(map(str, system.results.get("changed") or ())),
         stamps=system.stamps,
         certificate=certificate_of(system),
         certificate_rows=_certificate(system),
@@ -78,7 +80,7 @@ def section(anchor: str, system: System) -> Section:
         worst_columns=worst_columns,
         worst=worst,
         fold_rows=_folds(system),
-        recipe=[row for key, value in system.config.items() if key not in ("published", "about")
+        recipe=[row for key, value in system.config.items() if key not in ("published", "about", "changed")
                 for row in _flat(key, value)],
         made_with=_made_with(system),
     )  # fmt: skip
@@ -121,13 +123,14 @@ def _class_charts(anchor: str, system: System) -> list[Chart]:
 
 
 def _scores(system: System) -> list[tuple[str, str, str, str]]:
-    """Return every score of the results: name, mean over folds with its spread, pooled, interval."""
+    """Return every score of the results: name, pooled with its interval, mean over folds with its spread."""
     return [
         (
             f"{metric.label} %" if metric.percent else metric.label,
-            spread(estimate["mean"], estimate["sd"], metric.percent),
             score(estimate["pooled"], metric.percent),
-            interval(estimate["low"], estimate["high"], metric.percent),
+            # The interval of the calibration error lies too high (docs/metrics.md): the error may be outside it.
+            NONE if metric.name == "ece" else interval(estimate["low"], estimate["high"], metric.percent),
+            spread(estimate["mean"], estimate["sd"], metric.percent),
         )
         for metric, estimate in system.metrics
         if "." not in metric.name

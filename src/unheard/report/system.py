@@ -93,6 +93,11 @@ class System:
         return list(stored_metrics(self.results))
 
     @property
+    def other_weights(self) -> tuple[str, ...]:
+        """Encoders that were run in the place of the recipe's own; see :func:`other_weights`."""
+        return other_weights(self.config)
+
+    @property
     def seeds(self) -> int:
         """Return the number of seeds among the test rows."""
         return self.rows.frame["seed"].n_unique()
@@ -110,6 +115,28 @@ class System:
             if all(name in found for name in names):
                 return [found[name] for name in names]
         return []
+
+
+def other_weights(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the encoders that a recipe was run with in the place of its own, by the last part of their name.
+
+    The same weights may lie in a folder of their name: ``openai/whisper-tiny`` and ``my/Whisper-tiny`` are one.
+    """
+    found = []
+    for name, before in (config.get("changed") or {}).items():
+        if name.endswith(".encoder.model") and before is not None:
+            now: Any = config
+            for part in name.split("."):
+                now = now.get(part) if isinstance(now, Mapping) else None
+            if _last(now).lower() != _last(before).lower():
+                found.append(_last(now))
+        elif name.endswith((".encoder", ".features")):
+            found.append("other inputs")
+    return tuple(found)
+
+
+def _last(name: object) -> str:
+    return str(name).replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def checked(systems: Sequence[System]) -> list[System]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unheard.report.page import page
-from unheard.report.system import System
+from unheard.report.system import System, other_weights
 from unheard.runs.content import understood
 from unheard.runs.folder import Run
 
@@ -38,9 +38,16 @@ def report(runs: Sequence[Run], out: str | os.PathLike[str]) -> Path:
     return target
 
 
+def _name(run: Run) -> str:
+    """Return the recipe's name, and the encoder that was run where it is not the recipe's own."""
+    name = run.scores["recipe"] + ("+val" if run.scores["refit"] == "val" else "")
+    weights = other_weights(run.config)
+    return f"{name} with {' and '.join(weights)}" if weights else name
+
+
 def names(runs: Sequence[Run]) -> list[str]:
     """Give the shortest names that differ: recipe, recipe on protocol, recipe in folder."""
-    recipe = [run.scores["recipe"] + ("+val" if run.scores["refit"] == "val" else "") for run in runs]
+    recipe = [_name(run) for run in runs]
     protocol = [f"{name} on {run.scores['protocol']}" for name, run in zip(recipe, runs, strict=True)]
     folder = [f"{name} in {run.folder}" for name, run in zip(recipe, runs, strict=True)]
     return next(

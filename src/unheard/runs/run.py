@@ -287,6 +287,8 @@ def _finish(
         incomplete=incomplete,
     )
     found["published"] = recipe.plain()["published"]
+    if recipe.changed:
+        found["changed"] = recipe.changes()
     enrolment = _enrolment(folder, predicted, records)
     if enrolment:
         found["enrolment"] = enrolment

@@ -126,22 +126,36 @@ def baselines(table: pl.DataFrame, protocol: Protocol, test: pl.DataFrame) -> di
     """Return chance, and the scores of always predicting the commonest class of the training split."""
     names = classes(test)
     k = len(names)
-    label = dict(zip(table["id"], table["label"].to_physical().to_list(), strict=True))
-    commonest = {}
-    for number, splits in enumerate(protocol.folds):
-        counts = Counter(label[i] for i in splits.train)
-        commonest[number] = min(range(k), key=lambda c: (-counts[c], c))
+    label = dict(zip(table["id"], table["label"].cast(pl.String).to_list(), strict=True))
+    commonest = {
+        number: commonest_class([label[i] for i in splits.train], names)
+        for number, splits in enumerate(protocol.folds)
+    }
     one_seed = test.filter(pl.col("seed") == test["seed"].min())
-    commonest_only = [[float(c == commonest[fold]) for c in range(k)] for fold in one_seed["fold"]]
-    constant = one_seed.drop("logits", "probabilities").with_columns(
-        system=pl.lit("majority"), probabilities=pl.Series(commonest_only, dtype=pl.List(pl.Float64))
-    )
-    majority = estimators.estimate(predictions(constant, names))
-    kept = ("accuracy", "uar", "macro_f1", "weighted_f1")
     return {
         "chance": {"accuracy": 1 / k, "uar": 1 / k},
-        "majority": {name: majority[name] for name in kept},
+        "majority": majority(one_seed, [commonest[fold] for fold in one_seed["fold"]]),
     }
+
+
+def commonest_class(labels: Sequence[str | None], names: Sequence[str]) -> str:
+    """Return the commonest of the labels, on a tie the one that comes first among the names."""
+    counts = Counter(labels)
+    return min(names, key=lambda name: -counts[name])
+
+
+def majority(test: pl.DataFrame, predicted: str | Sequence[str]) -> dict[str, dict[str, float | None]]:
+    """Return accuracy, UAR and F1 of always predicting one class; ``predicted`` may name one for each row."""
+    names = classes(test)
+    each = [predicted] * len(test) if isinstance(predicted, str) else predicted
+    constant = test.drop("logits", "probabilities", strict=False).with_columns(
+        system=pl.lit("majority"),
+        probabilities=pl.Series(
+            [[float(name == own) for name in names] for own in each], dtype=pl.List(pl.Float64)
+        ),
+    )
+    found = estimators.estimate(predictions(constant, names))
+    return {name: found[name] for name in ("accuracy", "uar", "macro_f1", "weighted_f1")}
 
 
 def _usual(counts: Sequence[int]) -> int | None:
