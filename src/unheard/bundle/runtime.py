@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -166,10 +165,23 @@ class Bundle:
         channel: int | None = None,
         allow_truncated: bool = False,
         profile: VoiceProfile | None = None,
+        adapt: bool = False,
     ) -> Timeline:
-        """Predict a recording of any length step by step (``unheard.bundle.timeline``); options as above."""
-        predict = partial(self.predict_clips, profile=profile)
-        return timeline(predict, self.description, path, channel=channel, allow_truncated=allow_truncated)
+        """Predict a recording of any length step by step (``unheard.bundle.timeline``); options as above.
+
+        With ``adapt`` the voice is known from the recording itself, which one person speaks in.
+        """
+        if adapt:
+            self._check_adapts()
+        return timeline(
+            self.predict_clips,
+            self.description,
+            path,
+            channel=channel,
+            allow_truncated=allow_truncated,
+            profile=profile,
+            enrol=self.enrol_clips if adapt else None,
+        )
 
     def enrol(
         self,
@@ -258,13 +270,23 @@ class Bundle:
         """Return by what each input is standardised for a profile, which must be of this bundle."""
         if profile is None:
             return None
+        self.check_profile(profile)
+        return self._adaptation.profiles(profile.sums)
+
+    def check_profile(self, profile: VoiceProfile) -> None:
+        """Refuse a profile that was made with another model, or any where the bundle does not adapt.
+
+        Raises
+        ------
+        DataError, UsageError
+            As of :meth:`predict`.
+        """
         self._check_adapts()
         if profile.fingerprint != self._adaptation.fingerprint:
             raise DataError(
                 f"the voice profile was made with another model ({profile.model!r}) than this one "
                 f"({self.description.name!r}); enrol the speaker's clips again with this one"
             )
-        return self._adaptation.profiles(profile.sums)
 
     def predict_clips(
         self, clips: Iterable[decode.Clip | AudioError], profile: VoiceProfile | None = None

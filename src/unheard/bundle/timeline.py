@@ -22,10 +22,13 @@ from unheard.audio.stream import Blocks, Plan, cut, plan
 from unheard.bundle.prediction import Prediction
 from unheard.bundle.schema import Description
 from unheard.bundle.training_range import outside_training_range
+from unheard.bundle.voice import VoiceProfile
 from unheard.errors import AudioError, escaped
 
-#: Predicts clips that were decoded at the rate of a bundle, in their order.
-Predict = Callable[[Iterable[decode.Clip | AudioError]], Iterator[Prediction]]
+#: Predicts clips that were decoded at the rate of a bundle, in their order, knowing the speaker or not.
+Predict = Callable[[Iterable[decode.Clip | AudioError], VoiceProfile | None], Iterator[Prediction]]
+#: Makes a profile of such clips.
+Enrol = Callable[[Iterable[decode.Clip | AudioError]], VoiceProfile]
 
 #: Measures that are compared with the training clips for the whole recording: a window over speech alone has no
 #: pause to measure the noise in. And the flags of windows that are left out for that.
@@ -78,12 +81,17 @@ class Timeline:
         What was measured of the whole recording.
     flags
         Flags of the whole recording.
+    enrol_k, enrol_kind
+        From how many clips the speaker's voice was known, and whether these are ``clips`` that were enrolled
+        before, or windows of the ``recording`` itself; 0 and ``none`` where nothing was known.
     """
 
     steps: tuple[Step, ...]
     classes: tuple[str, ...]
     quality: Quality
     flags: tuple[str, ...]
+    enrol_k: int = 0
+    enrol_kind: str = "none"
 
     def __iter__(self) -> Iterator[tuple[float, float, dict[str, float], tuple[str, ...]]]:
         """Yield (start, end, probabilities, flags) of each step."""
@@ -119,6 +127,7 @@ class Timeline:
             **({"dimensions": {name: round(v, 6) for name, v in dimensions.items()}} if dimensions else {}),
             "labelled": {name: round(seconds, 3) for name, seconds in labelled.items()},
             "flags": list(self.flags),
+            **({"enrol_k": self.enrol_k, "enrol_kind": self.enrol_kind} if self.enrol_k else {}),
         }
 
     def as_dict(self) -> dict[str, Any]:
@@ -144,6 +153,8 @@ def timeline(
     *,
     channel: int | None = None,
     allow_truncated: bool = False,
+    profile: VoiceProfile | None = None,
+    enrol: Enrol | None = None,
 ) -> Timeline:
     """Predict a recording of any length step by step; options as of ``Bundle.predict_file``.
 
@@ -155,6 +166,9 @@ def timeline(
         Description of the bundle.
     path
         Recording.
+    enrol
+        What makes a profile of every other window, those that do not overlap; the file is read once more for it.
+        None where the recording does not make the voice known.
 
     Raises
     ------
@@ -169,15 +183,25 @@ def timeline(
     unusable = any(flag in UNUSABLE for flag in first.flags)
     spoken = activity.segments(frames)
     laid = plan([] if unusable else spoken)
-    again = Blocks(path, channel=taken, allow_truncated=allow_truncated, rate=d.sample_rate)
-    clips = (_clip(wave, d.sample_rate, path) for wave in cut(again, laid.times, d.sample_rate))
-    predicted = list(predict(clips)) if laid.windows else []
+
+    def windows(times: Sequence[tuple[float, float]]) -> Iterator[decode.Clip]:
+        again = Blocks(path, channel=taken, allow_truncated=allow_truncated, rate=d.sample_rate)
+        return (_clip(wave, d.sample_rate, path) for wave in cut(again, times, d.sample_rate))
+
+    if enrol is not None and laid.windows:
+        profile = enrol(windows(laid.times[::2]))
+    predicted = list(predict(windows(laid.times), profile)) if laid.windows else []
     found = quality(frames)
     whole = {name: ends for name, ends in d.training_range.items() if name in OF_THE_WHOLE}
     outside: tuple[str, ...] = () if spoken else ("no_speech",)
     if laid.windows:
         outside = outside_training_range(found, whole)
-    return Timeline(_steps(d, laid, predicted), d.target.classes, found, (*first.flags, *outside))
+    flags = (*first.flags, *outside)
+    steps = _steps(d, laid, predicted)
+    if profile is None:
+        return Timeline(steps, d.target.classes, found, flags)
+    kind = "clips" if enrol is None else "recording"
+    return Timeline(steps, d.target.classes, found, flags, profile.clips, kind)
 
 
 def _clip(wave: NDArray[np.float32], rate: int, path: str | os.PathLike[str]) -> decode.Clip:

@@ -16,6 +16,7 @@ from unheard.cli import (
     cache,
     compare,
     distill,
+    enrol,
     export,
     extract,
     fuse,
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 app.command()(quickstart.quickstart)
 app.command()(predict.predict)
+app.command()(enrol.enrol)
 app.command()(prepare.prepare)
 app.command()(audit.audit)
 app.command()(run.run)

@@ -15,6 +15,7 @@ from unheard.audio.extensions import EXTENSIONS
 from unheard.cli.notice import notice_once
 from unheard.cli.prediction import columns_of, likeliest
 from unheard.cli.terminal import bars, in_utf8, print_json, say, show
+from unheard.cli.voice import profile_for
 from unheard.errors import UsageError, escaped
 
 if TYPE_CHECKING:
@@ -46,6 +47,23 @@ def predict(
         Path | None, typer.Option("--out", "-o", help="With --timeline: write here (.json, .csv or text).")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="With --out: replace an existing file.")] = False,
+    voice: Annotated[
+        Path | None, typer.Option("--voice", help="Profile of the speaker (unheard enrol makes one).")
+    ] = None,
+    enrol: Annotated[
+        list[str] | None,
+        typer.Option("--enrol", help="Clips of the speaker that make the voice known; may be repeated."),
+    ] = None,
+    same_speaker: Annotated[
+        bool,
+        typer.Option("--same-speaker", help="The recordings are one person's: all make the voice known."),
+    ] = False,
+    adapt_to_recording: Annotated[
+        bool,
+        typer.Option(
+            "--adapt-to-recording", help="With --timeline: the voice is known from the recording itself."
+        ),
+    ] = False,
 ) -> None:
     """Predict the perceived emotion of recordings; a file that cannot be used is named, and the others go on.
 
@@ -59,19 +77,35 @@ def predict(
         raise UsageError("--json and --csv exclude each other")
     if out is not None and not timeline:
         raise UsageError("--out goes with --timeline; otherwise send what is printed to a file")
+    if sum(map(bool, (voice, enrol, same_speaker, adapt_to_recording))) > 1:
+        raise UsageError("--voice, --enrol, --same-speaker and --adapt-to-recording exclude each other")
+    if timeline and same_speaker:
+        raise UsageError("--same-speaker is for clips; with --timeline take --adapt-to-recording")
+    if adapt_to_recording and not timeline:
+        raise UsageError(
+            "--adapt-to-recording goes with --timeline; of clips of one person take --same-speaker"
+        )
     bundle = load(default_model() if model is None else model)
     if model is None:
         notice_once(bundle.description)
     paths = list(_paths(inputs))
     if not paths:
         raise UsageError(f"no recordings in {', '.join(inputs)}; looked for {', '.join(EXTENSIONS)}")
+    profile = profile_for(
+        bundle,
+        voice,
+        paths if same_speaker else list(_paths(enrol)) if enrol else None,
+        channel=channel,
+        allow_truncated=allow_truncated,
+    )
     if timeline:
         from unheard.cli.timeline import write_timelines
 
         form = "json" if as_json else "csv" if as_csv else None
         places: dict[str, Any] = {"channel": channel, "allow_truncated": allow_truncated, "out": out}
+        places |= {"profile": profile, "adapt": adapt_to_recording}
         raise typer.Exit(0 if write_timelines(bundle, paths, form, n_best, force=force, **places) else 3)
-    predicted = bundle.predict_many(paths, channel=channel, allow_truncated=allow_truncated)
+    predicted = bundle.predict_many(paths, channel=channel, allow_truncated=allow_truncated, profile=profile)
     rows = []
     with bars() as advance:
         for done, (path, prediction) in enumerate(zip(paths, predicted, strict=True), start=1):
@@ -81,7 +115,7 @@ def predict(
     if as_json:
         print_json(rows)
     elif as_csv:
-        _print_csv(rows, bundle.classes, bundle.dimensions)
+        _print_csv(rows, bundle.classes, bundle.dimensions, ["enrol_k"] if profile else [])
     else:
         for row in rows:
             show(line(row, n_best))
@@ -143,11 +177,13 @@ def line(row: dict[str, Any], n_best: int) -> str:
     return f"{escaped(row['path'])}\t{prediction}{marks}"
 
 
-def _print_csv(rows: list[dict[str, Any]], classes: Iterable[str], dimensions: Iterable[str]) -> None:
+def _print_csv(
+    rows: list[dict[str, Any]], classes: Iterable[str], dimensions: Iterable[str], more: Iterable[str]
+) -> None:
     import csv
 
     predicted = [*(f"p_{label}" for label in classes), *(f"d_{name}" for name in dimensions)]
-    columns = ["path", "label", *predicted, "flags", "error"]
+    columns = ["path", "label", *predicted, *more, "flags", "error"]
     writer = csv.DictWriter(sys.stdout, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in rows:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from unheard.cli.prediction import columns_of, likeliest
 from unheard.cli.terminal import as_json, as_line, bars, in_utf8, say
-from unheard.errors import AudioError
+from unheard.errors import DataError
 
 if TYPE_CHECKING:
     from unheard.bundle.runtime import Bundle
+    from unheard.bundle.voice import VoiceProfile
 
 Rows = list[dict[str, Any]]
 
@@ -29,11 +30,13 @@ def write_timelines(
     allow_truncated: bool,
     out: Path | None,
     force: bool,
+    profile: VoiceProfile | None = None,
+    adapt: bool = False,
 ) -> bool:
     """Print a timeline for each recording, or write them to ``out``; whether all could be used.
 
     ``form`` is ``json``, ``csv`` or ``text``; None takes it from the name of ``out``. An existing file is refused
-    before anything is computed.
+    before anything is computed. ``profile`` is of the speaker's voice; with ``adapt`` each recording has its own.
     """
     from unheard.files import new_output, write_text
 
@@ -45,9 +48,11 @@ def write_timelines(
         for done, path in enumerate(paths, start=1):
             name = in_utf8(path)
             try:
-                found = bundle.timeline(path, channel=channel, allow_truncated=allow_truncated)
+                found = bundle.timeline(
+                    path, channel=channel, allow_truncated=allow_truncated, profile=profile, adapt=adapt
+                )
                 rows.append({"path": name, **found.as_dict()})
-            except AudioError as error:
+            except DataError as error:
                 rows.append({"path": name, "error": str(error)})
             advance("recordings", done, len(paths))
     if form == "json":
@@ -69,7 +74,8 @@ def write_timelines(
 
 def _csv(rows: Rows, classes: Sequence[str], dimensions: Sequence[str]) -> str:
     predicted = [*(f"p_{name}" for name in classes), *(f"d_{name}" for name in dimensions)]
-    columns = ["path", "start", "end", "label", *predicted, "flags", "error"]
+    known = ["enrol_k"] if any("enrol_k" in row.get("summary", {}) for row in rows) else []
+    columns = ["path", "start", "end", "label", *predicted, *known, "flags", "error"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -80,7 +86,10 @@ def _csv(rows: Rows, classes: Sequence[str], dimensions: Sequence[str]) -> str:
             writer.writerow({"path": row["path"], "flags": ";".join(row["summary"]["flags"])})
         for step in row.get("timeline", ()):
             flags = ";".join(step["flags"])
-            writer.writerow({"path": row["path"], **step, **columns_of(step), "flags": flags})
+            number = row["summary"].get("enrol_k", "")
+            writer.writerow(
+                {"path": row["path"], **step, **columns_of(step), "flags": flags, "enrol_k": number}
+            )
     return text.getvalue()
 
 
@@ -99,6 +108,9 @@ def _lines(row: dict[str, Any], n_best: int) -> list[str]:
     shares = whole["shares"] or {}
     found = likeliest({**whole, "probabilities": shares}, len(shares)) or "no prediction"
     marks = f"  ({', '.join(whole['flags'])})" if whole["flags"] else ""
+    if "enrol_k" in whole:
+        of = "windows of the recording itself" if whole["enrol_kind"] == "recording" else "clips"
+        lines.append(f"  the voice is known from {whole['enrol_k']} {of}")
     lines.append(f"  {clock(whole['answered'])} of {clock(whole['seconds'])} answered: {found}{marks}")
     return lines
 
