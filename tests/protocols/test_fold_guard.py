@@ -92,7 +92,9 @@ def test_broken_folds_are_refused_by_name(parts: tuple[list[str], ...], message:
 def test_every_class_must_be_trained_on_where_the_target_is_the_label() -> None:
     table = rows("AB")
     made = guarded("one class", table, [fold(["000-0", "000-2"], [], ["001-1"])])
-    with pytest.raises(ProtocolError, match="one class, fold 0: no training clip of the class b"):
+    with pytest.raises(
+        ProtocolError, match=r"fold 0: no training clip of the class b \(all of its \d+ .*--labels b="
+    ):
         check_classes(made, table)
 
 
@@ -229,6 +231,27 @@ def test_validation_is_taken_from_the_next_fold_on_request() -> None:
     assert all(not set(parts.train) & set(parts.val) for parts in made.folds)
     with pytest.raises(ProtocolError, match="have a validation part already"):
         with_validation(made, table)
+    single = guarded("single", table, bare[:1])
+    with pytest.raises(ProtocolError, match="--val speakers takes a fifth of the training speakers"):
+        with_validation(single, table)
+
+
+def test_a_fifth_of_the_training_speakers_validates_on_request() -> None:
+    names = "ABCDEFGHIJKL"
+    table = rows(names).with_columns(
+        split=pl.when(pl.col("speaker") == "L").then(pl.lit("test")).otherwise(pl.lit("train"))
+    )
+    made = protocols.make("owner", table, validation="speakers")
+    assert set(made.folds[0].val) == {i for speaker in "AF" for i in of(table, speaker)}
+    assert not set(made.folds[0].val) & {*made.folds[0].train, *made.folds[0].test}
+    # A and F alone say a class each: others are taken.
+    label = pl.when(pl.col("speaker").is_in(["A", "F"])).then(pl.col("speaker")).otherwise(pl.lit("x"))
+    rare = table.with_columns(label=label.cast(pl.Enum(["A", "F", "x"])))
+    parts = protocols.make("owner", rare, validation="speakers").folds[0]
+    assert set(parts.val) == {i for speaker in "BK" for i in of(table, speaker)}
+    nobody = table.with_columns(speaker=pl.lit(None, dtype=pl.String))
+    with pytest.raises(ProtocolError, match="no training speaker can validate"):
+        protocols.make("owner", nobody, validation="speakers")
 
 
 def test_speakers_are_looked_at_whatever_a_file_says_is_disjoint(tmp_path: object) -> None:

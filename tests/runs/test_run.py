@@ -152,6 +152,25 @@ def test_a_folder_is_not_mixed_with_other_settings(toy: pl.DataFrame, toy_run: R
     assert again.predictions.equals(toy_run.predictions)
 
 
+def test_a_run_that_ended_before_its_first_fold_begins_again(
+    toy: pl.DataFrame, toy_run: Run, tmp_path: Path
+) -> None:
+    absent = toy.with_columns(path=pl.lit("/absent/") + pl.col("id") + ".wav")
+    with pytest.raises(DataError):
+        ut.run("functionals", absent, toy_run.protocol, out=tmp_path / "run")
+    again = ut.run("functionals", toy, toy_run.protocol, out=tmp_path / "run", only=[0])
+    assert set(again.predictions["fold"]) == {0}
+
+
+def test_folds_without_validation_say_what_works(toy: pl.DataFrame, tmp_path: Path) -> None:
+    last = toy["speaker"].max()
+    split = pl.when(pl.col("speaker") == last).then(pl.lit("test")).otherwise(pl.lit("train"))
+    folds = ut.protocol("owner", toy.with_columns(split=split))
+    with pytest.raises(ProtocolError, match=r"--val speakers .*--set calibration=none") as error:
+        ut.run("functionals", toy, folds, out=tmp_path / "run")
+    assert "next-fold" not in str(error.value)  # there is no next one
+
+
 def test_bad_recordings_are_listed_and_bounded(
     toy: pl.DataFrame, toy_run: Run, toy_folder: Path, tmp_path: Path
 ) -> None:

@@ -43,7 +43,8 @@ def run(
         str | None, typer.Option("--speakers", help="merge: nearly equal names are one person; or OLD=NEW,…")
     ] = None,
     validation: Annotated[
-        str | None, typer.Option("--val", help="next-fold: take validation speakers out of training.")
+        str | None,
+        typer.Option("--val", help="Take validation speakers out of training: next-fold or speakers."),
     ] = None,
     declare_leaky: Annotated[
         bool,
@@ -65,6 +66,7 @@ def run(
     """Train and score a recipe on speakers it has never heard, and leave a run folder with a report."""
     from unheard import protocols
     from unheard.cli.summary import score_lines
+    from unheard.corpora.paths import refuse_absent
     from unheard.corpora.source import utterances
     from unheard.errors import UsageError
     from unheard.metrics.formatting import counted
@@ -83,6 +85,8 @@ def run(
             f"--corpus generic where its column corpus says {stated.corpus}"
         )
     table = utterances(data, corpus or stated.corpus, speakers=speakers)
+    if any((own.features or {}).get("name") != "precomputed" for own in stated.inputs.values()):
+        refuse_absent(table, data)
     chosen = protocols.make(
         stated.protocol, table, declare_leaky=declare_leaky, validation=validation,
         classes=stated.target.classes, dimensions=stated.target.dimensions,

@@ -67,7 +67,8 @@ def make(
     declare_leaky
         Whether, for ``owner`` and files, to stamp a speaker in two splits of a fold instead of refusing.
     validation
-        ``next-fold`` takes validation speakers out of training where the folds have no validation part.
+        Takes validation speakers out of training where the folds have no validation part: ``next-fold`` those
+        whom the next fold tests, ``speakers`` a fifth of the training speakers.
     classes, dimensions
         The target: classes by ``label``, by ``votes`` or ``none``, and names of dimensions. Where the target is
         the label, every class must be in the training part of every fold.
@@ -80,11 +81,11 @@ def make(
         The folds cannot be made from this table, or break their promise.
     """
     table = taking_part(table, classes, dimensions)
-    if validation not in (None, "next-fold"):
-        raise unknown("way of validation", validation, ["next-fold"])
+    if validation not in (None, *fold_assignment.VALIDATION):
+        raise unknown("way of validation", validation, fold_assignment.VALIDATION)
     made = _made(name, table, declare_leaky)
     if validation is not None:
-        made = fold_assignment.with_validation(made, table)
+        made = fold_assignment.with_validation(made, table, validation)
     if classes == "label":
         check_classes(made, table)
     return made

@@ -148,8 +148,13 @@ def check_classes(protocol: Protocol, table: pl.DataFrame) -> None:
         learned = {label_of[i] for i in parts.train}
         absent = [label for label in classes(table) if label not in learned]
         if absent and parts.train:
+            clips = table.filter(pl.col("label") == absent[0])
+            people = clips["speaker"].drop_nulls().unique().sort()
+            whose = f", of {first_five(people)}" if len(people) else ""
             raise ProtocolError(
-                f"{protocol.name}, fold {number}: no training clip of the class {first_five(absent)}"
+                f"{protocol.name}, fold {number}: no training clip of the class {first_five(absent)} (all of its "
+                f"{len(clips)} are elsewhere{whose}); leave it out (--labels {absent[0]}=), merge it with another "
+                f"(--labels {absent[0]}=OTHER; labels=… in Python), or take other folds, such as group-3"
             )
 
 

@@ -10,6 +10,9 @@ import polars as pl
 from unheard.errors import ProtocolError, first_five
 from unheard.protocols.fold import Fold, Protocol, fold, guarded
 
+#: Ways to take validation speakers out of training.
+VALIDATION = ("next-fold", "speakers")
+
 
 def speakers_to_folds(
     table: pl.DataFrame,
@@ -50,23 +53,62 @@ def next_fold(table: pl.DataFrame, name: str, test: Sequence[Sequence[str]]) -> 
     return guarded(name, table, speakers_to_folds(table, test, validation))
 
 
-def with_validation(protocol: Protocol, table: pl.DataFrame) -> Protocol:
-    """Take validation out of training for folds that have none: the speakers whom the next fold tests."""
+def with_validation(protocol: Protocol, table: pl.DataFrame, way: str = "next-fold") -> Protocol:
+    """Take validation out of training for folds that have none.
+
+    Parameters
+    ----------
+    protocol
+        Folds without validation.
+    table
+        Their utterances.
+    way
+        ``next-fold`` takes the speakers whom the next fold tests; ``speakers`` every fifth training speaker in
+        name order (at least one), but none who alone says a class.
+
+    Raises
+    ------
+    ProtocolError
+        There is a validation part already, or no speaker that could be taken.
+    """
     if any(parts.val for parts in protocol.folds):
         raise ProtocolError(f"{protocol.name}: its folds have a validation part already; leave --val out")
     speaker = dict(zip(table["id"], table["speaker"], strict=True))
+    label = dict(zip(table["id"], table["label"].cast(pl.String), strict=True))
     folds = []
     for k, parts in enumerate(protocol.folds):
-        after = {speaker[i] for i in protocol.folds[(k + 1) % len(protocol.folds)].test} - {None}
-        val = [i for i in parts.train if speaker[i] in after]
-        if not val:
+        if way == "next-fold":
+            taken = {speaker[i] for i in protocol.folds[(k + 1) % len(protocol.folds)].test} - {None}
+        else:
+            taken = _fifth([(speaker[i], label[i]) for i in parts.train])
+        val = [i for i in parts.train if speaker[i] in taken]
+        if not val and way == "next-fold":
             raise ProtocolError(
-                f"{protocol.name}, fold {k}: no speaker of the next fold's test split trains here"
+                f"{protocol.name}, fold {k}: no speaker of the next fold's test split trains here; --val speakers "
+                "takes a fifth of the training speakers (validation='speakers' in Python)"
             )
+        if not val:
+            why = "all are unknown or alone with a class"
+            raise ProtocolError(f"{protocol.name}, fold {k}: no training speaker can validate, {why}")
         folds.append(fold(set(parts.train) - set(val), val, parts.test))
     return guarded(
         protocol.name, table, folds, disjoint=protocol.disjoint, leaky=protocol.leaky, unverified=True
     )
+
+
+def _fifth(clips: Sequence[tuple[str | None, str | None]]) -> set[str]:
+    """Return a fifth of the speakers of training clips (speaker, label), so that the others say every class."""
+    of_label: dict[str | None, set[str | None]] = {}
+    for speaker, label in clips:
+        of_label.setdefault(label, set()).add(speaker)
+    speakers = sorted({speaker for speaker, _ in clips if speaker is not None})
+    number = max(1, len(speakers) // 5)
+    taken: set[str] = set()
+    # Every fifth in name order first, then the others, until there are enough.
+    for speaker in sorted(speakers, key=lambda name: (speakers.index(name) % 5, name)):
+        if len(taken) < number and all(rest - taken - {speaker} for rest in of_label.values()):
+            taken.add(speaker)
+    return taken
 
 
 def round_robin(table: pl.DataFrame, k: int) -> list[list[str]]:

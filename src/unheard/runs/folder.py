@@ -285,10 +285,11 @@ def begin(folder: Path, provenance: dict[str, Any], *, force: bool) -> None:
     Raises
     ------
     UsageError
-        It holds a run and ``force`` is not given, or files that no run of ours wrote.
+        It holds a run that is worth something (:func:`has_work`) and ``force`` is not given, or files that no run
+        of ours wrote.
     """
     if is_run(folder):
-        if not force:
+        if not force and has_work(folder):
             raise UsageError(f"{folder} holds a run; choose another --out, or give --resume or --force")
     else:
         strange = [name for name in (*FILES, FOLDS) if (folder / name).exists()]
@@ -318,6 +319,12 @@ def is_run(folder: Path) -> bool:
             "run was made, or choose another --out"
         ) from error
     return True
+
+
+def has_work(folder: Path) -> bool:
+    """Return whether a run in the folder got as far as a fold, a checkpoint or results."""
+    made = (*(folder / FOLDS).glob("fold*-seed*"), *(folder / CHECKPOINTS).glob("*"))
+    return bool(made) or any((folder / name).exists() for name in ("predictions.parquet", "results.json"))
 
 
 def remove(path: Path) -> None:

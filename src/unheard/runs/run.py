@@ -51,6 +51,7 @@ from unheard.runs.folder import (
     begin,
     clear_fold,
     fold_folder,
+    has_work,
     is_run,
     locked,
     remove,
@@ -93,7 +94,7 @@ def run(
         What to do, the utterances, and the folds.
     out
         Run folder; one that holds a run is refused, unless ``resume`` (goes on) or ``force`` (starts again) is
-        set.
+        set, or the run there ended before its first fold was done.
     only
         Numbers of the folds to run; all where None.
     jobs
@@ -145,7 +146,7 @@ def run(
     folder = Path(out)
     try:
         with locked(folder):
-            if is_run(folder) and not (resume or force):
+            if is_run(folder) and has_work(folder) and not (resume or force):
                 raise UsageError(f"{folder} holds a run; choose another --out, or give --resume or --force")
             data_hash = data_digest(table)
             _open(folder, recipe, protocol, table, data_hash, resume=resume, force=force, say=say)
@@ -189,9 +190,14 @@ def _check_validation(recipe: Recipe, protocol: Protocol) -> None:
     patient += [] if recipe.training is None else [("training", recipe.training)]
     needs += [name for name, settings in patient if settings.get("patience") is not None]
     if bare and needs:
+        ways = ["--val speakers takes a fifth of the training speakers (validation='speakers' in Python)"]
+        if len(protocol.folds) > 1:
+            ways.append("--val next-fold those whom the next fold tests")
+        if needs == [f"calibration: {recipe.calibration}"]:
+            ways.append("--set calibration=none does without")
         raise ProtocolError(
-            f"{protocol.name}: fold {first_five(bare)} has no validation clips, which {' and '.join(needs)} needs;"
-            " --val next-fold takes some out of training"
+            f"{protocol.name}: fold {first_five(bare)} has no validation clips, which {' and '.join(needs)} "
+            f"needs; {', '.join(ways)}"
         )
 
 

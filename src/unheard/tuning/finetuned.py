@@ -91,7 +91,7 @@ class FineTuned:
         if val is None or not len(val):
             raise DataError(
                 "fine-tuning chooses its epoch on validation speakers, and this fold has none; "
-                "add --val next-fold to the protocol"
+                "make the protocol with some (--val speakers, validation='speakers' in Python)"
             )
         best = self._learn(train, val, self.training.epochs, "fit")
         self.chosen_ = {"epochs": best + 1}

@@ -120,7 +120,7 @@ class NetworkHead(ABC):
         if val is None or not len(val):
             raise DataError(
                 f"head {self.name!r} chooses its epoch on validation speakers, and this fold has none; "
-                "add --val next-fold to the protocol"
+                "make the protocol with some (--val speakers, validation='speakers' in Python)"
             )
         best = self._learn(train, val, self.epochs).best
         assert best is not None
