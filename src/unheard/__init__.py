@@ -54,15 +54,25 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'unheard' has no attribute {name!r}")
 
 
-def read(corpus: str, path: _Path) -> pl.DataFrame:
+def read(corpus: str, path: Any, *, labels: str | None = None) -> pl.DataFrame:
     """Return the utterances of a corpus, one row a clip (docs/tables.md).
 
-    ``corpus`` is a reader (``unheard.corpora.names()``), such as ``ravdess``, or ``generic`` for a table or a
-    folder a class of one's own.
+    Parameters
+    ----------
+    corpus
+        A reader (``unheard.corpora.names()``), such as ``ravdess``, or ``generic`` for data of one's own.
+    path
+        The folder of the corpus; for ``generic`` also a table, or a polars or pandas frame.
+    labels
+        Other classes, as ``--labels`` takes them: ``iemocap-4``, ``seven``, a YAML file, or ``OLD=NEW,DROPPED=``.
     """
     from unheard import corpora
+    from unheard.corpora.frames import accept
+    from unheard.corpora.relabel import parse, relabel
 
-    return corpora.read(corpus, Path(path))
+    is_path = isinstance(path, str | os.PathLike)
+    table = accept(path) if corpus == "generic" and not is_path else corpora.read(corpus, path)
+    return table if labels is None else relabel(table, parse(labels))
 
 
 def protocol(
@@ -80,7 +90,7 @@ def protocol(
     value of any part of it.
     """
     from unheard import protocols
-    from unheard.corpora.table import accept
+    from unheard.corpora.frames import accept
 
     return protocols.make(
         name, accept(table), declare_leaky=declare_leaky, validation=validation, classes=classes,
@@ -91,7 +101,7 @@ def protocol(
 def audit(table: Any, folds: Protocol | None = None, *, jobs: int = 1) -> Certificate:
     """Audit a table, and folds where given: leaks, duplicates, labels that give themselves away."""
     from unheard.auditing import audit as audit_table
-    from unheard.corpora.table import accept
+    from unheard.corpora.frames import accept
 
     return audit_table(accept(table), folds, jobs=jobs)
 
@@ -111,7 +121,7 @@ def run(
     :func:`unheard.runs.run.run`: ``only`` (fold numbers), ``jobs``, ``resume``, ``force``, ``progress`` …
     """
     from unheard import protocols
-    from unheard.corpora.table import accept
+    from unheard.corpora.frames import accept
     from unheard.recipes.recipe import load as load_recipe
     from unheard.runs.run import run as run_folds
 
@@ -162,7 +172,8 @@ def fuse(runs: Sequence[Run], *, out: _Path, weights: str = "fitted", **options:
 
 def score(predictions: Any, table: Any, folds: Protocol, *, system: str = "external") -> dict[str, Any]:
     """Score anybody's predictions (``id``, ``p_CLASS…`` or ``logit_CLASS…``) as ours are; nothing is fitted."""
-    from unheard.corpora.table import accept, to_polars
+    from unheard.corpora.frames import accept
+    from unheard.corpora.table import to_polars
     from unheard.external.predictions import joined
     from unheard.runs.scoring import results
 

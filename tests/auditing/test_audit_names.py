@@ -9,9 +9,9 @@ import pytest
 
 from unheard import corpora, protocols
 from unheard.auditing.names import check_names
-from unheard.corpora.names import comparable, known, nearly_equal
+from unheard.corpora.names import comparable, known, nearly_equal, with_known
 from unheard.corpora.speakers import renamed
-from unheard.corpora.table import accept
+from unheard.corpora.table import utterances
 from unheard.errors import ProtocolError, UsageError
 
 NAMES = ("José 01", "Zoë 02", "Jürgen 03", "Renée 10")
@@ -34,14 +34,12 @@ SPELLINGS = {
 
 def table(speakers, labels=("a", "b")):
     rows = range(len(speakers))
-    return accept(
-        pl.DataFrame({
-            "id": [f"c{k:03d}" for k in rows],
-            "path": [f"c{k:03d}.wav" for k in rows],
-            "speaker": speakers,
-            "label": [labels[k // 2 % len(labels)] for k in rows],
-        })
-    )  # fmt: skip
+    label = [labels[k // 2 % len(labels)] for k in rows]
+    names = (
+        with_known({"id": f"c{k:03d}", "path": f"c{k:03d}.wav", "speaker": speakers[k], "label": label[k]})
+        for k in rows
+    )
+    return utterances(names, corpus="generic", labels=sorted(set(filter(known, label))))
 
 
 def codes(found):

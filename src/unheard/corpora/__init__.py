@@ -16,7 +16,7 @@ from unheard.corpora.folder import LeftOut, Remark
 from unheard.corpora.names import with_known
 from unheard.corpora.table import one_gender, utterances
 from unheard.corpora.tabular import SUFFIXES
-from unheard.errors import DataError, about, first_five, unknown
+from unheard.errors import DataError, UsageError, about, first_five, unknown
 from unheard.files import cache_folder
 
 __all__ = ["READERS", "LeftOut", "Remark", "Survey", "names", "read", "reader_of", "survey"]
@@ -72,6 +72,8 @@ def survey(
     """
     if name not in READERS:
         raise unknown("corpus", name, READERS)
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"expected the folder of the corpus {name}, found {type(path).__name__}")
     root = Path(path)
     remarks: list[Remark] = []
     if name == generic.NAME and (found := reader_of(root)) != name:

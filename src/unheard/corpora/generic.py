@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from datetime import date, time
+from decimal import Decimal
+from pathlib import Path, PurePath
 from typing import Any
 
 import polars as pl
@@ -39,6 +41,8 @@ _WORDS = {
     "gender": {"f": "female", "m": "male", **{g: g for g in ("female", "male", "other")}},
     "channel": {c: c for c in ("speech", "song")},
 }
+#: What a name may be in a frame or a Parquet file.
+_TEXTS = (str, int, float, Decimal, date, time, PurePath)
 _VOTE = {"grader", "label", "weight", "modality", *DIMENSIONS}
 
 
@@ -154,7 +158,11 @@ def _value(name: str, cell: Any) -> Any:
         cell = int(cell)  # a column of whole numbers with gaps, as other tools write it
     if name == "path" and isinstance(cell, (dict, bytes)):
         raise ValueError("holds the sound itself; read the dataset with `unheard prepare huggingface`")
-    if isinstance(cell, (dict, list, bytes, bool)) or (isinstance(cell, float) and not math.isfinite(cell)):
+    if (
+        not isinstance(cell, _TEXTS)
+        or isinstance(cell, bool)
+        or (isinstance(cell, float) and not math.isfinite(cell))
+    ):
         raise ValueError(f"{str(cell)[:60]!r} is not a text")
     text = str(cell)
     if name == "path" and not Path(text).name:

@@ -14,7 +14,6 @@ from typing import Any
 
 import polars as pl
 
-from unheard.corpora import names
 from unheard.errors import DataError, about, first_five
 from unheard.files import digest, write_bytes
 from unheard.formats.parquet import read_parquet
@@ -303,29 +302,3 @@ def to_polars(frame: Any) -> pl.DataFrame:
     if type(frame).__module__.partition(".")[0] == "pandas":
         return pl.from_pandas(frame)
     raise DataError(f"expected a polars or pandas frame, found {type(frame).__name__}")
-
-
-def accept(frame: Any) -> pl.DataFrame:
-    """Return any polars or pandas frame with our columns as a checked, complete utterance table.
-
-    Labels that are no Enum become one in alphabetical order; a missing ``corpus`` becomes ``generic``, and
-    ``nan``, ``none``, ``null`` or nothing in the place of a name becomes null.
-    """
-    table = to_polars(frame)
-    missing = [name for name in ("id", "path", "label") if name not in table.columns]
-    if missing:
-        raise DataError(f"the utterance table lacks the column {first_five(missing)}")
-    if "corpus" not in table.columns:
-        table = table.with_columns(corpus=pl.lit("generic"))
-    for name in (name for name in names.COLUMNS if table.schema.get(name) == pl.String):
-        nobody = [text for text in table[name].drop_nulls().unique() if names.known(text) is None]
-        table = table.with_columns(pl.col(name).replace(dict.fromkeys(nobody)))
-    if not isinstance(table.schema["label"], pl.Enum):
-        labels = sorted(str(label) for label in table["label"].drop_nulls().unique())
-        table = table.with_columns(pl.col("label").cast(pl.String).cast(pl.Enum(labels)))
-    try:
-        known = {name: dtype for name, dtype in SCHEMA.items() if name in table.columns and name != "label"}
-        table = table.with_columns(pl.col(name).cast(dtype) for name, dtype in known.items())
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"a value of the table does not fit its column: {error}") from error
-    return complete(check(table)).sort("id")
