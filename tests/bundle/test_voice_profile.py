@@ -14,6 +14,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from bundle_parts import sound
 from unheard.adaptation.draws import Known
+from unheard.audio.quality import quality
+from unheard.bundle.enrolment import Enrolment
 from unheard.bundle.runtime import Bundle, load
 from unheard.bundle.voice import VoiceProfile, read_voice
 from unheard.decide.calibration import apply_temperature
@@ -115,6 +117,19 @@ def test_another_bundle_refuses_it(
             plain.enrol([(WAVES[0], 16_000)])
         with pytest.raises(UsageError, match="does not adapt"):
             plain.predict_many(["never-read.wav"], profile=profile)
+
+
+def test_clips_that_all_sound_like_one_expression_are_flagged(bundle: Bundle) -> None:
+    # Seeds 1, 4, 7 … are the sounds that the head was taught to call happy.
+    happy = [(sound(seed), 16_000) for seed in range(1, 13, 3)]
+    assert {bundle.predict(*clip).best(1)[0][0] for clip in happy} == {"happy"}
+    assert "one_expression" in bundle.enrol(happy).flags
+    assert "one_expression" not in bundle.enrol([*happy, (sound(0), 16_000), (sound(2), 16_000)]).flags
+    other = Enrolment(bundle._adaptation)
+    for wave in WAVES[:4]:
+        (inputs,) = bundle.inputs([wave])
+        other.add(inputs, quality(wave), {"calm": 0.9, "happy": 0.1})
+    assert "one_expression" not in other.profile("x").flags
 
 
 def test_few_and_short_clips_are_flagged(bundle: Bundle) -> None:

@@ -14,42 +14,13 @@ import soundfile
 from click.testing import Result
 from typer.testing import CliRunner
 
-from bundle_parts import SCORES, sound
-from one_input import NAME, examples, export_features
-from unheard import features, heads
+from bundle_parts import sound
+from small_bundle import make_bundle
 from unheard.adaptation.profile import Priors
 from unheard.bundle.runtime import load
 from unheard.cli import app
 from unheard.errors import DataError, UsageError
 from unheard.exporting.golden import synthetic_waves
-from unheard.runs.adapted_head import AdaptedHead
-
-SPEC = {"name": "mfbf0", "average": 8}
-CLASSES = ("high", "low", "middle")
-
-
-def made(folder: Path, priors: Priors | None) -> Path:
-    spec = features.build(SPEC)
-    rows = examples(
-        [spec.compute(sound(k)) for k in range(12)],
-        np.arange(12) % 3,
-        np.array([f"s{k // 6}" for k in range(12)]),
-        3,
-    )
-    head: Any = heads.build({"name": "probe", "grid": [0.01], "augmented": True})
-    head = AdaptedHead(head, {NAME: priors}) if priors else head
-    return export_features(
-        head.fit(rows),
-        SPEC,
-        CLASSES,
-        folder,
-        temperature=1.0,
-        training_speakers=["s0"],
-        corpus="noise",
-        scores=SCORES,
-        recipe={"recipe": folder.name},
-        licences={"weights": ["CC0-1.0"]},
-    )
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +28,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two bundles that adapt, one that does not, five clips of a voice, and a longer recording."""
     place = tmp_path_factory.mktemp("voice")
     for name, priors in (("adapting", Priors()), ("other", Priors(2.0)), ("plain", None)):
-        made(place / name, priors)
+        make_bundle(place / name, priors)
     (place / "clips").mkdir()
     for number in range(5):
         soundfile.write(place / "clips" / f"{number}.wav", sound(number, 1.2), 16_000)

@@ -1,13 +1,15 @@
-"""What is asked of a mutated bundle, and of a mutated encoder folder."""
+"""What is asked of a mutated bundle, of a mutated voice profile, and of a mutated encoder folder."""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from unheard import encoders
-from unheard.bundle.runtime import load
+from unheard.bundle.runtime import Bundle, load
+from unheard.bundle.voice import read_voice
 
 WAVE = (0.2 * np.sin(np.arange(12_000) / 9) * np.sin(np.arange(12_000) / 2000)).astype(np.float32)
 
@@ -17,6 +19,19 @@ def bundle(path: Path) -> object:
     opened = load(path)
     found = opened.predict(WAVE, 16_000)
     return opened.classes, opened.training_speakers, found
+
+
+def voice(path: Path) -> object:
+    """Read a voice profile, and predict with it by the bundle beside it."""
+    profile = read_voice(path)
+    found = _adapting(path.parent / "adapting").predict(WAVE, 16_000, profile=profile)
+    assert found.enrol_k == profile.clips
+    return profile, found
+
+
+@cache
+def _adapting(path: Path) -> Bundle:
+    return load(path)
 
 
 def encoder(path: Path) -> object:

@@ -17,25 +17,28 @@ from oracle import Oracle, check
 from structure import archive, generic, onnx_graph, plain_json
 
 import unheard
-from unheard.bundle.manifest import FILES, MANIFEST, write_manifest
+from small_bundle import make_bundle
+from unheard.adaptation.profile import Priors
+from unheard.bundle.manifest import FILES, MANIFEST, OPTIONAL, write_manifest
 from unheard.bundle.runtime import load
 from unheard.exporting.compact import compact
 
 OLD = Path(__file__).parents[1] / "bundle" / "schema1"
 DEFAULT = Path(unheard.__file__).parent / "models" / "default"
 #: A refusal names one of these.
-NAMED = (*FILES, MANIFEST, ".onnx")
+NAMED = (*FILES, *OPTIONAL, MANIFEST, ".onnx")
 
 
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Small bundles of schema 1 and 2 with features and with encoders, and the default model once."""
+    """Small bundles of schema 1 and 2 with features and with encoders, one that adapts, and the default model."""
     place = tmp_path_factory.mktemp("healthy")
     for file in sorted(OLD.glob("*.zip")):
         with zipfile.ZipFile(file) as packed:
             packed.extractall(place / file.stem)
         if load(place / file.stem).description.weights == "float32":
             compact(place / file.stem, place / f"{file.stem}-int8", "int8")
+    make_bundle(place / "adapting", Priors())
     shutil.copytree(DEFAULT, place / "default")
     return sorted(place.iterdir())
 
@@ -55,7 +58,8 @@ def mutated(healthy: list[Path], folder: Path, seed: int, number: int) -> str:
     shutil.copytree(source, folder)
     names = sorted(file.name for file in folder.iterdir())
     graphs = [name for name in names if name.endswith(".onnx")]
-    pools = (graphs, graphs, graphs, ["bundle.json"], ["bundle.json"], ["golden.npz"], names)
+    arrays = [name for name in names if name.endswith(".npz")]
+    pools = (graphs, graphs, graphs, ["bundle.json"], ["bundle.json"], arrays, names)
     pool = pools[rng.integers(len(pools))]
     name = pool[rng.integers(len(pool))]
     data = (folder / name).read_bytes()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 from unheard.audio.quality import Quality
 from unheard.bundle.adaptation import Adaptation
 from unheard.bundle.head import Inputs
@@ -10,6 +13,8 @@ from unheard.errors import DataError, first_five
 
 #: Fewer clips than this, or less speech in each on average (seconds), are warned of.
 ENOUGH_CLIPS, ENOUGH_SPEECH = 4, 1.0
+#: A larger share of the clips that all sound like one expression is warned of, unless it is one of these.
+ONE_EXPRESSION, PLAIN = 0.9, ("neutral", "calm")
 
 
 class Enrolment:
@@ -25,19 +30,22 @@ class Enrolment:
         self._adaptation = adaptation
         self._sums = adaptation.sums([])
         self._clips, self._seconds, self._speech = 0, 0.0, 0.0
+        self._heard: Counter[str] = Counter()
         self._left_out: list[str] = []
 
     def leave_out(self, reason: str) -> None:
         """Note why a clip could not be used."""
         self._left_out.append(reason)
 
-    def add(self, inputs: Inputs, quality: Quality) -> None:
-        """Add the inputs of a clip, and what was measured of it."""
+    def add(self, inputs: Inputs, quality: Quality, probabilities: Mapping[str, float]) -> None:
+        """Add the inputs of a clip, what was measured of it, and what it sounds like to who knows nobody."""
         own = self._adaptation.sums([inputs])
         self._sums = {name: each + own[name] for name, each in self._sums.items()}
         self._clips += 1
         self._seconds += quality.seconds
         self._speech += quality.speech * quality.seconds
+        if probabilities:
+            self._heard[max(probabilities, key=probabilities.__getitem__)] += 1
 
     def profile(self, model: str) -> VoiceProfile:
         """Return the profile of the clips so far, made with a bundle of this name.
@@ -67,4 +75,7 @@ class Enrolment:
             flags.append("few_clips")
         if self._speech < ENOUGH_SPEECH * self._clips:
             flags.append("short_clips")
+        most = max((count for label, count in self._heard.items() if label not in PLAIN), default=0)
+        if self._clips >= ENOUGH_CLIPS and most >= ONE_EXPRESSION * self._clips:
+            flags.append("one_expression")
         return flags

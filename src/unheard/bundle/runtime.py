@@ -222,7 +222,7 @@ class Bundle:
             if measured.inputs is None or measured.quality is None or not answer.answered:
                 enrolment.leave_out(measured.reason or f"clip {number}: {answer.warnings[-1]}")
             else:
-                enrolment.add(measured.inputs, measured.quality)
+                enrolment.add(measured.inputs, measured.quality, answer.probabilities)
         return enrolment.profile(self.description.name)
 
     def inputs(self, waves: Sequence[Wave]) -> list[Inputs]:

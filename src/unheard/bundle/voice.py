@@ -33,8 +33,9 @@ MAX_SUM = 1e100
 
 #: What a flag of a profile means to whoever is about to use it.
 MEANINGS = {
-    "few_clips": "the voice is known from few clips; from eight on most of what can be gained is",
-    "short_clips": "the clips hold less than a second of speech each on average, too little to know a voice by",
+    "few_clips": "the voice is known from few clips; more of them help",
+    "short_clips": "the clips hold less than a second of speech each on average, which tells little of a voice",
+    "one_expression": "nearly all clips sound like one expression to the model: if they are, add others",
 }
 
 
