@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from bundle_parts import change, seal, sound
 from unheard.adaptation.draws import Known
 from unheard.bundle.runtime import load
 from unheard.errors import BundleError
+from unheard.exporting.card import card
 from unheard.exporting.compact import compact
 
 pytest.importorskip("torch")
@@ -58,6 +60,13 @@ def test_the_description_names_what_is_adapted(made: Make) -> None:
         assert sorted(stored.files) == ["rows.mean", "rows.variance"]
         assert_array_equal(stored["rows.mean"], around.mean)
         assert_array_equal(stored["rows.variance"], around.variance)
+
+
+def test_the_card_says_that_it_adapts_and_speaks_of_consent(made: Make) -> None:
+    text = (made("one of two").folder / "card.md").read_text()
+    assert "Gets to know a voice from a few clips without labels (unheard enrol): rows measured" in text
+    assert "have agreed, and delete it when they ask" in text
+    assert "Gets to know a voice" not in card(replace(load(made("rows").folder).description, adaptation={}))
 
 
 def test_a_compact_copy_adapts_too(made: Make, tmp_path: Path) -> None:

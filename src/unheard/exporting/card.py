@@ -117,6 +117,7 @@ def _data(d: Description) -> str:
         *(f"- {label}: {_plain(d.recipe[key])}" for key, label in _TOLD.items() if d.recipe.get(key)),
         *_changed(d.recipe.get("changed")),
         *_training_range(d.training_range),
+        *_adaptation(list(d.adaptation)),
     ]
     if d.weights != "float32":
         lines.append(f"- Weights: stored as {d.weights}, computed with as float32")
@@ -125,6 +126,19 @@ def _data(d: Description) -> str:
             f"- Of recordings with several channels the one numbered {d.channel} is taken, counted from 0."
         )
     return "\n".join(["## Data", "", *lines])
+
+
+def _adaptation(inputs: Sequence[str]) -> list[str]:
+    if not inputs:
+        return []
+    named = _plain(", ".join(inputs))
+    said = (
+        f"- Gets to know a voice from a few clips without labels (unheard enrol): {named} measured by what is "
+        "usual of the speaker, and not of the training speakers. The scores of this card know nobody.\n"
+        "- A profile of a voice holds no sound, and is biometric data all the same: make one only of people who "
+        "have agreed, and delete it when they ask."
+    )
+    return [said]
 
 
 def _changed(fields: Any) -> list[str]:
