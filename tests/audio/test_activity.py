@@ -58,6 +58,39 @@ def test_noise_tones_and_silence_are_no_speech(wave):
     assert activity.segments(wave) == []
 
 
+def notes(pitches: list[list[float]], seconds: float, decay: float) -> np.ndarray:
+    """Chords one after the other, each of tones with eight harmonics that fade."""
+    t = np.arange(int(seconds * RATE)) / RATE
+    chords = [
+        sum(np.sin(2 * np.pi * h * hertz * t) / h for hertz in chord for h in range(1, 9))
+        * np.exp(-decay * t)
+        for chord in pitches
+    ]
+    return 0.05 * np.tile(np.concatenate(chords), 3)
+
+
+SCALE = [[262], [294], [330], [349], [392], [440], [494], [523]]
+CHORDS = [[262, 330, 392], [294, 370, 440], [220, 262, 330], [196, 247, 294]]
+
+
+@pytest.mark.parametrize("noisy", [0.0, 0.01], ids=["clean", "noisy"])
+@pytest.mark.parametrize(
+    "wave",
+    [
+        notes(SCALE, 0.3, 4),
+        notes([[hertz / 2 for hertz in chord] for chord in SCALE], 0.3, 4),
+        notes(CHORDS, 0.4, 4),
+        notes(CHORDS, 0.75, 1),
+        tone(3, 220) * (0.55 + 0.45 * tone(3, 3) / 0.1),
+        notes([[82], [98], [110], [82]], 0.5, 3),
+    ],
+    ids=["melody", "low melody", "chords", "long chords", "swelling tone", "bass"],
+)
+def test_music_without_a_voice_is_no_speech(wave, noisy):
+    wave = wave.astype(np.float32)
+    assert activity.segments(wave + noisy * noise(len(wave) / RATE)[: len(wave)]) == []
+
+
 @pytest.mark.parametrize("samples", [0, 1, 159, 160, 161, 799])
 def test_very_short_recordings(samples):
     frames = activity.measure([np.ones(samples, np.float32)])

@@ -9,9 +9,11 @@ normalised autocorrelation at 70 to 400 Hz, after Boersma 1993). A frame counts 
 - *voiced* where it is loud by ``VOICED_LOUD`` dB and its periodicity, a median over 50 ms, exceeds ``PERIODIC``.
 
 Loud frames within ``REACH`` of a voiced one make stretches, whose gaps of up to ``GAP`` are closed. A stretch is
-speech where it holds at least ``MIN_VOICED`` voiced frames and their energy moves as that of speech does: so
-noise, which is loud but not periodic, and tones, which are periodic but steady, are none. ``BEFORE`` and ``AFTER``
-are added at its ends, for weak consonants. Music with a melody is taken for speech, and so is others' babble.
+speech where it holds at least ``MIN_VOICED`` voiced frames, their energy moves as that of speech does, and their
+pitch does: no more than ``HELD`` of them have the pitch of the frame before. So noise, which is loud but not
+periodic, is none, nor are tones, engines and the notes of a piano or an organ, which hold theirs. ``BEFORE`` and
+``AFTER`` are added at its ends, for weak consonants. Singing is taken for speech, and so are an instrument that is
+played with vibrato and others' babble.
 
 Frame k stands for the time from 10 k to 10 (k + 1) ms. Frames of a recording in blocks equal those of the whole.
 """
@@ -36,6 +38,9 @@ LOUD, VOICED_LOUD, RANGE = 3.0, 4.0, 45.0  # dB
 PERIODIC = 0.55
 MIN_VOICED = 6  # frames
 STEADY = 0.75  # dB between the quartiles of the energy; tones and hum have less
+SAME_PITCH = 0.002  # of the period, between neighbouring frames
+HELD = 0.4  # share of them with the same pitch; speech and song have up to 0.31, music without voice 0.42 and more
+MIN_PAIRS = 20  # neighbouring voiced frames among which that share is told
 REACH, GAP, BEFORE, AFTER = 0.4, 0.3, 0.1, 0.2  # seconds
 NEIGHBOURHOOD = 15  # seconds on either side
 SILENT = -100.0  # dB of full scale, given to digital silence
@@ -54,6 +59,7 @@ class Frames:
     energy : (n,) dB of full scale, from 200 to 4000 Hz.
     level : (n,) dB of full scale, of the whole band.
     periodicity : (n,) 0 to 1.
+    period : (n,) ms, of the largest autocorrelation; some number where nothing is periodic.
     spectrum : (513,) mean power of all frames at 0 to 8000 Hz.
     seconds : duration of the recording.
     """
@@ -61,6 +67,7 @@ class Frames:
     energy: NDArray[np.float32]
     level: NDArray[np.float32]
     periodicity: NDArray[np.float32]
+    period: NDArray[np.float32]
     spectrum: NDArray[np.float64]
     seconds: float
 
@@ -85,7 +92,7 @@ def segments(recording: Wave | Frames) -> list[tuple[float, float]]:
 
 
 def measure(blocks: Iterable[Wave]) -> Frames:
-    """Measure a recording at 16 kHz that arrives in blocks of any length; memory grows by 12 bytes a frame."""
+    """Measure a recording at 16 kHz that arrives in blocks of any length; memory grows by 16 bytes a frame."""
     # The window of frame k reaches from 15 ms before its 10 ms to 15 ms behind them.
     side = (WINDOW - HOP) // 2
     rest = np.zeros(side, dtype=np.float32)
@@ -98,8 +105,8 @@ def measure(blocks: Iterable[Wave]) -> Frames:
     count = -(-samples // HOP)
     missing = count - sum(part.shape[1] for part in parts)
     _take(np.pad(rest, (0, max(0, WINDOW + missing * HOP - len(rest)))), parts, spectrum, missing)
-    table = np.concatenate([np.empty((3, 0), np.float32), *parts], axis=1)
-    return Frames(table[0], table[1], table[2], spectrum / max(1, count), samples / RATE)
+    table = np.concatenate([np.empty((4, 0), np.float32), *parts], axis=1)
+    return Frames(*table, spectrum / max(1, count), samples / RATE)
 
 
 def _take(
@@ -116,7 +123,7 @@ def _take(
 
 
 def _measured(windows: NDArray[np.float32], spectrum: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return energy, level and periodicity of windows (n, WINDOW) as (3, n); add their power to the spectrum."""
+    """Return energy, level, periodicity and period of windows (n, WINDOW) as (4, n); add their power to the spectrum."""
     values = np.fft.rfft(windows * _HANN, FFT)
     power = values.real**2 + values.imag**2
     spectrum += power.sum(axis=0, dtype=np.float64)
@@ -125,8 +132,19 @@ def _measured(windows: NDArray[np.float32], spectrum: NDArray[np.float64]) -> ND
     with np.errstate(divide="ignore", invalid="ignore"):
         normalised = correlation[:, _LAGS] / correlation[:, :1] / _OWN
         levels = [10 * np.log10(power[:, band].sum(axis=1) / _SCALE) for band in (_BAND, slice(1, None))]
-    best = np.clip(np.nan_to_num(normalised.max(axis=1)), 0, 1)
-    return np.stack([*(np.maximum(level, SILENT) for level in levels), best]).astype(np.float32)
+    best, period = _peak(np.nan_to_num(normalised))
+    return np.stack([*(np.maximum(level, SILENT) for level in levels), best, period]).astype(np.float32)
+
+
+def _peak(correlation: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return the largest correlation of each row, within 0 and 1, and its lag in ms by a parabola through three."""
+    rows = np.arange(len(correlation))
+    place = correlation.argmax(axis=1)
+    middle = np.clip(place, 1, correlation.shape[1] - 2)
+    before, at, after = (correlation[rows, middle + k] for k in (-1, 0, 1))
+    curve = np.minimum(before - 2 * at + after, -1e-9)
+    lag = _LAGS.start + middle + np.clip((before - after) / (2 * curve), -1, 1)
+    return np.clip(correlation[rows, place], 0, 1), lag * 2000 / RATE
 
 
 def _stretches(frames: Frames) -> list[tuple[int, int]]:
@@ -147,9 +165,18 @@ def _stretches(frames: Frames) -> list[tuple[int, int]]:
     found = []
     for first, end in _runs(_closed((above > LOUD) & audible & near, round(GAP * 100))):
         heard = frames.energy[first:end][voiced[first:end]]
-        if len(heard) >= MIN_VOICED and np.subtract(*np.percentile(heard, (75, 25))) > STEADY:
+        if len(heard) < MIN_VOICED or np.subtract(*np.percentile(heard, (75, 25))) <= STEADY:
+            continue
+        if not _holds_pitch(frames.period[first:end], voiced[first:end]):
             found.append((first, end))
     return found
+
+
+def _holds_pitch(period: NDArray[np.float32], voiced: NDArray[np.bool_]) -> bool:
+    """Return whether most voiced frames have the pitch of the frame before, as no voice does."""
+    both = voiced[1:] & voiced[:-1]
+    same = np.abs(np.diff(np.log(period)))[both] < SAME_PITCH
+    return len(same) >= MIN_PAIRS and float(same.mean()) > HELD
 
 
 def _floor(energy: NDArray[np.float32]) -> NDArray[np.float32]:
