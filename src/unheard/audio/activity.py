@@ -123,7 +123,7 @@ def _take(
 
 
 def _measured(windows: NDArray[np.float32], spectrum: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return energy, level, periodicity and period of windows (n, WINDOW) as (4, n); add their power to the spectrum."""
+    """Return energy, level, periodicity, period of windows (n, WINDOW) as (4, n); add their power to the spectrum."""
     values = np.fft.rfft(windows * _HANN, FFT)
     power = values.real**2 + values.imag**2
     spectrum += power.sum(axis=0, dtype=np.float64)
@@ -137,7 +137,7 @@ def _measured(windows: NDArray[np.float32], spectrum: NDArray[np.float64]) -> ND
 
 
 def _peak(correlation: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Return the largest correlation of each row, within 0 and 1, and its lag in ms by a parabola through three."""
+    """Return the largest correlation of each row, within 0 and 1, and its lag in ms, by a parabola."""
     rows = np.arange(len(correlation))
     place = correlation.argmax(axis=1)
     middle = np.clip(place, 1, correlation.shape[1] - 2)
