@@ -36,13 +36,20 @@ SCORES = {
 
 
 def sound(seed: int, seconds: float | None = None) -> np.ndarray:
-    """A vowel-like buzz over noise, (n,) float32 at 16 kHz; seeds 0, 1, 2, 3, … are of three kinds in turn."""
+    """Syllables of a buzz over noise, (n,) float32 at 16 kHz; seeds 0, 1, 2, 3, … are of three kinds in turn."""
+    wave = buzz(seed, seconds)
+    syllables = 0.02 + np.sin(np.pi * 5 * np.arange(len(wave)) / 16_000) ** 2
+    return (wave * syllables).astype(np.float32)
+
+
+def buzz(seed: int, seconds: float | None = None) -> np.ndarray:
+    """The same held as one vowel, which nobody says."""
     rng = np.random.default_rng(seed)
     n = int(16_000 * (seconds or rng.uniform(0.5, 1.2)))
     t = np.arange(n) / 16_000
     pitch = (110, 180, 260)[seed % 3] * (1 + 0.1 * np.sin(2 * np.pi * 3 * t))
-    buzz = sum(np.sin(h * 2 * np.pi * np.cumsum(pitch) / 16_000) / h for h in range(1, 12))
-    return (0.1 * buzz + 0.01 * rng.standard_normal(n)).astype(np.float32)
+    vowel = sum(np.sin(h * 2 * np.pi * np.cumsum(pitch) / 16_000) / h for h in range(1, 12))
+    return (0.1 * vowel + 0.01 * rng.standard_normal(n)).astype(np.float32)
 
 
 @dataclass(frozen=True)

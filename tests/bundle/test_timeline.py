@@ -113,7 +113,7 @@ def test_channels_rates_and_faults(made: Make, call_file: Path, tmp_path: Path) 
     wave = decode.load(call_file).wave
     soundfile.write(tmp_path / "two.wav", np.stack([np.zeros_like(wave), wave], axis=1), RATE, "FLOAT")
     mono, second = bundle.timeline(call_file), bundle.timeline(tmp_path / "two.wav", channel=1)
-    assert second.steps == mono.steps and second.flags == ("several_channels",)
+    assert second.steps == mono.steps and second.flags == ("one_of_channels",)
     assert len(bundle.timeline(tmp_path / "two.wav", channel=0)) == 0
     with pytest.raises(AudioError, match="no channel 2"):
         bundle.timeline(tmp_path / "two.wav", channel=2)

@@ -23,7 +23,8 @@ def talk(seconds: float, hiss: float = 0.001) -> np.ndarray:
     """Syllables of a buzz over hiss, silence around them."""
     n = int(16_000 * seconds)
     t = np.arange(n) / 16_000
-    buzz = sum(np.sin(h * 2 * np.pi * 140 * t) / h for h in range(1, 25)) * np.sin(np.pi * 4 * t) ** 2
+    phase = 2 * np.pi * np.cumsum(140 * (1 + 0.1 * np.sin(2 * np.pi * 3 * t))) / 16_000
+    buzz = sum(np.sin(h * phase) / h for h in range(1, 25)) * np.sin(np.pi * 4 * t) ** 2
     wave = np.concatenate([np.zeros(6400), 0.1 * buzz, np.zeros(6400)])
     return (wave + hiss * np.random.default_rng(0).standard_normal(len(wave))).astype(np.float32)
 
@@ -58,7 +59,7 @@ def test_a_recording_like_the_training_is_not_warned_of(warned: Path) -> None:
 )
 def test_what_lies_outside_is_flagged_and_said(warned: Path, wave: np.ndarray, flags: tuple) -> None:
     found = load(warned).predict(wave, 16_000)
-    assert found.flags == flags and found.label is not None
+    assert found.flags == flags and (found.label is None) == (flags == ("no_speech",))
     assert all("recording" in warning for warning in found.warnings)
 
 

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+from bundle_parts import sound
 from one_input import examples, export_features
 from unheard import features, heads
 from unheard.bundle import default
@@ -46,7 +47,7 @@ def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle: Path) -> Path:
     """A recording, with a default model and a user who was told nothing yet."""
     monkeypatch.setattr(default, "_place", lambda: bundle)
     monkeypatch.setenv("UNHEARD_CACHE", str(tmp_path / "cache"))
-    soundfile.write(tmp_path / "clip.wav", np.random.default_rng(1).normal(size=16_000) * 0.1, 16_000)
+    soundfile.write(tmp_path / "clip.wav", sound(1, 1.0), 16_000)
     return tmp_path / "clip.wav"
 
 

@@ -106,7 +106,7 @@ def measure(blocks: Iterable[Wave]) -> Frames:
     missing = count - sum(part.shape[1] for part in parts)
     _take(np.pad(rest, (0, max(0, WINDOW + missing * HOP - len(rest)))), parts, spectrum, missing)
     table = np.concatenate([np.empty((4, 0), np.float32), *parts], axis=1)
-    return Frames(*table, spectrum / max(1, count), samples / RATE)
+    return Frames(table[0], table[1], table[2], table[3], spectrum / max(1, count), samples / RATE)
 
 
 def _take(
@@ -123,7 +123,7 @@ def _take(
 
 
 def _measured(windows: NDArray[np.float32], spectrum: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return energy, level, periodicity, period of windows (n, WINDOW) as (4, n); add their power to the spectrum."""
+    """Return what is measured of windows (n, WINDOW), a row each (4, n); add their power to the spectrum."""
     values = np.fft.rfft(windows * _HANN, FFT)
     power = values.real**2 + values.imag**2
     spectrum += power.sum(axis=0, dtype=np.float64)

@@ -94,6 +94,12 @@ def container(content: Content) -> Container:
     return Container(kind, 1.0 if promise.length <= max(0, present) else max(0, present) / promise.length)
 
 
+def is_binary(line: bytes) -> bool:
+    """Return whether bytes are the beginning of a recording rather than a line of text."""
+    texts = (b"NIST_1A", b"#!AMR", b"ID3", b"\x1aE\xdf\xa3")  # which need not hold a NUL in their first line
+    return b"\0" in line or line.startswith(texts) or mpeg.is_frame(line[:4])
+
+
 def _kind(content: Content) -> Kind | None:
     head = content.at(0, 40)
     behind = content.at(mpeg.after_id3(content), 4)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from unheard.audio.flags import UNUSABLE, Meter
 from unheard.audio.resample import QUALITY, RATE, Resampler
-from unheard.audio.source import LONGEST, Source, check_bounds, checked_rate, opened
+from unheard.audio.source import LONGEST, MAX_CHANNELS, Source, check_bounds, checked_rate, opened
 from unheard.errors import AudioError
 
 MOST_SAMPLES = 250_000_000  # of a waveform that is taken at once, 1 GB: 4.3 hours at 16 kHz
@@ -93,6 +93,19 @@ def load(
         return _decode(source, start, end, channel, allow_truncated, checked_rate(rate))
 
 
+def duration(path: str | os.PathLike[str]) -> float | None:
+    """Return the seconds that a file's header promises; None where it promises nothing.
+
+    Raises
+    ------
+    AudioError
+        Where the file is missing, unreadable, no audio or out of bounds.
+    """
+    with opened(path) as source:
+        frames = source.promised or source.frames
+        return None if frames is None else frames / source.rate
+
+
 def from_samples(
     samples: NDArray[np.floating], rate: int, channel: int | None = None, *, target: int = RATE
 ) -> Clip:
@@ -117,6 +130,11 @@ def from_samples(
         raise AudioError(f"samples have shape {values.shape}; expected (n,) or (n, channels), n at least 1")
     values = values.reshape(len(values), -1)
     channels = values.shape[1]
+    if channels > len(values) and channels > MAX_CHANNELS:
+        raise AudioError(
+            f"samples have shape {values.shape}, which is {channels} channels; expected (n,) or (n, channels): "
+            "transpose them (samples.T)"
+        )
     rate, target = checked_rate(rate), checked_rate(target)
     check_bounds(rate, channels, len(values))
     if channel is not None and not 0 <= channel < channels:
@@ -125,7 +143,8 @@ def from_samples(
         block = values.astype(np.float32)
     meter = Meter()
     wave = _mono_wave([block], rate, target, channel, meter)
-    return Clip(wave, _flags(meter, wave, target, len(values) / rate, channels), rate, channels, target)
+    flags = meter.flags(wave, len(values) / rate, target) + channel_flags(channels, channel)
+    return Clip(wave, flags, rate, channels, target)
 
 
 def check_trainable(clip: Clip) -> None:
@@ -138,6 +157,7 @@ def check_trainable(clip: Clip) -> None:
     """
     reasons = {
         "non_finite": "holds NaN or infinite samples",
+        "cancelled": "has channels that cancel each other (take one of them: the column or option `channel`)",
         "silent": "is silent (nothing above -90 dB of full scale)",
         "constant": "has the same value throughout",
         "too_short": f"lasts {clip.seconds:.3f} s, shorter than 0.1 s",
@@ -201,7 +221,8 @@ def _decode(
     meter = Meter(source.subtype)
     wave = _mono_wave(source.blocks(first, last), source.rate, rate, channel, meter)
     short = check_end(source, first, last if last is not None else source.frames, allow_truncated, end)
-    flags = _flags(meter, wave, rate, (source.place - first) / source.rate, source.channels)
+    flags = meter.flags(wave, (source.place - first) / source.rate, rate)
+    flags += channel_flags(source.channels, channel)
     flags += ("truncated",) if short or source.cut else ()
     return Clip(wave, flags, source.rate, source.channels, rate)
 
@@ -237,15 +258,23 @@ def _mono_wave(decoded: Iterable[Wave], rate: int, target: int, channel: int | N
         # Where it stands, so that it is in memory once and not twice.
         wave.resize(place + len(block), refcheck=False)
         wave[place:] = block
+    meter.check_scale()
+    if meter.scale != 1.0:
+        wave /= np.float32(meter.scale)
     return wave
 
 
-def _flags(meter: Meter, wave: Wave, rate: int, seconds: float, channels: int) -> tuple[str, ...]:
-    return meter.flags(wave, seconds, rate) + (("several_channels",) if channels > 1 else ())
+def channel_flags(channels: int, channel: int | None) -> tuple[str, ...]:
+    """Return the flag that says what was made of several channels."""
+    if channels == 1:
+        return ()
+    return ("several_channels",) if channel is None else ("one_of_channels",)
 
 
 def _truncated(decoded: int, promised: int | None, rate: int) -> AudioError:
-    of = "an unknown length" if promised is None else f"{promised / rate:.3f} s"
+    seconds = (promised or 0) / rate
+    said = f"{seconds:.3f} s" if seconds < 3600 else f"the {seconds / 3600:.1f} h that its header says"
+    of = "an unknown length" if promised is None else said
     return AudioError(
         f"truncated: {decoded / rate:.3f} of {of}; copy it again from its source, "
         "or allow truncated files to take what is there"

@@ -1,9 +1,13 @@
-"""Extensions of the files that libsndfile reads, for finding recordings in a folder.
+"""Extensions of recordings, for finding them in a folder.
 
 A file that is named itself is read whatever its name: its content decides.
 """
 
 LOSSLESS = (".wav", ".flac", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64", ".snd", ".sph")
 LOSSY = (".ogg", ".oga", ".opus", ".mp3")
-#: Those that lose nothing first.
+#: Those that libsndfile reads, and that lose nothing first.
 EXTENSIONS = LOSSLESS + LOSSY
+#: Those that PyAV reads, which the extra ``media`` installs: compressed audio, and the sound of videos.
+MEDIA = (
+    ".m4a", ".aac", ".amr", ".3gp", ".mp4", ".m4v", ".mov", ".webm", ".mka", ".mkv", ".flv", ".avi",
+)  # fmt: skip

@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.audio.decode import check_end, check_source, mono_blocks
+from unheard.audio.decode import channel_flags, check_end, check_source, mono_blocks
 from unheard.audio.flags import Meter
 from unheard.audio.resample import RATE
 from unheard.audio.source import opened
@@ -38,6 +38,9 @@ class Blocks:
     flags : flags of the last reading that came to the end, but for ``dc_offset`` and ``narrowband``, which are
     those of
         windows; see ``unheard.audio.flags``. Samples that are not finite are read as 0 and flagged.
+    scale : what the samples are divided by; after a reading that came to the end, what they must be divided by.
+        It is known at the end alone, so blocks of floats beyond full scale are that of ``decode.load`` only with
+        the ``scale`` of an earlier reading.
 
     Raises
     ------
@@ -53,8 +56,10 @@ class Blocks:
         channel: int | None = None,
         allow_truncated: bool = False,
         rate: int = RATE,
+        scale: float = 1.0,
     ) -> None:
         self.flags: tuple[str, ...] = ()
+        self.scale = scale
         self._path = path
         self._channel = channel
         self._allow_truncated = allow_truncated
@@ -64,10 +69,14 @@ class Blocks:
         with opened(self._path) as source:
             check_source(source, self._channel, self._allow_truncated)
             meter = Meter(source.subtype)
-            yield from mono_blocks(source.blocks(0, None), source.rate, self._rate, self._channel, meter)
+            divisor = np.float32(self.scale)
+            for block in mono_blocks(source.blocks(0, None), source.rate, self._rate, self._channel, meter):
+                yield block if divisor == 1 else block / divisor
             short = check_end(source, 0, source.frames, self._allow_truncated)
             found = meter.flags(np.empty(0, np.float32), source.place / source.rate)
-            found += ("several_channels",) if source.channels > 1 else ()
+            meter.check_scale()
+            self.scale = meter.scale
+            found += channel_flags(source.channels, self._channel)
             self.flags = (*found, "truncated") if short or source.cut else found
 
 

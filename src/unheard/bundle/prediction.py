@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,20 +13,24 @@ MEANINGS = {
     "clipped": "the recording is clipped: it was too loud for what recorded it",
     "dc_offset": "the recording is off zero by a constant",
     "narrowband": "the recording holds next to nothing above 4 kHz, as over a telephone",
-    "several_channels": "the file has several channels: their mean was taken, or the one that was asked for",
+    "several_channels": "the mean of several channels was taken",
+    "one_of_channels": "one of several channels was taken, as asked for",
+    "rescaled": "samples went far beyond full scale and were divided by the largest",
     "truncated": "the file ends before its header says so",
     "non_finite": "no prediction: the recording holds NaN or infinite samples",
+    "cancelled": "no prediction: the channels cancel each other; take one of them, such as --channel 0",
     "silent": "no prediction: the recording is silent",
     "constant": "no prediction: the recording has the same value throughout",
     "too_short": "no prediction: the recording is shorter than 0.1 s",
     "no_features": "no prediction: no features could be computed from the recording",
     "no_logits": "no prediction: the model gave no number",
-    "no_speech": "nobody speaks in the recording, as far as can be told",
+    "no_speech": "no prediction: nobody speaks in the recording",
     "narrower": "the recording holds less of the high frequencies than what the model was trained on",
     "noisier": "the recording is noisier than what the model was trained on",
     "little_speech": "less of the recording is speech than of what the model was trained on",
     "shorter": "the recording is shorter than what the model was trained on",
     "longer": "the recording is longer than what the model was trained on; --timeline predicts step by step",
+    "long": "the mean of windows of up to 20 s, weighted by speech; --timeline predicts step by step",
     "unreadable": "no prediction: the file cannot be read",
     "unsure": "no prediction: the largest probability lies below the model's threshold",
 }
@@ -80,7 +85,7 @@ class Prediction:
         """Return plain values, for JSON; ``dimensions`` and ``enrol_k`` only where there are some."""
         return {
             "label": self.label,
-            "probabilities": dict(self.probabilities),
+            "probabilities": dict(self.probabilities) or None,
             **({"dimensions": dict(self.dimensions)} if self.dimensions else {}),
             "flags": list(self.flags),
             "warnings": list(self.warnings),
@@ -88,3 +93,33 @@ class Prediction:
             "quality": None if self.quality is None else self.quality.as_dict(),
             **({"enrol_k": self.enrol_k} if self.enrol_k else {}),
         }
+
+
+def prediction(
+    flags: tuple[str, ...],
+    seconds: float,
+    quality: Quality | None = None,
+    *,
+    probabilities: Mapping[str, float] | None = None,
+    dimensions: Mapping[str, float] | None = None,
+    threshold: float = 0.0,
+    reason: str = "",
+) -> Prediction:
+    """Return a prediction, whose label is the most probable class unless that lies below the threshold.
+
+    ``reason`` says why there is none, where no flag does.
+    """
+    found = dict(probabilities or {})
+    best = max(found, key=found.__getitem__, default=None)
+    if best is not None and found[best] < threshold:
+        best, flags = None, (*flags, "unsure")
+    said = tuple(MEANINGS.get(flag, flag) for flag in flags)
+    return Prediction(
+        label=best,
+        probabilities=found,
+        flags=flags,
+        warnings=(reason, *said) if reason else said,
+        seconds=seconds,
+        quality=quality,
+        dimensions=dict(dimensions or {}),
+    )

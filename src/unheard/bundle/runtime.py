@@ -1,8 +1,9 @@
 """What predicts: verifies a bundle when it is opened, and predicts with onnxruntime and numpy alone.
 
-A recording about which nothing can be said (silent, constant, shorter than 0.1 s, not finite) gets no label, no
-probabilities and no dimensions, with the reason among its flags; never a confident prediction. Where the largest
-probability lies below the bundle's threshold there is no label either, and the probabilities are as they came out.
+A recording about which nothing can be said (nobody speaks, silent, channels that cancel, constant, shorter than
+0.1 s, not finite) gets no label, no probabilities and no dimensions, with the reason among its flags; never a
+confident prediction. Where the largest probability lies below the bundle's threshold there is no label either, and
+the probabilities are as they came out. Recordings above 30 s are predicted in windows (``unheard.bundle.long``).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +27,9 @@ from unheard.bundle.enrolment import Enrolment
 from unheard.bundle.extractors import Extractors, Waveforms
 from unheard.bundle.fields import load_json
 from unheard.bundle.head import GraphHead, Head, Inputs
+from unheard.bundle.long import AT_ONCE, Predict, predict_long_clip, predict_long_file
 from unheard.bundle.manifest import read_verified
-from unheard.bundle.prediction import MEANINGS, Prediction
+from unheard.bundle.prediction import Prediction, prediction
 from unheard.bundle.schema import Description, is_schema1, parse
 from unheard.bundle.timeline import Timeline, timeline
 from unheard.bundle.training_range import outside_training_range
@@ -52,6 +55,7 @@ class _Measured:
     seconds: float
     reason: str = ""
     quality: Quality | None = None
+    answer: Prediction | None = None  # where it is known already
 
 
 class Bundle:
@@ -140,7 +144,9 @@ class Bundle:
         AudioError
             Where it is missing, unreadable, no audio, truncated or out of bounds.
         """
-        return next(self.predict_clips([self._load(path, channel, allow_truncated)], profile))
+        profiles = self._profiles(profile)
+        recording = self._recording(path, channel, allow_truncated, profiles)
+        return next(_knowing(profile, self._predicted([recording], profiles)))
 
     def predict_many(
         self,
@@ -155,8 +161,18 @@ class Bundle:
         A file that cannot be read gives a prediction without a label, flagged ``unreadable``, whose first warning
         is the reason; the others go on.
         """
-        clips = (self._loaded(path, channel, allow_truncated) for path in paths)
-        return self.predict_clips(clips, profile)
+        if isinstance(paths, str | bytes | os.PathLike):
+            raise UsageError("predict_many takes several paths, such as a list; predict_file takes one")
+        profiles = self._profiles(profile)
+
+        def recordings() -> Iterator[decode.Clip | Prediction | AudioError]:
+            for path in paths:
+                try:
+                    yield self._recording(path, channel, allow_truncated, profiles)
+                except AudioError as error:
+                    yield error
+
+        return _knowing(profile, self._predicted(recordings(), profiles))
 
     def timeline(
         self,
@@ -174,13 +190,13 @@ class Bundle:
         if adapt:
             self._check_adapts()
         return timeline(
-            self.predict_clips,
+            self._predict_speech,
             self.description,
             path,
             channel=channel,
             allow_truncated=allow_truncated,
             profile=profile,
-            enrol=self.enrol_clips if adapt else None,
+            enrol=partial(self.enrol_clips, spoken=True) if adapt else None,
         )
 
     def enrol(
@@ -212,12 +228,15 @@ class Bundle:
             for clip in clips
         )
 
-    def enrol_clips(self, clips: Iterable[decode.Clip | AudioError]) -> VoiceProfile:
-        """Return the profile of clips that were decoded at ``description.sample_rate``, or could not be."""
+    def enrol_clips(self, clips: Iterable[decode.Clip | AudioError], *, spoken: bool = False) -> VoiceProfile:
+        """Return the profile of clips that were decoded at ``description.sample_rate``, or could not be.
+
+        In pieces of a recording that are ``spoken`` somebody speaks, which a piece alone need not show.
+        """
         self._check_adapts()
         enrolment = Enrolment(self._adaptation)
         for number, clip in enumerate(clips, start=1):
-            measured = self._measured(clip)
+            measured = self._measured(clip, spoken)
             (answer,) = self._answers([measured], None)
             if measured.inputs is None or measured.quality is None or not answer.answered:
                 enrolment.leave_out(measured.reason or f"clip {number}: {answer.warnings[-1]}")
@@ -245,6 +264,25 @@ class Bundle:
         d = self.description
         taken = d.channel if channel is None else channel
         return decode.load(path, channel=taken, allow_truncated=allow_truncated, rate=d.sample_rate)
+
+    def _recording(
+        self,
+        path: str | os.PathLike[str],
+        channel: int | None,
+        allow_truncated: bool,
+        profiles: Mapping[str, Profile] | None,
+    ) -> decode.Clip | Prediction:
+        """Return a decoded file, or its prediction where it is too long to be in memory at once."""
+        seconds = decode.duration(path)
+        if seconds is None or seconds > AT_ONCE:
+            d = self.description
+            taken = d.channel if channel is None else channel
+            found = predict_long_file(
+                self._of_speech(profiles), d, path, channel=taken, allow_truncated=allow_truncated
+            )
+            if found is not None:
+                return found
+        return self._load(path, channel, allow_truncated)
 
     def _loaded(
         self, path: str | os.PathLike[str], channel: int | None, allow_truncated: bool
@@ -297,17 +335,31 @@ class Bundle:
         clip, so a clip that would make it too large begins the next one. A profile is looked at before any clip.
         """
         profiles = self._profiles(profile)
-        predicted = self._predicted(clips, profiles)
-        return predicted if profile is None else (replace(each, enrol_k=profile.clips) for each in predicted)
+        return _knowing(profile, self._predicted(clips, profiles))
+
+    def _predict_speech(
+        self, clips: Iterable[decode.Clip | AudioError], profile: VoiceProfile | None
+    ) -> Iterator[Prediction]:
+        """Predict pieces of a recording in which somebody speaks, which a piece alone need not show."""
+        return self._of_speech(self._profiles(profile))(clips)
+
+    def _of_speech(self, profiles: Mapping[str, Profile] | None) -> Predict:
+        return lambda clips: self._predicted(clips, profiles, spoken=True)
 
     def _predicted(
-        self, clips: Iterable[decode.Clip | AudioError], profiles: Mapping[str, Profile] | None
+        self,
+        clips: Iterable[decode.Clip | Prediction | AudioError],
+        profiles: Mapping[str, Profile] | None,
+        *,
+        spoken: bool = False,
     ) -> Iterator[Prediction]:
         waiting: list[_Measured] = []
         longest = 0
         max_frames = min(BATCH_FRAMES, BATCH_VALUES // self._frame_values)
         for clip in clips:
-            measured = self._measured(clip)
+            if isinstance(clip, decode.Clip) and clip.usable and clip.seconds > AT_ONCE:
+                clip = predict_long_clip(self._of_speech(profiles), self.description, clip)
+            measured = self._measured(clip, spoken)
             frames = max(longest, self._frames(measured))
             if waiting and frames * (len(waiting) + 1) > max_frames:
                 yield from self._answers(waiting, profiles)
@@ -319,17 +371,21 @@ class Bundle:
                 waiting, longest = [], 0
         yield from self._answers(waiting, profiles)
 
-    def _measured(self, clip: decode.Clip | AudioError) -> _Measured:
+    def _measured(self, clip: decode.Clip | Prediction | AudioError, spoken: bool) -> _Measured:
         if isinstance(clip, AudioError):
             return _Measured(None, ("unreadable",), 0.0, str(clip))
+        if isinstance(clip, Prediction):
+            return _Measured(None, clip.flags, clip.seconds, answer=clip)
         if not clip.usable:
             return _Measured(None, clip.flags, clip.seconds)
         waves = Waveforms(clip.wave, clip.rate)
+        found = quality(waves.get(RATE))
+        outside = outside_training_range(found, self.description.training_range)
+        if "no_speech" in outside and not spoken:
+            return _Measured(None, (*clip.flags, *outside), clip.seconds, quality=found)
         inputs = self._extractors.compute(waves)
         if not all(x.size and np.isfinite(x).all() for x in inputs.values()):
             return _Measured(None, (*clip.flags, "no_features"), clip.seconds)
-        found = quality(waves.get(RATE))
-        outside = outside_training_range(found, self.description.training_range)
         return _Measured(inputs, (*clip.flags, *outside), clip.seconds, quality=found)
 
     def _frames(self, clip: _Measured) -> int:
@@ -346,23 +402,27 @@ class Bundle:
             yield self._answer(clip, None if clip.inputs is None else next(outputs))
 
     def _answer(self, clip: _Measured, outputs: Outputs | None) -> Prediction:
+        if clip.answer is not None:
+            return clip.answer
         if outputs is None:
-            return _prediction(clip, clip.flags)
+            return prediction(clip.flags, clip.seconds, clip.quality, reason=clip.reason)
         if not np.isfinite(outputs).all():
-            return _prediction(clip, (*clip.flags, "no_logits"))
+            return prediction((*clip.flags, "no_logits"), clip.seconds, clip.quality)
         d, count = self.description, len(self.classes)
-        dimensions = dict(zip(self.dimensions, outputs[count:].tolist(), strict=True))
-        if not count:
-            return _prediction(clip, clip.flags, dimensions=dimensions)
-        p = apply_temperature(outputs[:count], d.temperature)
-        unsure = p.max() < d.thresholds.get("confidence", 0.0)
-        return _prediction(
-            clip,
-            (*clip.flags, "unsure") if unsure else clip.flags,
-            label=None if unsure else self.classes[int(p.argmax())],
-            probabilities=dict(zip(self.classes, p.tolist(), strict=True)),
-            dimensions=dimensions,
+        p = apply_temperature(outputs[:count], d.temperature).tolist() if count else []
+        return prediction(
+            clip.flags,
+            clip.seconds,
+            clip.quality,
+            probabilities=dict(zip(self.classes, p, strict=True)),
+            dimensions=dict(zip(self.dimensions, outputs[count:].tolist(), strict=True)),
+            threshold=d.thresholds.get("confidence", 0.0),
         )
+
+
+def _knowing(profile: VoiceProfile | None, predicted: Iterator[Prediction]) -> Iterator[Prediction]:
+    """Say from how many clips the voice was known."""
+    return predicted if profile is None else (replace(each, enrol_k=profile.clips) for each in predicted)
 
 
 def load(path: str | os.PathLike[str]) -> Bundle:
@@ -394,26 +454,6 @@ def opened(files: Mapping[str, bytes]) -> tuple[Bundle, golden.Golden]:
     stored = golden.unpack(files["golden.npz"], d.inputs)
     adaptation = unpack(files, d)
     return Bundle(d, Extractors(d, graphs), GraphHead(graphs["model.onnx"], d), adaptation), stored
-
-
-def _prediction(
-    clip: _Measured,
-    flags: tuple[str, ...],
-    *,
-    label: str | None = None,
-    probabilities: Mapping[str, float] | None = None,
-    dimensions: Mapping[str, float] | None = None,
-) -> Prediction:
-    said = tuple(MEANINGS.get(flag, flag) for flag in flags)
-    return Prediction(
-        label=label,
-        probabilities=dict(probabilities or {}),
-        flags=flags,
-        warnings=(clip.reason, *said) if clip.reason else said,
-        seconds=clip.seconds,
-        quality=clip.quality,
-        dimensions=dict(dimensions or {}),
-    )
 
 
 def _check_golden(bundle: Bundle, stored: golden.Golden) -> None:

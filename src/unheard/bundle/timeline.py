@@ -137,7 +137,7 @@ class Timeline:
                 "start": step.start,
                 "end": step.end,
                 "label": step.label,
-                "probabilities": dict(step.probabilities),
+                "probabilities": dict(step.probabilities) or None,
                 **({"dimensions": dict(step.dimensions)} if step.dimensions else {}),
                 "flags": list(step.flags),
             }
@@ -185,7 +185,9 @@ def timeline(
     laid = plan([] if unusable else spoken)
 
     def windows(times: Sequence[tuple[float, float]]) -> Iterator[decode.Clip]:
-        again = Blocks(path, channel=taken, allow_truncated=allow_truncated, rate=d.sample_rate)
+        again = Blocks(
+            path, channel=taken, allow_truncated=allow_truncated, rate=d.sample_rate, scale=first.scale
+        )
         return (_clip(wave, d.sample_rate, path) for wave in cut(again, times, d.sample_rate))
 
     if enrol is not None and laid.windows:

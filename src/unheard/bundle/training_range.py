@@ -37,5 +37,5 @@ def parse_training_range(plain: Mapping[str, Any], key: str) -> dict[str, tuple[
 
 
 def outside_training_range(measured: Quality | None, training_range: Ranges) -> tuple[str, ...]:
-    """Return flags of a recording that leaves the range; none where one of the two is missing."""
-    return outside(measured, training_range) if measured is not None and training_range else ()
+    """Return flags of a recording that leaves the range, and ``no_speech``, for which it needs none."""
+    return () if measured is None else outside(measured, training_range)

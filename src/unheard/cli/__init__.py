@@ -33,7 +33,7 @@ from unheard.cli import (
     synthesize,
 )
 from unheard.cli.stopping import Stopped, stop_on_signals
-from unheard.cli.terminal import say
+from unheard.cli.terminal import open_streams, say
 from unheard.errors import UnheardError
 
 app = typer.Typer(
@@ -85,6 +85,7 @@ def _unheard(
 def main() -> None:
     """Run the command line; errors made on purpose become one line and their exit code."""
     stop_on_signals()
+    open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names that its encoding lacks
     try:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from unheard.cli.predict import _paths
+from unheard.cli.inputs import recordings
 from unheard.cli.terminal import bars, print_json, say, show
 from unheard.cli.voice import say_warnings, told
 from unheard.errors import UsageError
@@ -57,7 +57,7 @@ def enrol(
         raise UsageError("name the file of the profile with --out, such as --out anna.voice")
     new_output(out, force)
     bundle = load(default_model() if model is None else model)
-    paths = list(_paths(clips or ()))
+    paths = [recording.path for recording in recordings(clips or ())]
     with bars() as advance:
         profile = bundle.enrol(
             (advance("clips", done, len(paths)) or path for done, path in enumerate(paths)),

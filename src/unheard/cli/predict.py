@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import glob
-import os
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from unheard.audio.extensions import EXTENSIONS
+from unheard.cli import prediction as whole
+from unheard.cli import timeline as steps
+from unheard.cli.answers import Answers, Row, form_of
+from unheard.cli.inputs import STDIN, Recording, recordings
 from unheard.cli.notice import notice_once
-from unheard.cli.prediction import columns_of, likeliest
-from unheard.cli.terminal import bars, in_utf8, print_json, say, show
+from unheard.cli.terminal import bars, in_utf8, say
 from unheard.cli.voice import profile_for
-from unheard.errors import UsageError, escaped
+from unheard.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from unheard.bundle.prediction import Prediction
+    from unheard.bundle.runtime import Bundle
+
+INTERRUPTED = 130  # exit code, as a shell says it
 
 
 def predict(
     inputs: Annotated[
-        list[str], typer.Argument(help="Recordings, folders, patterns ('*.wav'), or - for a list.")
+        list[str], typer.Argument(help="Recordings, folders, patterns ('*.wav'); - for a list, or for audio.")
     ],
     model: Annotated[
         Path | None, typer.Option("--model", "-m", help="Bundle folder; none: the default model.")
@@ -33,6 +36,7 @@ def predict(
         int, typer.Option("--n-best", "-n", min=1, help="Number of labels to show for a clip.")
     ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON value.")] = False,
+    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print a JSON value a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with every probability.")] = False,
     channel: Annotated[
         int | None, typer.Option(min=0, help="Take this channel; default: their mean.")
@@ -44,7 +48,7 @@ def predict(
         bool, typer.Option("--timeline", help="Predict step by step, in recordings of any length.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="With --timeline: write here (.json, .csv or text).")
+        Path | None, typer.Option("--out", "-o", help="Write here: .json, .jsonl, .csv or .txt.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="With --out: replace an existing file.")] = False,
     voice: Annotated[
@@ -67,16 +71,17 @@ def predict(
 ) -> None:
     """Predict the perceived emotion of recordings; a file that cannot be used is named, and the others go on.
 
-    The default model was trained on acted English speech, and on other corpora it may be no better than chance.
-    Ends with 3 where a file could not be used.
+    Each answer is printed when it is known, but with --same-speaker, for which all recordings are read before. The
+    default model was trained on acted English speech, and on other corpora it may be no better than chance. Ends
+    with 3 where a file could not be used.
     """
     from unheard.bundle.default import default_model
     from unheard.bundle.runtime import load
+    from unheard.files import new_output, write_text
 
-    if as_json and as_csv:
-        raise UsageError("--json and --csv exclude each other")
-    if out is not None and not timeline:
-        raise UsageError("--out goes with --timeline; otherwise send what is printed to a file")
+    form = form_of({"json": as_json, "jsonl": as_jsonl, "csv": as_csv}, out)
+    if out is not None:
+        new_output(out, force)
     if sum(map(bool, (voice, enrol, same_speaker, adapt_to_recording))) > 1:
         raise UsageError("--voice, --enrol, --same-speaker and --adapt-to-recording exclude each other")
     if timeline and same_speaker:
@@ -88,103 +93,65 @@ def predict(
     bundle = load(default_model() if model is None else model)
     if model is None:
         notice_once(bundle.description)
-    paths = list(_paths(inputs))
-    if not paths:
-        raise UsageError(f"no recordings in {', '.join(inputs)}; looked for {', '.join(EXTENSIONS)}")
-    profile = profile_for(
-        bundle,
-        voice,
-        paths if same_speaker else list(_paths(enrol)) if enrol else None,
-        channel=channel,
-        allow_truncated=allow_truncated,
-    )
-    if timeline:
-        from unheard.cli.timeline import write_timelines
-
-        form = "json" if as_json else "csv" if as_csv else None
-        places: dict[str, Any] = {"channel": channel, "allow_truncated": allow_truncated, "out": out}
-        places |= {"profile": profile, "adapt": adapt_to_recording}
-        raise typer.Exit(0 if write_timelines(bundle, paths, form, n_best, force=force, **places) else 3)
-    predicted = bundle.predict_many(paths, channel=channel, allow_truncated=allow_truncated, profile=profile)
-    rows = []
-    with bars() as advance:
-        for done, (path, prediction) in enumerate(zip(paths, predicted, strict=True), start=1):
-            rows.append(_row(path, prediction))
-            advance("clips", done, len(paths))
-    failed = [row for row in rows if "error" in row]
-    if as_json:
-        print_json(rows)
-    elif as_csv:
-        _print_csv(rows, bundle.classes, bundle.dimensions, ["enrol_k"] if profile else [])
-    else:
-        for row in rows:
-            show(line(row, n_best))
-    for row in failed:
-        say(f"error: {row['error']}")
+    todo: Iterable[Recording] = list(recordings(inputs)) if same_speaker else recordings(inputs)
+    known = todo if same_speaker else recordings(enrol) if enrol else None
+    decoding: dict[str, Any] = {"channel": channel, "allow_truncated": allow_truncated}
+    profile = profile_for(bundle, voice, None if known is None else [each.path for each in known], **decoding)
+    options = decoding | {"profile": profile} | ({"adapt": adapt_to_recording} if timeline else {})
+    ask = partial(bundle.timeline if timeline else bundle.predict_file, **options)
+    written: list[str] = []
+    with Answers(
+        form,
+        _columns(bundle, timeline, profile is not None or adapt_to_recording),
+        steps.records if timeline else whole.records,
+        partial(steps.lines if timeline else whole.lines, n_best=n_best),
+        written.append if out is not None else None,
+    ) as answers:
+        done, failed = _answer_all(ask, todo, inputs, answers)
+    if out is not None:
+        write_text(out, "".join(written))
+        say(f"{out}: {done} recordings" + (f", {failed} of them not used" if failed else ""))
     raise typer.Exit(3 if failed else 0)
 
 
-def _paths(inputs: Iterable[str]) -> Iterator[Path]:
-    """Yield the recordings that the inputs name, folders and patterns in name order.
+def _answer_all(
+    ask: Callable[[str], Any], todo: Iterable[Recording], inputs: list[str], answers: Answers
+) -> tuple[int, int]:
+    """Answer one recording after the other; return how many there were, and how many could not be used.
 
-    Nothing is refused here: an input that names no file is yielded as it stands, and reading it says why.
+    An interrupt says how many were answered and how many are left, and ends the command.
     """
-    # os.path and glob take what no file can be called (too long, a NUL) for absent, where pathlib raises.
-    for text in inputs:
-        if text == "-":
-            yield from (Path(line) for line in _lines())
-        elif os.path.isdir(text):  # noqa: PTH112
-            yield from _recordings(text)
-        elif os.path.exists(text) or not glob.has_magic(text) or "\0" in text:  # noqa: PTH110
-            yield Path(text)
-        else:
-            # A pattern that the shell left alone.
-            yield from map(Path, sorted(glob.glob(text, recursive=True)) or [text])  # noqa: PTH207
+    done = failed = 0
+    try:
+        with bars(printing=True) as advance:
+            for recording in todo:
+                row = _row(ask, recording)
+                answers.write(row)
+                done += 1
+                if "error" in row:
+                    failed += 1
+                    say(f"error: {row['error']}")
+                advance("recordings", done, 0)
+    except KeyboardInterrupt:
+        left = "" if STDIN in inputs else f", {sum(1 for _ in recordings(inputs)) - done} left"
+        say(f"interrupted: {done} recordings answered{left}")
+        raise typer.Exit(INTERRUPTED) from None
+    if not done:
+        raise UsageError(f"no recordings in {', '.join(inputs)}; looked for {', '.join(EXTENSIONS)}")
+    return done, failed
 
 
-def _lines() -> Iterator[str]:
-    """Yield the lines of standard input as file names, which may hold any byte."""
-    for line in sys.stdin.buffer:
-        name = os.fsdecode(line.rstrip(b"\r\n"))
-        if name.strip():
-            yield name
+def _row(ask: Callable[[str], Any], recording: Recording) -> Row:
+    """Return the answer as plain values, or why there is none."""
+    name = in_utf8(recording.name)
+    try:
+        return {"path": name, **ask(recording.path).as_dict()}
+    except DataError as error:
+        return {"path": name, "error": str(error).replace(recording.path, recording.name)}
 
 
-def _recordings(folder: str) -> list[Path]:
-    """Return the files with the extension of a recording at any depth; folders that cannot be opened hold none."""
-    return sorted(
-        Path(place, name)
-        for place, _, names in os.walk(folder)
-        for name in names
-        if Path(name).suffix.lower() in EXTENSIONS
-    )
-
-
-def _row(path: Path, prediction: Prediction) -> dict[str, Any]:
-    name = in_utf8(path)
-    if "unreadable" in prediction.flags:
-        return {"path": name, "error": prediction.warnings[0]}
-    return {"path": name, **prediction.as_dict()}
-
-
-def line(row: dict[str, Any], n_best: int) -> str:
-    """Return one prediction as a line: path, the most probable labels, and what to beware of."""
-    if "error" in row:
-        return f"{escaped(row['path'])}\terror"
-    unsure = "unsure: " if "unsure" in row["flags"] else ""
-    prediction = f"{unsure}{likeliest(row, n_best)}" or "no prediction"
-    marks = f"  ({', '.join(row['warnings'])})" if row["warnings"] else ""
-    return f"{escaped(row['path'])}\t{prediction}{marks}"
-
-
-def _print_csv(
-    rows: list[dict[str, Any]], classes: Iterable[str], dimensions: Iterable[str], more: Iterable[str]
-) -> None:
-    import csv
-
-    predicted = [*(f"p_{label}" for label in classes), *(f"d_{name}" for name in dimensions)]
-    columns = ["path", "label", *predicted, *more, "flags", "error"]
-    writer = csv.DictWriter(sys.stdout, columns, restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({**row, **columns_of(row), "flags": ";".join(row.get("flags", ()))})
+def _columns(bundle: Bundle, timeline: bool, knows_voice: bool) -> list[str]:
+    """Return the columns of a CSV table."""
+    times = ["start", "end"] if timeline else []
+    predicted = [*(f"p_{name}" for name in bundle.classes), *(f"d_{name}" for name in bundle.dimensions)]
+    return ["path", *times, "label", *predicted, *(["enrol_k"] if knows_voice else []), "flags", "error"]

@@ -16,7 +16,7 @@ def quickstart(
     force: Annotated[bool, typer.Option("--force", help="Start again in that folder.")] = False,
 ) -> None:
     """Make a small synthetic corpus, score one system with and without a leak, export it, predict, report."""
-    from unheard.cli.predict import line
+    from unheard.cli.prediction import lines
     from unheard.cli.summary import premium_line, score_lines
     from unheard.quickstart import quickstart as once
 
@@ -27,11 +27,11 @@ def quickstart(
             show(text)
     show(premium_line(tour.leaky.scores, tour.independent.scores, tour.premium))
     show(f"a speaker whom this model was not trained on, who meant {tour.truth}:")
-    show("  " + line({"path": tour.clip.name, **tour.prediction.as_dict()}, n_best=3))
+    show("  " + lines({"path": tour.clip.name, **tour.prediction.as_dict()}, n_best=3)[0])
     if tour.default is None:
         say("no default model is installed: `unheard predict` needs --model")
     else:
         show("the default model, trained on real speech, about the same synthetic clip:")
-        show("  " + line({"path": tour.clip.name, **tour.default.as_dict()}, n_best=3))
+        show("  " + lines({"path": tour.clip.name, **tour.default.as_dict()}, n_best=3)[0])
     for name, place in (("corpus", out / "corpus"), ("bundle", tour.bundle), ("report", tour.report)):
         say(f"{name}: {place}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Progress = Callable[[str, int, int], None]
+
+
+def open_streams() -> None:
+    """Let standard streams that the caller closed lead nowhere: no file may be opened in their place."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def err() -> Console:
@@ -56,6 +69,11 @@ def as_json(value: Any) -> str:
     return "\n".join(map(_printable_json, text.split("\n"))) + "\n"
 
 
+def as_json_line(value: Any) -> str:
+    """Return JSON on one line, as :func:`as_json` escapes it."""
+    return _printable_json(json.dumps(value, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
 def _printable_json(line: str) -> str:
     if line.isprintable():
         return line
@@ -63,9 +81,12 @@ def _printable_json(line: str) -> str:
 
 
 @contextmanager
-def bars() -> Iterator[Progress]:
-    """Give a callback ``(stage, done, total)`` that draws a bar a stage; silent without a terminal."""
-    if not sys.stderr.isatty():
+def bars(*, printing: bool = False) -> Iterator[Progress]:
+    """Give a callback ``(stage, done, total)`` that draws a bar a stage; a total of 0 is not known.
+
+    Silent without a terminal, and where results are printed there meanwhile.
+    """
+    if not sys.stderr.isatty() or (printing and sys.stdout.isatty()):
         yield lambda stage, done, total: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -77,8 +98,8 @@ def bars() -> Iterator[Progress]:
 
         def advance(stage: str, done: int, total: int) -> None:
             if stage not in stages:
-                stages[stage] = shown.add_task(escaped(stage), total=total)
-            shown.update(stages[stage], completed=done, total=total)
+                stages[stage] = shown.add_task(escaped(stage), total=total or None)
+            shown.update(stages[stage], completed=done, total=total or None)
 
         yield advance
 

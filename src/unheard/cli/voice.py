@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def profile_for(
     bundle: Bundle,
     voice: Path | None,
-    clips: Sequence[Path] | None,
+    clips: Sequence[str] | None,
     *,
     channel: int | None,
     allow_truncated: bool,

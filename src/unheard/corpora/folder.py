@@ -12,20 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unheard.audio.extensions import EXTENSIONS
+from unheard.audio.extensions import EXTENSIONS, MEDIA
+from unheard.audio.search import LeftOut as LeftOut
+from unheard.audio.search import walk
 from unheard.audio.source import opened
 from unheard.errors import AudioError, DataError
 
 #: Extensions of recordings that are named as such where they are left out.
-UNREADABLE = (".m4a", ".aac", ".wma", ".amr", ".mp4", ".avi", ".mov", ".mkv", ".webm")
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A file (or a row, or a value) that is not in the table, and why."""
-
-    path: str
-    reason: str
+UNREADABLE = (*MEDIA, ".wma")
 
 
 @dataclass(frozen=True)
@@ -144,7 +138,7 @@ def recordings(root: Path) -> Iterator[Path | LeftOut]:
         raise DataError(
             f"{root}: {'not a folder' if root.exists() else 'no such folder'}; give the folder of the corpus"
         )
-    for path in _walk(root, Path(), frozenset()):
+    for path in walk(root):
         if isinstance(path, LeftOut):
             yield path
             continue
@@ -168,29 +162,6 @@ def duration(path: Path) -> float | None:
             return (source.frames or 0) / source.rate or None
     except AudioError:
         return None
-
-
-def _walk(root: Path, inside: Path, above: frozenset[str]) -> Iterator[Path | LeftOut]:
-    """Yield the files in name order; links to folders are followed, but never into a folder above them."""
-    here = os.path.realpath(root / inside)
-    if here in above:
-        yield LeftOut(inside.as_posix(), "a link back to a folder above it")
-        return
-    try:
-        names = sorted(entry.name for entry in (root / inside).iterdir())
-    except OSError as error:
-        yield LeftOut(inside.as_posix(), f"cannot be opened: {error.strerror}")
-        return
-    for name in names:
-        path = inside / name
-        if name.startswith(".") or name == "__MACOSX":
-            yield LeftOut(path.as_posix(), "hidden")
-        elif (root / path).is_dir():
-            yield from _walk(root, path, above | {here})
-        elif (root / path).is_file():
-            yield path
-        else:
-            yield LeftOut(path.as_posix(), "neither a file nor a folder (a broken link?)")
 
 
 def _preference(path: Path) -> tuple[int, int, str]:
