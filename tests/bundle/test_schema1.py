@@ -48,7 +48,7 @@ def test_it_answers_as_it_did(kind: str, tmp_path: Path) -> None:
     assert {name: each.form for name, each in bundle.description.inputs.items()} == FORMS[kind]
     assert bundle.description.training_range["seconds"] == (0.5, 1.1)
     for seed, expected in PREDICTED[kind].items():
-        (found,) = bundle._predict_speech([from_samples(buzz(int(seed)), 16_000)])
+        (found,) = bundle._predict_speech([from_samples(buzz(int(seed)), 16_000)], None)
         assert (found.label, list(found.flags)) == (expected["label"], expected["flags"])
         assert_allclose(list(found.probabilities.values()), expected["probabilities"], rtol=0, atol=1e-6)
 
@@ -73,7 +73,7 @@ def test_the_first_schema_knew_neither_encoders_nor_channels(tmp_path: Path) -> 
     assert (bundle.description.channel, bundle.description.training_range) == (None, {})
     assert bundle.description.training["others"] == {}
     expected = PREDICTED["features-frames"]["1"]["probabilities"]
-    (found,) = bundle._predict_speech([from_samples(buzz(1), 16_000)])
+    (found,) = bundle._predict_speech([from_samples(buzz(1), 16_000)], None)
     assert_allclose(list(found.probabilities.values()), expected, rtol=0, atol=1e-6)
 
 

@@ -78,7 +78,7 @@ def test_many_files_are_answered_as_each_alone(
     bundle = load(made("onnx-32-khz").folder)
     paths = [tmp_path / f"{k}.wav" for k in range(5)]
     for k, path in enumerate(paths):
-        soundfile.write(path, sound(k, 0.3 + 0.2 * k), (8_000, 16_000, 32_000, 44_100, 48_000)[k])
+        soundfile.write(path, sound(k, 0.3 + 0.2 * k), (16_000, 8_000, 32_000, 44_100, 48_000)[k])
     soundfile.write(paths[3], np.zeros(8_000), 16_000)
     found = list(bundle.predict_many(paths))
     assert [prediction.label is None for prediction in found] == [False, False, False, True, False]

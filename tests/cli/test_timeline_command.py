@@ -77,15 +77,19 @@ def test_files_are_written_by_their_name_and_never_over_another(bundle: Path, ta
     for name in ("out.json", "out.csv", "out.txt"):
         out = talk.with_name(name)
         code, text, errors = called(talk, "--model", bundle, "--out", out)
-        assert (code, text) == (0, "") and "5 steps of 1 recordings" in errors
+        assert (code, text) == (0, "") and f"{out}: 1 recordings" in errors
     assert json.loads(talk.with_name("out.json").read_text())[0]["path"] == str(talk)
     assert talk.with_name("out.csv").read_text().startswith("path,start,end")
     before = talk.with_name("out.txt").read_text()
     with pytest.raises(UsageError, match="exists"):
         called(talk, "--model", bundle, "--out", talk.with_name("out.txt"))
     assert talk.with_name("out.txt").read_text() == before
-    assert called(talk, "--model", bundle, "--out", talk.with_name("out.txt"), "--force", "--csv")[0] == 0
-    assert talk.with_name("out.txt").read_text().startswith("path,start,end")
+    assert called(talk, "--model", bundle, "--out", talk.with_name("out.csv"), "--force", "--csv")[0] == 0
+    with pytest.raises(UsageError, match=r"--csv and the ending of .*out\.txt ask for two forms"):
+        called(talk, "--model", bundle, "--out", talk.with_name("out.txt"), "--force", "--csv")
+    with pytest.raises(UsageError, match=r"nothing is written in the form \.png; choose from \.txt, \.csv"):
+        called(talk, "--model", bundle, "--out", talk.with_name("out.png"))
+    assert not talk.with_name("out.png").exists()
 
 
 def test_a_file_that_cannot_be_used_is_named_and_the_others_go_on(bundle: Path, talk: Path) -> None:
@@ -108,9 +112,15 @@ def test_a_file_that_cannot_be_used_is_named_and_the_others_go_on(bundle: Path, 
     )
 
 
-def test_out_needs_a_timeline(bundle: Path, talk: Path) -> None:
-    done = CliRunner().invoke(app, ["predict", str(talk), "--model", str(bundle), "--out", "x.json"])
-    assert isinstance(done.exception, UsageError) and "--timeline" in str(done.exception)
+def test_lines_of_json_are_the_values_of_json(bundle: Path, talk: Path) -> None:
+    for options in ([], ["--timeline"]):
+        command = ["predict", *options, str(talk.parent), "--model", str(bundle)]
+        lines = CliRunner().invoke(app, [*command, "--jsonl"]).stdout.splitlines()
+        out = talk.with_name("out.jsonl")
+        assert CliRunner().invoke(app, [*command, "--out", str(out), "--force"]).exit_code == 0
+        values = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+        assert [json.loads(line) for line in lines] == values and len(values) == 2
+        assert out.read_text().splitlines() == lines
 
 
 @pytest.mark.parametrize(
