@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -9,13 +10,18 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from unheard.metrics.probabilistic import reliability
 from unheard.report.anchors import anchors
 from unheard.report.figures.axis import axis_chart, axis_rows
 from unheard.report.figures.chart import shade, svg
-from unheard.report.figures.confusion import confusion_charts
-from unheard.report.figures.curves import curves, curves_chart
-from unheard.report.figures.folds import fold_scores
+from unheard.report.figures.confusion import commonest_confusion, confusion_chart
+from unheard.report.figures.curves import curves, curves_chart, mean_curve, score_on_test
+from unheard.report.figures.fold_dots import fold_dots_chart
+from unheard.report.figures.folds import called, fold_scores
+from unheard.report.figures.reliability import reliability_chart
 from unheard.report.figures.speakers import SpeakerScore, speakers_chart
+from unheard.report.figures.temperatures import temperatures_chart
+from unheard.report.figures.validation import validation_chart
 from unheard.report.system import System
 
 if TYPE_CHECKING:
@@ -109,12 +115,15 @@ def test_a_recipes_own_quotations_join_once(make: Make) -> None:
 def test_axis_keeps_stamped_rows_apart_and_every_row_says_its_training_speakers(make: Make) -> None:
     fair, leaky = make("fair", clips=8), make("leaky", clips=8, stamps=("LEAKY",))
     published = anchors([fair, leaky])
-    plain, stamped = (axis_rows([fair, leaky], published, "accuracy", kind) for kind in (False, True))
-    assert not any(row.stamps for row in plain) and all(row.stamps for row in stamped)
+    rows = axis_rows([fair, leaky], published, "accuracy")
+    plain = [row for row in rows if not row.stamps]
+    stamped = rows[len(plain) :]
+    assert all(row.stamps for row in stamped)
+    assert not any(row.stamps for row in axis_rows([fair], published, "accuracy"))
     assert [row.system for row in stamped if row.ours] == ["leaky"]
     places = [row.place for row in plain]
     assert places == sorted(places, reverse=True)
-    chart = axis_chart("a", plain, "accuracy", 0.125, stamped=False)
+    chart = axis_chart("a", rows, "accuracy", 0.125)
     drawn = " ".join(re.findall(r">([^<]+)</text>", chart.svg))
     mine = f"{100 * fair.results['metrics']['accuracy']['pooled']:.1f}  (16)"
     assert mine in drawn and "81.7  (23)" in drawn and "70.3 ± 6.5  (16)" in drawn
@@ -124,15 +133,19 @@ def test_axis_keeps_stamped_rows_apart_and_every_row_says_its_training_speakers(
 
 def test_confusion_shares_are_empty_where_a_class_is_never_spoken() -> None:
     counts = np.array([[3.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
-    numbers, shares = confusion_charts("c", counts, ("a", "b"), seeds=1)
-    assert numbers.rows == (("a", "3", "1"), ("b", "0", "0"))
-    assert shares.rows == (("a", "75.0", "25.0"), ("b", "–", "–"))
-    assert "a is predicted as b in 25 %" in shares.note
+    chart = confusion_chart("c", counts, ("a", "b"), seeds=1)
+    assert chart.rows == (("a", "3 (75.0 %)", "1 (25.0 %)"), ("b", "0", "0"))
+    assert "a is taken for b in 25 %" in chart.note
+    drawn = re.findall(r">([^<]+)</text>", chart.svg)
+    assert drawn.count("75") == drawn.count("3") == drawn.count("25") == 1
 
 
 def test_perfect_predictions_have_no_worst_error() -> None:
-    _, shares = confusion_charts("c", np.array([[3.0, 0.0, 0.0], [0.0, 2.0, 0.0]]), ("a", "b"), seeds=1)
-    assert "There is no error" in shares.note
+    counts = np.array([[3.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
+    assert "There is no error" in confusion_chart("c", counts, ("a", "b"), seeds=1).note
+    assert commonest_confusion(counts, ("a", "b")) is None
+    silent = commonest_confusion(np.array([[3.0, 0.0, 1.0], [0.0, 2.0, 0.0]]), ("a", "b"))
+    assert silent is not None and silent.words == "a gets no prediction in 25 % of its clips"
 
 
 def test_curves_read_epochs_and_candidates_and_leave_out_what_does_not_fit() -> None:
@@ -156,6 +169,68 @@ def test_curves_read_epochs_and_candidates_and_leave_out_what_does_not_fit() -> 
     chart = curves_chart("x", name, found)
     assert chart is not None and chart.rows == (("0", "0", "1", "0.1", "0.500"),)
     assert curves_chart("x", *curves([{"history": [{"C": 1.0}], "chosen": {"C": 1.0}}])) is None
+
+
+def test_the_bold_line_ends_where_fewer_than_half_of_the_fits_go_on_and_epochs_are_whole(make: Make) -> None:
+    fits = [
+        {"fold": f, "seed": 0, "chosen": {"epochs": 2},
+         "history": [{"epoch": e, "val_uar": 0.1 * (f + 1) + 0.01 * e} for e in range(n)]}
+        for f, n in enumerate((2, 3, 3, 6))
+    ]  # fmt: skip
+    step, found = curves(fits)
+    assert mean_curve(found, "val_uar") == [
+        (1, pytest.approx(0.25)), (2, pytest.approx(0.26)), (3, pytest.approx((0.22 + 0.32 + 0.42) / 3)),
+    ]  # fmt: skip
+    system = make(clips=16, fits=fits)
+    assert (
+        score_on_test(system, "val_uar") == f"test UAR {100 * system.results['metrics']['uar']['pooled']:.1f}"
+    )
+    assert score_on_test(system, "val_loss") is None
+    chart = curves_chart("x", step, found, system)
+    assert chart is not None
+    ticks = [t for t in re.findall(r">([^<]+)</text>", chart.svg) if re.fullmatch(r"[\d.]+", t)]
+    assert {"1", "2", "3", "4", "5", "6"} <= set(ticks) and "1.5" not in ticks
+
+
+def test_systems_stand_side_by_side_with_those_with_a_stamp_in_columns_of_their_own(make: Make) -> None:
+    fair, leaky = make("fair", clips=16), make("leaky", clips=16, stamps=("LEAKY",))
+    chart = fold_dots_chart("x", [leaky, fair], 0.125)
+    assert chart is not None and len(chart.rows) == 12
+    assert [(row[0], row[3] == "–", row[4] == "–") for row in (chart.rows[0], chart.rows[-1])] == [
+        ("fair", False, True), ("leaky", True, False),
+    ]  # fmt: skip
+    assert fold_dots_chart("x", [fair], 0.125) is None
+    both = validation_chart("v", [fair, leaky])
+    assert both is not None and len(both.rows) == 2
+    for row, system in zip(both.rows, (fair, leaky), strict=True):
+        said = f"test UAR {100 * system.results['metrics']['uar']['pooled']:.1f}"
+        assert row[-1] == said and said in both.svg
+    assert validation_chart("v", [fair]) is None
+
+
+def test_folds_of_one_speaker_have_its_name_and_temperatures_a_line_at_1(make: Make) -> None:
+    alone, several = (fold_scores(make(clips=16, speakers=6, folds=k)) for k in (6, 3))
+    assert called(alone) == ("speaker", ["01", "02", "03", "04", "05", "06"])
+    assert called(several) == ("fold", ["0", "1", "2"])
+    chart = temperatures_chart("t", alone)
+    assert chart is not None and chart.rows[0] == ("01", "1.20") and "1: unchanged" in chart.svg
+    assert "6 of 6 lie above 1" in chart.alt
+    assert temperatures_chart("t", [replace(fold, temperatures=()) for fold in alone]) is None
+
+
+def test_a_bin_of_few_clips_has_a_count_and_no_point() -> None:
+    sure = np.repeat([0.6, 0.95], [40, 4])
+    bins = reliability(np.column_stack([sure, 1 - sure]), np.array([0] * 30 + [1] * 14))
+    chart = reliability_chart("r", bins, 0.1)
+    assert [row[2] for row in chart.rows] == ["40", "4"]
+    drawn = re.findall(r">([^<]+)</text>", chart.svg)
+    assert "40" in drawn and "4" in drawn
+    six = np.repeat([0.6, 0.95], [40, 6])
+    more = reliability_chart(
+        "r", reliability(np.column_stack([six, 1 - six]), np.array([0] * 30 + [1] * 16)), 0.1
+    )
+    points = [one.svg.count("<use") for one in (chart, more)]
+    assert points[1] > points[0]
 
 
 def test_folds_show_each_seed(make: Make) -> None:

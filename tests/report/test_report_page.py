@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import io
 import os
 import re
 import subprocess
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import soundfile
 from reading import Node, figure, read, table
 from sklearn.metrics import precision_recall_fscore_support
 
@@ -21,8 +24,11 @@ from unheard.cli.summary import brief_lines, score_lines
 from unheard.errors import DataError
 from unheard.predictions.table import predicted_classes, predictions, probabilities, truth
 from unheard.report.page import html, page
+from unheard.report.places import without_places
 from unheard.report.published import references
 from unheard.report.system import System
+
+CLASSES = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
 Make = Callable[..., System]
 
@@ -162,18 +168,16 @@ def test_confusion_and_classes_agree_with_a_count_by_hand(shown: Node, system: S
     frame = system.predictions.filter(pl.col("part") == "test")
     true, prediction = truth(frame), predicted_classes(frame)
     counts = Counter(zip(true.tolist(), prediction.tolist(), strict=True))
-    rows = figure(shown, "s0-confusion-counts").all("table")[0].rows[1:]
-    assert [[int(cell) for cell in row[1:]] for row in rows] == [
-        [counts[(i, j)] for j in range(8)] for i in range(8)
-    ]
-    shares = figure(shown, "s0-confusion-shares").all("table")[0].rows[1:]
+    rows = figure(shown, "s0-confusion").all("table")[0].rows[1:]
     totals = Counter(true.tolist())
-    assert [[float(cell) for cell in row[1:]] for row in shares] == [
-        [pytest.approx(100 * counts[(i, j)] / totals[i], abs=0.0501) for j in range(8)] for i in range(8)
+    assert [row[1:] for row in rows] == [
+        [f"{counts[(i, j)]} ({100 * counts[(i, j)] / totals[i]:.1f} %)" for j in range(8)] for i in range(8)
     ]
     precision, recall, f1, support = precision_recall_fscore_support(true, prediction)
     classes = figure(shown, "s0-classes").all("table")[0].rows[1:]
-    for i, row in enumerate(classes):
+    assert [float(row[4]) for row in classes] == sorted((float(row[4]) for row in classes), reverse=True)
+    for row in classes:
+        i = CLASSES.index(row[0])
         values = [support[i], 100 * recall[i], 100 * precision[i], 100 * f1[i]]
         assert [float(cell) for cell in row[1:]] == [pytest.approx(v, abs=0.0501) for v in values]
 
@@ -214,6 +218,79 @@ def test_worst_mistakes_are_the_most_confident_wrong_answers_with_their_paths(
     assert [(row[0], row[1], row[6]) for row in rows] == [
         (i, path, f"{100 * v:.1f}") for v, i, path in expected
     ]
+
+
+def test_worst_class_worst_speaker_and_commonest_confusion_are_named(shown: Node, system: System) -> None:
+    (found,) = [li.all("p")[0].words for li in shown.all("li") if li.all("span")[0].words == "weakest"]
+    frame = system.predictions.with_columns(
+        right=pl.Series(truth(system.predictions) == predicted_classes(system.predictions))
+    )
+    recalls = frame.group_by("label").agg(pl.col("right").mean()).sort("right")
+    assert (
+        f"Recognised least: {recalls['label'][0]} ({100 * recalls['right'][0]:.1f} % of 192 clips)" in found
+    )
+    speakers = frame.group_by("speaker").agg(pl.col("right").mean()).sort("right", "speaker")
+    assert f"speaker {speakers['speaker'][0]} ({100 * speakers['right'][0]:.1f} % of 60 clips)" in found
+    assert re.search(r"The commonest confusion: \w+ is taken for \w+ in \d+ % of its clips", found)
+
+
+def test_paths_of_the_machine_are_shown_on_demand_alone(make: Make) -> None:
+    table = make(clips=16).table
+    assert table is not None
+    secret = "/home/somebody/private things"
+    system = make(
+        clips=16,
+        table=table.with_columns(path=pl.concat_str([pl.lit(f"{secret}/"), pl.col("path")])),
+        folder=f"{secret}/runs/a",
+        provenance={
+            "weights": f"{secret}/models/tiny",
+            "command": "--weights /home/somebody/x/tiny -o C:\\Users\\me\\r",
+        },
+    )
+    shared, whole = html([system]), html([system], paths=True)
+    assert "somebody" not in shared and "private" not in shared and "Users" not in shared
+    assert "…/runs/a" in shared and "…/models/tiny" in shared and re.search(r"…/Actor_\d\d/03-", shared)
+    assert f"{secret}/runs/a" in whole
+
+
+@pytest.mark.parametrize(
+    "text", ["women / men", "and/or", "a 1/2 of 3/4", "51.2 ± 3.0", "Actor_01/a.wav", "/", "~"]
+)
+def test_what_is_no_path_stays(text: str) -> None:
+    assert without_places(text) == text
+
+
+def test_digests_are_told_by_their_beginning(make: Make) -> None:
+    page_ = read(html([make(clips=16, provenance={"settings_hash": "a1" * 32})]))
+    (code,) = [c for c in page_.all("code") if c.attributes.get("title") == "a1" * 32]
+    assert code.words == "a1" * 8 + "…"
+
+
+def test_sounds_stand_beside_the_worst_mistakes_when_asked(make: Make, tmp_path: Path) -> None:
+    table = make(clips=16).table
+    assert table is not None
+    soundfile.write(tmp_path / "long.wav", 0.1 * np.sin(np.arange(16_000 * 30) / 20), 16_000)
+    paths = [str(tmp_path / ("long.wav" if i % 2 else "none.wav")) for i in range(len(table))]
+    system = make(clips=16, table=table.with_columns(path=pl.Series(paths)))
+    assert "<audio" not in html([system])
+    text = html([system], audio=True)
+    sounds = re.findall(r'src="data:audio/mpeg;base64,([^"]+)"', text)
+    assert 0 < len(sounds) <= 10 and "media-src data:" in text
+    for sound in sounds:
+        inside = base64.b64decode(sound)
+        assert len(inside) < 120_000
+        wave, rate = soundfile.read(io.BytesIO(inside))
+        assert abs(len(wave) / rate - 10) < 0.3
+
+
+def test_the_page_has_a_list_of_contents_and_a_look_for_the_dark(shown: Node, text: str) -> None:
+    (contents,) = [n for n in shown.all("nav") if n.attributes["aria-label"] == "Contents"]
+    names = [a.words for a in contents.all("a")]
+    assert names[:2] == ["Findings", "Scores"] and {"Worst mistakes", "Audit"} <= set(names)
+    assert "@media screen and (prefers-color-scheme: dark)" in text
+    drawn = " ".join(n.attributes.get("style", "") for n in shown.all("svg")[0].all())
+    assert "var(--ink, #1f2328)" in drawn
+    assert not re.search(r"(?<!, )#1f2328", drawn)
 
 
 def test_the_same_input_gives_the_same_bytes_in_another_process(text: str, tmp_path: Path) -> None:
@@ -287,7 +364,7 @@ def test_no_string_of_a_table_or_recipe_becomes_html(make: Make) -> None:
     assert not root.all("b", "em", "{{")
     # Nothing is lost either: what was written can be read.
     assert root.all("title")[0].words.startswith('"><img')
-    assert figure(root, "s0-classes").all("table")[0].rows[1][0] == EVIL
+    assert EVIL in [row[0] for row in figure(root, "s0-classes").all("table")[0].rows]
     assert f"{EVIL}" in table(root, "Audit of")[1][3]
     assert table(root, "Worst mistakes")[1][1] == "\ufffd\ufffd\ud7ff/" + QUOTED
     assert "{{ 7*7 }}" in root.words and "49" not in root.all("h1")[0].words
@@ -310,9 +387,11 @@ def test_stamped_scores_have_tables_cards_and_axes_of_their_own(
         name = card.all("a")[0].words
         assert ("stamped" in card.attributes["class"]) == (name in stamped)
     axes = {f.attributes["id"]: f for f in mixed_page.all("figure") if f.attributes["id"].startswith("axis")}
-    for name, one in axes.items():
-        column = [row[5] for row in one.all("table")[0].rows[1:]]
-        assert all((stamp != "–") == name.endswith("1") for stamp in column)
+    assert set(axes) == {"axis-accuracy", "axis-uar"}
+    for one in axes.values():
+        for row in one.all("table")[0].rows[1:]:
+            plain, score, stamps = row[3], row[5], row[7]
+            assert (plain == "–") == (stamps != "–") == (score != "–")
 
 
 def test_only_one_protocol_is_compared_and_the_leakage_gap_is_of_one_recipe(mixed_page: Node) -> None:
@@ -358,7 +437,7 @@ def test_unusual_systems(make: Make, changes: dict[str, Any]) -> None:
         assert stamp in root.all("article")[0].words
     if changes.get("unanswered"):
         assert "17 clips got no prediction" in words and "NOT AUDITED" in words
-        assert figure(root, "s0-confusion-counts").all("table")[0].rows[0][-1] == "no prediction"
+        assert figure(root, "s0-confusion").all("table")[0].rows[0][-1] == "no prediction"
     if changes.get("speakers") == 3:
         assert "no interval" in root.all("article")[0].words
 

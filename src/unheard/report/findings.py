@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from unheard.comparison.compare import Comparison
 from unheard.comparison.wording import describe
 from unheard.metrics.blocks import stored_dimensions
+from unheard.metrics.categorical import confusion, per_class
 from unheard.metrics.dimensional import MEAN
-from unheard.metrics.formatting import interval, number, percent
+from unheard.metrics.formatting import counted, interval, number, percent
+from unheard.metrics.speakers import per_speaker
 from unheard.report.comparisons import Compared
+from unheard.report.figures.confusion import commonest_confusion
 from unheard.report.published import references
 from unheard.report.system import System
 from unheard.report.wording import gain, gain_interval, listed, meaning, points, printable
@@ -40,6 +44,7 @@ def findings(
                   for s in system.stamps]  # fmt: skip
         said = (_score(system), _dimensions(system), _distribution(system), _held_back(system))
         found += [Finding("score", name + text) for text in said if text]
+        found += [Finding("weakest", name + text) for text in [_weakest(system)] if text]
         passed = certificate_of(system) == "passed"
         if not passed or len(systems) == 1:
             found.append(Finding("audit", name + _split(system), grave=not passed))
@@ -107,6 +112,31 @@ def _score(system: System) -> str | None:
     )
 
 
+def _weakest(system: System) -> str | None:
+    """Name the class and the speaker that are recognised least, and the commonest confusion."""
+    rows = system.labelled
+    if not len(rows.label):
+        return None
+    counts = confusion(rows.label, rows.predicted, len(rows.classes)).astype(np.float64)
+    scores = per_class(counts)
+    spoken = [c for c in range(len(rows.classes)) if scores.support[c] > 0]
+    worst = min(spoken, key=lambda c: scores.recall[c])
+    clips = scores.support[worst] / system.seeds
+    text = (
+        f"Recognised least: {printable(rows.classes[worst])} ({percent(scores.recall[worst])} % of "
+        f"{clips:,.0f} clips)"
+    )
+    speakers = per_speaker(system.clean)
+    if len(speakers) > 1:
+        least = speakers.sort("accuracy", "speaker").row(0, named=True)
+        text += (
+            f" and speaker {printable(least['speaker'])} ({percent(least['accuracy'])} % of "
+            f"{counted(least['n'], 'clip')})"
+        )
+    mistake = commonest_confusion(counts, rows.classes)
+    return text + "." + ("" if mistake is None else f" The commonest confusion: {mistake.words}.")
+
+
 def _dimensions(system: System) -> str | None:
     """Return how well dimensions are predicted: the mean CCC with its interval, and each."""
     names = stored_dimensions(system.results)
@@ -144,7 +174,7 @@ def _sure(system: System, ends: str) -> str:
 
 def _who(system: System) -> str:
     speakers = system.results.get("n_speakers")
-    return f"{speakers} speakers" if speakers else "speakers who are unknown"
+    return counted(speakers, "speaker") if speakers else "speakers who are unknown"
 
 
 def _split(system: System) -> str:
@@ -152,7 +182,7 @@ def _split(system: System) -> str:
     refit = ", validation speakers included" if system.results.get("refit") == "val" else ""
     how = (
         f"Protocol {printable(system.protocol) or 'unknown'}, "
-        f"{trained or 'an unknown number of'} training speakers{refit}. "
+        f"{counted(trained, 'training speaker') if trained else 'an unknown number of training speakers'}{refit}. "
     )
     certificate = system.certificate
     if certificate is None:

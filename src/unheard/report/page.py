@@ -21,31 +21,46 @@ from unheard.report.comparisons import Compared, compared, leakage_gaps
 from unheard.report.figures.axis import axis_chart, axis_rows
 from unheard.report.figures.chart import Chart
 from unheard.report.figures.differences import differences_chart
+from unheard.report.figures.fold_dots import fold_dots_chart
+from unheard.report.figures.validation import validation_chart
 from unheard.report.findings import baseline, certificate_of, findings
 from unheard.report.section import section
 from unheard.report.system import System, checked
 from unheard.report.template import render
 
 
-def page(systems: Sequence[System], out: str | os.PathLike[str]) -> None:
+def page(
+    systems: Sequence[System], out: str | os.PathLike[str], *, paths: bool = False, audio: bool = False
+) -> None:
     """Write the report over one or several systems to ``out``, atomically.
 
     The same systems give the same bytes.
+
+    Parameters
+    ----------
+    systems
+        What is shown.
+    out
+        The file.
+    paths
+        Show paths whole; else only their last parts, since a page is meant to be shared.
+    audio
+        Put the recordings of the worst mistakes into the page: at most ten a system, ten seconds of each.
 
     Raises
     ------
     DataError
         Nothing to show, or two systems of one name: see :func:`unheard.report.system.checked`.
     """
-    write_text(out, html(systems))
+    write_text(out, html(systems, paths=paths, audio=audio))
 
 
-def html(systems: Sequence[System]) -> str:
+def html(systems: Sequence[System], *, paths: bool = False, audio: bool = False) -> str:
     """Return the page as text; see :func:`page`."""
-    return render("page.html.j2", **_context(checked(systems)))
+    return render("page.html.j2", **_context(checked(systems), paths, audio))
 
 
-def _context(systems: list[System]) -> dict[str, Any]:
+def _context(systems: list[System], paths: bool, audio: bool) -> dict[str, Any]:
     groups, gains = compared(systems), leakage_gaps(systems)
     names = wording.listed(system.name for system in systems)
     return {
@@ -54,8 +69,11 @@ def _context(systems: list[System]) -> dict[str, Any]:
         "findings": findings(systems, groups, gains),
         "tables": [t for t in (_scores(systems, False), _scores(systems, True)) if t["rows"]],
         "axes": _axes(systems),
+        "together": _side_by_side(systems),
         "comparisons": _comparisons(groups, gains),
-        "sections": [section(f"s{i}", system) for i, system in enumerate(systems)],
+        "sections": [section(f"s{i}", system, audio=audio) for i, system in enumerate(systems)],
+        "audio": audio,
+        "paths": paths,
     }
 
 
@@ -75,17 +93,29 @@ def _comparisons(
 
 
 def _axes(systems: list[System]) -> list[Chart]:
-    """Return one axis for each of accuracy and UAR, and others for what is stamped."""
+    """Return one axis for each of accuracy and UAR."""
     published = anchors(systems)
     charts = []
-    for stamped in (False, True):
-        for metric in ("accuracy", "uar"):
-            rows = axis_rows(systems, published, metric, stamped)
-            if any(row.ours for row in rows) and len(rows) > 1:
-                levels = {baseline(s, "chance", metric) for s in systems}
-                chance = levels.pop() if len(levels) == 1 else None
-                charts.append(axis_chart(f"axis-{metric}-{int(stamped)}", rows, metric, chance, stamped))
+    for metric in ("accuracy", "uar"):
+        rows = axis_rows(systems, published, metric)
+        if any(row.ours for row in rows) and len(rows) > 1:
+            charts.append(axis_chart(f"axis-{metric}", rows, metric, _chance(systems, metric)))
     return charts
+
+
+def _side_by_side(systems: list[System]) -> list[Chart]:
+    """Return the figures that hold several systems: their folds, and their curves on validation clips."""
+    charts = (
+        fold_dots_chart("folds-together", systems, _chance(systems, "accuracy")),
+        validation_chart("validation-together", systems),
+    )
+    return [chart for chart in charts if chart is not None]
+
+
+def _chance(systems: list[System], metric: str) -> float | None:
+    """Return what guessing gives, where it is the same for all systems."""
+    levels = {baseline(s, "chance", metric) for s in systems}
+    return levels.pop() if len(levels) == 1 else None
 
 
 def _scores(systems: list[System], stamped: bool) -> dict[str, Any]:

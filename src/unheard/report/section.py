@@ -15,7 +15,7 @@ from unheard.metrics.speakers import per_speaker
 from unheard.report import published
 from unheard.report.figures.chart import Chart
 from unheard.report.figures.classes import classes_chart
-from unheard.report.figures.confusion import confusion_charts
+from unheard.report.figures.confusion import confusion_chart
 from unheard.report.figures.curves import curves, curves_chart
 from unheard.report.figures.dimensions import dimensions_chart
 from unheard.report.figures.enrolment import enrolment_chart
@@ -24,7 +24,9 @@ from unheard.report.figures.fusion import fusion_chart, fusion_fits
 from unheard.report.figures.layer_choices import choices, choices_chart, weights_chart
 from unheard.report.figures.reliability import reliability_chart
 from unheard.report.figures.speakers import speaker_scores, speakers_chart
+from unheard.report.figures.temperatures import temperatures_chart
 from unheard.report.findings import baseline, certificate_of, remarks
+from unheard.report.sounds import MOST, player
 from unheard.report.system import System
 from unheard.report.wording import printable
 from unheard.report.worst import most_confidently_wrong
@@ -50,15 +52,15 @@ class Section:
     published_words: list[str]
     charts: list[Chart]
     worst_columns: tuple[str, ...]
-    worst: list[tuple[str, ...]]
+    worst: list[tuple[Any, ...]]
     fold_rows: list[tuple[str, str, str, str]]
     recipe: list[tuple[str, str]]
     made_with: list[tuple[str, str]]
 
 
-def section(anchor: str, system: System) -> Section:
-    """Collect everything about one system."""
-    worst_columns, worst = _worst(system)
+def section(anchor: str, system: System, *, audio: bool = False) -> Section:
+    """Collect everything about one system; with ``audio`` the recordings of its worst mistakes, too."""
+    worst_columns, worst = _worst(system, audio)
     dimension_columns, dimensions = _dimensions(system)
     others = published.references(system)
     return Section(
@@ -92,7 +94,7 @@ def _charts(anchor: str, system: System) -> list[Chart]:
     also = (
         enrolment_chart(f"{anchor}-enrolment", system.results.get("enrolment", ())),
         dimensions_chart(f"{anchor}-dimensions", system.metrics),
-        curves_chart(f"{anchor}-curves", step, histories),
+        curves_chart(f"{anchor}-curves", step, histories, system),
         choices_chart(f"{anchor}-choices", choices(system.fits)),
         weights_chart(f"{anchor}-weights", system.fits),
         fusion_chart(f"{anchor}-fusion", fusion_fits(system.fits)),
@@ -118,8 +120,9 @@ def _class_charts(anchor: str, system: System) -> list[Chart]:
     found.append(classes_chart(f"{anchor}-classes", per_class(counts), rows.classes, seeds))
     bins = reliability(rows.probabilities, rows.label)
     found.append(reliability_chart(f"{anchor}-reliability", bins, system.metric("ece")))
-    # After an even number of figures the two matrices stand side by side.
-    return [*found[:2], *confusion_charts(f"{anchor}-confusion", counts, rows.classes, seeds), *found[2:]]
+    found.append(confusion_chart(f"{anchor}-confusion", counts, rows.classes, seeds))
+    temperatures = temperatures_chart(f"{anchor}-temperatures", folds)
+    return found if temperatures is None else [*found, temperatures]
 
 
 def _scores(system: System) -> list[tuple[str, str, str, str]]:
@@ -180,15 +183,28 @@ def _certificate(system: System) -> list[tuple[str, str, str, str, str]]:
     ]
 
 
-def _worst(system: System) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _worst(system: System, audio: bool) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     """Return the columns and rows of the worst mistakes; columns of which nothing is known are left out."""
-    names = ("clip", "path", "speaker", "fold", "truth", "prediction", "probability %", "of the truth %")
+    names = (
+        "clip",
+        "sound",
+        "path",
+        "speaker",
+        "fold",
+        "truth",
+        "prediction",
+        "probability %",
+        "of the truth %",
+    )
+    wrong = most_confidently_wrong(system)
+    played = [clip for clip in wrong if clip.path][:MOST] if audio else []
+    sounds = {clip.id: player(clip.path, clip.start, clip.end, clip.id) for clip in played}
     rows = [
         (
-            clip.id, clip.path or NONE, clip.speaker or NONE, str(clip.fold), clip.truth, clip.predicted,
-            percent(clip.sure), percent(clip.true_probability),
+            clip.id, sounds.get(clip.id, NONE), clip.path or NONE, clip.speaker or NONE, str(clip.fold),
+            clip.truth, clip.predicted, percent(clip.sure), percent(clip.true_probability),
         )
-        for clip in most_confidently_wrong(system)
+        for clip in wrong
     ]  # fmt: skip
     kept = [i for i in range(len(names)) if any(row[i] != NONE for row in rows)]
     return tuple(names[i] for i in kept), [tuple(row[i] for i in kept) for row in rows]

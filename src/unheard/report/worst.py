@@ -11,10 +11,15 @@ from unheard.report.system import System
 
 @dataclass(frozen=True)
 class WrongClip:
-    """A wrong prediction: ``sure`` is its probability, ``true_probability`` that of the truth."""
+    """A wrong prediction: ``sure`` is its probability, ``true_probability`` that of the truth.
+
+    ``start`` and ``end`` are seconds of the file, None for its beginning and end.
+    """
 
     id: str
     path: str
+    start: float | None
+    end: float | None
     speaker: str
     fold: int
     truth: str
@@ -32,17 +37,24 @@ def most_confidently_wrong(system: System, most: int = 20) -> list[WrongClip]:
     wrong = np.flatnonzero((rows.predicted >= 0) & (rows.predicted != rows.label))
     sure = rows.probabilities[wrong, rows.predicted[wrong]]
     table = system.table
-    paths = {} if table is None else dict(zip(table["id"].to_list(), table["path"].to_list(), strict=True))
+    places = (
+        {}
+        if table is None
+        else {row[0]: row[1:] for row in table.select("id", "path", "start", "end").rows()}
+    )
     ids, folds = rows.frame["id"], rows.frame["fold"]
     speakers = rows.frame["speaker"]
     found: dict[str, WrongClip] = {}
     for i in wrong[np.lexsort((wrong, -sure))]:
         number = int(i)
+        path, start, end = places.get(ids[number], (None, None, None))
         found.setdefault(
             ids[number],
             WrongClip(
                 ids[number],
-                paths.get(ids[number]) or "",
+                path or "",
+                start,
+                end,
                 speakers[number] or "",
                 folds[number],
                 rows.classes[rows.label[i]],

@@ -30,11 +30,13 @@ def systems(runs: Sequence[Run]) -> list[System]:
     ]
 
 
-def report(runs: Sequence[Run], out: str | os.PathLike[str]) -> Path:
-    """Write one page over the runs."""
+def report(
+    runs: Sequence[Run], out: str | os.PathLike[str], *, paths: bool = False, audio: bool = False
+) -> Path:
+    """Write one page over the runs; ``paths`` and ``audio`` as in :func:`unheard.report.page.page`."""
     target = Path(out)
     with understood([run.folder for run in runs]):
-        page(systems(runs), target)
+        page(systems(runs), target, paths=paths, audio=audio)
     return target
 
 
@@ -46,10 +48,10 @@ def _name(run: Run) -> str:
 
 
 def names(runs: Sequence[Run]) -> list[str]:
-    """Give the shortest names that differ: recipe, recipe on protocol, recipe in folder."""
+    """Give the shortest names that differ: recipe, recipe on protocol, recipe in its folder."""
     recipe = [_name(run) for run in runs]
     protocol = [f"{name} on {run.scores['protocol']}" for name, run in zip(recipe, runs, strict=True)]
+    short = [f"{name} in {run.folder.name}" for name, run in zip(recipe, runs, strict=True)]
     folder = [f"{name} in {run.folder}" for name, run in zip(recipe, runs, strict=True)]
-    return next(
-        names for names in (recipe, protocol, folder) if len(set(names)) == len(names) or names is folder
-    )
+    found = (recipe, protocol, short, folder)
+    return next(names for names in found if len(set(names)) == len(names) or names is folder)

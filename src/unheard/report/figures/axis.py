@@ -1,7 +1,7 @@
 """All systems on one axis, among the figures that others published for the same task.
 
 What was trained on 16 speakers and what was trained on 23 are different tasks, so every row says its number.
-Stamped scores get an axis of their own.
+Stamped scores stand below the others on the same scale, and in columns of their own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from unheard.metrics.formatting import NONE, interval, percent
 from unheard.report.anchors import Anchor
-from unheard.report.figures.chart import BLUE, GREY, INK, VERMILLION, Chart, score_axis, svg
+from unheard.report.figures.chart import BLUE, GREY, INK, PAPER, VERMILLION, Chart, score_axis, svg
 from unheard.report.system import System
 from unheard.report.wording import printable
 
@@ -52,22 +52,24 @@ class Row:
         return percent(self.value) + (f" ± {percent(self.sd)}" if self.sd is not None else "")
 
 
-def axis_rows(
-    systems: Sequence[System], published: Iterable[Anchor], metric: str, stamped: bool
-) -> list[Row]:
-    """Return the rows of one metric (``accuracy`` or ``uar``), best first: those with stamps, or those without."""
+def axis_rows(systems: Sequence[System], published: Iterable[Anchor], metric: str) -> list[Row]:
+    """Return the rows of one metric (``accuracy`` or ``uar``), best first: those without stamps, then those with.
+
+    Of published figures with a stamp only those are taken that stand beside one of ours with a stamp.
+    """
+    stamps = any(s.stamps for s in systems)
     rows = [
         Row(
             s.name, s.protocol, s.results.get("n_train_speakers"), s.metric(metric), s.metric(metric, "low"),
             s.metric(metric, "high"), None, "this report", True, s.stamps,
         )
         for s in systems
-        if bool(s.stamps) == stamped and s.metric(metric) is not None
+        if s.metric(metric) is not None
     ]  # fmt: skip
     for a in published:
         value = a.accuracy if metric == "accuracy" else a.uar
         span = a.accuracy_range if metric == "accuracy" else None
-        if a.leaky == stamped and (value is not None or span is not None):
+        if (stamps or not a.leaky) and (value is not None or span is not None):
             is_uar = metric == "uar"
             ends = (a.low, a.high) if is_uar else (None, None)
             sd = a.sd if not is_uar and value is not None else None
@@ -75,11 +77,12 @@ def axis_rows(
                 Row(a.system, a.protocol, a.training_speakers, value, *ends, sd, _source(a), False,
                     ("LEAKY",) if a.leaky else (), span)
             )  # fmt: skip
-    return sorted(rows, key=lambda row: (-row.place, not row.ours, row.system))
+    return sorted(rows, key=lambda row: (bool(row.stamps), -row.place, not row.ours, row.system))
 
 
-def axis_chart(name: str, rows: Sequence[Row], metric: str, chance: float | None, stamped: bool) -> Chart:
-    """Draw one line a row: its name above, its interval and dot below."""
+def axis_chart(name: str, rows: Sequence[Row], metric: str, chance: float | None) -> Chart:
+    """Draw one line a row: its name above, its interval and dot below; a rule before those with a stamp."""
+    plain = sum(not row.stamps for row in rows)
     ours = [row for row in rows if row.ours]
     alt = (
         f"{_METRICS[metric]} of {len(ours)} systems of this report"
@@ -100,6 +103,8 @@ def axis_chart(name: str, rows: Sequence[Row], metric: str, chance: float | None
             )
         for i, row in enumerate(rows):
             _draw(axis, i, row)
+        if 0 < plain < len(rows):
+            axis.axhline(plain - 0.45, color=GREY, linewidth=0.8)
         axis.text(1, -0.62, "score (training speakers)", transform=axis.get_yaxis_transform(), ha="right",
                   fontsize=7.5, color=GREY)  # fmt: skip
         axis.set_ylim(len(rows) + 0.1, -0.9)
@@ -107,10 +112,9 @@ def axis_chart(name: str, rows: Sequence[Row], metric: str, chance: float | None
         axis.spines["left"].set_visible(False)
         score_axis(axis, f"{_METRICS[metric]}, percent", vertical=False)
 
-    kind = "with a stamp" if stamped else "all systems on one axis"
     return Chart(
         name,
-        f"{_METRICS[metric]}, {kind}",
+        f"{_METRICS[metric]}, all systems on one axis",
         svg(name, alt, 50 + 24 * (len(rows) + 1), paint),
         alt,
         (
@@ -119,6 +123,8 @@ def axis_chart(name: str, rows: Sequence[Row], metric: str, chance: float | None
             "training speakers",
             f"{_METRICS[metric]} %",
             "95 % interval",
+            f"{_METRICS[metric]} with a stamp %",
+            "its 95 % interval",
             "stamps",
             "source",
         ),
@@ -127,16 +133,26 @@ def axis_chart(name: str, rows: Sequence[Row], metric: str, chance: float | None
                 printable(row.system),
                 printable(row.protocol),
                 NONE if row.training_speakers is None else str(row.training_speakers),
+                *(_NOTHING if row.stamps else ()),
                 row.score,
                 interval(row.low, row.high),
+                *(() if row.stamps else _NOTHING),
                 ", ".join(row.stamps) or NONE,
                 printable(row.source),
             )
             for row in rows
         ),
         "Filled: this report; hollow: published. Solid lines are 95 % intervals over speakers, dotted ones the "
-        "spread over folds as published (± one standard deviation).",
+        "spread over folds as published (± one standard deviation)."
+        + (
+            " Below the rule: scores with a stamp, which answer another question."
+            if plain < len(rows)
+            else ""
+        ),
     )
+
+
+_NOTHING = (NONE, NONE)
 
 
 def _draw(axis: Axes, i: int, row: Row) -> None:
@@ -161,7 +177,7 @@ def _draw(axis: Axes, i: int, row: Row) -> None:
         axis.plot(row.span, [y, y], "|-", color=GREY, linewidth=1, markersize=7)
     if row.value is not None:
         marker = "X" if row.stamps else "o" if row.ours else "D"
-        face = colour if row.ours else "white"
+        face = colour if row.ours else PAPER
         axis.plot(
             [row.value], [y], marker, color=colour, markerfacecolor=face, markersize=7 if row.ours else 4.5
         )

@@ -24,6 +24,18 @@ WIDTH = 360.0
 
 #: Colours of Okabe and Ito (2008), which colour-blind people tell apart; INK and GREY for all that is no data.
 BLUE, VERMILLION, INK, GREY, PALE = "#0072B2", "#D55E00", "#1f2328", "#6b7280", "#d0d7de"
+#: Inside of hollow marks, and the lines of a grid.
+PAPER, GRID = "#fffffe", "#e5e7eb"
+#: A drawing takes these from the page, which has others in the dark; cells of a matrix keep their own.
+_OF_PAGE = {
+    BLUE: "blue",
+    VERMILLION: "red",
+    INK: "ink",
+    GREY: "grey",
+    PALE: "line",
+    PAPER: "paper",
+    GRID: "grid",
+}
 
 _STYLE = {
     "svg.fonttype": "none",
@@ -49,7 +61,7 @@ _STYLE = {
     "ytick.major.size": 3,
     "text.color": INK,
     "axes.axisbelow": True,
-    "grid.color": "#e5e7eb",
+    "grid.color": GRID,
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.4,
     "figure.constrained_layout.h_pad": 0.05,
@@ -167,6 +179,8 @@ def _own(key: str, value: str, used: set[str], name: str) -> str:
     if key == "style":
         # The page's own font; matplotlib's list names fonts that the reader may not have.
         value = re.sub(r"font-family: [^;]*;?\s*", "", value)
+        for colour, variable in _OF_PAGE.items():
+            value = value.replace(colour.lower(), f"var(--{variable}, {colour.lower()})")
         return value.replace("url(#", f"url(#{name}-")
     if key == "d":
         return " ".join(value.split())

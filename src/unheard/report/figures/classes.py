@@ -8,7 +8,7 @@ import numpy as np
 
 from unheard.metrics.categorical import PerClass
 from unheard.metrics.formatting import NONE, percent
-from unheard.report.figures.chart import BLUE, GREY, VERMILLION, Chart, score_axis, svg
+from unheard.report.figures.chart import BLUE, GREY, PAPER, VERMILLION, Chart, score_axis, svg
 from unheard.report.wording import printable
 
 if TYPE_CHECKING:
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 
 def classes_chart(name: str, scores: PerClass, classes: tuple[str, ...], seeds: int) -> Chart:
-    """Draw a row a class with its recall and F1, in the order of the classes.
+    """Draw a row a class with its recall and F1, the best first; classes that nobody expressed stand last.
 
     ``scores`` holds arrays of shape (C,), over the clips of all seeds.
     """
-    order = [i for i in range(len(classes)) if scores.support[i] > 0]
-    lowest, highest = (pick(order, key=lambda i: scores.f1[i]) for pick in (min, max))
+    spoken = [i for i in range(len(classes)) if scores.support[i] > 0]
+    silent = [i for i in range(len(classes)) if not scores.support[i] > 0]
+    order = [*sorted(spoken, key=lambda i: -scores.f1[i]), *silent]
+    lowest, highest = (pick(spoken, key=lambda i: scores.f1[i]) for pick in (min, max))
     alt = (
         f"Recall and F1 of {len(classes)} classes. F1 is lowest for {printable(classes[lowest])} "
         f"({percent(scores.f1[lowest])} %) and highest for {printable(classes[highest])} "
@@ -31,13 +33,14 @@ def classes_chart(name: str, scores: PerClass, classes: tuple[str, ...], seeds: 
     def paint(figure: Figure) -> None:
         axis = figure.subplots()
         where = np.arange(len(classes))
+        recall, f1 = scores.recall[order], scores.f1[order]
         for i in where:
-            axis.plot([scores.recall[i], scores.f1[i]], [i, i], color=GREY, linewidth=1)
-        axis.plot(scores.f1, where, "s", color=BLUE, markersize=6, label="F1")
-        axis.plot(
-            scores.recall, where, "o", color=VERMILLION, markerfacecolor="white", markersize=6, label="recall"
+            axis.plot([recall[i], f1[i]], [i, i], color=GREY, linewidth=1)
+        axis.plot(f1, where, "s", color=BLUE, markersize=6, label="F1")
+        axis.plot(recall, where, "o", color=VERMILLION, markerfacecolor=PAPER, markersize=6, label="recall")
+        axis.set_yticks(
+            where, [printable(classes[i], 16) for i in order], fontsize=min(8.5, 200 / len(classes))
         )
-        axis.set_yticks(where, [printable(c, 16) for c in classes], fontsize=min(8.5, 200 / len(classes)))
         axis.set_ylim(len(classes) - 0.5, -0.5)
         axis.tick_params(axis="y", length=0)
         score_axis(axis, "percent", vertical=False, high=1.02)
@@ -51,12 +54,12 @@ def classes_chart(name: str, scores: PerClass, classes: tuple[str, ...], seeds: 
         ("class", "clips", "recall %", "precision %", "F1 %"),
         tuple(
             (
-                printable(c),
+                printable(classes[i]),
                 f"{scores.support[i] / seeds:,.0f}",
                 percent(scores.recall[i]),
                 percent(scores.precision[i]) if scores.support[i] else NONE,
                 percent(scores.f1[i]),
             )
-            for i, c in enumerate(classes)
+            for i in order
         ),
     )

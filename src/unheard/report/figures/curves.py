@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from unheard.metrics.formatting import NONE, number
-from unheard.report.figures.chart import BLUE, GREY, VERMILLION, Chart, svg
+from unheard.errors import need
+from unheard.metrics.formatting import NONE, number, score
+from unheard.report.figures.chart import BLUE, GREY, PAPER, VERMILLION, Chart, svg
+from unheard.report.system import System
 from unheard.report.wording import printable
 
 if TYPE_CHECKING:
@@ -60,15 +63,14 @@ def curves(fits: Sequence[Mapping[str, Any]]) -> tuple[str, list[Curve]]:
     return name, found
 
 
-def curves_chart(name: str, step: str, found: list[Curve]) -> Chart | None:
+def curves_chart(name: str, step: str, found: list[Curve], system: System | None = None) -> Chart | None:
     """Draw losses and scores over the steps, a thin line a fold, with a dot at what was chosen.
 
-    None where no history holds a loss or a score.
+    Their mean is bold, and the score on test stands in a box where the ``system`` has the same metric. None where
+    no history holds a loss or a score.
     """
     losses = sorted({q for c in found for q in c.values if "loss" in q or "nll" in q})
-    scores = sorted(
-        {q for c in found for q in c.values if any(s in q for s in ("uar", "acc", "f1", "score"))}
-    )
+    scores = sorted({q for c in found for q in c.values if _is_score(q)})
     panels = [quantities for quantities in (losses, scores) if quantities]
     if not panels:
         return None
@@ -79,7 +81,15 @@ def curves_chart(name: str, step: str, found: list[Curve]) -> Chart | None:
     def paint(figure: Figure) -> None:
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axis, quantities in zip(axes, panels, strict=True):
-            _panel(axis, quantities[:2], found, log=step == "C")
+            for number_, quantity in enumerate(quantities[:2]):
+                test = (
+                    score_on_test(system, quantity) if system is not None and len(quantities) == 1 else None
+                )
+                draw_fits(axis, found, quantity, step, test, look=number_)
+            if len(quantities) > 1:
+                axis.legend(frameon=False, fontsize=8, loc="best")
+            else:
+                axis.set_ylabel(_words(quantities[0]), color=GREY)
             axis.grid()
         axes[-1].set_xlabel(step)
 
@@ -106,34 +116,75 @@ def curves_chart(name: str, step: str, found: list[Curve]) -> Chart | None:
             )
             for c in found
         ),
-        "One line a fold and seed. A dot marks what was chosen, on training and validation speakers alone.",
+        "A thin line is a fold and seed, the bold one their mean while at least half of them go on. A dot marks "
+        "what was chosen, on training and validation speakers alone.",
     )
 
 
-def _panel(axis: Axes, quantities: list[str], found: list[Curve], log: bool) -> None:
-    styles = ((BLUE, "-", "o"), (VERMILLION, (0, (4, 2)), "s"))
-    for quantity, (colour, dash, marker) in zip(quantities, styles, strict=False):
-        label: str | None = printable(quantity).replace("_", " ")
-        for curve in found:
-            if quantity not in curve.values:
-                continue
-            axis.plot(curve.steps, curve.values[quantity], color=colour, linestyle=dash, linewidth=0.9, alpha=0.75,
-                      label=label)  # fmt: skip
-            label = None
-            if curve.chosen in curve.steps:
-                there = curve.values[quantity][curve.steps.index(curve.chosen)]
-                axis.plot(
-                    [curve.chosen], [there], marker, color=colour, markersize=5, markeredgecolor="white"
-                )
-    if log:
+def draw_fits(
+    axis: Axes, found: Sequence[Curve], quantity: str, step: str, test: str | None = None, look: int = 0
+) -> None:
+    """Draw one quantity of all fits: thin lines, a bold mean, dots at the chosen, and the test score in a box."""
+    colour, dash, marker = ((BLUE, "-", "o"), (VERMILLION, (0, (4, 2)), "s"))[look % 2]
+    several = sum(quantity in curve.values for curve in found) > 1
+    for curve in found:
+        if quantity not in curve.values:
+            continue
+        axis.plot(curve.steps, curve.values[quantity], color=colour, linestyle=dash, linewidth=0.7,
+                  alpha=0.4 if several else 1.0, label=None if several else _words(quantity))  # fmt: skip
+        if curve.chosen in curve.steps:
+            there = curve.values[quantity][curve.steps.index(curve.chosen)]
+            axis.plot([curve.chosen], [there], marker, color=colour, markersize=4.5, markeredgecolor=PAPER)
+    if several:
+        mean = mean_curve(found, quantity)
+        axis.plot([x for x, _ in mean], [y for _, y in mean], color=colour, linestyle=dash, linewidth=2.2,
+                  label=_words(quantity))  # fmt: skip
+    if step == "C":
         axis.set_xscale("log")
         # Plain numbers: powers would be written as formulas, which the page does not set.
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axis.xaxis.set_minor_formatter(lambda value, _: "")
-    if len(quantities) > 1:
-        axis.legend(frameon=False, fontsize=8, loc="best")
     else:
-        axis.set_ylabel(printable(quantities[0]).replace("_", " ").replace("uar", "UAR"), color=GREY)
+        axis.xaxis.set_major_locator(need("matplotlib.ticker", "eval").MaxNLocator(nbins=7, integer=True))
+    if test is not None:
+        axis.text(0.97, 0.06, test, transform=axis.transAxes, ha="right", va="bottom", fontsize=7.5,
+                  bbox={"boxstyle": "square,pad=0.3", "facecolor": PAPER, "edgecolor": GREY})  # fmt: skip
+
+
+def mean_curve(found: Sequence[Curve], quantity: str) -> list[tuple[float, float]]:
+    """Return (step, mean over fits) for the steps that at least half of the fits reached.
+
+    Beyond these the mean would be one of the few fits that went on longest.
+    """
+    at: dict[float, list[float]] = {}
+    fits = [curve for curve in found if quantity in curve.values]
+    for curve in fits:
+        for step, value in zip(curve.steps, curve.values[quantity], strict=True):
+            at.setdefault(step, []).append(value)
+    return [(step, fmean(values)) for step, values in sorted(at.items()) if 2 * len(values) >= len(fits)]
+
+
+def score_quantity(found: Sequence[Curve]) -> str | None:
+    """Return the score on validation clips that the histories hold, if any."""
+    names = sorted({q for curve in found for q in curve.values if _is_score(q)})
+    return next((q for q in names if q.startswith("val")), names[0] if names else None)
+
+
+def score_on_test(system: System, quantity: str) -> str | None:
+    """Return ``test UAR 71.3``: the test score in the metric of a history, or None."""
+    for metric, estimate in system.metrics:
+        own = metric.name.rpartition(".")[2]
+        if quantity.removeprefix("val_") in (metric.name, own, "mean_" + own):
+            return f"test {metric.label} {score(estimate['pooled'], metric.percent)}"
+    return None
+
+
+def _is_score(quantity: str) -> bool:
+    return any(word in quantity for word in ("uar", "acc", "f1", "score", "ccc"))
+
+
+def _words(quantity: str) -> str:
+    return printable(quantity).replace("_", " ").replace("uar", "UAR")
 
 
 def _at(curve: Curve, quantity: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from unheard.comparison.compare import Comparison
 from unheard.metrics.formatting import p_value
-from unheard.report.figures.chart import BLUE, GREY, INK, Chart, svg
+from unheard.report.figures.chart import BLUE, GREY, INK, PAPER, Chart, svg
 from unheard.report.wording import gain, gain_interval, printable
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def differences_chart(name: str, title: str, pairs: Sequence[Comparison]) -> Cha
             axis.plot([0, 0], [i, i + 0.45], color=INK, linewidth=0.9)
             if c.low is not None and c.high is not None:
                 axis.plot([scale * c.low, scale * c.high], [i + 0.2] * 2, color=colour, linewidth=2)
-            face = colour if c.supported else "white"
+            face = colour if c.supported else PAPER
             axis.plot(
                 [scale * c.difference], [i + 0.2], "o", color=colour, markerfacecolor=face, markersize=6.5
             )

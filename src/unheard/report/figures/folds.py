@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from unheard.errors import first_five
 from unheard.metrics.formatting import NONE, percent
-from unheard.report.figures.chart import BLUE, GREY, INK, VERMILLION, Chart, score_axis, svg
+from unheard.report.figures.chart import BLUE, GREY, INK, PAPER, VERMILLION, Chart, score_axis, svg
 from unheard.report.system import System
 from unheard.report.wording import printable
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -27,6 +29,7 @@ class FoldScore:
     uar: float
     seeds: tuple[float, ...]
     speakers: tuple[str, ...]
+    temperatures: tuple[float, ...] = ()
 
 
 def fold_scores(system: System) -> list[FoldScore]:
@@ -44,9 +47,37 @@ def fold_scores(system: System) -> list[FoldScore]:
             float(row["uar"]),
             seeds.get(row["fold"], ()),
             speakers.get(row["fold"], ()),
+            tuple(float(t) for t in _listed(row.get("temperature")) if t is not None),
         )
         for row in sorted(system.results.get("folds") or (), key=lambda row: int(row["fold"]))
     ]
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def called(folds: Sequence[FoldScore]) -> tuple[str, list[str]]:
+    """Return what names the folds, and their names: each one's only speaker, else numbers."""
+    if all(len(fold.speakers) == 1 for fold in folds):
+        return "speaker", [fold.speakers[0] for fold in folds]
+    return "fold", [str(fold.fold) for fold in folds]
+
+
+def fold_ticks(axis: Axes, folds: Sequence[FoldScore]) -> None:
+    """Give the horizontal axis a tick a fold, with its name."""
+    what, labels = called(folds)
+    shown = [printable(label, 10) for label in labels]
+    size = 6 if len(folds) > 12 else 8
+    if max(map(len, shown)) * len(shown) * size > 560:
+        small = min(size, 250 / len(folds))
+        axis.set_xticks(
+            range(len(folds)), shown, fontsize=small, rotation=60, ha="right", rotation_mode="anchor"
+        )
+    else:
+        axis.set_xticks(range(len(folds)), shown, fontsize=size)
+    axis.set_xlabel("test speaker, one a fold" if what == "speaker" else "fold")
+    axis.set_xlim(-0.6, len(folds) - 0.4)
 
 
 def folds_chart(
@@ -54,10 +85,12 @@ def folds_chart(
 ) -> Chart:
     """Draw dots for accuracy and UAR of each fold, with lines at mean accuracy, chance and the majority class."""
     several = max(len(fold.seeds) for fold in folds) > 1
-    worst, best = (pick(folds, key=lambda f: f.accuracy) for pick in (min, max))
+    what, names = called(folds)
+    worst, best = (pick(range(len(folds)), key=lambda i: folds[i].accuracy) for pick in (min, max))
     alt = (
-        f"Accuracy and UAR of {len(folds)} folds. Accuracy runs from {percent(worst.accuracy)} % "
-        f"(fold {worst.fold}) to {percent(best.accuracy)} % (fold {best.fold}); the mean is {percent(mean)} %, "
+        f"Accuracy and UAR of {len(folds)} folds. Accuracy runs from {percent(folds[worst].accuracy)} % "
+        f"({what} {printable(names[worst])}) to {percent(folds[best].accuracy)} % "
+        f"({what} {printable(names[best])}); the mean is {percent(mean)} %, "
         f"chance {percent(chance)} %."
     )
 
@@ -81,11 +114,9 @@ def folds_chart(
         )  # fmt: skip
         axis.plot(
             [i + aside for i in where], [f.uar for f in folds], "D",
-            color=VERMILLION, markerfacecolor="white", markersize=0.9 * size, label="UAR",
+            color=VERMILLION, markerfacecolor=PAPER, markersize=0.9 * size, label="UAR",
         )  # fmt: skip
-        axis.set_xticks(where, [str(f.fold) for f in folds], fontsize=6 if crowded else 8)
-        axis.set_xlabel("fold")
-        axis.set_xlim(-0.6, len(folds) - 0.4)
+        fold_ticks(axis, folds)
         score_axis(axis, "percent")
         figure.legend(
             loc="outside upper center", ncols=3, frameon=False, handletextpad=0.5, columnspacing=1.2

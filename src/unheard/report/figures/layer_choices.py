@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unheard.metrics.formatting import NONE, number, percent
-from unheard.report.figures.chart import BLUE, VERMILLION, Chart, svg
+from unheard.report.figures.chart import BLUE, PAPER, VERMILLION, Chart, svg
 from unheard.report.figures.layers import layer_axis, weights_panel
 from unheard.report.wording import listed
 
@@ -109,7 +109,7 @@ def choices_chart(name: str, found: Sequence[Choice]) -> Chart | None:
             axis.plot(layers, [choice.scores[k] for k in layers], color=BLUE, linewidth=0.9, alpha=0.7)
         for choice in found:
             top = choice.scores.get(choice.layer, 0.0)
-            axis.plot([choice.layer], [top], "o", color=VERMILLION, markersize=5.5, markeredgecolor="white")
+            axis.plot([choice.layer], [top], "o", color=VERMILLION, markersize=5.5, markeredgecolor=PAPER)
         axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
         axis.set_ylabel("UAR, percent")
         axis.grid(axis="y")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from unheard.metrics.formatting import NONE, interval, number, percent
-from unheard.report.figures.chart import BLUE, GREY, INK, VERMILLION, Chart, score_axis, svg
+from unheard.report.figures.chart import BLUE, GREY, INK, PAPER, VERMILLION, Chart, score_axis, svg
 from unheard.report.wording import printable
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _probe(axis: Axes, layers: Sequence[Mapping[str, Any]], about: str, chance: 
         low, high = ([score[end] for score in scores] for end in ("low", "high"))
         axis.fill_between(where, low, high, color=BLUE, alpha=0.18, linewidth=0)
     axis.plot(where, [score["uar"] for score in scores], "o-" if about == "emotion" else "D-", color=BLUE,
-              markersize=4, markerfacecolor=BLUE if about == "emotion" else "white")  # fmt: skip
+              markersize=4, markerfacecolor=BLUE if about == "emotion" else PAPER)  # fmt: skip
     axis.axhline(chance, color=INK, linewidth=0.9, linestyle=(0, (5, 3)), label=f"chance {percent(chance)}")
     score_axis(axis, _LABELS[about], low=0, high=1)
     _legend(axis)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from unheard.metrics.formatting import NONE, percent
-from unheard.report.figures.chart import BLUE, GREY, INK, VERMILLION, Chart, score_axis, svg
+from unheard.report.figures.chart import BLUE, GREY, INK, PAPER, VERMILLION, Chart, score_axis, svg
 from unheard.report.wording import printable
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def speakers_chart(name: str, speakers: list[SpeakerScore], chance: float | None
         f"Accuracy of {len(speakers)} test speakers: from {percent(lowest.accuracy)} % "
         f"({printable(lowest.speaker)}) to {percent(highest.accuracy)} % ({printable(highest.speaker)}). "
         "Mean of the speakers: "
-        + ", ".join(f"{len(groups[g])} {_GROUPS[g]} {percent(mean)} %" for g, mean in means.items())
+        + ", ".join(f"{len(groups[g])} {_lane(g, groups)} {percent(mean)} %" for g, mean in means.items())
         + "."
     )
 
@@ -66,12 +67,14 @@ def speakers_chart(name: str, speakers: list[SpeakerScore], chance: float | None
                       fontweight="bold")  # fmt: skip
             axis.plot(
                 [s.accuracy for s in those], [lane + h for h in heights], marker,
-                color=colour, markerfacecolor="white", markeredgewidth=1.3, markersize=6,
+                color=colour, markerfacecolor=PAPER, markeredgewidth=1.3, markersize=6,
             )  # fmt: skip
             for s, h, side in {0: (those[0], heights[0], -1), 1: (those[-1], heights[-1], 1)}.values():
                 axis.text(s.accuracy + 0.017 * side, lane + h, printable(s.speaker, 10), fontsize=7.5, va="center",
                           ha="right" if side < 0 else "left")  # fmt: skip
-        axis.set_yticks(range(len(groups)), [f"{_GROUPS[g]}\n({len(those)})" for g, those in groups.items()])
+        axis.set_yticks(
+            range(len(groups)), [f"{_lane(g, groups)}\n({len(those)})" for g, those in groups.items()]
+        )
         axis.set_ylim(len(groups) - 0.4, -0.6)
         axis.tick_params(axis="y", length=0)
         score_axis(axis, "accuracy, percent", vertical=False, low=-0.02, high=1.02)
@@ -95,6 +98,11 @@ def speakers_chart(name: str, speakers: list[SpeakerScore], chance: float | None
         ),
         "The bar is the mean of the speakers; the lowest and the highest are named.",
     )
+
+
+def _lane(gender: str | None, groups: Mapping[str | None, object]) -> str:
+    """Return what a lane is called; where no gender is known there is nothing to tell apart."""
+    return "speakers" if list(groups) == [None] else _GROUPS[gender]
 
 
 def _stacked(values: list[float]) -> list[float]:
