@@ -68,7 +68,8 @@ def read(corpus: str, path: Any, *, labels: str | None = None) -> pl.DataFrame:
     """
     from unheard import corpora
     from unheard.corpora.frames import accept
-    from unheard.corpora.relabel import parse, relabel
+    from unheard.corpora.relabel import relabel
+    from unheard.labels import parse
 
     is_path = isinstance(path, str | os.PathLike)
     table = accept(path) if corpus == "generic" and not is_path else corpora.read(corpus, path)
@@ -117,16 +118,21 @@ def run(
 ) -> Run:
     """Run a recipe over folds (its own protocol where None) into a folder, and score it.
 
-    ``changes`` sets recipe fields (``{"head.dropout": 0.3}``); further options are those of
-    :func:`unheard.runs.run.run`: ``only`` (fold numbers), ``jobs``, ``resume``, ``force``, ``progress`` …
+    ``changes`` sets recipe fields (``{"head.dropout": 0.3}``, ``{"labels": "happy=joy,calm="}``); further options
+    are those of :func:`unheard.runs.run.run`: ``only`` (fold numbers), ``jobs``, ``resume``, ``force``,
+    ``progress`` … ``write_report([run])`` draws the page of the run that is returned.
     """
     from unheard import protocols
     from unheard.corpora.frames import accept
+    from unheard.corpora.relabel import relabel
+    from unheard.labels import parse
     from unheard.recipes.recipe import load as load_recipe
     from unheard.runs.run import run as run_folds
 
     utterances = accept(table)
     stated = load_recipe(recipe, changes)
+    if stated.labels is not None:
+        utterances = relabel(utterances, parse(stated.labels))
     if folds is None:
         asked = stated.target
         folds = protocols.make(

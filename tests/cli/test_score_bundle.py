@@ -76,7 +76,7 @@ def test_what_does_not_fit_is_said(call, bundle: Path, tmp_path: Path) -> None: 
         (("y" * 300, "--table", "x"), "no such file or bundle"),
         ((tmp_path, "--table", "x"), "no bundle"),
         ((__file__, "--table", "x"), "--protocol"),
-        ((__file__, "--table", "x", "--protocol", "loso", "--labels", "a=b"), "--labels is for bundles"),
+        ((bundle, "--table", "x", "--labels", "sevn"), "did you mean 'seven'"),
     ):
         done = call("score", *arguments)
         assert done.returncode == 2

@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 import unheard as ut
 from unheard.cli import app
-from unheard.corpora.relabel import Labels, relabel
+from unheard.corpora.relabel import relabel
 from unheard.corpora.table import read_table
 from unheard.errors import ProtocolError
+from unheard.labels import Labels
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "trees"))
 from miniature import TREES

@@ -10,8 +10,9 @@ import pytest
 from unheard import protocols
 from unheard.corpora import read, survey
 from unheard.corpora.emobox import speaker
-from unheard.corpora.relabel import parse, relabel
+from unheard.corpora.relabel import relabel
 from unheard.errors import DataError, ProtocolError
+from unheard.labels import parse
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "trees"))
 from miniature import TREES, tone, write

@@ -9,8 +9,7 @@ from typing import Any
 import polars as pl
 from table_files import utterance_table
 
-from unheard import corpora
-from unheard.corpora import relabel
+from unheard import corpora, labels
 from unheard.corpora.source import utterances
 from unheard.corpora.table import classes, clips, read_table, table_digest
 from unheard.external.predictions import score
@@ -67,7 +66,7 @@ def loaded(path: Path) -> object:
 
 def mapped(path: Path) -> object:
     """Read a mapping of labels."""
-    return relabel.parse(str(path))
+    return labels.parse(str(path))
 
 
 def looked_up(path: Path) -> object:

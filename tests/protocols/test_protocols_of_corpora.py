@@ -6,9 +6,10 @@ import polars as pl
 import pytest
 
 from unheard import protocols
-from unheard.corpora.relabel import parse, relabel
+from unheard.corpora.relabel import relabel
 from unheard.corpora.table import utterances
 from unheard.errors import ProtocolError, UsageError
+from unheard.labels import parse
 
 FOUR = ("angry", "happy", "neutral", "sad")
 

@@ -18,6 +18,7 @@ from unheard.bundle.runtime import load
 from unheard.corpora.table import classes
 from unheard.errors import DataError, UsageError
 from unheard.external.score_bundle import score_bundle
+from unheard.labels import Labels
 from unheard.testing import toy_corpus
 
 SPEC = {"name": "mfbf0", "average": 4}
@@ -74,7 +75,7 @@ def test_labels_with_other_names_are_answered_among_those_that_both_have(
         pl.col("label").cast(pl.String).replace(theirs).cast(pl.Enum(list(theirs.values())))
     )
     names = {theirs[name]: name for name in reversed(ours)}
-    found = score_bundle(bundle, foreign, names=names)
+    found = score_bundle(bundle, foreign, labels=Labels(names))
     kept = table.filter(pl.col("label").cast(pl.String).is_in(ours))
     predicted = [prediction.probabilities for prediction in load(bundle).predict_many(kept["path"])]
     right = [
@@ -83,6 +84,7 @@ def test_labels_with_other_names_are_answered_among_those_that_both_have(
     ]
     assert found["metrics"]["accuracy"]["mean"] == pytest.approx(np.mean(right))
     assert (found["labels"], found["n_clips"]) == (list(ours), len(kept))
+    assert found["n_left_out"] == len(table) - len(kept)
     # Scaled to sum to 1: the loss of the truth's share among the three.
     share = [
         p[label] / sum(p[name] for name in ours)
@@ -96,7 +98,21 @@ def test_labels_with_other_names_are_answered_among_those_that_both_have(
         dict.fromkeys(names, ours[0]),
     ):
         with pytest.raises(UsageError):
-            score_bundle(bundle, foreign, names=wrong)
+            score_bundle(bundle, foreign, labels=Labels(wrong))
+
+
+def test_merged_classes_are_added_on_both_sides(bundle: Path, table: pl.DataFrame) -> None:
+    first, second, *others = classes(table)
+    labels = Labels({first: "both", second: "both"}, name="mine", version=3)
+    found = score_bundle(bundle, table, labels=labels)
+    assert found["labels"] == ["both", *others] and found["n_left_out"] == 0
+    assert found["mapping"] == f"labels by mine, version 3: {first} → both, {second} → both"
+    predicted = [prediction.probabilities for prediction in load(bundle).predict_many(table["path"])]
+    right = []
+    for p, label in zip(predicted, table["label"].cast(pl.String), strict=True):
+        shares = {"both": p[first] + p[second]} | {name: p[name] for name in others}
+        right.append(max(shares, key=shares.get) == (label if label in others else "both"))
+    assert found["metrics"]["accuracy"]["mean"] == pytest.approx(np.mean(right))
 
 
 def test_a_clip_without_an_answer_is_an_error(bundle: Path, table: pl.DataFrame, tmp_path: Path) -> None:

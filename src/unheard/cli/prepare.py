@@ -35,11 +35,12 @@ def prepare(
     from unheard import corpora
     from unheard.corpora.names import nearly_equal, shown
     from unheard.corpora.paths import refuse_absent
-    from unheard.corpora.relabel import parse, relabel
+    from unheard.corpora.relabel import relabel
     from unheard.corpora.speakers import renamed
     from unheard.corpora.table import write_table
     from unheard.errors import UsageError, first_five
     from unheard.files import new_output
+    from unheard.labels import parse
 
     if out.suffix != ".parquet":
         raise UsageError(f"{out}: a table is written as Parquet; name it {out.with_suffix('.parquet')}")
@@ -71,7 +72,6 @@ def prepare(
         listed = first_five(unopened["path"])
         say(f"  {len(unopened)} of the clips have a file that is missing or cannot be opened: {listed}")
     if chosen is not None:
-        version = "" if chosen.version is None else f", version {chosen.version}"
-        say(f"  labels by {chosen.name}{version}")
+        say(f"  {chosen}")
     for label, count in table["label"].value_counts(sort=True).iter_rows():
         say(f"  {count:5d}  {label if label is not None else '(no label)'}")

@@ -31,6 +31,12 @@ def run(
             "--weights", "-w", help="Encoder: folder, file or hub name; short for --set encoder.model=…"
         ),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels", help="Other classes: iemocap-4, seven, FILE.yaml, or OLD=NEW,DROPPED=,KEPT."
+        ),
+    ] = None,
     folds: Annotated[str | None, typer.Option("--folds", help="Run a part of the folds: 0-3 or 0,4.")] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="Number of folds at a time; the result is the same.")
@@ -67,8 +73,10 @@ def run(
     from unheard import protocols
     from unheard.cli.summary import score_lines
     from unheard.corpora.paths import refuse_absent
+    from unheard.corpora.relabel import relabel
     from unheard.corpora.source import utterances
     from unheard.errors import UsageError
+    from unheard.labels import parse
     from unheard.metrics.formatting import counted
     from unheard.recipes import recipe as recipes
     from unheard.recipes.changes import parse_changes
@@ -77,6 +85,7 @@ def run(
 
     changed = parse_changes(changes or []) | ({} if weights is None else {"encoder.model": weights})
     changed |= {} if protocol is None else {"protocol": protocol}
+    changed |= {} if labels is None else {"labels": labels}
     stated = recipes.load(recipe, changed)
     if stated.corpus is not None and corpus is None and data.is_file() and data.suffix != ".parquet":
         raise UsageError(
@@ -85,6 +94,10 @@ def run(
             f"--corpus generic where its column corpus says {stated.corpus}"
         )
     table = utterances(data, corpus or stated.corpus, speakers=speakers)
+    if stated.labels is not None:
+        mapping = parse(stated.labels)
+        table = relabel(table, mapping)
+        say(str(mapping))
     if any((own.features or {}).get("name") != "precomputed" for own in stated.inputs.values()):
         refuse_absent(table, data)
     chosen = protocols.make(

@@ -14,10 +14,15 @@ from unheard.errors import UsageError, first_five
 if TYPE_CHECKING:
     import polars as pl
 
+    from unheard.labels import Labels
+
 
 def score(
     predictions: Annotated[
-        Path, typer.Argument(help="CSV with id, p_CLASS… or logit_CLASS…, maybe fold and label; or a bundle.")
+        Path,
+        typer.Argument(
+            help="Predictions (id, p_CLASS… or prediction, …), a bundle, or default: the default model."
+        ),
     ],
     table: Annotated[
         Path, typer.Option("--table", "-t", help="Prepared table, corpus folder or list of files.")
@@ -41,7 +46,7 @@ def score(
         str | None,
         typer.Option(
             "--labels",
-            help="For a bundle: THEIRS=OURS, …; only clips with these labels, and only these are predicted.",
+            help="Other classes, of a bundle too: iemocap-4, seven, FILE.yaml, or OLD=NEW,DROPPED=,KEPT.",
         ),
     ] = None,
     speakers: Annotated[
@@ -62,28 +67,36 @@ def score(
     was trained on some of the speakers.
     """
     from unheard.corpora.source import utterances
+    from unheard.labels import parse
 
+    if str(predictions) == "default" and not predictions.exists():
+        from unheard.bundle.default import default_model
+
+        predictions = Path(default_model())
+    mapping = None if labels is None else parse(labels)
     if os.path.isfile(predictions / "manifest.json"):  # noqa: PTH113 - Path.is_file raises where a name is too long
         if declare_leaky or name or ids or out:
             raise UsageError(
                 f"{predictions} is a bundle: it takes --table, --protocol, --corpus, --labels and --json alone"
             )
         rows = utterances(table, corpus, speakers=speakers)
-        _score_bundle(predictions, rows, protocol, labels, as_json, details)
+        _score_bundle(predictions, rows, protocol, mapping, as_json, details)
         return
     if not os.path.isfile(predictions):  # noqa: PTH113 - as above
         there = os.path.isdir(predictions)  # noqa: PTH112
         what = "no bundle (it has no manifest.json)" if there else "no such file or bundle"
         raise UsageError(f"{predictions}: {what}")
-    if labels is not None:
-        raise UsageError("--labels is for bundles; predictions name their own classes")
     if protocol is None:
         raise UsageError("name the folds that were predicted: --protocol")
     from unheard import protocols
     from unheard.cli.summary import brief_lines, score_lines
+    from unheard.corpora.relabel import relabel
     from unheard.external.predictions import score as score_external
 
     rows = utterances(table, corpus, speakers=speakers)
+    if mapping is not None:
+        rows = relabel(rows, mapping)
+        say(str(mapping))
     made = score_external(
         predictions,
         rows,
@@ -103,7 +116,12 @@ def score(
 
 
 def _score_bundle(
-    bundle: Path, rows: pl.DataFrame, protocol: str | None, labels: str | None, as_json: bool, details: bool
+    bundle: Path,
+    rows: pl.DataFrame,
+    protocol: str | None,
+    labels: Labels | None,
+    as_json: bool,
+    details: bool,
 ) -> None:
     from unheard import protocols
     from unheard.cli.summary import brief_lines, bundle_lines
@@ -116,7 +134,7 @@ def _score_bundle(
         made = score_bundle(
             bundle,
             rows,
-            names=None if labels is None else _names(labels),
+            labels=labels,
             progress=lambda done, total: advance("clips", done, total),
         )
     if as_json:
@@ -125,15 +143,10 @@ def _score_bundle(
     brief = brief_lines(made, f"{made['bundle']} on {made['corpus']}")
     for line in [*brief, *(bundle_lines(made) if details else ())]:
         show(line)
+    if made["mapping"]:
+        say(made["mapping"])
+    if made["n_left_out"]:
+        say(f"{made['n_left_out']} clips have labels that the model does not have, and are left out")
     if made["heard"]:
         known = f"{len(made['heard'])} of these speakers: {first_five(made['heard'])}"
         say(f"the bundle, or its encoder, was trained on {known}")
-
-
-def _names(labels: str) -> dict[str, str]:
-    pairs = [pair.partition("=") for pair in labels.split(",")]
-    if not all(theirs.strip() and ours.strip() for theirs, _, ours in pairs):
-        raise UsageError(
-            f"--labels takes THEIRS=OURS with commas, such as anger=angry,fear=fearful; found {labels!r}"
-        )
-    return {theirs.strip(): ours.strip() for theirs, _, ours in pairs}

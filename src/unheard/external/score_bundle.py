@@ -11,8 +11,10 @@ import polars as pl
 from unheard.audio.decode import Clip, load
 from unheard.bundle.runtime import Bundle
 from unheard.bundle.runtime import load as load_bundle
+from unheard.corpora.relabel import relabel
 from unheard.corpora.table import corpus_of
 from unheard.errors import AudioError, DataError, UsageError, first_five, unknown
+from unheard.labels import Labels
 from unheard.metrics import estimators
 from unheard.metrics.rows import marks
 from unheard.predictions.table import predictions
@@ -23,7 +25,7 @@ def score_bundle(
     folder: str | os.PathLike[str],
     table: pl.DataFrame,
     *,
-    names: Mapping[str, str] | None = None,
+    labels: Labels | None = None,
     channel: int | None = None,
     allow_truncated: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -36,9 +38,10 @@ def score_bundle(
         Folder of the bundle.
     table
         Utterances; every label must be one of the bundle's.
-    names
-        Where the table calls its labels otherwise, the bundle's name for each that both have. Clips with other
-        labels are left out, and the bundle chooses among these alone: its probabilities are scaled to sum to 1.
+    labels
+        Other names for the labels of the table and the classes of the bundle. Clips with labels that the bundle
+        does not have then are left out and counted, and it chooses among those that both have alone: its
+        probabilities of merged classes are added, and those of these classes are scaled to sum to 1.
     channel
         Channel that is read; None for the one that the bundle was trained on.
     allow_truncated
@@ -48,9 +51,10 @@ def score_bundle(
 
     Returns
     -------
-    ``bundle``, ``corpus``, ``labels``, ``stamps``, ``heard`` (speakers of the table that the bundle was trained
-    on), ``n_clips``, ``n_unanswered``, ``n_unsure``, ``n_speakers``, ``metrics``, ``baselines``, ``per_class``,
-    ``groups``, ``selective``. The baselines are chance, and always predicting the commonest class of these clips:
+    ``bundle``, ``corpus``, ``labels`` (classes), ``mapping`` (in words), ``stamps``, ``heard`` (speakers of
+    the table that the bundle was trained on), ``n_clips``, ``n_left_out``, ``n_unanswered``, ``n_unsure``,
+    ``n_speakers``, ``metrics``, ``baselines``, ``per_class``, ``groups``, ``selective``. The baselines are chance,
+    and always predicting the commonest class of these clips:
     how common the classes were in its training a bundle does not say. A clip without a prediction counts as an
     error. One that the bundle was not sure about counts with its most probable label; ``selective`` has the
     ``coverage`` of the bundle's threshold and the ``accuracy`` of the predictions that it gave (None where it gave
@@ -63,14 +67,15 @@ def score_bundle(
     DataError
         No labelled clip, or a label that the bundle does not know.
     UsageError
-        ``names`` of labels that the table or the bundle does not have, or two of one.
+        The mapping names a label that neither the table nor the bundle has, or they share fewer than two classes.
     """
     bundle = load_bundle(folder)
     rows = table.filter(pl.col("label").is_not_null())
+    n_labelled = len(rows)
     shared = bundle.classes
-    if names is not None:
-        rows, shared = _renamed(rows, names, bundle.classes)
-    strange = sorted(set(rows["label"].cast(pl.String)) - set(bundle.classes))
+    if labels is not None:
+        rows, shared = _shared(rows, labels, bundle.classes)
+    strange = sorted(set(rows["label"].cast(pl.String)) - set(shared))
     if rows.is_empty() or strange:
         if rows.is_empty():
             raise DataError("no clip has a label")
@@ -83,7 +88,9 @@ def score_bundle(
     clips = _clips(rows, bundle, channel, allow_truncated)
     for done, prediction in enumerate(bundle.predict_clips(clips), start=1):
         unsure.append("unsure" in prediction.flags)
-        predicted.append(_among(prediction.probabilities, shared) if prediction.probabilities else None)
+        predicted.append(
+            _among(prediction.probabilities, shared, labels) if prediction.probabilities else None
+        )
         if progress is not None:
             progress(done, len(rows))
     kept = ("corpus", "id", "speaker", "gender")
@@ -99,7 +106,9 @@ def score_bundle(
         "labels": list(shared),
         "stamps": _stamps(bundle, rows, known),
         "heard": known,
+        "mapping": None if labels is None else str(labels),
         "n_clips": len(rows),
+        "n_left_out": n_labelled - len(rows),
         "n_unanswered": predicted.count(None),
         "n_unsure": sum(unsure),
         "n_speakers": rows["speaker"].drop_nulls().n_unique(),
@@ -114,27 +123,30 @@ def score_bundle(
     }
 
 
-def _renamed(
-    rows: pl.DataFrame, names: Mapping[str, str], classes: Sequence[str]
+def _shared(
+    rows: pl.DataFrame, labels: Labels, classes: Sequence[str]
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Return the rows whose labels have a name, under that name, and those of the bundle's classes in order."""
-    found = rows["label"].cast(pl.String).unique().sort().to_list()
-    for theirs, ours in names.items():
-        if theirs not in found:
-            raise unknown("label of the table", theirs, found)
-        if ours not in classes:
-            raise unknown("label of the bundle", ours, classes)
-    if len(set(names.values())) < len(names) or len(names) < 2:
-        raise UsageError("name two labels or more, each once")
-    kept = rows.with_columns(pl.col("label").cast(pl.String)).filter(pl.col("label").is_in(list(names)))
-    renamed = kept.with_columns(pl.col("label").replace_strict(dict(names), return_dtype=pl.String))
-    return renamed, tuple(name for name in classes if name in names.values())
+    """Return the clips whose new label the bundle has, and the classes that both have in the bundle's order."""
+    renamed = relabel(rows, labels, also=classes).with_columns(pl.col("label").cast(pl.String))
+    known = labels.classes(classes)
+    strange = [new for new in labels.names.values() if new is not None and new not in known]
+    if strange and labels.version is None:
+        raise unknown("label of the bundle", strange[0], known)
+    found = set(renamed["label"].drop_nulls())
+    shared = tuple(name for name in known if name in found)
+    if len(shared) < 2:
+        raise UsageError(
+            f"labels {labels.name}: the table has {', '.join(sorted(found)) or 'none'} then, the bundle "
+            f"{', '.join(known)}; two classes of both are needed"
+        )
+    return renamed.filter(pl.col("label").is_in(shared)), shared
 
 
-def _among(probabilities: Mapping[str, float], classes: Sequence[str]) -> list[float]:
+def _among(probabilities: Mapping[str, float], classes: Sequence[str], labels: Labels | None) -> list[float]:
     """Return the probabilities of some classes, scaled to sum to 1 where others are left out."""
-    kept = [probabilities[name] for name in classes]
-    return kept if len(kept) == len(probabilities) else [value / sum(kept) for value in kept]
+    named = probabilities if labels is None else labels.shares(probabilities)
+    kept = [named[name] for name in classes]
+    return kept if len(kept) == len(named) else [value / sum(kept) for value in kept]
 
 
 def _selective(

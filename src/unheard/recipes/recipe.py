@@ -75,9 +75,9 @@ class Recipe(BaseModel):
     Each of the ``inputs`` has ``features`` or an ``encoder``; the ``head`` learns the ``target`` from them. Of an
     encoder it gets what it asks for: pooled statistics of all layers, all frames of one layer, or all frames of
     all layers. With ``training`` the encoder is tuned together with the head, from waveforms. ``recipe``,
-    ``about``, ``corpus``, ``protocol``, ``seeds``, ``held_back``, ``published`` and ``changed`` decide nothing
-    about a fold's model; all other fields make the settings hash. ``changed`` is filled by :func:`load`: the
-    fields that were changed, each with what the named recipe has there.
+    ``about``, ``corpus``, ``protocol``, ``seeds``, ``labels``, ``held_back``, ``published`` and ``changed`` decide
+    nothing about a fold's model; all other fields make the settings hash. ``changed`` is filled by :func:`load`:
+    the fields that were changed, each with what the named recipe has there.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -86,6 +86,7 @@ class Recipe(BaseModel):
     about: str
     corpus: str | None = None
     protocol: str
+    labels: str | None = None
     inputs: dict[str, Input] = Field(min_length=1)
     target: Wanted = Wanted()
     training: dict[str, Any] | None = None
