@@ -123,7 +123,7 @@ def _schema(labels: Sequence[str]) -> dict[str, pl.DataType]:
 def check(table: pl.DataFrame) -> pl.DataFrame:
     """Return the table if it holds, else raise a DataError that names the column and the first five rows.
 
-    Checked: required columns and their types, ids present and unique, one corpus, ``start`` before ``end``,
+    Checked: required columns and their types, ids present and unique, one corpus (or ids ``CORPUS/…``), ``start`` before ``end``,
     numbers inside :data:`BOUNDS`, and the weights of votes.
     """
     missing = [name for name in REQUIRED if name not in table.columns]
@@ -144,7 +144,12 @@ def check(table: pl.DataFrame) -> pl.DataFrame:
         if len(empty):
             raise DataError(f"column {name!r} is empty in row {first_five(empty)}")
     if table["corpus"].n_unique() != 1:
-        raise DataError(f"one table holds one corpus; found {first_five(table['corpus'].unique().sort())}")
+        own = pl.col("id").str.starts_with(pl.concat_str("corpus", pl.lit("/")))
+        if len(table.filter(~own)):
+            raise DataError(
+                f"a table holds one corpus, or several with ids CORPUS/…; "
+                f"found {first_five(table['corpus'].unique().sort())}"
+            )
     double = table.filter(pl.col("id").is_duplicated())["id"].unique().sort()
     if len(double):
         raise DataError(f"column 'id': the same id stands in several rows: {first_five(double)}")
@@ -207,8 +212,8 @@ def classes(table: pl.DataFrame) -> tuple[str, ...]:
 
 
 def corpus_of(table: pl.DataFrame) -> str:
-    """Return the name of the corpus that the table holds."""
-    return str(table["corpus"][0])
+    """Return the name of the corpus that the table holds; of several the names in order, joined by ``+``."""
+    return "+".join(table["corpus"].unique().sort().to_list())
 
 
 def table_digest(table: pl.DataFrame) -> str:

@@ -85,7 +85,7 @@ def export(
             recipe=run.config,
             licences=licences,
             channel=recipe.channel,
-            others=_trained_on(inputs.values()),
+            others=_others(inputs.values(), run.table, trained.speakers),
             force=force,
         )
 
@@ -124,10 +124,16 @@ def _inputs(recipe: Recipe) -> dict[str, ExportInput]:
     return inputs
 
 
-def _trained_on(inputs: Iterable[ExportInput]) -> dict[str, list[str]]:
-    """Return the speakers that the encoders were trained on, by corpus, as far as they are known."""
-    speakers: dict[str, set[str]] = {}
+def _others(
+    inputs: Iterable[ExportInput], table: pl.DataFrame, speakers: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return the speakers of each corpus that the encoders were trained on, and of each of a joined table."""
+    found: dict[str, set[str]] = {}
     for each in inputs:
         for corpus, known in each.extractor.source.trained_on.items():
-            speakers.setdefault(corpus, set()).update(known)
-    return {corpus: sorted(known) for corpus, known in speakers.items()}
+            found.setdefault(corpus, set()).update(known)
+    corpora = table["corpus"].unique().to_list()
+    for corpus in corpora if len(corpora) > 1 else ():
+        own = f"{corpus}/"
+        found.setdefault(corpus, set()).update(s.removeprefix(own) for s in speakers if s.startswith(own))
+    return {corpus: sorted(known) for corpus, known in found.items()}

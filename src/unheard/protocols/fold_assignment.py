@@ -47,6 +47,16 @@ def loso(table: pl.DataFrame) -> Protocol:
     return guarded("loso", table, speakers_to_folds(table, [[s] for s in speakers], validation))
 
 
+def leave_corpus(table: pl.DataFrame) -> Protocol:
+    """Leave one corpus of a joined table out; no validation, since one corpus more would be lost to it."""
+    names = sorted(table["corpus"].unique())
+    if len(names) < 2:
+        raise ProtocolError(f"leave-corpus needs a joined table of two corpora or more, found {names[0]!r} alone")
+    of = {name: table.filter(pl.col("corpus") == name)["id"].to_list() for name in names}
+    folds = [fold([i for other in names if other != name for i in of[other]], (), of[name]) for name in names]
+    return guarded("leave-corpus", table, folds)
+
+
 def next_fold(table: pl.DataFrame, name: str, test: Sequence[Sequence[str]]) -> Protocol:
     """Return the protocol in which each fold's validation speakers are the test speakers of the next one."""
     validation = [test[(k + 1) % len(test)] for k in range(len(test))]
