@@ -51,7 +51,9 @@ def leave_corpus(table: pl.DataFrame) -> Protocol:
     """Leave one corpus of a joined table out; no validation, since one corpus more would be lost to it."""
     names = sorted(table["corpus"].unique())
     if len(names) < 2:
-        raise ProtocolError(f"leave-corpus needs a joined table of two corpora or more, found {names[0]!r} alone")
+        raise ProtocolError(
+            f"leave-corpus needs a joined table of two corpora or more, found {names[0]!r} alone"
+        )
     of = {name: table.filter(pl.col("corpus") == name)["id"].to_list() for name in names}
     folds = [fold([i for other in names if other != name for i in of[other]], (), of[name]) for name in names]
     return guarded("leave-corpus", table, folds)
