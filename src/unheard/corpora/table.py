@@ -123,8 +123,8 @@ def _schema(labels: Sequence[str]) -> dict[str, pl.DataType]:
 def check(table: pl.DataFrame) -> pl.DataFrame:
     """Return the table if it holds, else raise a DataError that names the column and the first five rows.
 
-    Checked: required columns and their types, ids present and unique, one corpus (or ids ``CORPUS/…``), ``start`` before ``end``,
-    numbers inside :data:`BOUNDS`, and the weights of votes.
+    Checked: required columns and their types, ids present and unique, one corpus (or ids ``CORPUS/…``), ``start``
+    before ``end``, numbers inside :data:`BOUNDS`, and the weights of votes.
     """
     missing = [name for name in REQUIRED if name not in table.columns]
     if missing:
