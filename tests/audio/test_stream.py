@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unheard.audio import decode
-from unheard.audio.stream import LONGEST, PAUSE, Blocks, cut, plan
+from unheard.audio.stream import LONGEST, PAUSE, Blocks, apart, cut, plan
 from unheard.errors import AudioError
 
 
@@ -108,3 +108,9 @@ def test_pieces_are_those_of_the_whole(lengths, places):
     assert len(found) == len(times)
     for piece, (first, length) in zip(found, sorted(places), strict=True):
         np.testing.assert_array_equal(piece, wave[first : first + length])
+
+
+def test_windows_that_do_not_overlap_are_kept_in_order() -> None:
+    times = [(0.0, 2.0), (1.0, 3.0), (2.0, 4.0), (5.0, 6.0), (5.5, 7.0), (7.0, 8.0)]
+    assert apart(times) == [(0.0, 2.0), (2.0, 4.0), (5.0, 6.0), (7.0, 8.0)]
+    assert apart([]) == []

@@ -184,3 +184,22 @@ def test_a_changed_digit_is_noticed_and_another_shape_is_refused(
     sealed_json.write(path, plain["content"])
     with pytest.raises(DataError, match="the model adapts"):
         bundle.predict(WAVES[0], 16_000, profile=read_voice(path))
+
+
+def test_a_long_recording_is_taken_in_windows_of_speech(bundle: Bundle, tmp_path: Path) -> None:
+    import soundfile
+
+    pause = np.zeros(16_000, np.float32)
+    talk = np.concatenate([each for _ in range(8) for wave in synthetic_waves() for each in (wave, pause)])
+    assert len(talk) > 30 * 16_000
+    soundfile.write(tmp_path / "talk.wav", talk, 16_000)
+    from_file, from_samples = bundle.enrol([tmp_path / "talk.wav"]), bundle.enrol([(talk, 16_000)])
+    assert from_file.clips == from_samples.clips > 8 and not from_file.left_out
+    assert from_file.seconds < len(talk) / 16_000
+    for name, each in from_file.sums.items():
+        assert_allclose(each.total, from_samples.sums[name].total, rtol=0.02, atol=0.2 * from_file.clips)
+    soundfile.write(tmp_path / "hiss.wav", 0.001 * np.random.default_rng(0).normal(size=31 * 16_000), 16_000)
+    with pytest.raises(DataError, match=r"no clip .*hiss\.wav: nobody speaks"):
+        bundle.enrol([tmp_path / "hiss.wav"])
+    with pytest.raises(UsageError, match="several clips"):
+        bundle.enrol("talk.wav")

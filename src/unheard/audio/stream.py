@@ -113,6 +113,15 @@ def plan(spoken: Times) -> Plan:
     return Plan(tuple(steps), tuple(windows))
 
 
+def apart(times: Times) -> Times:
+    """Return those windows, in order, that begin where the one returned before ends, or later."""
+    kept: list[tuple[float, float]] = []
+    for start, end in times:
+        if not kept or start >= kept[-1][1]:
+            kept.append((start, end))
+    return kept
+
+
 def cut(blocks: Iterable[Wave], times: Times, rate: int) -> Iterator[Wave]:
     """Cut pieces out of a recording that arrives in blocks.
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +30,7 @@ from unheard.bundle.long import AT_ONCE, Predict, predict_long_clip, predict_lon
 from unheard.bundle.manifest import read_verified
 from unheard.bundle.prediction import Prediction, prediction
 from unheard.bundle.schema import Description, is_schema1, parse
+from unheard.bundle.speech import clips_of, clips_of_file
 from unheard.bundle.timeline import Timeline, timeline
 from unheard.bundle.training_range import outside_training_range
 from unheard.bundle.voice import VoiceProfile
@@ -196,7 +196,7 @@ class Bundle:
             channel=channel,
             allow_truncated=allow_truncated,
             profile=profile,
-            enrol=partial(self.enrol_clips, spoken=True) if adapt else None,
+            enrol=(lambda clips: self._enrolled((clip, True) for clip in clips)) if adapt else None,
         )
 
     def enrol(
@@ -211,7 +211,8 @@ class Bundle:
         Parameters
         ----------
         clips
-            Files, or pairs of samples and their rate as :meth:`predict` takes them. Clips that cannot be used are
+            Files, or pairs of samples and their rate as :meth:`predict` takes them. A recording of more than 30 s
+            is taken in windows of at most 4 s in which somebody speaks, each a clip. Those that cannot be used are
             left out, and ``left_out`` of the profile says why.
         channel, allow_truncated
             As of :meth:`predict_file`.
@@ -223,19 +224,49 @@ class Bundle:
         DataError
             No clip can be used.
         """
-        return self.enrol_clips(
-            self._sampled(*clip) if isinstance(clip, tuple) else self._loaded(clip, channel, allow_truncated)
+        if isinstance(clips, str | bytes | os.PathLike):
+            raise UsageError("enrol takes several clips, such as a list of paths")
+        return self._enrolled(
+            piece
             for clip in clips
+            for piece in (
+                self._pieces_of(self._sampled(*clip))
+                if isinstance(clip, tuple)
+                else self._pieces(clip, channel, allow_truncated)
+            )
         )
 
-    def enrol_clips(self, clips: Iterable[decode.Clip | AudioError], *, spoken: bool = False) -> VoiceProfile:
-        """Return the profile of clips that were decoded at ``description.sample_rate``, or could not be.
+    def _pieces(
+        self, path: str | os.PathLike[str], channel: int | None, allow_truncated: bool
+    ) -> Iterator[tuple[decode.Clip | AudioError, bool]]:
+        """Yield a file as a clip, or windows of a long one; and whether it is known that somebody speaks there."""
+        d = self.description
+        taken = d.channel if channel is None else channel
+        try:
+            seconds = decode.duration(path)
+            if seconds is not None and seconds <= AT_ONCE:
+                yield self._load(path, channel, allow_truncated), False
+                return
+            long = clips_of_file(path, d.sample_rate, channel=taken, allow_truncated=allow_truncated)
+            yield from ((piece, True) for piece in long)
+        except AudioError as error:
+            yield error, False
 
-        In pieces of a recording that are ``spoken`` somebody speaks, which a piece alone need not show.
-        """
+    def _pieces_of(self, clip: decode.Clip) -> Iterator[tuple[decode.Clip | AudioError, bool]]:
+        """Yield a decoded clip in the same way."""
+        if not clip.usable or clip.seconds <= AT_ONCE:
+            yield clip, False
+            return
+        try:
+            yield from ((piece, True) for piece in clips_of(clip))
+        except AudioError as error:
+            yield error, False
+
+    def _enrolled(self, clips: Iterable[tuple[decode.Clip | AudioError, bool]]) -> VoiceProfile:
+        """Return the profile of decoded clips, each with whether it is known that somebody speaks in it."""
         self._check_adapts()
         enrolment = Enrolment(self._adaptation)
-        for number, clip in enumerate(clips, start=1):
+        for number, (clip, spoken) in enumerate(clips, start=1):
             measured = self._measured(clip, spoken)
             (answer,) = self._answers([measured], None)
             if measured.inputs is None or measured.quality is None or not answer.answered:
@@ -283,14 +314,6 @@ class Bundle:
             if found is not None:
                 return found
         return self._load(path, channel, allow_truncated)
-
-    def _loaded(
-        self, path: str | os.PathLike[str], channel: int | None, allow_truncated: bool
-    ) -> decode.Clip | AudioError:
-        try:
-            return self._load(path, channel, allow_truncated)
-        except AudioError as error:
-            return error
 
     def _sampled(self, wave: NDArray[np.floating], rate: int) -> decode.Clip:
         channel = self.description.channel if np.ndim(wave) > 1 else None

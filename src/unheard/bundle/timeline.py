@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from unheard.audio import activity, decode
 from unheard.audio.flags import UNUSABLE
 from unheard.audio.quality import Quality, quality
-from unheard.audio.stream import Blocks, Plan, cut, plan
+from unheard.audio.stream import Blocks, Plan, Times, apart, cut, plan
 from unheard.bundle.prediction import Prediction
 from unheard.bundle.schema import Description
 from unheard.bundle.training_range import outside_training_range
@@ -167,8 +167,8 @@ def timeline(
     path
         Recording.
     enrol
-        What makes a profile of every other window, those that do not overlap; the file is read once more for it.
-        None where the recording does not make the voice known.
+        What makes a profile of those windows that do not overlap; the file is read once more for it. None where
+        the recording does not make the voice known.
 
     Raises
     ------
@@ -184,14 +184,14 @@ def timeline(
     spoken = activity.segments(frames)
     laid = plan([] if unusable else spoken)
 
-    def windows(times: Sequence[tuple[float, float]]) -> Iterator[decode.Clip]:
+    def windows(times: Times) -> Iterator[decode.Clip]:
         again = Blocks(
             path, channel=taken, allow_truncated=allow_truncated, rate=d.sample_rate, scale=first.scale
         )
         return (_clip(wave, d.sample_rate, path) for wave in cut(again, times, d.sample_rate))
 
     if enrol is not None and laid.windows:
-        profile = enrol(windows(laid.times[::2]))
+        profile = enrol(windows(apart(laid.times)))
     predicted = list(predict(windows(laid.times), profile)) if laid.windows else []
     found = quality(frames)
     whole = {name: ends for name, ends in d.training_range.items() if name in OF_THE_WHOLE}

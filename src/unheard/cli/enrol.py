@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from unheard.cli.inputs import recordings
-from unheard.cli.terminal import bars, print_json, say, show
+from unheard.cli.terminal import print_json, say, show
 from unheard.cli.voice import say_warnings, told
 from unheard.errors import UsageError
 
@@ -57,13 +57,8 @@ def enrol(
         raise UsageError("name the file of the profile with --out, such as --out anna.voice")
     new_output(out, force)
     bundle = load(default_model() if model is None else model)
-    paths = [recording.path for recording in recordings(clips or ())]
-    with bars() as advance:
-        profile = bundle.enrol(
-            (advance("clips", done, len(paths)) or path for done, path in enumerate(paths)),
-            channel=channel,
-            allow_truncated=allow_truncated,
-        )
+    paths = (recording.path for recording in recordings(clips or ()))
+    profile = bundle.enrol(paths, channel=channel, allow_truncated=allow_truncated)
     profile.save(out, force=force)
     say_warnings(profile)
     say(f"{out}: a voice known from {told(profile)}; delete the file when the person asks you to")

@@ -96,7 +96,7 @@ def predict(
     todo: Iterable[Recording] = list(recordings(inputs)) if same_speaker else recordings(inputs)
     known = todo if same_speaker else recordings(enrol) if enrol else None
     decoding: dict[str, Any] = {"channel": channel, "allow_truncated": allow_truncated}
-    profile = profile_for(bundle, voice, None if known is None else [each.path for each in known], **decoding)
+    profile = profile_for(bundle, voice, None if known is None else (each.path for each in known), **decoding)
     options = decoding | {"profile": profile} | ({"adapt": adapt_to_recording} if timeline else {})
     ask = partial(bundle.timeline if timeline else bundle.predict_file, **options)
     written: list[str] = []

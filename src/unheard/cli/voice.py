@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def profile_for(
     bundle: Bundle,
     voice: Path | None,
-    clips: Sequence[str] | None,
+    clips: Iterable[str] | None,
     *,
     channel: int | None,
     allow_truncated: bool,
