@@ -69,7 +69,7 @@ def read(corpus: str, path: Any, *, labels: str | None = None) -> pl.DataFrame:
     from unheard import corpora
     from unheard.corpora.frames import accept
     from unheard.corpora.relabel import relabel
-    from unheard.labels import parse
+    from unheard.label_files import parse
 
     is_path = isinstance(path, str | os.PathLike)
     table = accept(path) if corpus == "generic" and not is_path else corpora.read(corpus, path)
@@ -125,7 +125,7 @@ def run(
     from unheard import protocols
     from unheard.corpora.frames import accept
     from unheard.corpora.relabel import relabel
-    from unheard.labels import parse
+    from unheard.label_files import parse
     from unheard.recipes.recipe import load as load_recipe
     from unheard.runs.run import run as run_folds
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +21,8 @@ from bundle_parts import CLASSES, KINDS, Made, change, sound
 from one_input import examples, export_features, outputs_of
 from unheard import features, heads
 from unheard.bundle.runtime import load
-from unheard.errors import AudioError
+from unheard.errors import AudioError, UnheardError, UsageError
+from unheard.labels import Labels
 
 Make = Callable[[str], Made]
 HEAVY = (
@@ -217,6 +221,58 @@ def test_best_is_sorted_with_ties_in_class_order(made: Make) -> None:
     assert best[0][0] == found.label
     assert best == sorted(found.probabilities.items(), key=lambda item: -item[1])[:2]
     assert bundle.predict(np.zeros(16_000), 16_000).best(3) == []
+
+
+def test_other_classes_are_chosen_and_merged(made: Make) -> None:
+    bundle = load(made("probe").folder)
+    wave = sound(1)
+    first, second, third = bundle.predict(wave, 16_000).probabilities.values()
+    merged = bundle.choosing(Labels({CLASSES[0]: "x", CLASSES[2]: "x"}))
+    found = merged.predict(wave, 16_000)
+    assert merged.classes == ("x", CLASSES[1])
+    assert list(found.probabilities.values()) == pytest.approx([first + third, second])
+    assert found.label == max(found.probabilities, key=found.probabilities.__getitem__)
+    pair = bundle.choosing(Labels({CLASSES[1]: CLASSES[1], CLASSES[2]: CLASSES[2]}, others=False))
+    shares = pair.predict(wave, 16_000).probabilities
+    assert shares == pytest.approx(
+        {CLASSES[1]: second / (second + third), CLASSES[2]: third / (second + third)}
+    )
+    with pytest.raises(UsageError, match="unknown label of the model 'anger'"):
+        bundle.choosing(Labels({"anger": "x"}))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda b: b.predict_file(io.BytesIO(b"RIFF")), "expected the path of a recording, found BytesIO"),
+        (lambda b: b.predict_file(b"RIFF\x00"), "found bytes; write the bytes"),
+        (lambda b: b.predict_file(None), "found NoneType"),
+        (lambda b: b.predict(np.zeros((2, 48_000)), 16_000), r"transpose them \(samples.T\)"),
+        (lambda b: b.predict(np.zeros(48_000), None), "sampling rate None Hz, expected a whole number"),
+        (lambda b: b.predict("a.wav", 16_000), "give floats"),
+        (lambda b: b.predict_many("a.wav"), "predict_many takes several paths"),
+        (lambda b: b.predict_many(None), "predict_many takes several paths"),
+        (lambda _: load(None), "expected the folder of a bundle, found NoneType"),
+    ],
+)  # fmt: skip
+def test_what_is_no_recording_is_an_error_that_says_what_to_give(made: Make, call: Any, message: str) -> None:
+    with pytest.raises(UnheardError, match=message) as error:
+        call(load(made("probe").folder))
+    assert "RIFF" not in str(error.value)
+
+
+def test_a_list_of_samples_is_taken_as_an_array_is(made: Make) -> None:
+    bundle = load(made("probe").folder)
+    wave = sound(1)
+    assert bundle.predict(wave.tolist(), 16_000) == bundle.predict(wave, 16_000)
+
+
+def test_a_bundle_is_pickled_by_its_folder(made: Make) -> None:
+    bundle = load(made("probe").folder).choosing(Labels({CLASSES[0]: "x"}))
+    again = pickle.loads(pickle.dumps(bundle))
+    assert again.predict(sound(1), 16_000) == bundle.predict(sound(1), 16_000)
+    with pytest.raises(UsageError, match="only a bundle that was loaded from a folder can be pickled"):
+        pickle.dumps(runtime.opened(runtime.read_verified(made("probe").folder))[0])
 
 
 def test_an_answer_is_plain_values(made: Make) -> None:

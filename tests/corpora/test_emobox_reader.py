@@ -12,7 +12,7 @@ from unheard.corpora import read, survey
 from unheard.corpora.emobox import speaker
 from unheard.corpora.relabel import relabel
 from unheard.errors import DataError, ProtocolError
-from unheard.labels import parse
+from unheard.label_files import parse
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "trees"))
 from miniature import TREES, tone, write

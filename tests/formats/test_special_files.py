@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from unheard import corpora, labels
+from unheard import corpora, label_files
 from unheard.corpora.source import utterances
 from unheard.corpora.table import read_table
 from unheard.errors import UnheardError
@@ -63,7 +63,7 @@ READERS: list[tuple[str, Callable[[Path], object]]] = [
     ("x.csv", read_external),
     *((f"x{suffix}", lambda path: from_file(path, TABLE)) for suffix in (".csv", ".json")),
     ("x.yaml", recipe.load),
-    ("x.yaml", lambda path: labels.parse(str(path))),
+    ("x.yaml", lambda path: label_files.parse(str(path))),
     *((f"x{suffix}", lambda path: Precomputed(str(path))) for suffix in (".npz", ".csv", ".safetensors")),
     ("folder/x.npy", lambda path: Precomputed(str(path.parent))),
     ("x", regular_file),

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 from table_files import utterance_table
 
-from unheard import corpora, labels
+from unheard import corpora, label_files
 from unheard.corpora.source import utterances
 from unheard.corpora.table import classes, clips, read_table, table_digest
 from unheard.external.predictions import score
@@ -66,7 +66,7 @@ def loaded(path: Path) -> object:
 
 def mapped(path: Path) -> object:
     """Read a mapping of labels."""
-    return labels.parse(str(path))
+    return label_files.parse(str(path))
 
 
 def looked_up(path: Path) -> object:

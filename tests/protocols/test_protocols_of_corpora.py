@@ -9,7 +9,7 @@ from unheard import protocols
 from unheard.corpora.relabel import relabel
 from unheard.corpora.table import utterances
 from unheard.errors import ProtocolError, UsageError
-from unheard.labels import parse
+from unheard.label_files import parse
 
 FOUR = ("angry", "happy", "neutral", "sad")
 

@@ -152,6 +152,11 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Source]:
         Where it is missing, unreadable, not a regular file, empty, no audio, or out of bounds, or where decoding
         fails.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise AudioError(
+            f"expected the path of a recording, found {type(path).__name__}; write the bytes of a recording to a "
+            "file, or give its samples and their rate"
+        )
     name = f"{escaped(os.fspath(path))}: "
     try:
         with open_regular(path, AudioError) as file:

@@ -9,7 +9,7 @@ the probabilities are as they came out. Recordings above 30 s are predicted in w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from unheard.bundle.training_range import outside_training_range
 from unheard.bundle.voice import VoiceProfile
 from unheard.decide.calibration import apply_temperature
 from unheard.errors import AudioError, BundleError, DataError, UsageError
+from unheard.labels import Labels
 
 __all__ = ["Bundle", "Prediction", "load"]
 
@@ -81,11 +82,21 @@ class Bundle:
         adaptation: Adaptation | None = None,
     ) -> None:
         self.description = description
+        self._columns, self._labels = description.target.classes, Labels({})
+        self._folder: Path | None = None
         self._extractors, self._head = extractors, head
         self._adaptation = Adaptation({}) if adaptation is None else adaptation
         framed = {name: each for name, each in description.inputs.items() if each.form.has_frames}
         self._framed = tuple(framed)
         self._frame_values = max((each.layers * each.dims for each in framed.values()), default=1)
+
+    def __reduce__(self) -> tuple[Callable[..., Bundle], tuple[Path, Labels]]:
+        """Pickle the folder that the bundle was loaded from: who unpickles it loads and verifies it again."""
+        if self._folder is None:
+            raise UsageError(
+                "only a bundle that was loaded from a folder can be pickled; load it in each process"
+            )
+        return _loaded_again, (self._folder, self._labels)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -106,6 +117,21 @@ class Bundle:
     def adapts(self) -> bool:
         """Return whether it answers better knowing the voice (:meth:`enrol`)."""
         return bool(self.description.adaptation)
+
+    def choosing(self, labels: Labels) -> Bundle:
+        """Return the bundle with other classes: probabilities of merged ones are added, dropped ones have none.
+
+        Raises
+        ------
+        UsageError
+            The mapping names a class that the bundle does not have, or leaves none.
+        """
+        labels.check(self.classes, "the model")
+        chosen = Bundle(self.description, self._extractors, self._head, self._adaptation)
+        chosen._labels, chosen._folder = labels, self._folder
+        target = replace(self.description.target, classes=labels.classes(self.classes))
+        chosen.description = replace(self.description, target=target)
+        return chosen
 
     def predict(
         self, wave: NDArray[np.floating], rate: int, *, profile: VoiceProfile | None = None
@@ -161,7 +187,7 @@ class Bundle:
         A file that cannot be read gives a prediction without a label, flagged ``unreadable``, whose first warning
         is the reason; the others go on.
         """
-        if isinstance(paths, str | bytes | os.PathLike):
+        if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
             raise UsageError("predict_many takes several paths, such as a list; predict_file takes one")
         profiles = self._profiles(profile)
 
@@ -431,13 +457,13 @@ class Bundle:
             return prediction(clip.flags, clip.seconds, clip.quality, reason=clip.reason)
         if not np.isfinite(outputs).all():
             return prediction((*clip.flags, "no_logits"), clip.seconds, clip.quality)
-        d, count = self.description, len(self.classes)
+        d, count = self.description, len(self._columns)
         p = apply_temperature(outputs[:count], d.temperature).tolist() if count else []
         return prediction(
             clip.flags,
             clip.seconds,
             clip.quality,
-            probabilities=dict(zip(self.classes, p, strict=True)),
+            probabilities=self._labels.shares(dict(zip(self._columns, p, strict=True))),
             dimensions=dict(zip(self.dimensions, outputs[count:].tolist(), strict=True)),
             threshold=d.thresholds.get("confidence", 0.0),
         )
@@ -458,10 +484,18 @@ def load(path: str | os.PathLike[str]) -> Bundle:
     MachineError
         Where its features need a package that is not installed here (openSMILE).
     """
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"expected the folder of a bundle, found {type(path).__name__}")
     bundle, stored = opened(read_verified(Path(path)))
     bundle._extractors.check_versions()
     _check_golden(bundle, stored)
+    bundle._folder = Path(path).absolute()
     return bundle
+
+
+def _loaded_again(folder: Path, labels: Labels) -> Bundle:
+    bundle = load(folder)
+    return bundle.choosing(labels) if labels.names else bundle
 
 
 def opened(files: Mapping[str, bytes]) -> tuple[Bundle, golden.Golden]:

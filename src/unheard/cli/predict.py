@@ -38,6 +38,12 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON value.")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print a JSON value a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with every probability.")] = False,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            "--classes", help="Other classes: happy,sad (these alone), OLD=NEW, DROPPED=, or seven."
+        ),
+    ] = None,
     channel: Annotated[
         int | None, typer.Option(min=0, help="Take this channel; default: their mean.")
     ] = None,
@@ -78,6 +84,7 @@ def predict(
     from unheard.bundle.default import default_model
     from unheard.bundle.runtime import load
     from unheard.files import new_output, write_text
+    from unheard.label_files import parse
 
     form = form_of({"json": as_json, "jsonl": as_jsonl, "csv": as_csv}, out)
     if out is not None:
@@ -93,6 +100,10 @@ def predict(
     bundle = load(default_model() if model is None else model)
     if model is None:
         notice_once(bundle.description)
+    if classes is not None:
+        labels = parse(classes)
+        bundle = bundle.choosing(labels)
+        say(str(labels))
     todo: Iterable[Recording] = list(recordings(inputs)) if same_speaker else recordings(inputs)
     known = todo if same_speaker else recordings(enrol) if enrol else None
     decoding: dict[str, Any] = {"channel": channel, "allow_truncated": allow_truncated}

@@ -40,7 +40,7 @@ def prepare(
     from unheard.corpora.table import write_table
     from unheard.errors import UsageError, first_five
     from unheard.files import new_output
-    from unheard.labels import parse
+    from unheard.label_files import parse
 
     if out.suffix != ".parquet":
         raise UsageError(f"{out}: a table is written as Parquet; name it {out.with_suffix('.parquet')}")

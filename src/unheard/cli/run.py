@@ -76,7 +76,7 @@ def run(
     from unheard.corpora.relabel import relabel
     from unheard.corpora.source import utterances
     from unheard.errors import UsageError
-    from unheard.labels import parse
+    from unheard.label_files import parse
     from unheard.metrics.formatting import counted
     from unheard.recipes import recipe as recipes
     from unheard.recipes.changes import parse_changes

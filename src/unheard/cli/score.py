@@ -67,7 +67,7 @@ def score(
     was trained on some of the speakers.
     """
     from unheard.corpora.source import utterances
-    from unheard.labels import parse
+    from unheard.label_files import parse
 
     if str(predictions) == "default" and not predictions.exists():
         from unheard.bundle.default import default_model
