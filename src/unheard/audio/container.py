@@ -6,8 +6,9 @@ standard output (SDS), or take almost anything for audio (HTK, PAF, sampler inst
 
 libsndfile shortens the length it reports where a file ends early, so the promise is read from the container
 itself: RIFF/WAVE, Wave64, AIFF, AU, NIST Sphere, tagged MP3 and Ogg. FLAC keeps its promise in the number of
-frames that libsndfile reports. A WAV that was written to a pipe, or whose writer died, promises nothing: its
-length was left at 0 or at all ones, and the audio goes on to the end of the file.
+frames that libsndfile reports. Videos and other compressed audio are told here, too, and decoded elsewhere
+(``unheard.audio.media``). A WAV that was written to a pipe, or whose writer died, promises nothing: its
+length was left at 0 or about 2 or 4 GB, the largest number there is, and the audio goes on to the end of the file.
 """
 
 from __future__ import annotations
@@ -39,6 +40,23 @@ class Kind(StrEnum):
     FLAC = "FLAC"
     OGG = "Ogg"
     MPEG = "MP3"
+    MP4 = "MP4 (M4A, MOV, 3GP)"
+    MATROSKA = "WebM (Matroska)"
+    FLV = "FLV"
+    AMR = "AMR"
+    AAC = "AAC"
+    AVI = "AVI"
+
+
+#: FFmpeg's name of each container that PyAV reads.
+FFMPEG = {
+    Kind.MP4: "mov",
+    Kind.MATROSKA: "matroska",
+    Kind.FLV: "flv",
+    Kind.AMR: "amr",
+    Kind.AAC: "aac",
+    Kind.AVI: "avi",
+}
 
 
 @dataclass(frozen=True)
@@ -69,20 +87,21 @@ class _Promise:
     form: str = ""
 
 
-def container(content: Content) -> Container:
+def container(content: Content, convert: str) -> Container:
     """Return what container a file is, and how much of it is there.
+
+    ``convert`` is the command that converts it, for the message where it is none.
 
     Raises
     ------
     AudioError
         It is none of those that are read.
     """
-    kind = _kind(content)
+    kind = kind_of(content)
     if kind is None:
-        raise AudioError(
-            f"not audio that is read here ({', '.join(Kind)}); convert it first, for instance "
-            "`ffmpeg -i FILE out.wav`"
-        )
+        raise AudioError(_not_audio(content, convert))
+    if kind in FFMPEG:
+        return Container(kind)
     if kind is Kind.OGG:
         return Container(kind, 1.0 if _ogg_ends(content) else None)
     promise = _promise(content, kind)
@@ -100,7 +119,8 @@ def is_binary(line: bytes) -> bool:
     return b"\0" in line or line.startswith(texts) or mpeg.is_frame(line[:4])
 
 
-def _kind(content: Content) -> Kind | None:
+def kind_of(content: Content) -> Kind | None:
+    """Return what container a file is by its first bytes; None where it is none that is read."""
     head = content.at(0, 40)
     behind = content.at(mpeg.after_id3(content), 4)
     if head[:4] in (b"RIFF", b"RIFX") and head[8:12] == b"WAVE":
@@ -119,9 +139,35 @@ def _kind(content: Content) -> Kind | None:
         return Kind.NIST
     if head[:4] == b"OggS":
         return Kind.OGG
+    if head[4:8] in (b"ftyp", b"moov", b"mdat"):
+        return Kind.MP4
+    if head[:4] == b"\x1aE\xdf\xa3":
+        return Kind.MATROSKA
+    if head[:4] == b"FLV\1":
+        return Kind.FLV
+    if head[:5] == b"#!AMR":
+        return Kind.AMR
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return Kind.AVI
+    if behind[:1] == b"\xff" and len(behind) == 4 and behind[1] & 0xF6 == 0xF0:  # ADTS, layer 0
+        return Kind.AAC
     if behind == b"fLaC":
         return Kind.FLAC
     return Kind.MPEG if mpeg.is_frame(behind) else None
+
+
+def _not_audio(content: Content, convert: str) -> str:
+    """Return what a file is that is no recording, and what to do."""
+    head = content.at(0, 512)
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if start.startswith(b"version https://git-lfs.github.com/spec/"):
+        return "not audio but a pointer of Git LFS: run `git lfs pull` where it was checked out"
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "not audio but a web page, such as one that asks to sign in: download the recording again"
+    if head.isascii() and head.decode().replace("\n", "").replace("\r", "").replace("\t", "").isprintable():
+        return f"not audio but text that begins {head[:30].decode()!r}; expected a recording"
+    read = ", ".join(kind for kind in Kind if kind not in FFMPEG)
+    return f"not audio that is read here ({read}); convert it first, for instance `{convert}`"
 
 
 def _promise(content: Content, kind: Kind) -> _Promise | None:
@@ -192,6 +238,8 @@ def _left_open(content: Content, promise: _Promise) -> bool:
     """Return whether a length was never filled in; 0 may also be true if a file holds no audio."""
     if promise.length == _OPEN[promise.form[-1]]:
         return True
+    if promise.form[-1] == "I" and promise.length & 0x7FFFFFFF >= 0x7FFFF000:
+        return True  # the largest size, signed or not, less some header: what programs write to a pipe
     return promise.length == 0 and not _only_chunks(content, promise.begin)
 
 

@@ -15,15 +15,18 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from unheard.audio import media
+from unheard.audio.container import FFMPEG, kind_of
+from unheard.audio.content import Content
 from unheard.audio.flags import UNUSABLE, Meter
 from unheard.audio.resample import QUALITY, RATE, Resampler
-from unheard.audio.source import LONGEST, MAX_CHANNELS, Source, check_bounds, checked_rate, opened
+from unheard.audio.source import LONGEST, MAX_CHANNELS, SLACK, Decoder, check_bounds, checked_rate, opened
 from unheard.errors import AudioError
+from unheard.files import open_regular
 
 MOST_SAMPLES = 250_000_000  # of a waveform that is taken at once, 1 GB: 4.3 hours at 16 kHz
-SLACK = 0.1  # seconds: tables round times, and MP3 encoders and decoders disagree about a frame or two
 
-#: What decides about the samples besides the file; part of every cache key.
+#: What decides about the samples besides the file; part of every cache key (:func:`versions`).
 VERSIONS = {
     "decode": "1",
     "libsndfile": str(soundfile.__libsndfile_version__),
@@ -31,6 +34,18 @@ VERSIONS = {
 }
 
 Wave = NDArray[np.float32]
+
+
+def versions(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Return what decides about the samples of a file besides its content.
+
+    Raises
+    ------
+    AudioError
+        Where it cannot be opened.
+    """
+    with open_regular(path, AudioError) as file:
+        return VERSIONS | (media.version() if kind_of(Content(file)) in FFMPEG else {})
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +198,7 @@ def mono_blocks(
         yield resampler.end()
 
 
-def check_source(source: Source, channel: int | None, allow_truncated: bool) -> None:
+def check_source(source: Decoder, channel: int | None, allow_truncated: bool) -> None:
     """Refuse a file without that channel, and one that is cut where that is not allowed."""
     if channel is not None and not 0 <= channel < source.channels:
         raise AudioError(f"has no channel {channel}; it has {source.channels}, counted from 0")
@@ -192,14 +207,13 @@ def check_source(source: Source, channel: int | None, allow_truncated: bool) -> 
 
 
 def check_end(
-    source: Source, first: int, expected: int | None, allow_truncated: bool, end: float | None = None
+    source: Decoder, first: int, expected: int | None, allow_truncated: bool, end: float | None = None
 ) -> bool:
     """Return whether decoding ended before it should have; refused where that is not allowed.
 
     Refused, too, where nothing was decoded from the ``first`` sample on.
     """
-    slack = SLACK * source.rate if source.subtype.startswith("MPEG") else 0
-    short = expected is not None and source.place < expected - slack
+    short = expected is not None and source.place < expected - source.slack * source.rate
     if short and source.frames is None:
         raise AudioError(f"ends at {source.place / source.rate:.3f} s, before the piece does ({end:.3f} s)")
     if short and not allow_truncated:
@@ -210,7 +224,7 @@ def check_end(
 
 
 def _decode(
-    source: Source,
+    source: Decoder,
     start: float | None,
     end: float | None,
     channel: int | None,
@@ -227,7 +241,7 @@ def _decode(
     return Clip(wave, flags, source.rate, source.channels, rate)
 
 
-def _piece(source: Source, start: float | None, end: float | None) -> tuple[int, int | None]:
+def _piece(source: Decoder, start: float | None, end: float | None) -> tuple[int, int | None]:
     """Return the first sample of the piece and the one after its last, ``None`` for the end of the file."""
     begin = 0.0 if start is None else start
     if not 0 <= begin < (LONGEST if end is None else min(end, LONGEST)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from unheard.audio.decode import VERSIONS, Wave, check_trainable, load
+from unheard.audio.decode import Wave, check_trainable, load, versions
 from unheard.audio.noise import Noise, noisy
 from unheard.audio.resample import RATE, to_rate
 from unheard.audio.source import opened
@@ -55,12 +55,13 @@ class AudioMedium:
         DataError
             There is no such file, or it cannot be read.
         """
-        prepared: dict[str, Any] = {"decode": VERSIONS, "speed": self.speed}
+        recorded = self._recorded(clip)
+        prepared: dict[str, Any] = {"decode": versions(_piece(clip).path), "speed": self.speed}
         if self.trim is not None:
             prepared["trim"] = list(self.trim) if not isinstance(self.trim, int | float) else float(self.trim)
         if self.noise is not None:
             prepared |= self.noise.key()
-        return digest({"medium": self.name, **self._recorded(clip), **prepared})
+        return digest({"medium": self.name, **recorded, **prepared})
 
     def size(self, clip: Clip) -> float:
         """Return how many seconds a clip lasts by its header; 0 where that is not known."""

@@ -10,14 +10,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from pathlib import PurePath
+from shlex import quote
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from unheard.audio import mpeg
-from unheard.audio.container import container
+from unheard.audio import media, mpeg
+from unheard.audio.container import FFMPEG, Container, container
 from unheard.audio.content import Content, Mended
 from unheard.audio.quiet import quiet
 from unheard.errors import AudioError, escaped
@@ -26,6 +28,7 @@ from unheard.files import open_regular
 RATES = (1_000, 768_000)  # Hz
 MAX_CHANNELS = 64
 LONGEST = 24 * 3600  # seconds
+SLACK = 0.1  # seconds: tables round times, and MP3 encoders and decoders disagree about a frame or two
 BLOCK = 1 << 17  # samples of all channels together, decoded at a time
 
 Wave = NDArray[np.float32]
@@ -34,22 +37,47 @@ _BAD_SEEK = 39  # and fails so behind the last of them
 _UNSEEKABLE = 40
 
 
+class Decoder(Protocol):
+    """What decodes an open file; attributes as of :class:`Source`."""
+
+    rate: int
+    channels: int
+    subtype: str
+    frames: int | None
+    cut: bool
+    promised: int | None
+    place: int
+
+    @property
+    def slack(self) -> float:
+        """Return by how many seconds it may end before its header says."""
+
+    def check(self) -> None:
+        """Refuse what cannot be read rightly."""
+
+    def blocks(self, first: int, last: int | None) -> Iterator[Wave]:
+        """Decode the samples from ``first`` up to ``last``, (n, channels) float32 each, or to the end."""
+
+    def close(self) -> None:
+        """Close what the library holds."""
+
+
 class Source:
-    """An open file: ``rate`` (Hz), ``channels``, ``subtype`` (libsndfile's name for the form of its samples).
+    """An open file that libsndfile decodes.
 
     Attributes
     ----------
+    rate : Hz.
+    channels : their number.
+    subtype : libsndfile's name for the form of its samples.
     frames : samples a channel that libsndfile finds; ``None`` where the header leaves that open.
     cut : whether the container promises more than the file holds.
     promised : samples a channel that it promises; ``None`` where that is not known.
     place : position of decoding, in samples a channel from the beginning.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._content = Content(file)
-        if self._content.size == 0:
-            raise AudioError("has zero bytes; copy it again from its source")
-        found = container(self._content)
+    def __init__(self, file: BinaryIO, content: Content, found: Container, convert: str) -> None:
+        self._content = content
         part = found.part
         self.cut = part is None or part < 1
         # A number instead of a name: libsndfile then looks at the content alone.
@@ -62,8 +90,7 @@ class Source:
             raise AudioError(
                 f"truncated: nothing in it decodes ({reason}); copy it again from its source"
                 if self.cut
-                else f"not audio that libsndfile can read ({reason}); convert it first, for instance "
-                "`ffmpeg -i FILE out.wav`"
+                else f"not audio that libsndfile can read ({reason}); convert it first, for instance `{convert}`"
             ) from error
         self.rate: int = self._sound.samplerate
         self.channels: int = self._sound.channels
@@ -76,9 +103,13 @@ class Source:
         self.place = 0
         self._failed = False
 
+    @property
+    def slack(self) -> float:
+        """Return 0.1 s for MP3, about whose ends encoders and decoders disagree, else 0."""
+        return SLACK if self.subtype.startswith("MPEG") else 0.0
+
     def check(self) -> None:
-        """Refuse a header out of bounds, and an MP3 whose end libsndfile would leave out in silence."""
-        check_bounds(self.rate, self.channels, self.promised or self.frames or 0)
+        """Refuse an MP3 whose end libsndfile would leave out in silence."""
         if self.subtype != "MPEG_LAYER_III" or self.promised is None:
             return
         length = 0.0 if mpeg.tag(self._content) else mpeg.counted_samples(self._content) / self.rate
@@ -143,7 +174,7 @@ class Source:
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[Source]:
+def opened(path: str | os.PathLike[str]) -> Iterator[Decoder]:
     """Open a file for decoding; whatever libraries raise meanwhile becomes an error that names the file.
 
     Raises
@@ -160,8 +191,9 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Source]:
     name = f"{escaped(os.fspath(path))}: "
     try:
         with open_regular(path, AudioError) as file:
-            source = Source(file)
+            source = _decoder(file, convert_line(path))
             try:
+                check_bounds(source.rate, source.channels, source.promised or source.frames or 0)
                 source.check()
                 yield source
             finally:
@@ -171,6 +203,28 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Source]:
     except (OSError, ArithmeticError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise AudioError(f"{name}cannot be decoded ({reason}); copy it again from its source") from error
+
+
+def convert_line(path: str | os.PathLike[str]) -> str:
+    """Return the command that makes a WAV of a file."""
+    name = os.fsdecode(path)
+    target = str(PurePath(name).with_suffix(".wav")) if PurePath(name).name else "out.wav"
+    return f"ffmpeg -i {quote(name)} {quote(target if target != name else name + '.wav')}"
+
+
+def _decoder(file: BinaryIO, convert: str) -> Decoder:
+    content = Content(file)
+    if content.size == 0:
+        raise AudioError("has zero bytes; copy it again from its source")
+    found = container(content, convert)
+    if found.kind not in FFMPEG:
+        return Source(file, content, found, convert)
+    if not media.installed():
+        raise AudioError(
+            f"{found.kind} is read by PyAV, which is not installed: pip install 'unheard[media]', or convert it, "
+            f"for instance `{convert}`"
+        )
+    return media.MediaSource(file, found.kind)
 
 
 def checked_rate(rate: float) -> int:

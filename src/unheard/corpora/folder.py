@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unheard.audio import media
 from unheard.audio.extensions import EXTENSIONS, MEDIA
 from unheard.audio.search import LeftOut as LeftOut
 from unheard.audio.search import walk
 from unheard.audio.source import opened
 from unheard.errors import AudioError, DataError
 
+#: Extensions of recordings, those that lose nothing first.
+READ = EXTENSIONS + MEDIA
 #: Extensions of recordings that are named as such where they are left out.
-UNREADABLE = (*MEDIA, ".wma")
+UNREADABLE = (".wma", ".ra", ".ape")
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,11 @@ def recordings(root: Path) -> Iterator[Path | LeftOut]:
             )
         elif suffix in UNREADABLE:
             yield LeftOut(path.as_posix(), f"{suffix} is not read; convert it to FLAC or WAV")
-        elif suffix not in EXTENSIONS:
+        elif suffix in MEDIA and not media.installed():
+            yield LeftOut(
+                path.as_posix(), f"{suffix} is read with the extra media alone: pip install 'unheard[media]'"
+            )
+        elif suffix not in READ:
             yield LeftOut(path.as_posix(), "not audio")
         else:
             yield path
@@ -165,7 +172,7 @@ def duration(path: Path) -> float | None:
 
 
 def _preference(path: Path) -> tuple[int, int, str]:
-    return EXTENSIONS.index(path.suffix.lower()), len(path.parts), path.as_posix()
+    return READ.index(path.suffix.lower()), len(path.parts), path.as_posix()
 
 
 def _is_utf8(path: Path) -> bool:
