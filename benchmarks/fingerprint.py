@@ -28,7 +28,7 @@ import soundfile
 import soxr
 
 from unheard.audio.decode import load
-from unheard.auditing.fingerprint import THRESHOLD, Fingerprint, fingerprint, similarity
+from unheard.audio.fingerprint import THRESHOLD, Fingerprint, fingerprint, similarity
 from unheard.auditing.matching import MIN_SHARE, MIN_VOTES, candidates
 
 RATE = 16_000

@@ -12,7 +12,7 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unheard.auditing.fingerprint import THRESHOLD, Fingerprint, exact_hash, fingerprint, similarity
+from unheard.audio.fingerprint import THRESHOLD, Fingerprint, exact_hash, fingerprint, similarity
 from unheard.auditing.matching import candidates, near_duplicates
 
 RATE = 16_000

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from unheard import corpora, protocols
+from unheard.audio.fingerprint import THRESHOLD
 from unheard.auditing import audit
-from unheard.auditing.fingerprint import THRESHOLD
 
 pytestmark = pytest.mark.data
 ONE = "03-01-03-01-02-01-07 = 03-01-03-01-02-02-07"

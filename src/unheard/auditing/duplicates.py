@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from unheard.audio.fingerprint import Fingerprint
 from unheard.auditing.certificate import Finding, finding
-from unheard.auditing.fingerprint import Fingerprint
 from unheard.auditing.matching import near_duplicates
 from unheard.auditing.recordings import Recording
 from unheard.metrics.formatting import counted

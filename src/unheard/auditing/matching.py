@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from unheard.auditing.fingerprint import THRESHOLD, Fingerprint, similarity
+from unheard.audio.fingerprint import THRESHOLD, Fingerprint, similarity
 
 #: Landmarks that must agree at one shift, at least, and as a share of the smaller number of landmarks.
 #: Copies through the codecs of ``benchmarks/fingerprint.py`` share at least a ninth.

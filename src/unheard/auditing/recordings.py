@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 
 from unheard.audio.decode import check_trainable, load
+from unheard.audio.fingerprint import Fingerprint, exact_hash, fingerprint
 from unheard.auditing.certificate import Finding, finding
-from unheard.auditing.fingerprint import Fingerprint, exact_hash, fingerprint
 from unheard.errors import AudioError, escaped
 from unheard.extraction.processes import Died, spread
 
