@@ -17,6 +17,7 @@ from unheard.bundle.manifest import write_manifest
 from unheard.bundle.runtime import load
 from unheard.corpora.table import classes
 from unheard.errors import DataError, UsageError
+from unheard.exporting.known_clips import add_known_clips
 from unheard.external.score_bundle import score_bundle
 from unheard.labels import Labels
 from unheard.testing import toy_corpus
@@ -178,3 +179,46 @@ def test_speakers_of_other_corpora_that_it_heard_are_stamped_too(
     found = score_bundle(folder, table)
     assert found["heard"] == ["04"]
     assert "CONTAMINATED" in found["stamps"]
+
+
+@pytest.fixture(scope="module")
+def knowing(bundle: Path, table: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same bundle, which keeps by what its training clips are known again."""
+    folder = shutil.copytree(bundle, tmp_path_factory.mktemp("knowing") / "b")
+    return add_known_clips(folder, table.filter(pl.col("speaker").is_in(["01", "02"])))
+
+
+def test_training_clips_are_known_by_sound_under_other_names(
+    knowing: Path, bundle: Path, table: pl.DataFrame, tmp_path: Path
+) -> None:
+    some = table.filter(pl.col("speaker") == "02").head(10)
+    copies = [tmp_path / f"{k}.ogg" for k in range(len(some))]
+    for path, copy in zip(some["path"], copies, strict=True):
+        wave, rate = soundfile.read(path, dtype="float32")
+        soundfile.write(copy, 0.2 * wave, rate, format="OGG", subtype="OPUS", compression_level=0.88)
+    strangers = table.filter(pl.col("speaker") == "05").head(10)
+    other = pl.concat([some.with_columns(path=pl.Series(map(str, copies))), strangers]).with_columns(
+        id=pl.Series([f"x{k:02}" for k in range(20)]), speaker=pl.lit("anna"), corpus=pl.lit("generic")
+    )
+    found = score_bundle(knowing, other)
+    assert "CONTAMINATED" in found["stamps"]
+    assert found["heard_clips"] == [f"x{k:02}" for k in range(10)]
+    assert found["heard"] == ["anna"]
+    assert score_bundle(bundle, other)["stamps"] == ["FEW SPEAKERS"]
+    assert score_bundle(knowing, other.tail(10))["heard_clips"] == []
+
+
+def test_one_name_in_two_tables_of_one_s_own_may_be_two_people(
+    knowing: Path, table: pl.DataFrame, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(knowing, tmp_path / "own")
+    plain = json.loads((folder / "bundle.json").read_text())
+    plain["training"]["corpus"] = "generic"
+    (folder / "bundle.json").write_text(json.dumps(plain))
+    write_manifest(folder)
+    others = table.filter(pl.col("speaker").is_in(["03", "04"])).with_columns(corpus=pl.lit("generic"))
+    renamed = others.with_columns(speaker=pl.col("speaker").replace({"03": "1"}))
+    found = score_bundle(folder, renamed)
+    assert "CONTAMINATED" not in found["stamps"] and "UNVERIFIED" in found["stamps"]
+    assert (found["heard"], found["heard_perhaps"]) == ([], ["1"])
+    assert "UNVERIFIED" not in score_bundle(folder, others)["stamps"]

@@ -38,6 +38,7 @@ PEAK_RANGE = 30.0  # dB below the loudest point of the spectrogram in which peak
 FLOOR = 45.0  # dB below the loudest point: what is weaker is noise of a codec
 FAN = 5  # each peak is paired with so many that follow
 REACH = 50  # frames between the two peaks of a pair, at most
+HASHES = BANDS * BANDS * (REACH + 1)  # number of different hashes
 WAVE_RATE = 4_000
 WAVE_BAND = (250.0, 350.0, 1700.0, 1900.0)  # Hz: raised-cosine edges of the band wave
 LEVEL_WINDOW = 100  # samples of the band wave, 25 ms, over which loudness is measured
@@ -48,6 +49,25 @@ MEETING = (
 SILENCE = 1e-6  # RMS, 30 dB below the last bit of 16-bit audio
 
 Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Pairs of peaks of one recording.
+
+    Attributes
+    ----------
+    hashes
+        (k,) int64 below :data:`HASHES`: two bands and the frames between them.
+    times
+        (k,) int64: frame of the first peak of each pair.
+    levels
+        (k,) float32: how loud its peaks are, natural logarithms summed.
+    """
+
+    hashes: Array
+    times: Array
+    levels: Array
 
 
 @dataclass(frozen=True)
@@ -78,8 +98,38 @@ def exact_hash(wave: Array) -> str:
 def fingerprint(wave: Array) -> Fingerprint:
     """Return the fingerprint of a wave, (n,) float32 at 16 kHz, of any length."""
     wave = np.asarray(wave, dtype=np.float32)[: int(LONGEST * RATE)]
-    hashes, times = _landmarks(_log_spectrogram(wave))
-    return Fingerprint(hashes, times, _band_wave(wave))
+    found = landmarks(wave)
+    return Fingerprint(found.hashes, found.times, _band_wave(wave))
+
+
+def landmarks(wave: Array) -> Landmarks:
+    """Return the landmarks of the first ``LONGEST`` seconds of a wave, (n,) float32 at 16 kHz."""
+    return _landmarks(_log_spectrogram(np.asarray(wave, dtype=np.float32)[: int(LONGEST * RATE)]))
+
+
+def meetings(hashes: Array, among: Array) -> tuple[Array, Array]:
+    """Return all (position in ``hashes``, position in the sorted ``among``) of equal values."""
+    left, right = (np.searchsorted(among, hashes, side) for side in ("left", "right"))
+    hits = right - left
+    query = np.repeat(np.arange(len(hashes)), hits)
+    # Positions left[q], left[q] + 1, …, right[q] - 1 for every landmark q, in one line.
+    there = np.arange(len(query)) - np.repeat(np.cumsum(hits) - hits, hits) + np.repeat(left, hits)
+    return query, there
+
+
+def agreement(owner: Array, shift: Array) -> tuple[Array, Array]:
+    """Return the owners, sorted, and how many of the shifts of each agree within two frames, at best."""
+    best = owners = owner[:0]
+    if not len(owner):
+        return owners, best
+    low, span = int(shift.min()), int(shift.max() - shift.min()) // 2 + 2
+    for phase in (0, 1):  # two frames a bin; the bins of the second round lie across those of the first
+        keys, votes = np.unique(owner * span + (shift - low + phase) // 2, return_counts=True)
+        each = keys // span
+        begin = np.flatnonzero(np.concatenate([[True], each[1:] != each[:-1]]))
+        maximum = np.maximum.reduceat(votes, begin)
+        owners, best = each[begin], maximum if phase == 0 else np.maximum(best, maximum)
+    return owners, best
 
 
 def similarity(a: Fingerprint, b: Fingerprint) -> float:
@@ -116,7 +166,7 @@ def _log_spectrogram(wave: Array) -> Array:
     power = np.concatenate(blocks)
     loudest = float(power.max())
     if loudest <= 0.0:
-        return np.zeros_like(power)
+        return np.full_like(power, -np.inf)  # without a peak
     logarithm: Array = np.log(power / loudest + 10.0 ** (-FLOOR / 10.0))
     return logarithm
 
@@ -142,17 +192,19 @@ _HANN = np.hanning(WINDOW).astype(np.float32)
 _BAND_WEIGHTS = _band_weights()
 
 
-def _landmarks(spectrogram: Array) -> tuple[Array, Array]:
-    """Return the hashes of peak pairs and the frames at which they begin."""
+def _landmarks(spectrogram: Array) -> Landmarks:
+    """Return the pairs of peaks that follow each other."""
     loud = spectrogram > -PEAK_RANGE / 10.0 * np.log(10.0)
     time, band = np.nonzero(loud & (spectrogram == _largest_around(spectrogram)))
-    hashes, times = [], []
+    level = spectrogram[time, band]
+    hashes, times, levels = [], [], []
     for step in range(1, FAN + 1):
         gap = time[step:] - time[:-step]
         near = gap <= REACH
         hashes.append((((band[:-step] * BANDS + band[step:]) * (REACH + 1)) + gap)[near])
         times.append(time[:-step][near])
-    return np.concatenate(hashes), np.concatenate(times)
+        levels.append((level[:-step] + level[step:])[near])
+    return Landmarks(*(np.concatenate(each) for each in (hashes, times, levels)))
 
 
 def _largest_around(values: Array) -> Array:

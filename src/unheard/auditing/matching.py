@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from unheard.audio.fingerprint import THRESHOLD, Fingerprint, similarity
+from unheard.audio.fingerprint import THRESHOLD, Fingerprint, agreement, meetings, similarity
 
 #: Landmarks that must agree at one shift, at least, and as a share of the smaller number of landmarks.
 #: Copies through the codecs of ``benchmarks/fingerprint.py`` share at least a ninth.
@@ -77,23 +77,7 @@ def _votes(
 ) -> tuple[Array, Array]:
     """Return pairs (first · count + second) with a common landmark, and how many agree within two frames."""
     all_hashes, all_clips, all_times = index
-    left, right = (np.searchsorted(all_hashes, hashes, side) for side in ("left", "right"))
-    hits = right - left
-    query = np.repeat(np.arange(len(hashes)), hits)
-    # Positions left[q], left[q] + 1, …, right[q] - 1 for every landmark q, in one line.
-    there = np.arange(len(query)) - np.repeat(np.cumsum(hits) - hits, hits) + np.repeat(left, hits)
+    query, there = meetings(hashes, all_hashes)
     later = all_clips[there] > clips[query]
     query, there = query[later], there[later]
-    pair = clips[query] * count + all_clips[there]
-    shift = times[query] - all_times[there]
-    if not len(pair):
-        return pair, pair
-    low, span = int(shift.min()), int(shift.max() - shift.min()) // 2 + 2
-    owner, best = pair[:0], pair[:0]
-    for phase in (0, 1):  # two frames a bin; the bins of the second round lie across those of the first
-        keys, votes = np.unique(pair * span + (shift - low + phase) // 2, return_counts=True)
-        pairs = keys // span
-        begin = np.flatnonzero(np.concatenate([[True], pairs[1:] != pairs[:-1]]))
-        maximum = np.maximum.reduceat(votes, begin)
-        owner, best = pairs[begin], maximum if phase == 0 else np.maximum(best, maximum)
-    return owner, best
+    return agreement(clips[query] * count + all_clips[there], times[query] - all_times[there])

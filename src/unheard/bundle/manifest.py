@@ -18,7 +18,7 @@ MANIFEST = "manifest.json"
 #: Files that every bundle has, with the number of bytes that each may have at most.
 FILES = {"bundle.json": 2**22, "card.md": 2**22, "golden.npz": 2**25, "model.onnx": 2**31 - 1}
 #: Files that some bundles have.
-OPTIONAL = {"adaptation.npz": 2**25}
+OPTIONAL = {"adaptation.npz": 2**25, "known-clips.npz": 2**28}
 #: Most bytes of the graph of an encoder, NAME.onnx, of which a bundle may have several.
 MAX_GRAPH = 2**31 - 1
 

@@ -20,12 +20,13 @@ from unheard.adaptation.profile import Profile
 from unheard.audio import decode
 from unheard.audio.quality import Quality, quality
 from unheard.audio.resample import RATE
-from unheard.bundle import golden
+from unheard.bundle import golden, known_clips
 from unheard.bundle.adaptation import FILE, Adaptation, unpack
 from unheard.bundle.enrolment import Enrolment
 from unheard.bundle.extractors import Extractors, Waveforms
 from unheard.bundle.fields import load_json
 from unheard.bundle.head import GraphHead, Head, Inputs
+from unheard.bundle.known_clips import KnownClips
 from unheard.bundle.long import AT_ONCE, Predict, predict_long_clip, predict_long_file
 from unheard.bundle.manifest import read_verified
 from unheard.bundle.prediction import Prediction, prediction
@@ -72,6 +73,8 @@ class Bundle:
         What predicts from them.
     adaptation
         What standardises them by speaker; None where the bundle does not adapt.
+    known
+        By which recordings that it was trained on are known again; None where the bundle keeps nothing of them.
     """
 
     def __init__(
@@ -80,8 +83,9 @@ class Bundle:
         extractors: Extractors,
         head: Head,
         adaptation: Adaptation | None = None,
+        known: KnownClips | None = None,
     ) -> None:
-        self.description = description
+        self.description, self.known_clips = description, known
         self._columns, self._labels = description.target.classes, Labels({})
         self._folder: Path | None = None
         self._extractors, self._head = extractors, head
@@ -506,11 +510,13 @@ def opened(files: Mapping[str, bytes]) -> tuple[Bundle, golden.Golden]:
 
         d, graphs = schema1.parse(plain), schema1.renamed_graphs(files)
         stored = schema1.unpack(files["golden.npz"], d)
-        return Bundle(d, Extractors(d, graphs), schema1.Head1(graphs["model.onnx"], d)), stored
+        head1 = schema1.Head1(graphs["model.onnx"], d)
+        return Bundle(d, Extractors(d, graphs), head1, known=known_clips.unpack(files)), stored
     d, graphs = parse(plain), {name: data for name, data in files.items() if name.endswith(".onnx")}
     stored = golden.unpack(files["golden.npz"], d.inputs)
     adaptation = unpack(files, d)
-    return Bundle(d, Extractors(d, graphs), GraphHead(graphs["model.onnx"], d), adaptation), stored
+    head, known = GraphHead(graphs["model.onnx"], d), known_clips.unpack(files)
+    return Bundle(d, Extractors(d, graphs), head, adaptation, known), stored
 
 
 def _check_golden(bundle: Bundle, stored: golden.Golden) -> None:

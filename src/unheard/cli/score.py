@@ -147,6 +147,16 @@ def _score_bundle(
         say(made["mapping"])
     if made["n_left_out"]:
         say(f"{made['n_left_out']} clips have labels that the model does not have, and are left out")
+    if made["heard_clips"]:
+        say(
+            f"{len(made['heard_clips'])} of {made['n_clips']} clips are recordings that the bundle was trained "
+            f"on, whatever their names: {first_five(made['heard_clips'])}"
+        )
+    if made["heard_perhaps"]:
+        say(
+            f"the bundle was trained on speakers who are called {first_five(made['heard_perhaps'])}, too; a table "
+            "whose column 'corpus' names its corpus, in training and here, tells whether these are the same people"
+        )
     if made["heard"]:
         known = f"{len(made['heard'])} of these speakers: {first_five(made['heard'])}"
         say(f"the bundle, or its encoder, was trained on {known}")

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from unheard.bundle import golden, schema1
-from unheard.bundle.adaptation import FILE, unpack
+from unheard.bundle.adaptation import unpack
 from unheard.bundle.extractors import Extractors
 from unheard.bundle.fields import load_json
 from unheard.bundle.head import GraphHead
-from unheard.bundle.manifest import read_verified
+from unheard.bundle.manifest import OPTIONAL, read_verified
 from unheard.bundle.runtime import Bundle, opened
 from unheard.bundle.schema import WEIGHTS, is_schema1
 from unheard.errors import UsageError, unknown
@@ -79,7 +79,7 @@ def compact(
         whole_graphs["model.onnx"] = schema1.upgraded(whole_graphs["model.onnx"], whole.description)
     described = replace(whole.description, weights=weights)
     graphs = {name: packed(data, weights) for name, data in whole_graphs.items()}
-    others = {FILE: files[FILE]} if FILE in files else {}
+    others = {name: files[name] for name in OPTIONAL if name in files}
     bundle = Bundle(
         described,
         Extractors(described, graphs),

@@ -22,6 +22,7 @@ from unheard.bundle.adaptation import FILE, MAX_VALUES, unpack
 from unheard.bundle.extractors import Extractors
 from unheard.bundle.golden import Golden, difference
 from unheard.bundle.head import GraphHead
+from unheard.bundle.known_clips import FILE as KNOWN_CLIPS
 from unheard.bundle.runtime import Bundle
 from unheard.bundle.schema import INPUT_NAME, Description, Input
 from unheard.encoders.contract import Encoder
@@ -104,6 +105,7 @@ def export(
     thresholds: Mapping[str, float] | None = None,
     training_range: Ranges | None = None,
     channel: int | None = None,
+    known_clips: bytes | None = None,
     force: bool = False,
 ) -> Path:
     """Write the bundle of a fitted head into the folder ``out``.
@@ -131,6 +133,9 @@ def export(
         Settings of the run, and the licence of each part (``weights``, …).
     channel
         Channel of recordings that have several, counted from 0; None for their mean.
+    known_clips
+        By which the recordings that it was trained on are known again (``exporting.known_clips``); without it a
+        score on them is known by the names of speakers alone.
     force
         Whether an older bundle is replaced; a folder with anything else in it is never touched.
 
@@ -188,6 +193,8 @@ def export(
     files = dict(graphs)
     if isinstance(head, AdaptedHead):
         files[FILE] = _adaptation(head.populations_, described)
+    if known_clips is not None:
+        files[KNOWN_CLIPS] = known_clips
     stored = Golden(waves, computed, outputs, known)
     bundle = Bundle(
         description,

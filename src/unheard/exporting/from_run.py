@@ -15,6 +15,7 @@ from unheard.decide.calibration import apply_temperature
 from unheard.errors import UsageError
 from unheard.exporting.export import ExportInput
 from unheard.exporting.export import export as write_bundle
+from unheard.exporting.known_clips import known_clips
 from unheard.exporting.retraining import of_fold, on_speakers
 from unheard.exporting.training_range import training_range_of
 from unheard.inputs import Form
@@ -44,8 +45,8 @@ def export(
 
     The bundle withholds predictions that are less sure than the threshold that this share of the validation clips
     (of the fold, or of all folds) reaches; with a coverage of 1 it withholds none. It warns of recordings unlike
-    those of its speakers and of ``encoder_heard``: utterance tables of the recordings that its encoder was
-    trained on.
+    its training and of ``encoder_heard``: utterance tables of the recordings that its encoder was trained on. All
+    of these are known again by sound where the bundle is scored.
     """
     with understood([run.folder]):
         if not run.folds():
@@ -68,6 +69,7 @@ def export(
             )
         trained = on_speakers(run, speakers) if fold is None else of_fold(run, fold)
         inputs = _inputs(of_layers(recipe, chosen_layers(recipe, trained.head.chosen_)))
+        clips = _training_clips(run, trained.ids, encoder_heard)
         licences = {"weights": run.table["licence"].drop_nulls().unique().sort().to_list()}
         return write_bundle(
             trained.head,
@@ -76,9 +78,8 @@ def export(
             out,
             temperature=trained.temperature,
             thresholds=_thresholds(run, fold, trained.temperature, coverage),
-            training_range=training_range_of(
-                _training_clips(run, trained.speakers, encoder_heard), recipe.channel
-            ),
+            training_range=training_range_of(clips, recipe.channel),
+            known_clips=known_clips(clips, recipe.channel),
             training_speakers=trained.speakers,
             corpus=corpus_of(run.table),
             scores=run.scores,
@@ -90,9 +91,9 @@ def export(
         )
 
 
-def _training_clips(run: Run, speakers: Sequence[str], others: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def _training_clips(run: Run, ids: Sequence[str], others: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Return the recordings that the model and its encoders were trained on."""
-    own = run.table.filter(pl.col("speaker").is_in(speakers))
+    own = run.table.filter(pl.col("id").is_in(list(ids)))
     return pl.concat([table.select("id", "path", "start", "end") for table in (own, *others)])
 
 

@@ -26,6 +26,7 @@ class Trained:
     head: Model
     temperature: float
     speakers: list[str]
+    ids: list[str]
 
 
 def of_fold(run: Run, number: int, seed: int | None = None) -> Trained:
@@ -43,6 +44,7 @@ def of_fold(run: Run, number: int, seed: int | None = None) -> Trained:
         load_head(run, run.recipe, record),
         record["temperature"],
         speakers.to_list(),
+        list(ids),
     )
 
 
@@ -73,7 +75,7 @@ def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
     speakers = table.filter(pl.col("id").is_in(ids_of(rows)))["speaker"].drop_nulls().unique().sort()
     with named(ids_of(rows)):
         fitted = head.refit(rows)
-    return Trained(fitted, temperature, speakers.to_list())
+    return Trained(fitted, temperature, speakers.to_list(), ids_of(rows))
 
 
 def consensus(chosen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

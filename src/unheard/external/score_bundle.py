@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from unheard.audio.decode import Clip, load
+from unheard.audio.resample import RATE, to_rate
 from unheard.bundle.runtime import Bundle
 from unheard.bundle.runtime import load as load_bundle
+from unheard.corpora import generic
+from unheard.corpora.names import comparable
 from unheard.corpora.relabel import relabel
 from unheard.corpora.table import corpus_of
 from unheard.errors import AudioError, DataError, UsageError, first_five, unknown
@@ -51,14 +55,13 @@ def score_bundle(
 
     Returns
     -------
-    ``bundle``, ``corpus``, ``labels`` (classes), ``mapping`` (in words), ``stamps``, ``heard`` (speakers of
-    the table that the bundle was trained on), ``n_clips``, ``n_left_out``, ``n_unanswered``, ``n_unsure``,
-    ``n_speakers``, ``metrics``, ``baselines``, ``per_class``, ``groups``, ``selective``. The baselines are chance,
-    and always predicting the commonest class of these clips:
-    how common the classes were in its training a bundle does not say. A clip without a prediction counts as an
-    error. One that the bundle was not sure about counts with its most probable label; ``selective`` has the
-    ``coverage`` of the bundle's threshold and the ``accuracy`` of the predictions that it gave (None where it gave
-    none).
+    ``bundle``, ``corpus``, ``labels`` (classes), ``mapping`` (in words), ``stamps``, ``heard``, ``heard_clips``,
+    ``heard_perhaps`` (the attributes of :class:`Contamination`), ``n_clips``, ``n_left_out``, ``n_unanswered``,
+    ``n_unsure``, ``n_speakers``, ``metrics``, ``baselines``, ``per_class``, ``groups``, ``selective``. The baselines are chance, and always predicting the
+    commonest class of these clips: how common the classes were in its training a bundle does not say. A clip
+    without a prediction counts as an error. One that the bundle was not sure about counts with its most probable
+    label; ``selective`` has the ``coverage`` of the bundle's threshold and the ``accuracy`` of the predictions
+    that it gave (None where it gave none).
 
     Raises
     ------
@@ -85,7 +88,8 @@ def score_bundle(
         )
     predicted: list[list[float] | None] = []
     unsure: list[bool] = []
-    clips = _clips(rows, bundle, channel, allow_truncated)
+    trained_on: list[bool] = []
+    clips = _compared(_clips(rows, bundle, channel, allow_truncated), bundle, trained_on)
     for done, prediction in enumerate(bundle.predict_clips(clips), start=1):
         unsure.append("unsure" in prediction.flags)
         predicted.append(
@@ -99,13 +103,15 @@ def score_bundle(
         probabilities=pl.Series(predicted, dtype=pl.List(pl.Float64)),
     )
     test = predictions(frame, shared)
-    known = contaminating(bundle, rows)
+    trained = contamination(bundle, rows, trained_on)
     return {
         "bundle": bundle.description.name,
         "corpus": corpus_of(rows),
         "labels": list(shared),
-        "stamps": _stamps(bundle, rows, known),
-        "heard": known,
+        "stamps": _stamps(bundle, rows, trained),
+        "heard": list(trained.speakers),
+        "heard_clips": list(trained.clips),
+        "heard_perhaps": list(trained.perhaps),
         "mapping": None if labels is None else str(labels),
         "n_clips": len(rows),
         "n_left_out": n_labelled - len(rows),
@@ -162,24 +168,66 @@ def _selective(
     return {"coverage": len(right) / len(predicted), "accuracy": accuracy}
 
 
-def contaminating(bundle: Bundle, table: pl.DataFrame) -> list[str]:
-    """Return the speakers of the table whom the bundle was trained on: of the same name in the same corpus."""
+@dataclass(frozen=True)
+class Contamination:
+    """What of a table a bundle was trained on.
+
+    Attributes
+    ----------
+    speakers
+        Speakers of the same name in the same corpus, and those of the clips.
+    clips
+        Ids of recordings that it was trained on, known by sound, whatever their name, corpus or speaker.
+    perhaps
+        Speakers of the same name where neither table says which corpus it is, and who may be other people.
+    """
+
+    speakers: tuple[str, ...]
+    clips: tuple[str, ...]
+    perhaps: tuple[str, ...]
+
+
+def contamination(bundle: Bundle, table: pl.DataFrame, trained_on: Sequence[bool]) -> Contamination:
+    """Return what of a table a bundle was trained on.
+
+    Speakers are known by corpus and name, since two corpora have a speaker 03 each. A table of one's own has no
+    name of its corpus, so there the sound alone decides; of a bundle that keeps nothing of its clips the name.
+    """
     training = bundle.description.training
     corpora = {**training.get("others", {}), str(training.get("corpus")): bundle.training_speakers}
-    found = set()
-    for corpus, speakers in corpora.items():
-        there = table.filter(pl.col("corpus") == corpus)["speaker"].drop_nulls()
-        found |= set(there) & set(speakers)
-    return sorted(found)
+    rows = table.with_columns(known=pl.Series(trained_on, dtype=pl.Boolean))
+    clips = rows.filter("known")
+    speakers, perhaps = set(clips["speaker"].drop_nulls()), set()
+    for corpus, names in corpora.items():
+        there = rows.filter(pl.col("corpus") == corpus)["speaker"].drop_nulls().unique()
+        people = {comparable(name) for name in names}
+        same = {name for name in there if comparable(name) in people}
+        if corpus == generic.NAME and bundle.known_clips is not None:
+            perhaps |= same
+        else:
+            speakers |= same
+    return Contamination(tuple(sorted(speakers)), tuple(clips["id"]), tuple(sorted(perhaps - speakers)))
 
 
-def _stamps(bundle: Bundle, table: pl.DataFrame, known: list[str]) -> list[str]:
+def _stamps(bundle: Bundle, table: pl.DataFrame, trained: Contamination) -> list[str]:
     due = {
-        "CONTAMINATED": bool(known),
+        "CONTAMINATED": bool(trained.speakers or trained.clips),
         "RANDOM WEIGHTS": bundle.description.random,
         "SYNTHETIC": corpus_of(table) == "synthetic",
+        "UNVERIFIED": bool(trained.perhaps),
     }
-    return [*(stamp for stamp, is_due in due.items() if is_due), *marks(table["speaker"])]
+    return list(dict.fromkeys([*(stamp for stamp in due if due[stamp]), *marks(table["speaker"])]))
+
+
+def _compared(
+    clips: Iterable[Clip | AudioError], bundle: Bundle, trained_on: list[bool]
+) -> Iterator[Clip | AudioError]:
+    """Yield the clips, and note of each whether the bundle was trained on it."""
+    for clip in clips:
+        wave = to_rate(clip.wave, clip.rate, RATE) if isinstance(clip, Clip) and clip.usable else None
+        known = bundle.known_clips
+        trained_on.append(known is not None and wave is not None and known.has(wave))
+        yield clip
 
 
 def _clips(
