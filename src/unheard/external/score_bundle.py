@@ -57,11 +57,11 @@ def score_bundle(
     -------
     ``bundle``, ``corpus``, ``labels`` (classes), ``mapping`` (in words), ``stamps``, ``heard``, ``heard_clips``,
     ``heard_perhaps`` (the attributes of :class:`Contamination`), ``n_clips``, ``n_left_out``, ``n_unanswered``,
-    ``n_unsure``, ``n_speakers``, ``metrics``, ``baselines``, ``per_class``, ``groups``, ``selective``. The baselines are chance, and always predicting the
-    commonest class of these clips: how common the classes were in its training a bundle does not say. A clip
-    without a prediction counts as an error. One that the bundle was not sure about counts with its most probable
-    label; ``selective`` has the ``coverage`` of the bundle's threshold and the ``accuracy`` of the predictions
-    that it gave (None where it gave none).
+    ``n_unsure``, ``n_speakers``, ``metrics``, ``baselines``, ``per_class``, ``groups``, ``selective``. The
+    baselines are chance, and always predicting the commonest class of these clips: how common the classes were in
+    its training a bundle does not say. A clip without a prediction counts as an error. One that the bundle was not
+    sure about counts with its most probable label; ``selective`` has the ``coverage`` of the bundle's threshold
+    and the ``accuracy`` of the predictions that it gave (None where it gave none).
 
     Raises
     ------
