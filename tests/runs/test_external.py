@@ -113,6 +113,68 @@ def test_a_clip_without_a_number_for_every_class_is_named(
         joined(holed, table, folds, system="x")
 
 
+def test_the_rounding_of_two_decimals_is_taken_out_and_said(
+    table: pl.DataFrame, folds: Protocol, frame: pl.DataFrame
+) -> None:
+    said: list[str] = []
+    short = frame.with_columns(pl.col("^p_.*$") * 0.986)
+    made = joined(short, table, folds, system="x", say=said.append)
+    assert_allclose(probabilities(made), probabilities(joined(frame, table, folds, system="x")), atol=1e-12)
+    assert said == ["probabilities sum to 0.986 … 0.986, and were scaled to 1"]
+    for wrong in (pl.col("^p_.*$") * 0.98, pl.col("^p_.*$") * 3 - 2 / 3):
+        with pytest.raises(DataError, match=r"sum to 1 within 0\.015 and not be below 0.*logit_CLASS"):
+            joined(frame.with_columns(wrong), table, folds, system="x")
+
+
+def test_clips_by_the_names_of_their_files_and_classes_by_their_names(
+    table: pl.DataFrame, folds: Protocol, frame: pl.DataFrame
+) -> None:
+    expected = joined(frame, table, folds, system="x")
+    bare = frame.rename({f"p_{name}": name for name in LABELS})
+    for column, name in (
+        ("id", pl.col("id") + ".wav"), ("File Name", "clips/" + pl.col("id") + ".flac"),
+        ("path", "C:\\x\\" + pl.col("id") + ".WAV"), ("filename", pl.col("id")),
+    ):  # fmt: skip
+        other = bare.with_columns(name.alias("id")).rename({"id": column})
+        assert joined(other, table, folds, system="x").equals(expected)
+    pieces = table.with_columns(path=pl.col("id").str.head(1) + "/a.wav")  # one name, several clips
+    with pytest.raises(DataError, match="tests in no fold: a"):
+        joined(frame.with_columns(id=pl.lit("a.wav")), pieces, folds, system="x")
+
+
+def test_predicted_classes_without_probabilities(
+    table: pl.DataFrame, folds: Protocol, frame: pl.DataFrame
+) -> None:
+    said: list[str] = []
+    hard = frame.select("id", Predicted=pl.Series([LABELS[k % 2] for k in range(len(frame))]))
+    made = joined(hard, table, folds, system="x", say=said.append)
+    chosen = dict(zip(made["id"], probabilities(made).argmax(axis=1), strict=True))
+    assert [LABELS[chosen[i]] for i in hard["id"]] == hard["Predicted"].to_list()
+    assert "without probabilities" in said[0]
+    with pytest.raises(DataError, match="column 'Predicted': unknown class 'sadd'; did you mean 'sad'"):
+        joined(hard.with_columns(Predicted=pl.lit("sadd")), table, folds, system="x")
+    with pytest.raises(DataError, match="column 'Predicted' is empty for A-0"):
+        joined(hard.with_columns(Predicted=pl.lit(None, pl.String)), table, folds, system="x")
+
+
+def test_what_predict_wrote_with_recordings_without_an_answer(
+    tmp_path: Path, table: pl.DataFrame, folds: Protocol, frame: pl.DataFrame
+) -> None:
+    gone = pl.when(pl.col("id") != "B-1")
+    rows = frame.select(
+        ("clips/" + pl.col("id") + ".wav").alias("path"),
+        gone.then(pl.lit("calm")).alias("label"),
+        *(gone.then(pl.col(f"p_{name}")).alias(f"p_{name}") for name in LABELS),
+        flags=pl.lit(""),
+        error=pl.lit(""),
+    )
+    rows.write_csv(tmp_path / "answers.csv")
+    made = joined(read_external(tmp_path / "answers.csv"), table, folds, system="x")
+    assert made.filter(pl.col("probabilities").is_null())["id"].to_list() == ["B-1"]
+    whole = joined(frame, table, folds, system="x").filter(pl.col("id") != "B-1")
+    assert_allclose(probabilities(made.filter(pl.col("id") != "B-1")), probabilities(whole), atol=1e-5)
+
+
 def test_what_is_no_number_and_no_id_is_named(
     tmp_path: Path, table: pl.DataFrame, folds: Protocol, frame: pl.DataFrame
 ) -> None:

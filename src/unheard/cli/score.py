@@ -105,6 +105,7 @@ def score(
         ids=ids,
         out=out,
         force=force,
+        say=say,
     )
     if as_json:
         print_json(made)

@@ -6,12 +6,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import yaml
 
 from unheard.corpora.table import classes, corpus_of, write_table
 from unheard.corpora.tabular import read_texts
 from unheard.errors import DataError, UsageError, about, first_five
+from unheard.external.reading import Say, with_ids, with_numbers_a_class
 from unheard.files import file_digest, write_json, write_text
 from unheard.formats.numbers import number_in
 from unheard.predictions.table import predictions, write_predictions
@@ -19,6 +21,9 @@ from unheard.protocols.fold import Protocol
 from unheard.runs.digests import write_digests
 from unheard.runs.folder import KEPT, begin, locked
 from unheard.runs.scoring import results
+
+#: What the sum of probabilities may be off by for each class: the rounding of two decimals.
+ROUNDING = 0.005
 
 
 def read_external(path: str | os.PathLike[str]) -> pl.DataFrame:
@@ -39,20 +44,28 @@ def joined(
     *,
     system: str,
     ids: dict[str, str] | None = None,
+    say: Say = lambda line: None,
 ) -> pl.DataFrame:
     """Return the prediction table of an external system on the test parts of a protocol.
+
+    What ``unheard predict --csv`` wrote is read as it is: its ``label`` is what was predicted, and recordings
+    without an answer are clips without a prediction, which count as errors.
 
     Parameters
     ----------
     frame
-        Columns ``id``, ``p_CLASS`` (sum to 1) or ``logit_CLASS`` for every class, numbers or their text, and
-        where given ``fold`` and ``label``, which must agree with the protocol and the table.
+        Column ``id`` (or the path of the file), and for every class ``p_CLASS`` (or the class alone; they sum to 1
+        within 0.005 a class, the rounding of two decimals) or ``logit_CLASS``, numbers or their text; or the
+        predicted classes as ``prediction``. Where given, ``fold`` and ``label`` must agree with the protocol and
+        the table.
     table, protocol
         The utterances and the folds.
     system
         Name of the external system.
     ids
         Map of their ids to ours.
+    say
+        Function that is called with lines on what was taken for what.
 
     Raises
     ------
@@ -61,13 +74,14 @@ def joined(
         labels or folds that contradict ours.
     """
     names = classes(table)
-    kind = _kind(frame, names)
-    if "id" not in frame.columns:
-        raise DataError("the predictions lack the column 'id'")
-    frame = _with_ids(frame)
-    if ids:
-        frame = frame.with_columns(pl.col("id").replace(ids))
     fold_of = {i: number for number, parts in enumerate(protocol.folds) for i in parts.test}
+    answers = {"flags", "error"} <= set(frame.columns)  # of `unheard predict --csv`
+    if answers:
+        frame = frame.drop("label", strict=False)
+    if ids:
+        frame = frame.with_columns(pl.col("id").cast(pl.String).replace(ids))
+    frame = with_ids(frame, table, fold_of, say)
+    frame, kind = with_numbers_a_class(frame, names, say)
     strange = frame.filter(~pl.col("id").is_in(list(fold_of)))["id"]
     if len(strange):
         raise DataError(f"predictions for clips that {protocol.name} tests in no fold: {first_five(strange)}")
@@ -77,12 +91,14 @@ def joined(
     missing = sorted(set(fold_of) - set(frame["id"]))
     if missing:
         raise DataError(f"no prediction for {len(missing)} tested clips: {first_five(missing)}")
-    frame = _with_numbers(frame, [f"{kind}_{name}" for name in names])
-    values = pl.concat_list(f"{kind}_{name}" for name in names)
+    columns = [f"{kind}_{name}" for name in names]
+    frame = _with_numbers(frame, columns, gaps=answers)
+    answered = pl.all_horizontal(pl.col(column).is_not_null() for column in columns)
+    values = pl.when(answered).then(pl.concat_list(columns))
     ours = table.select("id", "speaker", "gender", "label")
     rows = frame.with_columns(values.alias("probabilities" if kind == "p" else "logits"))
     if kind == "p":
-        rows = _sum_to_one(rows)
+        rows = _sum_to_one(rows, say)
     rows = rows.select(pl.exclude("label", "speaker", "gender")).join(ours, on="id", maintain_order="left")
     if "label" in frame.columns:
         stated = frame.select("id", stated=pl.col("label").cast(pl.String))
@@ -110,36 +126,14 @@ def joined(
     )
 
 
-def _kind(frame: pl.DataFrame, names: tuple[str, ...]) -> str:
-    """Return ``p`` or ``logit``: the columns that hold one number a class."""
-    for kind in ("p", "logit"):
-        there = {column.removeprefix(f"{kind}_") for column in frame.columns if column.startswith(f"{kind}_")}
-        if not there:
-            continue
-        if there != set(names):
-            raise DataError(
-                f"the columns {kind}_CLASS name other classes than the table: "
-                f"missing {first_five(sorted(set(names) - there)) or 'none'}, "
-                f"unknown {first_five(sorted(there - set(names))) or 'none'}"
-            )
-        return kind
-    raise DataError(
-        f"expected one column a class, p_{names[0]} … or logit_{names[0]} …; found {', '.join(frame.columns)}"
-    )
+def _with_numbers(frame: pl.DataFrame, columns: list[str], *, gaps: bool) -> pl.DataFrame:
+    """Return the numbers of those columns.
 
-
-def _with_ids(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return ids as text; none may be empty."""
-    frame = frame.with_columns(pl.col("id").cast(pl.String))
-    empty = frame.with_row_index("place", offset=1).filter(pl.col("id").is_null() | (pl.col("id") == ""))
-    if len(empty):
-        raise DataError(f"column 'id' is empty in prediction {first_five(empty['place'])}")
-    return frame
-
-
-def _with_numbers(frame: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
-    """Return the numbers of those columns; a clip without a prediction would be an error that nobody sees."""
+    A clip without any would be an error that nobody sees, and is refused but where ``gaps`` are known to be meant.
+    """
     bad: list[str] = []
+    blank = pl.all_horizontal(pl.col(name).is_null() for name in columns)
+    none = set(frame.filter(blank)["id"]) if gaps else set()
     for name in columns:
         numbers: list[float | None] = []
         for i, cell in frame.select("id", name).iter_rows():
@@ -147,6 +141,8 @@ def _with_numbers(frame: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
                 numbers.append(number_in(cell))
             except ValueError:
                 numbers.append(None)
+                if i in none:
+                    continue
                 bad.append(f"{i}: {name} is {'empty' if cell is None else repr(cell)[:60]}")
         frame = frame.with_columns(pl.Series(name, numbers, dtype=pl.Float64))
     if bad:
@@ -156,12 +152,20 @@ def _with_numbers(frame: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
     return frame
 
 
-def _sum_to_one(rows: pl.DataFrame) -> pl.DataFrame:
-    """Take out the rounding of printed probabilities; what is further from 1 than 1e-3 is no distribution."""
-    total = rows["probabilities"].list.sum()
-    off = rows.filter((total - 1).abs() > 1e-3)["id"]
-    if len(off):
-        raise DataError(f"the probabilities of a clip must sum to 1: {first_five(off)}")
+def _sum_to_one(rows: pl.DataFrame, say: Say) -> pl.DataFrame:
+    """Take out the rounding of printed probabilities; what is further from 1 is no distribution."""
+    given = rows["probabilities"].drop_nulls().to_list()
+    totals = np.array([sum(shares) for shares in given] or [1.0])
+    tolerance = max(1e-3, ROUNDING * max(map(len, given), default=0)) + 1e-9
+    bad = (np.abs(totals - 1) > tolerance) | np.array([min(shares) < 0 for shares in given] or [False])
+    if bad.any():
+        off = rows.filter(pl.col("probabilities").is_not_null())["id"].filter(pl.Series(bad))
+        raise DataError(
+            f"the probabilities of a clip must sum to 1 within {tolerance:.3f} and not be below 0: "
+            f"{first_five(off)}; scores of another kind are called logit_CLASS"
+        )
+    if np.abs(totals - 1).max() > 1e-3:
+        say(f"probabilities sum to {totals.min():.3f} … {totals.max():.3f}, and were scaled to 1")
     return rows.with_columns(pl.col("probabilities").list.eval(pl.element() / pl.element().sum()))
 
 
@@ -203,6 +207,7 @@ def score(
     ids: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
+    say: Say = lambda line: None,
 ) -> dict[str, Any]:
     """Return the results of a file of external predictions; with ``out`` also leave a run folder.
 
@@ -210,7 +215,7 @@ def score(
     """
     mapping = None if ids is None else _mapping(ids)
     with about(path):
-        predicted = joined(read_external(path), table, protocol, system=system, ids=mapping)
+        predicted = joined(read_external(path), table, protocol, system=system, ids=mapping, say=say)
     tested = table.filter(
         pl.col("id").is_in(list({i for parts in protocol.folds for ids in parts for i in ids}))
     )
