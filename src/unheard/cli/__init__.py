@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -16,11 +17,14 @@ from unheard.cli import (
     cache,
     compare,
     distill,
+    doctor,
+    download,
     enrol,
     export,
     extract,
     fuse,
     layers,
+    lists,
     noise,
     predict,
     prepare,
@@ -43,26 +47,33 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
 )
-app.command()(quickstart.quickstart)
-app.command()(predict.predict)
-app.command()(enrol.enrol)
-app.command()(prepare.prepare)
-app.command()(audit.audit)
-app.command()(run.run)
-app.command()(layers.layers)
-app.command()(report.report)
-app.command()(compare.compare)
-app.command()(compare.premium)
-app.command()(fuse.fuse)
-app.command()(noise.noise)
-app.command()(score.score)
-app.command()(extract.extract)
-app.command()(distill.distill)
-app.command()(export.export)
-app.command()(recipes.recipes)
-app.command()(results.results)
-app.command()(synthesize.synthesize)
-app.command()(cache.cache)
+#: The commands by who needs them, in the order in which --help shows them.
+GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Use a model": (predict.predict, enrol.enrol, quickstart.quickstart),
+    "Check data, splits and scores": (
+        download.download,
+        prepare.prepare,
+        audit.audit,
+        score.score,
+        compare.compare,
+        compare.premium,
+        report.report,
+    ),
+    "Train and take along": (run.run, fuse.fuse, export.export, distill.distill, extract.extract),
+    "Look closer": (
+        lists.list_,
+        recipes.recipes,
+        layers.layers,
+        noise.noise,
+        results.results,
+        synthesize.synthesize,
+        cache.cache,
+        doctor.doctor,
+    ),
+}
+for _group, _commands in GROUPS.items():
+    for _command in _commands:
+        app.command(_command.__name__.rstrip("_"), rich_help_panel=_group)(_command)
 
 
 def _version(asked: bool) -> None:
@@ -123,4 +134,4 @@ _EXTRA = {
 
 
 def _complain(text: str) -> None:
-    say(f"error: {text}")
+    say(f"error: {text}", "bad")

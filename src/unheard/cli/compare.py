@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from unheard.cli.terminal import print_json, show
+from unheard.cli.terminal import print_json, show, show_result
 
 
 def compare(
@@ -46,8 +46,7 @@ def compare(
         if run.scores["stamps"]:
             show(f"{name}: {' · '.join(run.scores['stamps'])}")
     for pair in pairs:
-        for line in (describe(pair) if details else brief(pair, alone=len(pairs) == 1)).splitlines():
-            show(line)
+        show_result((describe(pair) if details else brief(pair, alone=len(pairs) == 1)).splitlines())
 
 
 def premium(
@@ -69,6 +68,5 @@ def premium(
     if as_json:
         print_json(found.as_dict())
         return
-    show(premium_line(opened[0].scores, opened[1].scores, found))
-    for line in (describe(found) if details else verdict(found)).splitlines():
-        show(line)
+    said = describe(found) if details else verdict(found)
+    show_result([premium_line(opened[0].scores, opened[1].scores, found), *said.splitlines()])

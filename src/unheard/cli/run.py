@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from unheard.cli.terminal import bars, number_list, say, show
+from unheard.cli.terminal import bars, number_list, say, show_result
 
 
 def run(
@@ -126,8 +126,7 @@ def run(
             only=asked, jobs=jobs, resume=resume, force=force, strict=strict, max_bad=max_bad,
             ledger=ledger, decided=decided, progress=advance, say=say,
         )  # fmt: skip
-    for line in score_lines(made.scores):
-        show(line)
+    show_result(score_lines(made.scores))
     bad = (made.folder / "errors.jsonl").read_text(encoding="utf-8").count("\n")
     if bad:
         say(f"{counted(bad, 'recording')} could not be used: {made.folder / 'errors.jsonl'}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unheard.cli.terminal import bars, print_json, say, show
+from unheard.cli.terminal import bars, print_json, say, show_result
 from unheard.errors import UsageError, first_five
 
 if TYPE_CHECKING:
@@ -110,8 +110,7 @@ def score(
     if as_json:
         print_json(made)
         return
-    for line in score_lines(made, calibration=True) if details else brief_lines(made, made["recipe"]):
-        show(line)
+    show_result(score_lines(made, calibration=True) if details else brief_lines(made, made["recipe"]))
     if out is not None:
         say(f"run folder: {out}")
 
@@ -127,6 +126,7 @@ def _score_bundle(
     from unheard import protocols
     from unheard.cli.summary import brief_lines, bundle_lines
     from unheard.external.score_bundle import score_bundle
+    from unheard.metrics.formatting import counted
 
     if protocol is not None:
         folds = protocols.make(protocol, rows, declare_leaky=True).folds
@@ -142,12 +142,11 @@ def _score_bundle(
         print_json(made)
         return
     brief = brief_lines(made, f"{made['bundle']} on {made['corpus']}")
-    for line in [*brief, *(bundle_lines(made) if details else ())]:
-        show(line)
+    show_result([*brief, *(bundle_lines(made) if details else ())])
     if made["mapping"]:
         say(made["mapping"])
     if made["n_left_out"]:
-        say(f"{made['n_left_out']} clips have labels that the model does not have, and are left out")
+        say(f"{counted(made['n_left_out'], 'clip')} left out: the model does not have their labels")
     if made["heard_clips"]:
         say(
             f"{len(made['heard_clips'])} of {made['n_clips']} clips are recordings that the bundle was trained "

@@ -81,23 +81,38 @@ def score_lines(results: Mapping[str, Any], calibration: bool = False) -> list[s
     training = f"{counted(trained, 'training speaker')}, " if trained else ""
     lines = [f"{name} on {results['protocol']} ({training}{tested or 'unknown speakers'} tested)"]
     lines += [f"  with {text}" for text in results.get("changed", ())]
-    if results["stamps"]:
-        lines.append(f"  {' · '.join(results['stamps'])}")
-    for metric, label in (("accuracy", "accuracy"), ("uar", "UAR"), ("macro_f1", "macro-F1")):
-        if metric in results["metrics"]:
-            lines.append(f"  {label:10} {estimate(results['metrics'][metric])}")
-    lines.extend(f"  {text}" for text in [", ".join(_baselines(results))] if text)
-    if calibration:
-        scores = (
-            f"{label} {results['metrics'][label.lower()]['pooled']:.3f}" for label in ("ECE", "NLL", "Brier")
-        )
-        lines.append("  " + ", ".join(scores))
-    for other, value in stored_metrics({**results, "metrics": {}}):
-        folds = "" if value["sd"] is None else f", over folds {over_folds(value, other.percent)}"
-        lines.append(f"  {other.label:21} {headline_with_unit(other, value)}{folds}")
+    lines += [f"  {' · '.join(results['stamps'])}"] if results["stamps"] else []
+    known = ("accuracy", "uar", "macro_f1")
+    rows = [
+        (metric.label, estimate_with_folds(metric, estimate))
+        for metric, estimate in stored_metrics(results)
+        if metric.name in known or metric.name not in results["metrics"]
+    ]
+    if "baselines" in results:
+        chance, majority = (results["baselines"][which]["accuracy"] for which in ("chance", "majority"))
+        where = next((i + 1 for i, row in enumerate(rows) if row[0] == "macro F1"), len(rows))
+        rows[where:where] = [
+            ("chance", f"{percent(chance)} %"),
+            ("commonest class", f"{percent(majority['pooled'])} %"),
+        ]
+    if calibration and results["metrics"]:
+        rows += [
+            (label, f"{results['metrics'][label.lower()]['pooled']:.3f}") for label in ("ECE", "NLL", "Brier")
+        ]
+    width = max((len(label) for label, _ in rows), default=0)
+    lines += [f"  {label:{width}}  {value}" for label, value in rows]
     lines.extend(_enrolment_lines(results.get("enrolment", ())))
     lines.extend(f"  incomplete: {reason}" for reason in results.get("incomplete", ()))
     return lines
+
+
+def estimate_with_folds(metric: Metric, value: Mapping[str, float | None]) -> str:
+    """Return ``50.6 % [47.8, 53.4], over folds 50.7 ± 5.1``: over all test clips, then mean and spread over folds.
+
+    The interval is that of the score over all test clips. Without folds the second half is left out.
+    """
+    folds = "" if value["sd"] is None else f", over folds {over_folds(value, metric.percent)}"
+    return headline_with_unit(metric, value) + folds
 
 
 def _enrolment_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -125,15 +140,6 @@ def fusion_lines(fusion: Mapping[str, Any]) -> list[str]:
     lines = [f"  weights {fusion['weights']}; on test at least as good as its best run ({by}) in {held}"]
     lines += [f"  {line}" for line in describe(Comparison.from_dict(fusion["comparison"])).splitlines()[:2]]
     return lines
-
-
-def estimate(value: Mapping[str, float | None]) -> str:
-    """Return ``50.6 % [47.8, 53.4], over folds 50.7 ± 5.1``: over all test clips, then mean and spread over folds.
-
-    The interval is that of the score over all test clips. Without folds the second half is left out.
-    """
-    folds = "" if value["sd"] is None else f", over folds {over_folds(value)}"
-    return f"{percent(value['pooled'])} %{and_interval(value['low'], value['high'])}{folds}"
 
 
 def premium_line(leaky: Mapping[str, Any], independent: Mapping[str, Any], found: Comparison) -> str:

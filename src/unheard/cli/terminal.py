@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
@@ -38,14 +38,45 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def say(line: str) -> None:
+def say(line: str, look: str = "plain") -> None:
     """Print one line for people: what stands in data is read neither as markup nor by the terminal."""
-    typer.echo(as_line(line), err=True)
+    text = as_line(line)
+    typer.echo(typer.style(text, **LOOKS[look]) if coloured(sys.stderr) else text, err=True)
 
 
-def show(line: str) -> None:
-    """Print one line of the result, as :func:`say` does."""
-    typer.echo(as_line(line))
+def show(line: str, look: str = "plain") -> None:
+    """Print one line of the result, as :func:`say` does, in a look of :data:`LOOKS` where a terminal shows it."""
+    text = as_line(line)
+    typer.echo(typer.style(text, **LOOKS[look]) if coloured(sys.stdout) else text)
+
+
+#: Looks of a line. None of them says what its words do not.
+LOOKS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "head": {"bold": True},
+    "stamp": {"fg": "yellow", "bold": True},
+    "good": {"fg": "green"},
+    "bad": {"fg": "red"},
+    "dim": {"dim": True},
+}
+
+
+def coloured(stream: TextIO) -> bool:
+    """Return whether a stream is a terminal that shows colours; NO_COLOR (no-color.org) forbids them."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def show_result(lines: Sequence[str]) -> None:
+    """Print an answer: its first line stands out, and so do stamps and verdicts."""
+    for number, line in enumerate(lines):
+        words = line.strip()
+        if words.startswith("Supported"):
+            look = "good"
+        elif words and words.split(" · ")[0].isupper():
+            look = "stamp"
+        else:
+            look = "plain" if number or words.startswith("Not shown") else "head"
+        show(line, look)
 
 
 def as_line(text: str) -> str:

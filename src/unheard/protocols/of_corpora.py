@@ -35,6 +35,7 @@ def speaker5(corpus: str) -> Callable[[pl.DataFrame], Protocol]:
     def make_folds(table: pl.DataFrame) -> Protocol:
         return next_fold(table, f"{corpus}-speaker5", round_robin(_of(corpus, table), 5))
 
+    make_folds.__doc__ = speaker5.__doc__
     return make_folds
 
 
@@ -83,6 +84,7 @@ def msp_podcast(release: str) -> Callable[[pl.DataFrame], Protocol]:
         part = {"Train": "train", "Development": "val", "Validation": "val", "Test1": "test"}
         return guarded(name, table, [_owners(name, table, part)], unverified=True)
 
+    make_folds.__doc__ = msp_podcast.__doc__
     return make_folds
 
 
