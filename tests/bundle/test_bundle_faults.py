@@ -19,7 +19,7 @@ from bundle_parts import KINDS, change, seal
 from unheard.bundle import golden, manifest
 from unheard.bundle.runtime import load
 from unheard.bundle.schema import SCHEMA
-from unheard.errors import BundleError
+from unheard.errors import BundleError, UsageError
 
 Copy = Callable[..., Path]
 
@@ -38,7 +38,10 @@ def test_a_sound_copy_loads(copied: Copy, kind: str) -> None:
 
 
 def test_no_bundle_at_all(tmp_path: Path) -> None:
-    refused(tmp_path / "absent", "no such bundle folder")
+    with pytest.raises(UsageError, match="no such bundle folder"):
+        load(tmp_path / "absent")
+    (tmp_path / "file").write_text("")
+    refused(tmp_path / "file", "not the folder of a bundle but a file")
     refused(tmp_path, r"no manifest\.json, so this is no bundle")
 
 
@@ -64,13 +67,26 @@ def test_an_altered_file(copied: Copy, name: str, how: str) -> None:
     refused(folder, f"{name} was altered")
 
 
-@pytest.mark.parametrize("name", ["extra.txt", ".DS_Store", "model.onnx.data"])
+@pytest.mark.parametrize("name", ["extra.txt", ".hidden", "model.onnx.data"])
 def test_an_extra_file(copied: Copy, name: str) -> None:
     folder = copied()
     (folder / name).write_text("x")
     refused(folder, f"not listed in manifest.json: {name}")
     seal(folder)
     refused(folder, f"lists files that no bundle has: {name}")
+
+
+def test_what_file_managers_leave_is_not_opened(copied: Copy) -> None:
+    folder = copied()
+    left = [".DS_Store", "._model.onnx", "Thumbs.db", "desktop.ini"]
+    for name in left:
+        (folder / name).write_bytes(b"\0")
+    assert load(folder).classes and manifest.foreign_files(folder) == sorted(left)
+    seal(folder)
+    assert not set(left) & set(manifest.listed_files(folder))
+    # What the manifest names must match even so.
+    (folder / "._model.onnx").rename(folder / "model.onnx")
+    refused(folder, r"model\.onnx was altered")
 
 
 def test_an_extra_folder(copied: Copy) -> None:

@@ -17,9 +17,10 @@ import soundfile
 from numpy.testing import assert_allclose
 
 import unheard.bundle.runtime as runtime
-from bundle_parts import CLASSES, KINDS, Made, change, sound
+from bundle_parts import CLASSES, KINDS, Made, buzz, change, sound
 from one_input import examples, export_features, outputs_of
 from unheard import features, heads
+from unheard.audio import activity
 from unheard.bundle.runtime import load
 from unheard.errors import AudioError, UnheardError, UsageError
 from unheard.labels import Labels
@@ -212,6 +213,58 @@ def test_less_sure_answers_than_the_threshold_are_withheld_with_their_probabilit
         assert found.flags == flags
         assert (found.label is None) == bool(flags)
         assert max(found.probabilities.values()) == sure
+
+
+def test_an_address_is_shown_as_it_was_given(made: Make) -> None:
+    with pytest.raises(AudioError, match=r"https://example\.org/a\.wav: an address, and files are read"):
+        load(made("probe").folder).predict_file("https://example.org/a.wav")
+
+
+@pytest.mark.parametrize(
+    "wave",
+    [0.1 * np.random.default_rng(0).standard_normal(48_000), np.sin(np.arange(48_000) / 10), buzz(0, 2.0)],
+    ids=["noise", "tone", "held vowel"],
+)
+def test_nothing_is_said_where_nobody_speaks(made: Make, wave: np.ndarray) -> None:
+    found = load(made("probe").folder).predict(wave, 16_000)
+    assert (found.label, found.probabilities, found.answered) == (None, {}, False)
+    assert "no_speech" in found.flags and found.quality is not None
+    plain = found.as_dict()
+    assert plain["probabilities"] is None and plain["label"] is None
+
+
+def test_channels_that_cancel_are_said_and_each_alone_is_answered(made: Make, tmp_path: Path) -> None:
+    bundle = load(made("probe").folder)
+    wave = sound(1, 1.0)
+    soundfile.write(tmp_path / "a.wav", np.stack([wave, -wave], axis=1), 16_000)
+    found = bundle.predict_file(tmp_path / "a.wav")
+    assert found.label is None and "cancelled" in found.flags
+    assert any("--channel 0" in warning for warning in found.warnings)
+    assert bundle.predict_file(tmp_path / "a.wav", channel=0).label is not None
+
+
+@pytest.mark.parametrize("kind", ["probe", "tcgru"])
+def test_long_recordings_are_the_mean_of_windows_weighted_by_speech(
+    made: Make, kind: str, tmp_path: Path
+) -> None:
+    bundle = load(made(kind).folder)
+    parts = [sound(1, 14.0), np.zeros(16_000 * 12, np.float32), sound(2, 6.0), sound(0, 16.0)]
+    wave = np.concatenate(parts)
+    soundfile.write(tmp_path / "a.wav", wave, 16_000, subtype="FLOAT")
+    found = bundle.predict_file(tmp_path / "a.wav")
+    windows = np.split(wave, 3)
+    spoken = activity.segments(wave)
+    weights = [
+        sum(max(0.0, min(16 * k + 16, end) - max(16 * k, start)) for start, end in spoken) for k in range(3)
+    ]
+    assert weights[0] > 13.5 and weights[1] < 6.5 and weights[2] > 15.5
+    each = [list(bundle.predict(window, 16_000).probabilities.values()) for window in windows]
+    product = np.exp(np.average(np.log(each), axis=0, weights=weights))
+    assert_allclose(list(found.probabilities.values()), product / product.sum(), atol=1e-5)
+    assert "long" in found.flags and found.seconds == 48.0 and found.label == CLASSES[int(product.argmax())]
+    assert bundle.predict(wave, 16_000).probabilities == pytest.approx(found.probabilities, abs=1e-5)
+    assert [each.label for each in bundle.predict_many([tmp_path / "a.wav"])] == [found.label]
+    assert bundle.predict(np.zeros(16_000 * 40), 16_000).label is None
 
 
 def test_best_is_sorted_with_ties_in_class_order(made: Make) -> None:

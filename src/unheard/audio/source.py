@@ -199,7 +199,10 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Decoder]:
             finally:
                 source.close()
     except AudioError as error:
-        raise AudioError(name + str(error).removeprefix(name)) from error
+        said = str(error).removeprefix(name)
+        if said == "no such file" and "://" in name:
+            said = "an address, and files are read: download it first"
+        raise AudioError(name + said) from error
     except (OSError, ArithmeticError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise AudioError(f"{name}cannot be decoded ({reason}); copy it again from its source") from error
@@ -239,7 +242,7 @@ def checked_rate(rate: float) -> int:
     number = float(found) if found.ndim == 0 and found.dtype.kind in "iuf" else np.nan
     if not RATES[0] <= number <= RATES[1] or number != int(number):
         raise AudioError(
-            f"sampling rate {rate!s} Hz, expected a whole number from {RATES[0]} to {RATES[1]} Hz"
+            f"sampling rate {rate!r} Hz, expected a whole number from {RATES[0]} to {RATES[1]} Hz"
         )
     return int(number)
 

@@ -6,11 +6,12 @@ Each file is read once; the bytes that were checked are the bytes that are used.
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from unheard.bundle.fields import load_json
 from unheard.bundle.schema import INPUT_NAME, SCHEMA, check_version
-from unheard.errors import BundleError, first_five
+from unheard.errors import BundleError, UsageError, first_five
 from unheard.files import file_digest, read_bytes, write_json
 from unheard.formats.printable import check_printable
 
@@ -21,28 +22,44 @@ FILES = {"bundle.json": 2**22, "card.md": 2**22, "golden.npz": 2**25, "model.onn
 OPTIONAL = {"adaptation.npz": 2**25, "known-clips.npz": 2**28}
 #: Most bytes of the graph of an encoder, NAME.onnx, of which a bundle may have several.
 MAX_GRAPH = 2**31 - 1
+#: What file managers put into every folder (small letters), besides names that begin with ``._``.
+FOREIGN = {".ds_store", ".directory", ".localized", "desktop.ini", "thumbs.db", "ehthumbs.db", "icon\r"}
+
+
+def foreign_files(folder: Path) -> list[str]:
+    """Return the names of files that a file manager left in a bundle's folder; they are not opened."""
+    return sorted(path.name for path in folder.iterdir() if _is_foreign(path.name))
+
+
+def _is_foreign(name: str) -> bool:
+    return name.lower() in FOREIGN or name.startswith("._")
 
 
 def write_manifest(folder: Path) -> None:
     """Write the manifest over the files that lie in the folder."""
-    digests = {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+    names = sorted({path.name for path in folder.iterdir()} - {MANIFEST, *foreign_files(folder)})
+    digests = {name: file_digest(folder / name) for name in names}
     write_json(folder / MANIFEST, {"schema": SCHEMA, "files": digests})
 
 
 def read_verified(folder: Path) -> dict[str, bytes]:
-    """Read every file of a bundle, name to bytes.
+    """Read every file of a bundle, name to bytes; what a file manager left there is not opened.
 
     Raises
     ------
+    UsageError
+        There is no such folder.
     BundleError
         No bundle, a newer schema, a name that leaves the folder, or a missing, extra, linked, oversized or
         altered file.
     """
+    if not os.path.exists(folder):  # noqa: PTH110 - Path.exists raises where a name is too long
+        raise UsageError(f"{folder}: no such bundle folder")
     if not folder.is_dir():
-        raise BundleError(f"{folder}: no such bundle folder")
+        raise BundleError(f"{folder}: not the folder of a bundle but a file")
     listed = listed_files(folder)
     there = {path.name: path for path in folder.iterdir()}
-    extra = sorted(there.keys() - listed.keys() - {MANIFEST})
+    extra = sorted(there.keys() - listed.keys() - {MANIFEST, *foreign_files(folder)})
     if extra:
         raise BundleError(
             f"{folder}: not listed in {MANIFEST}: {first_five(extra)}; a bundle holds nothing else"

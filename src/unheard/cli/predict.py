@@ -17,7 +17,7 @@ from unheard.cli.inputs import STDIN, Recording, recordings
 from unheard.cli.notice import notice_once
 from unheard.cli.terminal import bars, in_utf8, say
 from unheard.cli.voice import profile_for
-from unheard.errors import DataError, UsageError
+from unheard.errors import DataError, UsageError, first_five
 
 if TYPE_CHECKING:
     from unheard.bundle.runtime import Bundle
@@ -82,6 +82,7 @@ def predict(
     with 3 where a file could not be used.
     """
     from unheard.bundle.default import default_model
+    from unheard.bundle.manifest import foreign_files
     from unheard.bundle.runtime import load
     from unheard.files import new_output, write_text
     from unheard.label_files import parse
@@ -100,6 +101,8 @@ def predict(
     bundle = load(default_model() if model is None else model)
     if model is None:
         notice_once(bundle.description)
+    elif left := foreign_files(model):
+        say(f"{model}: not part of the bundle, and not opened: {first_five(left)}")
     if classes is not None:
         labels = parse(classes)
         bundle = bundle.choosing(labels)
