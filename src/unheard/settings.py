@@ -187,7 +187,8 @@ def fitting(value: Any, hint: Any, where: str) -> Any:
         if kind not in _KINDS and isinstance(value, kind):
             return value  # a part that was made already
     wanted = " or ".join(dict.fromkeys(_KINDS.get(typing.get_origin(o) or o, str(o)) for o in options))
-    raise UsageError(f"{where} is {value!r}, expected {wanted}")
+    example = f", such as [{value}]" if isinstance(value, str) and "a list" in wanted else ""
+    raise UsageError(f"{where} is {value!r}, expected {wanted}{example}")
 
 
 # --- the digest --------------------------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ def test_dimensions_are_compared_in_the_pooled_mean_ccc(table: Make) -> None:
     assert found.low is not None and 0 < found.low < found.difference
     assert found.supported and found.p == 2 / 2**10
     text = describe(found)
+    assert str(found) == text
     assert text.startswith("Supported: skill 0.9 has the better mean CCC than skill 0.3 by 0.")
     assert "Pooled mean CCC of skill 0.9 - skill 0.3: +0." in text and "exchange within speakers" in text
     assert "CCC of valence: +0." in text and "mean MAE: -0." in text and "McNemar" not in text

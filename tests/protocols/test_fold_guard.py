@@ -254,6 +254,12 @@ def test_a_fifth_of_the_training_speakers_validates_on_request() -> None:
         protocols.make("owner", nobody, validation="speakers")
 
 
+def test_protocols_and_folds_print_short_whatever_their_size() -> None:
+    made = protocols.make("loso", rows("ABCD", clips=100))
+    assert repr(made) == "Protocol('loso' on 'made': 4 folds, 400 clips)"
+    assert repr(made.folds[0]) == "Fold(train: 200 clips, val: 100 clips, test: 100 clips)"
+
+
 def test_speakers_are_looked_at_whatever_a_file_says_is_disjoint(tmp_path: object) -> None:
     from pathlib import Path
 

@@ -58,6 +58,13 @@ def test_one_thing_can_be_changed_and_is_recorded() -> None:
     assert changed.settings_hash != recipe.load("functionals").settings_hash
 
 
+def test_numbers_with_commas_are_a_list() -> None:
+    assert parse_changes(["seeds=0,1", "head.grid=0.01, 0.1", "refit=val"]) == {
+        "seeds": [0, 1], "head.grid": [0.01, 0.1], "refit": "val",
+    }  # fmt: skip
+    assert recipe.load("functionals", parse_changes(["seeds=0,1"])).seeds == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -68,6 +75,8 @@ def test_one_thing_can_be_changed_and_is_recorded() -> None:
         ("features.name=egemap", "egemaps"),
         ("seeds=[]", "seeds"),
         ("seeds=0", r"seeds: expected a list \(found 0\)"),
+        ("held_back=a,b", r"held_back: expected a list, such as \[a,b\] \(found 'a,b'\)"),
+        ("head.grid=a,b", r"head.grid is 'a,b', expected a list.*, such as \[a,b\]"),
         ("target=none", r"target: expected a mapping of fields \(found 'none'\)"),
         ("seeds=[1, 1]", "same seed stands twice"),
         ("protocol.k=3", "of this recipe holds no settings"),

@@ -52,6 +52,12 @@ class Comparison(Outcome):
     pairs: int
     supported: bool
 
+    def __str__(self) -> str:
+        """Say what was found in words, the verdict first."""
+        from unheard.comparison.wording import describe
+
+        return describe(self)
+
     @property
     def a_is_better(self) -> bool:
         """Whether the difference speaks for A."""

@@ -29,6 +29,12 @@ class Fold(NamedTuple):
     val: tuple[str, ...]
     test: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        """Return the numbers of clips; a fold may hold a hundred thousand ids."""
+        return (
+            f"Fold({', '.join(f'{part}: {len(ids)} clips' for part, ids in zip(PARTS, self, strict=True))})"
+        )
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -41,6 +47,12 @@ class Protocol:
     leaky: bool = False
     stamps: tuple[str, ...] = ()
     version: int = field(default=1, kw_only=True)
+
+    def __repr__(self) -> str:
+        """Return name, corpus, the numbers of folds and clips, and stamps: the folds may be of any size."""
+        clips = len({i for parts in self.folds for ids in parts for i in ids})
+        said = [f"{len(self.folds)} folds", f"{clips} clips", *self.stamps]
+        return f"Protocol({self.name!r} on {self.corpus!r}: {', '.join(said)})"
 
     @cached_property
     def hash(self) -> str:

@@ -6,6 +6,7 @@ for the field of the one input that has it; ``inputs.voice.encoder.model=…`` n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
@@ -23,14 +24,18 @@ SHORT = {
     "adapt": "",
 }
 
+_NUMBERS = re.compile(r"\s*[-+\d.]+(\s*,\s*[-+\d.]+)+\s*", re.ASCII)
+
 
 def parse_changes(settings: Iterable[str]) -> dict[str, Any]:
-    """Read ``field=value`` texts; values are YAML (``[0, 1, 2]``, ``0.3``, ``val``)."""
+    """Read ``field=value`` texts; values are YAML (``[0, 1, 2]``, ``0.3``, ``val``), or numbers with commas."""
     changes = {}
     for text in settings:
         field, equals, value = text.partition("=")
         if not equals or not field:
             raise UsageError(f"--set takes field=value, such as head.dropout=0.3; found {text!r}")
+        if _NUMBERS.fullmatch(value):
+            value = f"[{value}]"
         changes[field.strip()] = yaml_text.parse(value, f"--set {text}", UsageError)
     return changes
 

@@ -370,5 +370,7 @@ def _explain(errors: Iterable[Any]) -> str:
         )
         # What is missing has no value, and pydantic gives the whole recipe for it.
         found = "" if cause or error["type"] == "missing" else f" (found {repr(error['input'])[:200]})"
+        if error["type"] == "tuple_type" and isinstance(error["input"], str):
+            found = f", such as [{error['input'][:200]}]{found}"
         lines.append((f"{field}: " if field else "") + message + found)
     return "; ".join(lines)
