@@ -2,10 +2,10 @@
 
     python tools/default_model.py DATA OUT
 
-DATA holds the folders ``ravdess/speech``, ``nemo`` and ``emodb`` as their readers take them, and
-``weights/fsmn-vad`` with the teacher. In OUT every step leaves a folder and goes on from what it finds there: the
-student, the run that chooses and scores, the bundle in float32, and ``default``, its copy in float16, which
-belongs in ``src/unheard/models/default``. Interrupt it at will and start it again.
+DATA holds the folders ``ravdess`` (speech and song), ``nemo`` and ``emodb`` as their readers take them, and
+``weights/whisper-base-encoder``. In OUT every step leaves a file or folder and goes on from what it finds there:
+the table of the three corpora, the run that leaves each of them out once, the bundle in float32, and ``default``,
+its copy in int8, which belongs in ``src/unheard/models/default``. Interrupt it at will and start it again.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from unheard.distillation.student_graph import GRAPH
+from unheard import corpora
+from unheard.corpora.joining import joined
+from unheard.corpora.relabel import parse, relabel
+from unheard.corpora.table import write_table
 from unheard.exporting.compact import compact
 
-RECIPE, PROTOCOL = "ravdess-box", "ravdess-balanced6"
-#: Of the student: a place every 40 ms.
-SHAPE = ("stride=4", "splice=8", "past=6", "future=2")
+RECIPE = "default-model"
+#: Every so manieth clip of a corpus, in the order of ids: nEMO has as many clips as the others have together.
+EVERY = {"ravdess": 1, "nemo": 3, "emodb": 1}
 
 
 def main() -> None:
@@ -32,24 +35,36 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes side by side; the result is the same")
     asked = parser.parse_args()
     data, out = asked.data, asked.out
-    student, run, bundle = out / "student", out / "run", out / "bundle"
+    table, run, bundle = out / "corpora.parquet", out / "run", out / "bundle"
     out.mkdir(parents=True, exist_ok=True)
 
-    corpora = [f"nemo:{data / 'nemo'}", f"emodb:{data / 'emodb'}"]
-    if not (student / GRAPH).is_file():
-        teacher = ["--teacher", "onnx", "--model", str(data / "weights" / "fsmn-vad")]
-        teacher += ["--set", "teacher.description=fsmn-vad", "--layers", "1-4"]
-        spoken = [part for corpus in corpora for part in ("--data", corpus)]
-        how = [part for change in SHAPE for part in ("--set", change)]
-        how += ["--steps", "4000", "--seed", "0", "--set", "precision=bfloat16", "--jobs", str(asked.jobs)]
-        unheard("distill", *teacher, *spoken, *how, "--out", str(student), "--resume")
-    where = ["--data", str(data / "ravdess" / "speech"), "--protocol", PROTOCOL, "--out", str(run)]
-    jobs = ["--jobs", str(asked.jobs), "--resume"]
-    unheard("run", RECIPE, *where, "--set", f"inputs.voice.encoder.model={student}", *jobs)
-    learned = [part for corpus in corpora for part in ("--encoder-data", corpus)]
-    unheard("export", str(run), "--out", str(bundle), *learned, "--force")
+    if not table.is_file():
+        seven = parse("seven")
+        each = [
+            relabel(corpora.read(name, data / name).gather_every(every), seven)
+            for name, every in EVERY.items()
+        ]
+        write_table(joined(each), table)
+    encoder = out / "whisper-base-encoder"
+    shutil.copytree(data / "weights" / encoder.name, encoder, dirs_exist_ok=True)
+    (encoder / "README.md").write_text(
+        "---\nlicense: MIT\n---\nWhisper-base's encoder, by OpenAI\n", encoding="utf-8"
+    )
+    what = [
+        "--data",
+        str(table),
+        "--val",
+        "speakers",
+        "--out",
+        str(run),
+        "--jobs",
+        str(asked.jobs),
+        "--resume",
+    ]
+    unheard("run", RECIPE, *what, "--weights", str(encoder))
+    unheard("export", str(run), "--out", str(bundle), "--force")
     shutil.rmtree(out / "default", ignore_errors=True)
-    copy = compact(bundle, out / "default", "float16")
+    copy = compact(bundle, out / "default", "int8")
     size = f"{copy.after / 1e6:.2f} MB, of {copy.before / 1e6:.2f} in float32"
     print(f"{copy.folder}: {size}; largest change of a logit {copy.difference:.4f}")
 

@@ -91,6 +91,34 @@ def test_recalls_and_conditions_of_noise_are_checked(kept: Path, tmp_path: Path)
         check(text, kept)
 
 
+def test_figures_of_runs_that_know_clips_are_checked(kept: Path, tmp_path: Path) -> None:
+    place = kept / "functionals" / "group-3" / "results.json"
+    accuracy = {"pooled": 0.5, "mean": 0.7, "sd": 0.1, "low": 0.4, "high": 0.6}
+    gain = {"value": 0.034, "low": 0.01, "high": 0.05, "p": 0.02}
+    scored = [
+        {"kind": "clips", "clips": 8, "accuracy": accuracy, "difference": gain},
+        {"kind": "neutral", "clips": 8, "accuracy": accuracy | {"pooled": 0.4}},
+        {"kind": "all", "clips": None, "accuracy": accuracy | {"pooled": 0.6}},
+    ]
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"enrolment": scored}))
+    recomputed.cache_clear()
+    text = tmp_path / "text.md"
+    headings = ["knowing 8 clips", "gain of 8 clips", "knowing 8 neutral clips", "knowing all"]
+    cells = ["50.0 [40.0, 60.0]", "+3.4 [+1.0, +5.0]", "40.0 [40.0, 60.0]", "60.0 [40.0, 60.0]"]
+
+    def table(cells: list[str]) -> str:
+        rows = ["recipe", "protocol", *headings], ["---"] * 6, ["`functionals`", "`group-3`", *cells]
+        return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+    text.write_text(table(cells))
+    assert check(text, kept) == (4, [])
+    text.write_text(table([*cells[:3], "61.0"]))
+    assert "is '60.0 [40.0, 60.0]'" in check(text, kept)[1][0]
+    text.write_text(table(cells).replace("8 neutral", "4 neutral"))
+    with pytest.raises(DataError, match="knowing 4 neutral clips"):
+        check(text, kept)
+
+
 def test_a_figure_in_a_sentence_is_checked(kept: Path, tmp_path: Path) -> None:
     text = tmp_path / "README.md"
     accuracy = COLUMNS["mean accuracy"](recomputed(kept / "functionals" / "group-3"))

@@ -9,7 +9,16 @@ from typing import overload
 
 import numpy as np
 
-from unheard.adaptation.profile import Moments, Population, Priors, moments, profile, rows_of_speakers, sum_of
+from unheard.adaptation.profile import (
+    Moments,
+    Population,
+    Priors,
+    Profile,
+    moments,
+    profile,
+    rows_of_speakers,
+    sum_of,
+)
 from unheard.inputs import Array, Features, Form
 
 #: Numbers of known clips that training draws from; None stands for all of a speaker's clips.
@@ -88,6 +97,7 @@ class Adapted(Sequence[Array]):
         self.features, self.speakers, self.known = features, [str(one) for one in speakers], known
         self.around, self.priors, self.form = around, priors, form
         self._sums = cache(self._sum_of)
+        self._profiles = cache(self._profile_of)
 
     def __len__(self) -> int:
         return len(self.features)
@@ -101,13 +111,16 @@ class Adapted(Sequence[Array]):
         if isinstance(index, slice):
             return [self[number] for number in range(len(self))[index]]
         clip, own = self.features[index], self.known[self.speakers[index]]
-        sums = self._sums(self.speakers[index])
-        if own.spare is not None and index in own.rows:
-            sums = sums - self._moments(index) + self._moments(own.spare)
+        if own.spare is None or index not in own.rows:
+            return self._profiles(self.speakers[index]).apply(clip)
+        sums = self._sums(self.speakers[index]) - self._moments(index) + self._moments(own.spare)
         return profile(sums, self.around, self.priors).apply(clip)
 
     def _moments(self, index: int) -> Moments:
         return moments(self.features[index], self.around, self.form)
+
+    def _profile_of(self, speaker: str) -> Profile:
+        return profile(self._sums(speaker), self.around, self.priors)
 
     def _sum_of(self, speaker: str) -> Moments:
         rows = self.known[speaker].rows

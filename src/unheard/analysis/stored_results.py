@@ -102,6 +102,30 @@ def _of_noise(heading: str) -> Cell | None:
     return cell
 
 
+def _of_enrolment(heading: str) -> Cell | None:
+    """Return ``knowing 8 clips``, ``knowing 8 neutral clips`` or ``knowing all``: accuracy over the rest.
+
+    With ``gain of`` in front instead, the paired difference to knowing nothing on the same clips. Both are as they
+    were scored with the run: the predictions of all draws are too many to be kept.
+    """
+    match = re.fullmatch(r"(knowing|gain of) (all|(\d+) (neutral )?clips)", heading)
+    if match is None:
+        return None
+    kind = "all" if match[2] == "all" else "neutral" if match[4] else "clips"
+    clips = None if kind == "all" else int(match[3])
+
+    def cell(found: Mapping[str, Any]) -> str:
+        for score in found.get("enrolment", ()):
+            if (score["kind"], score["clips"]) == (kind, clips):
+                gain = score.get("difference")
+                if match[1] == "knowing":
+                    return headline(score["accuracy"])
+                return "–" if gain is None else difference(gain["value"], gain["low"], gain["high"])
+        raise DataError(f"no stored results.json has the enrolment {heading!r}")
+
+    return cell
+
+
 def store(run: Run, root: str | os.PathLike[str]) -> Path:
     """Copy what may be kept of a run, and return its folder."""
     found = run.scores
@@ -117,7 +141,7 @@ def store(run: Run, root: str | os.PathLike[str]) -> Path:
     shutil.copyfile(run.folder / "provenance.json", target / "provenance.json")
     if (run.folder / NOISE).is_file():
         shutil.copyfile(run.folder / NOISE, target / NOISE)
-    if found["corpus"] in KEPT and found["settings_hash"] is not None:
+    if set(found["corpus"].split("+")) <= set(KEPT) and found["settings_hash"] is not None:
         # Scores come from test rows alone; the validation rows of several seeds are as many again.
         tested = run.predictions.filter(pl.col("part") == "test")
         write_predictions(tested, target / "predictions.parquet")
@@ -233,9 +257,9 @@ def _difference(pair: Comparison) -> str:
 def _column(heading: str) -> Cell:
     if heading.startswith("recall of "):
         return lambda r: percent(r["per_class"][heading.removeprefix("recall of ")]["recall"])
-    noise = _of_noise(heading)
-    if noise is not None:
-        return noise
+    special = _of_noise(heading) or _of_enrolment(heading)
+    if special is not None:
+        return special
     return COLUMNS.get(heading) or _of_metric(heading)
 
 
