@@ -60,6 +60,11 @@ class Answers:
         Gives the lines of text for an answer.
     print_text
         Takes the text; None prints it.
+
+    Attributes
+    ----------
+    count
+        Number of answers that were printed.
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class Answers:
         self._form, self._columns, self._records, self._lines = form, columns, records, lines
         self._print = print_text or _printed
         self._begun = False
+        self.count = 0
 
     def __enter__(self) -> Answers:
         return self
@@ -89,6 +95,8 @@ class Answers:
         else:
             text = "".join(f"{as_line(line)}\n" for line in self._lines(row))
         self._begun = True
+        # Before it is printed: whoever reads it may interrupt at once.
+        self.count += 1
         self._print(text)
 
     def __exit__(

@@ -121,38 +121,37 @@ def predict(
         partial(steps.lines if timeline else whole.lines, n_best=n_best),
         written.append if out is not None else None,
     ) as answers:
-        done, failed = _answer_all(ask, todo, inputs, answers)
+        failed = _answer_all(ask, todo, inputs, answers)
     if out is not None:
         write_text(out, "".join(written))
-        say(f"{out}: {done} recordings" + (f", {failed} of them not used" if failed else ""))
+        say(f"{out}: {answers.count} recordings" + (f", {failed} of them not used" if failed else ""))
     raise typer.Exit(3 if failed else 0)
 
 
 def _answer_all(
     ask: Callable[[str], Any], todo: Iterable[Recording], inputs: list[str], answers: Answers
-) -> tuple[int, int]:
-    """Answer one recording after the other; return how many there were, and how many could not be used.
+) -> int:
+    """Answer one recording after the other; return how many could not be used.
 
     An interrupt says how many were answered and how many are left, and ends the command.
     """
-    done = failed = 0
+    failed = 0
     try:
         with bars(printing=True) as advance:
             for recording in todo:
                 row = _row(ask, recording)
                 answers.write(row)
-                done += 1
                 if "error" in row:
                     failed += 1
                     say(f"error: {row['error']}")
-                advance("recordings", done, 0)
+                advance("recordings", answers.count, 0)
     except KeyboardInterrupt:
-        left = "" if STDIN in inputs else f", {sum(1 for _ in recordings(inputs)) - done} left"
-        say(f"interrupted: {done} recordings answered{left}")
+        left = "" if STDIN in inputs else f", {sum(1 for _ in recordings(inputs)) - answers.count} left"
+        say(f"interrupted: {answers.count} recordings answered{left}")
         raise typer.Exit(INTERRUPTED) from None
-    if not done:
+    if not answers.count:
         raise UsageError(f"no recordings in {', '.join(inputs)}; looked for {', '.join(EXTENSIONS)}")
-    return done, failed
+    return failed
 
 
 def _row(ask: Callable[[str], Any], recording: Recording) -> Row:
