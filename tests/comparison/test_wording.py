@@ -3,11 +3,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 
 from unheard.comparison.compare import Comparison, compare
-from unheard.comparison.wording import describe
+from unheard.comparison.paired import smallest_shown
+from unheard.comparison.wording import brief, describe, verdict
 
 Make = Callable[..., pl.DataFrame]
 
@@ -50,9 +52,24 @@ def test_not_shown_says_what_could_have_been(found: Comparison) -> None:
     assert "Mean over clips of egemaps" in unknown
 
 
+def test_brief_answers_are_the_first_three_lines_and_of_several_pairs_the_verdict(found: Comparison) -> None:
+    assert brief(found).splitlines() == describe(found).splitlines()[:3]
+    assert brief(found, alone=False) == describe(found).splitlines()[0] == verdict(found)
+    across = replace(found, across=True, protocol_a="x", protocol_b="y")
+    assert brief(across, alone=False).splitlines() == describe(across).splitlines()[:2]
+
+
+def test_a_smallest_difference_that_rounds_to_nothing_is_not_told(found: Comparison) -> None:
+    for smallest in (0.0, -0.0, 0.0004):
+        text = describe(replace(found, supported=False, smallest=smallest, low=-0.01, p=0.21))
+        assert text.splitlines()[0] == "Not shown: egemaps and compare differ by 5.2 points of accuracy."
+    least = smallest_shown(np.array([1e-3] * 7 + [0.0]), (0.0, 1e-3))
+    assert least is not None and not np.signbit(least)
+
+
 def test_identical_predictions_do_not_differ(random: Make) -> None:
     text = describe(compare(random(1), random(1), draws=10, names=("a", "b")))
-    assert text.splitlines()[0] == "Not shown: a and b differ by 0.0 points of accuracy."
+    assert text.splitlines()[0] == "Not shown: a and b do not differ in accuracy."
     assert "-0.0" not in text
 
 

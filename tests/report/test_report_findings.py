@@ -119,6 +119,24 @@ def test_pairs_are_those_of_the_comparison_itself(make: Make) -> None:
     assert "Supported: b is more accurate than a" in text
 
 
+def test_a_gap_between_other_numbers_of_training_clips_says_so(make: Make) -> None:
+    def gap(leaky: int, independent: int) -> str:
+        systems = [
+            make(name, clips=8, stamps=stamps, protocol=protocol,
+                 fits=[{"fold": f, "seed": 0, "n_train_clips": n} for f in range(2)])
+            for name, stamps, protocol, n in (
+                ("l", ("LEAKY",), "ravdess-random6", leaky), ("f", (), "ravdess-balanced6", independent))
+        ]  # fmt: skip
+        (found,) = [f.text for f in findings(systems, [], leakage_gaps(systems)) if f.kind == "leakage"]
+        return found
+
+    assert "UNEQUAL TRAINING: a fold trains on 384 clips where it is leaky, on 240 where it is not" in gap(
+        384, 240
+    )
+    assert "the independent side has more" in gap(240, 384)
+    assert "UNEQUAL" not in gap(240, 238)
+
+
 def test_other_protocols_settings_or_clips_give_no_leakage_gap(make: Make) -> None:
     fair = make("fair", clips=8)
     leaky = make("leaky", clips=8, stamps=("LEAKY",), protocol="ravdess-random6")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unheard.cli.terminal import print_json, show, show_result
+
+if TYPE_CHECKING:
+    from unheard.runs.folder import Run
 
 
 def compare(
@@ -42,11 +46,19 @@ def compare(
             ]
         )
         return
-    for run, name in zip(opened, names(opened), strict=True):
-        if run.scores["stamps"]:
-            show(f"{name}: {' · '.join(run.scores['stamps'])}")
+    for stamp, whose in _by_stamps(opened, names(opened)).items():
+        show(f"{' and '.join(whose)}: {stamp}", "stamp")
     for pair in pairs:
         show_result((describe(pair) if details else brief(pair, alone=len(pairs) == 1)).splitlines())
+
+
+def _by_stamps(runs: Sequence[Run], names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the names of the runs that have stamps, by their stamps."""
+    found: dict[str, list[str]] = {}
+    for run, name in zip(runs, names, strict=True):
+        if run.scores["stamps"]:
+            found.setdefault(" · ".join(run.scores["stamps"]), []).append(name)
+    return found
 
 
 def premium(
@@ -59,14 +71,21 @@ def premium(
 ) -> None:
     """Say how much a leaky split flatters: one recipe, with and without test speakers in training."""
     from unheard.cli.summary import premium_line
-    from unheard.comparison.wording import describe, verdict
+    from unheard.comparison.wording import describe, unequal_training, verdict
     from unheard.runs.folder import open_run
     from unheard.runs.leakage_gap import premium as premium_of
+    from unheard.runs.leakage_gap import training_clips
 
     opened = sorted((open_run(first), open_run(second)), key=lambda run: "LEAKY" not in run.scores["stamps"])
     found = premium_of(*opened)
+    leaky, independent = map(training_clips, opened)
+    unequal = unequal_training(leaky, independent)
     if as_json:
-        print_json(found.as_dict())
+        plain = found.as_dict()
+        plain["marks"] += ["UNEQUAL TRAINING"] if unequal else []
+        print_json({**plain, "training_clips": {"leaky": leaky, "independent": independent}})
         return
     said = describe(found) if details else verdict(found)
+    if unequal:
+        said += f"\n{unequal}"
     show_result([premium_line(opened[0].scores, opened[1].scores, found), *said.splitlines()])

@@ -45,6 +45,27 @@ def brief(comparison: Comparison, *, alone: bool = True) -> str:
     return "\n".join(lines if alone else lines[: 2 if comparison.across else 1])
 
 
+#: Numbers of training clips that differ by less than this share are alike.
+_ALIKE = 0.05
+
+
+def unequal_training(leaky: float | None, independent: float | None) -> str | None:
+    """Say that the two sides of a leakage gap were trained on other numbers of clips; None where they were not.
+
+    Parameters
+    ----------
+    leaky, independent
+        Mean number of training clips of a fold; None where nobody knows.
+    """
+    if not leaky or not independent or abs(leaky - independent) <= _ALIKE * max(leaky, independent):
+        return None
+    more, less = ("leaky", "independent") if leaky > independent else ("independent", "leaky")
+    return (
+        f"UNEQUAL TRAINING: a fold trains on {leaky:,.0f} clips where it is leaky, on {independent:,.0f} where it "
+        f"is not; part of the gap is that the {more} side has more to learn from than the {less} one."
+    )
+
+
 #: What the metrics that decide are called.
 _CALLED = {"accuracy": "accuracy", "kl": "KL", f"{MEAN}.ccc": "mean CCC"}
 
@@ -57,6 +78,8 @@ def _verdict(c: Comparison) -> str:
         return f"Supported: {better} {how} {worse} by {_size(c, abs(c.difference))}."
     of = " of accuracy" if c.metric == "accuracy" else f" in {called}"
     line = f"Not shown: {c.a} and {c.b} differ by {_size(c, abs(c.difference))}{of}."
+    if c.difference == 0 and c.speakers and not any(c.speakers.values()):
+        return f"Not shown: {c.a} and {c.b} do not differ in {called}."
     if "UNVERIFIED" in c.marks:
         return f"{line} Speakers are unknown, so no difference could have been shown."
     if c.speakers and not any(c.speakers.values()):

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from unheard.comparison.compare import Comparison
-from unheard.comparison.wording import describe
+from unheard.comparison.wording import describe, unequal_training
 from unheard.metrics.blocks import stored_dimensions
 from unheard.metrics.categorical import confusion, per_class
 from unheard.metrics.dimensional import MEAN
@@ -50,7 +50,8 @@ def findings(
             found.append(Finding("audit", name + _split(system), grave=not passed))
         # Of several systems these stand in their sections alone.
         found += [*_published(system), *remarks(system)] if len(systems) == 1 else []
-    found += [Finding("leakage", _leakage_gap(c)) for c in gaps]
+    clips = {system.name: system.training_clips for system in systems}
+    found += [Finding("leakage", _leakage_gap(c, clips.get(c.a), clips.get(c.b))) for c in gaps]
     found += [Finding("comparison", text) for group in groups for text in _compared(group)]
     if len(systems) > 1 and len({s.protocol_hash for s in systems}) > 1:
         found.append(
@@ -301,7 +302,7 @@ def _compared(group: Compared) -> list[str]:
     return said + [where + printable(describe(c).splitlines()[0]) for c in shown]
 
 
-def _leakage_gap(c: Comparison) -> str:
+def _leakage_gap(c: Comparison, leaky: float | None, independent: float | None) -> str:
     ends = "without an interval" if c.low is None else f"95 % interval {gain_interval(c)}"
     unit = " points" if c.metric == "accuracy" else ""
     return (
@@ -312,4 +313,5 @@ def _leakage_gap(c: Comparison) -> str:
             if c.low is not None and c.low > 0
             else "A leakage gap is not shown."
         )
+        + (f" {said}" if (said := unequal_training(leaky, independent)) else "")
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from statistics import fmean
 from typing import Any
 
 import polars as pl
@@ -91,6 +92,12 @@ class System:
     def metrics(self) -> list[tuple[Metric, Mapping[str, Any]]]:
         """Every metric of the results with its estimate, in the order of reports."""
         return list(stored_metrics(self.results))
+
+    @property
+    def training_clips(self) -> float | None:
+        """Mean number of clips that the model of a fold was trained on; None where the records do not say."""
+        counts = [fit["n_train_clips"] for fit in self.fits if fit.get("n_train_clips")]
+        return fmean(counts) if counts else None
 
     @property
     def other_weights(self) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
 from unheard.comparison.compare import Comparison, leakage_gap
 from unheard.errors import UsageError
 from unheard.runs.content import understood
@@ -18,6 +20,12 @@ def premium(a: Run, b: Run) -> Comparison:
     """
     with understood([a.folder, b.folder]):
         return _premium(a, b)
+
+
+def training_clips(run: Run) -> float | None:
+    """Return the mean number of clips that the model of a fold was trained on; None where the run does not say."""
+    counts = [record["n_train_clips"] for record in run.folds() if record.get("n_train_clips")]
+    return fmean(counts) if counts else None
 
 
 def _premium(a: Run, b: Run) -> Comparison:
