@@ -79,7 +79,7 @@ def columns_of(table: Path | str, found: Iterable[str]) -> dict[str, str]:
             raise DataError(_lacking(table, name, listed))
     for column in set(listed) - set(columns.values()):
         free = {plain_name(name): name for name in SCHEMA if name not in columns}
-        near = get_close_matches(plain_name(column), free, n=1, cutoff=0.8)
+        near = get_close_matches(plain_name(column), free, n=1, cutoff=0.85)
         if near:
             raise DataError(f"{table}: unknown column {column!r}; did you mean {free[near[0]]!r}?")
     return columns
