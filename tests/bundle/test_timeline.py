@@ -14,6 +14,7 @@ import soundfile
 from bundle_parts import CLASSES, Made, change
 from unheard.audio import activity, decode
 from unheard.audio.stream import plan
+from unheard.bundle.default import default_model
 from unheard.bundle.runtime import load
 from unheard.errors import AudioError
 
@@ -172,6 +173,14 @@ def test_two_hours_in_bounded_memory(made: Make, tmp_path: Path) -> None:
     assert long[0] - short[0] < 100e6 and long[0] < 400e6, (short, long)
 
 
+@pytest.mark.slow
+def test_two_hours_as_a_whole_stay_below_300_megabytes(made: Make, tmp_path: Path) -> None:
+    long = long_file(tmp_path / "long.flac", 120, RATE, 1)
+    for folder in (made("probe-means").folder, made("tcgru").folder, default_model()):
+        peak, classes = peak_and_steps(folder, long, "predict_file(sys.argv[2]).probabilities")
+        assert peak < 300e6 and classes > 1, (folder, peak)
+
+
 def long_file(path: Path, minutes: int, rate: int, channels: int) -> Path:
     """Twelve seconds of voices of another pitch each time and eight of silence, again and again."""
     with soundfile.SoundFile(path, "w", rate, channels) as file:
@@ -181,7 +190,7 @@ def long_file(path: Path, minutes: int, rate: int, channels: int) -> Path:
     return path
 
 
-def peak_and_steps(bundle: Path, path: Path) -> tuple[float, int]:
+def peak_and_steps(bundle: Path, path: Path, call: str = "timeline(sys.argv[2])") -> tuple[float, int]:
     """Peak resident memory in bytes and number of steps, of a process that does nothing else.
 
     ``VmHWM`` is of the program itself; ``ru_maxrss`` would begin with the peak of the process that starts it.
@@ -190,7 +199,7 @@ def peak_and_steps(bundle: Path, path: Path) -> tuple[float, int]:
         "import re, sys\n"
         "from pathlib import Path\n"
         "from unheard.bundle.runtime import load\n"
-        "found = load(sys.argv[1]).timeline(sys.argv[2])\n"
+        f"found = load(sys.argv[1]).{call}\n"
         f"assert not set({HEAVY!r}) & set(sys.modules)\n"
         "peak = re.search(r'VmHWM:\\s+(\\d+) kB', Path('/proc/self/status').read_text())\n"
         "print(int(peak[1]) * 1024, len(found))\n"

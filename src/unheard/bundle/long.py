@@ -85,7 +85,9 @@ def _predict(
         return prediction(flags, frames.seconds, measured)
     weights = {time: speech for time in _windows(frames.seconds) if (speech := _overlap(time, spoken)) > 0}
     clips = (decode.from_samples(wave, d.sample_rate, target=d.sample_rate) for wave in windows([*weights]))
-    pairs = list(zip(predict(clips), weights.values(), strict=True))
+    # One by one: what is computed of a batch of such windows takes more memory than all the rest.
+    predicted = (each for clip in clips for each in predict([clip]))
+    pairs = list(zip(predicted, weights.values(), strict=True))
     found = [(each, weight) for each, weight in pairs if each.answered]
     everywhere = set.intersection(*(set(each.flags) for each, _ in pairs))
     flags += tuple(flag for flag in _OF_A_WAVEFORM if flag in everywhere and flag not in flags)
