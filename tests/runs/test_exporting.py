@@ -10,8 +10,14 @@ import polars as pl
 import pytest
 
 import unheard as ut
-from unheard.predictions.table import probabilities
+from small_bundle import make_bundle
+from unheard.cli.summary import enrolment_lines
+from unheard.errors import UsageError
+from unheard.external.score_bundle import score_bundle
+from unheard.predictions.table import probabilities, read_predictions
 from unheard.recipes.recipe import Recipe
+from unheard.runs.enrolment_scores import enrolment_scores
+from unheard.runs.folder import ENROLMENT
 from unheard.runs.run import run as run_recipe
 
 TWO: dict[str, Any] = {
@@ -93,3 +99,14 @@ def test_a_bundle_of_a_run_that_adapts_answers_as_the_fold_s_model(toy: pl.DataF
     np.testing.assert_allclose(found, probabilities(rows), atol=1e-5)
     everybody = ut.load(ut.export(run, tmp_path / "retrained"))
     assert everybody.description.adaptation and everybody.predict_file(ids[rows["id"][0]]).probabilities
+    # Scored knowing clips of a speaker, the bundle is right as often as its run was.
+    test = toy.filter(pl.col("id").is_in(list(run.protocol.folds[0].test)))
+    (found,) = score_bundle(tmp_path / "bundle", test, enrol=True)["enrolment"]
+    tables = (run.predictions, read_predictions(run.folder / ENROLMENT))
+    of_fold = [each.filter((pl.col("fold") == 0) & (pl.col("part") == "test")) for each in tables]
+    (expected,) = enrolment_scores(pl.concat(of_fold))
+    assert found["kind"] == expected["kind"] == "all" and found["n_clips"] == expected["n_clips"]
+    assert found["accuracy"] == expected["accuracy"] and found["difference"] == expected["difference"]
+    assert any("knowing all clips" in line for line in enrolment_lines([found]))
+    with pytest.raises(UsageError, match="does not adapt to voices"):
+        score_bundle(make_bundle(tmp_path / "other"), test, enrol=True)

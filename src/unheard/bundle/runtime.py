@@ -309,6 +309,10 @@ class Bundle:
         """Return what is computed of waveforms (n,) at 16 kHz, by name of the input."""
         return [self._extractors.compute(Waveforms(wave, RATE)) for wave in waves]
 
+    def inputs_of(self, clip: decode.Clip | AudioError) -> Inputs | None:
+        """Return what is computed of a clip decoded at ``description.sample_rate``; None of an unusable one."""
+        return self._measured(clip, spoken=False).inputs
+
     def outputs(self, inputs: Sequence[Inputs], profiles: Mapping[str, Profile] | None = None) -> Outputs:
         """Return what the head gives for the inputs of n clips, (n, classes + dimensions).
 
@@ -317,9 +321,10 @@ class Bundle:
         """
         return self._head.outputs([self._adaptation.standardised(clip, profiles) for clip in inputs])
 
-    def outputs_knowing(self, inputs: Sequence[Inputs]) -> Outputs:
-        """Return the outputs for clips of one speaker, of whom all of these clips are known."""
-        return self.outputs(inputs, self._adaptation.profiles(self._adaptation.sums(inputs)))
+    def outputs_knowing(self, inputs: Sequence[Inputs], known: Sequence[Inputs] | None = None) -> Outputs:
+        """Return the outputs for clips of one speaker of whom others are known; where None, these themselves."""
+        sums = self._adaptation.sums(inputs if known is None else known)
+        return self.outputs(inputs, self._adaptation.profiles(sums))
 
     def _load(self, path: str | os.PathLike[str], channel: int | None, allow_truncated: bool) -> decode.Clip:
         d = self.description

@@ -60,6 +60,10 @@ def score(
         bool, typer.Option("--details", help="Print every score, and the spread over folds.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+    enrol: Annotated[
+        bool,
+        typer.Option("--enrol", help="For a bundle that adapts: score it knowing clips of a speaker, too."),
+    ] = False,
 ) -> None:
     """Score predictions of any system on guarded folds, with intervals over speakers; nothing is fitted.
 
@@ -77,15 +81,18 @@ def score(
     if os.path.isfile(predictions / "manifest.json"):  # noqa: PTH113 - Path.is_file raises where a name is too long
         if declare_leaky or name or ids or out:
             raise UsageError(
-                f"{predictions} is a bundle: it takes --table, --protocol, --corpus, --labels and --json alone"
+                f"{predictions} is a bundle: it takes --table, --protocol, --corpus, --labels, --enrol and --json "
+                "alone"
             )
         rows = utterances(table, corpus, speakers=speakers)
-        _score_bundle(predictions, rows, protocol, mapping, as_json, details)
+        _score_bundle(predictions, rows, protocol, mapping, as_json, details, enrol)
         return
     if not os.path.isfile(predictions):  # noqa: PTH113 - as above
         there = os.path.isdir(predictions)  # noqa: PTH112
         what = "no bundle (it has no manifest.json)" if there else "no such file or bundle"
         raise UsageError(f"{predictions}: {what}")
+    if enrol:
+        raise UsageError("--enrol is for bundles that adapt; predictions of others know what they know")
     if protocol is None:
         raise UsageError("name the folds that were predicted: --protocol")
     from unheard import protocols
@@ -122,9 +129,10 @@ def _score_bundle(
     labels: Labels | None,
     as_json: bool,
     details: bool,
+    enrol: bool,
 ) -> None:
     from unheard import protocols
-    from unheard.cli.summary import brief_lines, bundle_lines
+    from unheard.cli.summary import brief_lines, bundle_lines, enrolment_lines
     from unheard.external.score_bundle import score_bundle
     from unheard.metrics.formatting import counted
 
@@ -137,12 +145,14 @@ def _score_bundle(
             rows,
             labels=labels,
             progress=lambda done, total: advance("clips", done, total),
+            enrol=enrol,
         )
     if as_json:
         print_json(made)
         return
     brief = brief_lines(made, f"{made['bundle']} on {made['corpus']}")
-    show_result([*brief, *(bundle_lines(made) if details else ())])
+    knowing = enrolment_lines(made.get("enrolment", ()))
+    show_result([*brief, *(bundle_lines(made) if details else ()), *knowing])
     if made["mapping"]:
         say(made["mapping"])
     if made["n_left_out"]:

@@ -101,7 +101,7 @@ def score_lines(results: Mapping[str, Any], calibration: bool = False) -> list[s
         ]
     width = max((len(label) for label, _ in rows), default=0)
     lines += [f"  {label:{width}}  {value}" for label, value in rows]
-    lines.extend(_enrolment_lines(results.get("enrolment", ())))
+    lines.extend(enrolment_lines(results.get("enrolment", ())))
     lines.extend(f"  incomplete: {reason}" for reason in results.get("incomplete", ()))
     return lines
 
@@ -115,7 +115,7 @@ def estimate_with_folds(metric: Metric, value: Mapping[str, float | None]) -> st
     return headline_with_unit(metric, value) + folds
 
 
-def _enrolment_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
+def enrolment_lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
     """Say what knowing clips of a speaker brings; the scores above know none."""
     lines = []
     for row in found:

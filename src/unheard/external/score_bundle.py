@@ -18,6 +18,7 @@ from unheard.corpora.names import comparable
 from unheard.corpora.relabel import relabel
 from unheard.corpora.table import corpus_of
 from unheard.errors import AudioError, DataError, UsageError, first_five, unknown
+from unheard.external.score_knowing import score_knowing
 from unheard.labels import Labels
 from unheard.metrics import estimators
 from unheard.metrics.rows import marks
@@ -33,6 +34,7 @@ def score_bundle(
     channel: int | None = None,
     allow_truncated: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    enrol: bool = False,
 ) -> dict[str, Any]:
     """Predict every labelled clip of a table with a bundle and score the predictions (fractions).
 
@@ -52,15 +54,18 @@ def score_bundle(
         Read files that are cut short, up to where they end.
     progress
         Function that is called with (clips done, all clips).
+    enrol
+        Whether a bundle that adapts is scored knowing some clips of a speaker, too; they are read once more.
 
     Returns
     -------
     ``bundle``, ``corpus``, ``labels`` (classes), ``mapping`` (in words), ``stamps``, ``heard``, ``heard_clips``,
     ``heard_perhaps`` (the attributes of :class:`Contamination`), ``n_clips``, ``n_left_out``, ``n_unanswered``,
-    ``n_unsure``, ``n_speakers``, ``metrics``, ``baselines``, ``per_class``, ``groups``, ``selective``. The
-    baselines are chance, and always predicting the commonest class of these clips: how common the classes were in
-    its training a bundle does not say. A clip without a prediction counts as an error. One that the bundle was not
-    sure about counts with its most probable label; ``selective`` has the ``coverage`` of the bundle's threshold
+    ``n_unsure``, ``n_speakers``, ``metrics``, ``baselines``, ``per_class``, ``groups``, ``selective``, with
+    ``enrol`` also ``enrolment`` (:func:`unheard.runs.enrolment_scores.enrolment_scores`). The baselines are
+    chance, and always predicting the commonest class of these clips: how common the classes were in its training a
+    bundle does not say. A clip without a prediction counts as an error. One that the bundle was not sure about
+    counts with its most probable label; ``selective`` has the ``coverage`` of the bundle's threshold
     and the ``accuracy`` of the predictions that it gave (None where it gave none).
 
     Raises
@@ -73,6 +78,11 @@ def score_bundle(
         The mapping names a label that neither the table nor the bundle has, or they share fewer than two classes.
     """
     bundle = load_bundle(folder)
+    if enrol and not (bundle.adapts and bundle.classes):
+        raise UsageError(
+            f"{folder} does not adapt to voices, or predicts no classes: leave --enrol out, or take a bundle of a "
+            "run whose inputs have 'adapt' (docs/adaptation.md)"
+        )
     rows = table.filter(pl.col("label").is_not_null())
     n_labelled = len(rows)
     shared = bundle.classes
@@ -104,6 +114,12 @@ def score_bundle(
     )
     test = predictions(frame, shared)
     trained = contamination(bundle, rows, trained_on)
+    more: dict[str, Any] = {}
+    if enrol:
+        again = _clips(rows, bundle, channel, allow_truncated)
+        more["enrolment"] = score_knowing(
+            bundle, rows, again, shared, lambda found: _among(found, shared, labels), test, progress
+        )
     return {
         "bundle": bundle.description.name,
         "corpus": corpus_of(rows),
@@ -126,6 +142,7 @@ def score_bundle(
         "per_class": by_class(test),
         "groups": {"gender": estimators.per_gender(test)},
         "selective": _selective(shared, rows, predicted, unsure),
+        **more,
     }
 
 
