@@ -77,7 +77,7 @@ def test_files_are_written_by_their_name_and_never_over_another(bundle: Path, ta
     for name in ("out.json", "out.csv", "out.txt"):
         out = talk.with_name(name)
         code, text, errors = called(talk, "--model", bundle, "--out", out)
-        assert (code, text) == (0, "") and f"{out}: 1 recordings" in errors
+        assert (code, text) == (0, "") and f"{out}: 1 recording" in errors
     assert json.loads(talk.with_name("out.json").read_text())[0]["path"] == str(talk)
     assert talk.with_name("out.csv").read_text().startswith("path,start,end")
     before = talk.with_name("out.txt").read_text()

@@ -99,7 +99,7 @@ def test_why_no_recording_is_there(text, reason, tmp_path):
     tone(tmp_path / "in" / "clips" / "a.wav")
     tone(tmp_path / "up" / "b.wav")
     path = csv(tmp_path / "in", f"path,label\n{text},sad\n")
-    with pytest.raises(DataError, match="none of its 1 recordings is there") as error:
+    with pytest.raises(DataError, match="no recording that it names is there") as error:
         refuse_absent(read("generic", path), path)
     assert reason in str(error.value)
 

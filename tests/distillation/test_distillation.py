@@ -221,7 +221,7 @@ def test_speakers_to_leave_out_must_be_known(table: pl.DataFrame) -> None:
     blind = table.with_columns(
         speaker=pl.when(pl.col("id") == table["id"][-1]).then(None).otherwise(pl.col("speaker"))
     )
-    with pytest.raises(DataError, match="1 clips do not say whose they are"):
+    with pytest.raises(DataError, match="the speaker of 1 clip is not known"):
         distillation_data(blind, [some])
     with pytest.raises(DataError, match="no clip is left"):
         distillation_data(table, table["speaker"].unique().to_list())

@@ -55,10 +55,10 @@ def noise(
 
 def lines(found: Mapping[str, Any]) -> list[str]:
     """Return the result as text: whose it is, and a table with a line a condition."""
-    from unheard.metrics.formatting import and_interval, difference, percent
+    from unheard.metrics.formatting import and_interval, counted, difference, percent
 
     name = found["recipe"] + ("+val" if found["refit"] == "val" else "")
-    who = f"{found['n_speakers']} speakers" if found["n_speakers"] else "unknown speakers"
+    who = counted(found["n_speakers"], "speaker") if found["n_speakers"] else "unknown speakers"
     said = [f"{name} on {found['protocol']} ({who} tested)"]
     said += [f"  {' · '.join(found['stamps'])}"] if found["stamps"] else []
     genders = [g for g in ("female", "male") if g in found["conditions"][0]["gender"]]

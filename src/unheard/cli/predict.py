@@ -18,6 +18,7 @@ from unheard.cli.notice import notice_once
 from unheard.cli.terminal import bars, in_utf8, say
 from unheard.cli.voice import profile_for
 from unheard.errors import DataError, UsageError, first_five
+from unheard.metrics.formatting import counted
 
 if TYPE_CHECKING:
     from unheard.bundle.runtime import Bundle
@@ -124,7 +125,10 @@ def predict(
         failed = _answer_all(ask, todo, inputs, answers)
     if out is not None:
         write_text(out, "".join(written))
-        say(f"{out}: {answers.count} recordings" + (f", {failed} of them not used" if failed else ""))
+        say(
+            f"{out}: {counted(answers.count, 'recording')}"
+            + (f", {failed} of them not used" if failed else "")
+        )
     raise typer.Exit(3 if failed else 0)
 
 
@@ -147,7 +151,7 @@ def _answer_all(
                 advance("recordings", answers.count, 0)
     except KeyboardInterrupt:
         left = "" if STDIN in inputs else f", {sum(1 for _ in recordings(inputs)) - answers.count} left"
-        say(f"interrupted: {answers.count} recordings answered{left}")
+        say(f"interrupted: {counted(answers.count, 'recording')} answered{left}")
         raise typer.Exit(INTERRUPTED) from None
     if not answers.count:
         raise UsageError(f"no recordings in {', '.join(inputs)}; looked for {', '.join(EXTENSIONS)}")

@@ -97,7 +97,8 @@ def refuse_absent(table: pl.DataFrame, source: Path) -> None:
     first = Path(paths[0])
     text = str(first.relative_to(folder) if first.is_relative_to(folder) else first)
     raise DataError(
-        f"{source}: none of its {len(paths)} recordings is there, such as {text!r}: {why_absent(folder, text)}"
+        f"{source}: no recording that it names is there ({len(paths):,} of them), such as {text!r}: "
+        f"{why_absent(folder, text)}"
     )
 
 

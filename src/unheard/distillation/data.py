@@ -16,6 +16,7 @@ from unheard.errors import DataError, UsageError, first_five, unknown
 from unheard.extraction.extract import extract
 from unheard.features.spec import build
 from unheard.inputs import Clip
+from unheard.metrics.formatting import counted
 
 Frames = NDArray[np.float32]
 
@@ -58,8 +59,8 @@ def distillation_data(table: pl.DataFrame, excluded: Collection[str] = ()) -> Di
     if excluded and table["speaker"].null_count():
         some = table.filter(pl.col("speaker").is_null())["id"]
         raise DataError(
-            f"{corpus}: speakers are to be left out, and {len(some)} clips do not say whose they are: "
-            f"{first_five(some)}"
+            f"{corpus}: speakers are to be left out, and the speaker of {counted(len(some), 'clip')} is not "
+            f"known: {first_five(some)}"
         )
     kept = table.filter(~pl.col("speaker").is_in(sorted(excluded))) if excluded else table
     if not len(kept):

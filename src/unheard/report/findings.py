@@ -107,8 +107,8 @@ def _score(system: System) -> str | None:
     against = f"chance is {percent(baseline(system, 'chance', 'accuracy'))} %"
     against += f", always giving the commonest class {percent(majority)} %" if majority is not None else ""
     return (
-        f"{percent(system.metric('accuracy'))} % of {clips:,} clips by {who} are predicted correctly ({sure}); "
-        f"{against}. UAR is {percent(system.metric('uar'))} % "
+        f"{percent(system.metric('accuracy'))} % of {counted(clips, 'clip')} by {who} are predicted correctly "
+        f"({sure}); {against}. UAR is {percent(system.metric('uar'))} % "
         f"{interval(system.metric('uar', 'low'), system.metric('uar', 'high'))}."
     )
 
@@ -149,7 +149,7 @@ def _dimensions(system: System) -> str | None:
     absolute = listed(f"{name} {number(system.metric(f'{name}.mae'))}" for name in names)
     of = "The mean CCC of dimensions" if len(names) > 1 else f"CCC of {names[0]}"
     return (
-        f"{of} over {system.rows.frame['id'].n_unique():,} clips by {_who(system)} is "
+        f"{of} over {counted(system.rows.frame['id'].n_unique(), 'clip')} by {_who(system)} is "
         f"{number(system.metric(mean))} ({_sure(system, ends)})"
         + (f": {each}" if len(names) > 1 else "")
         + f". The mean absolute error on a scale from 0 to 1 is {absolute}."
@@ -202,7 +202,9 @@ def _doubts(system: System) -> list[str]:
     answered = system.rows.answered
     if not answered.all():
         silent = system.rows.frame["id"].filter(~answered).n_unique()
-        found.append(f"{silent:,} clips got no prediction (unreadable recordings) and count as errors.")
+        found.append(
+            f"{counted(silent, 'clip')} got no prediction (unreadable recordings): each counts as an error."
+        )
     missing = system.results.get("incomplete") or ()
     if missing:
         said = listed(printable(m, 80) for m in list(missing)[:3])
@@ -252,7 +254,7 @@ def _fusion(system: System) -> str | None:
     paired = printable(" ".join(describe(Comparison.from_dict(fusion["comparison"])).splitlines()[:2]))
     said = [f"A late fusion of {systems}.", how, held, paired]
     gaps = [
-        f"{printable(name)} gave no prediction to {clips:,} clips"
+        f"{printable(name)} gave no prediction to {counted(clips, 'clip')}"
         for name, clips in fusion["unanswered"].items()
     ]
     if gaps:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unheard.files import write_text
-from unheard.metrics.formatting import percent
+from unheard.metrics.formatting import counted, percent
 from unheard.report.figures.layers import layers_chart
 from unheard.report.template import render
 from unheard.report.wording import meaning, printable
@@ -43,7 +43,7 @@ def layers_html(found: Mapping[str, Any]) -> str:
 
 def sentences(found: Mapping[str, Any]) -> list[str]:
     """Say what was measured on whom, which layer is salient and what cutting there saves."""
-    who = f"{found['n_speakers']} speakers" if found["n_speakers"] else "unknown speakers"
+    who = counted(found["n_speakers"], "speaker") if found["n_speakers"] else "unknown speakers"
     where = f"fold {found['fold']} of {printable(found['protocol'])}"
     said = [f"{found['n_clips']:,} training clips of {who} of {where}; nobody else was used."]
     layers, salient = found["layers"], found["salient"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unheard.files import write_text
+from unheard.metrics.formatting import counted
 from unheard.report.figures.noise import noise_chart
 from unheard.report.template import render
 from unheard.report.wording import listed, meaning, printable
@@ -36,8 +37,8 @@ def noise_html(found: Mapping[str, Any]) -> str:
 def sentences(found: Mapping[str, Any]) -> list[str]:
     """Say what was predicted by which models, and who babbled."""
     known = found["n_speakers"] and "UNVERIFIED" not in found["stamps"]
-    who = f"{found['n_speakers']} speakers" if found["n_speakers"] else "unknown speakers"
-    asked = f"{found['n_clips']:,} test clips of {who} on {printable(found['protocol'])}"
+    who = counted(found["n_speakers"], "speaker") if found["n_speakers"] else "unknown speakers"
+    asked = f"{counted(found['n_clips'], 'test clip')} of {who} on {printable(found['protocol'])}"
     said = [
         f"{asked}, each predicted by a fold's model that was not trained on {'its speaker' if known else 'it'}."
     ]
