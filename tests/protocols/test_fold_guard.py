@@ -174,6 +174,16 @@ def test_group_k_balances_gender_and_tests_each_speaker_once(k: int, n: int) -> 
     assert protocols.make(f"group-{k}", table).hash == made.hash
 
 
+@pytest.mark.parametrize("k", [3, 4, 6])
+def test_random_k_trains_on_as_many_clips_as_group_k(k: int) -> None:
+    table = rows("ABCDEFGHIJKL", clips=24)
+    sizes = [
+        {tuple(map(len, parts)) for parts in protocols.make(f"{kind}-{k}", table).folds}
+        for kind in ("random", "group")
+    ]
+    assert sizes[0] == sizes[1] == {(288 - 2 * 288 // k, 288 // k, 288 // k)}
+
+
 def test_random_k_is_leaky_and_a_corpus_without_speakers_is_unverified() -> None:
     assert protocols.make("random-3", rows("ABCD", clips=8)).stamps == ("LEAKY",)
     assert protocols.make("random-3", rows([None] * 4, clips=8)).stamps == ("UNVERIFIED",)
@@ -285,7 +295,7 @@ def test_few_clips_or_folds_are_said() -> None:
         protocols.make("random-1", rows("ABCD", clips=8))
     eight = [f"c{n}" for n in range(8)]
     with pytest.raises(ProtocolError, match="too few clips to validate"):
-        protocols.make("random-3", rows("ABC", clips=8, labels=eight))
+        protocols.make("random-2", rows("ABC", clips=8, labels=eight))
     with pytest.raises(ProtocolError, match="no training clip of the class z"):
         table = rows("ABC").with_columns(pl.col("label").cast(pl.String).cast(pl.Enum(["a", "b", "z"])))
         protocols.make("loso", table)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,11 @@ import pytest
 import unheard as ut
 from small_bundle import make_bundle
 from unheard.cli.summary import enrolment_lines
-from unheard.errors import UsageError
+from unheard.errors import DataError, UsageError
+from unheard.exporting.from_run import _check_recordings
 from unheard.external.score_bundle import score_bundle
 from unheard.predictions.table import probabilities, read_predictions
+from unheard.recipe_inputs.preparing import data_digest
 from unheard.recipes.recipe import Recipe
 from unheard.runs.enrolment_scores import enrolment_scores
 from unheard.runs.folder import ENROLMENT
@@ -110,3 +114,26 @@ def test_a_bundle_of_a_run_that_adapts_answers_as_the_fold_s_model(toy: pl.DataF
     assert any("knowing all clips" in line for line in enrolment_lines([found]))
     with pytest.raises(UsageError, match="does not adapt to voices"):
         score_bundle(make_bundle(tmp_path / "other"), test, enrol=True)
+
+
+def test_recordings_that_changed_or_vanished_since_the_run_are_named(
+    toy: pl.DataFrame, tmp_path: Path
+) -> None:
+    copies = [tmp_path / f"{k}.wav" for k in range(4)]
+    for path, copy in zip(toy["path"], copies, strict=False):
+        copy.write_bytes(Path(path).read_bytes())
+    table = toy.head(4).with_columns(path=pl.Series(map(str, copies)))
+    made: Any = SimpleNamespace(
+        table=table,
+        folder=tmp_path,
+        provenance={"data_hash": data_digest(table)},
+        path=lambda name: tmp_path / name,
+    )
+    (tmp_path / "provenance.json").write_text("{}")
+    _check_recordings(made)
+    later = (tmp_path / "provenance.json").stat().st_mtime + 5
+    copies[1].write_bytes(copies[0].read_bytes())
+    os.utime(copies[1], (later, later))
+    copies[2].unlink()
+    with pytest.raises(DataError, match=r"the run \(1 are gone: .*2\.wav; 1 were written .*1\.wav"):
+        _check_recordings(made)

@@ -1,14 +1,15 @@
 """Acoustic fingerprints of a few kilobytes, by which a recording is found under another name, rate or format.
 
-Conventions: waves are (n,) float32 at 16 kHz; a frame is 10 ms. A fingerprint has two parts:
+Conventions: waves are (n,) float32 at 16 kHz; a frame is 10 ms. There are two parts:
 
 - *landmarks* find the pairs that are worth comparing: local peaks of a log spectrogram (64 bands, 300-3,400 Hz),
-  hashed in pairs with the time between them (Wang 2003, "An industrial-strength audio search algorithm").
-  They need no alignment and go into an inverted index (see ``matching.py``);
+  hashed together with the time between them (Wang 2003, "An industrial-strength audio search algorithm"): in
+  threes where many recordings are compared with each other, since two peaks alone meet often by chance, and in
+  pairs where little of a recording may be kept. They need no alignment and go into an inverted index;
 - the *band wave* tells whether two are one recording: the signal itself between 300 and 1,800 Hz at 4 kHz, its
-loudness
-  levelled. Copies agree in phase, which two takes of one sentence by one person never do; :func:`similarity` is
-  the largest normalised cross-correlation over all alignments. Gain, codecs, rates and shifts leave it high.
+  loudness levelled. Copies agree in phase, which two takes of one sentence by one person never do;
+  :func:`similarity` is the largest normalised cross-correlation over all alignments. Gain, codecs, rates and
+  shifts leave it high.
 
 The threshold is derived by ``benchmarks/fingerprint.py`` from takes of RAVDESS.
 """
@@ -38,7 +39,8 @@ PEAK_RANGE = 30.0  # dB below the loudest point of the spectrogram in which peak
 FLOOR = 45.0  # dB below the loudest point: what is weaker is noise of a codec
 FAN = 5  # each peak is paired with so many that follow
 REACH = 50  # frames between the two peaks of a pair, at most
-HASHES = BANDS * BANDS * (REACH + 1)  # number of different hashes
+HASHES = BANDS * BANDS * (REACH + 1)  # number of different hashes of pairs
+THREES = ((1, 2), (1, 3), (2, 3))  # which of the peaks that follow one are hashed with it
 WAVE_RATE = 4_000
 WAVE_BAND = (250.0, 350.0, 1700.0, 1900.0)  # Hz: raised-cosine edges of the band wave
 LEVEL_WINDOW = 100  # samples of the band wave, 25 ms, over which loudness is measured
@@ -72,21 +74,18 @@ class Landmarks:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """Landmarks and band wave of one recording.
+    """Landmarks of one recording in threes, six bytes each.
 
     Attributes
     ----------
     hashes
-        (k,) int64: two bands and the frames between them.
+        (k,) uint32: three bands and the frames between them.
     times
-        (k,) int64: frame of the first peak of each pair.
-    wave
-        (m,) int8: the band wave at 4 kHz, levelled, its largest magnitude at 127.
+        (k,) uint16: frame of the first peak of each three.
     """
 
     hashes: Array
     times: Array
-    wave: Array
 
 
 def exact_hash(wave: Array) -> str:
@@ -96,15 +95,35 @@ def exact_hash(wave: Array) -> str:
 
 
 def fingerprint(wave: Array) -> Fingerprint:
-    """Return the fingerprint of a wave, (n,) float32 at 16 kHz, of any length."""
-    wave = np.asarray(wave, dtype=np.float32)[: int(LONGEST * RATE)]
-    found = landmarks(wave)
-    return Fingerprint(found.hashes, found.times, _band_wave(wave))
+    """Return the fingerprint of the first ``LONGEST`` seconds of a wave, (n,) float32 at 16 kHz."""
+    time, band, _ = _peaks(wave)
+    return threes(time, band)
+
+
+def threes(time: Array, band: Array) -> Fingerprint:
+    """Return the fingerprint of peaks in the order of their frames."""
+    hashes, times = [], []
+    for second, third in THREES:
+        first = slice(0, max(0, len(time) - third))
+        gap, last = time[second:][first] - time[first], time[third:][first] - time[first]
+        bands = (band[first] * BANDS + band[second:][first]) * BANDS + band[third:][first]
+        near = last <= REACH
+        hashes.append(((bands * (REACH + 1) + gap) * (REACH + 1) + last - gap)[near])
+        times.append(time[first][near])
+    return Fingerprint(np.concatenate(hashes).astype(np.uint32), np.concatenate(times).astype(np.uint16))
 
 
 def landmarks(wave: Array) -> Landmarks:
-    """Return the landmarks of the first ``LONGEST`` seconds of a wave, (n,) float32 at 16 kHz."""
-    return _landmarks(_log_spectrogram(np.asarray(wave, dtype=np.float32)[: int(LONGEST * RATE)]))
+    """Return the landmarks of the first ``LONGEST`` seconds of a wave, (n,) float32 at 16 kHz, in pairs."""
+    time, band, level = _peaks(wave)
+    hashes, times, levels = [], [], []
+    for step in range(1, FAN + 1):
+        gap = time[step:] - time[:-step]
+        near = gap <= REACH
+        hashes.append((((band[:-step] * BANDS + band[step:]) * (REACH + 1)) + gap)[near])
+        times.append(time[:-step][near])
+        levels.append((level[:-step] + level[step:])[near])
+    return Landmarks(*(np.concatenate(each) for each in (hashes, times, levels)))
 
 
 def meetings(hashes: Array, among: Array) -> tuple[Array, Array]:
@@ -132,13 +151,38 @@ def agreement(owner: Array, shift: Array) -> tuple[Array, Array]:
     return owners, best
 
 
-def similarity(a: Fingerprint, b: Fingerprint) -> float:
-    """Return the largest magnitude of the normalised cross-correlation of two band waves, in [0, 1].
+def band_wave(wave: Array) -> Array:
+    """Return (m,) int8: a band of the first ``LONGEST`` seconds at 4 kHz, its loudness levelled, 127 at most.
+
+    The band is cut out of the spectrum of the whole wave. Without the levelling, one click of a mouse that ends
+    two recordings makes them equal.
+    """
+    wave = np.asarray(wave, dtype=np.float32)[: int(LONGEST * RATE)]
+    factor, length = RATE // WAVE_RATE, -(-len(wave) // (RATE // WAVE_RATE))
+    size = factor * _fast_length(length + 64)  # some room, since a spectrum wraps around
+    spectrum = np.fft.rfft(wave, size)[: size // factor // 2 + 1]
+    frequency = np.arange(len(spectrum)) * RATE / size
+    rise, full, fall, end = WAVE_BAND
+    low = np.clip((frequency - rise) / (full - rise), 0.0, 1.0)
+    high = np.clip((end - frequency) / (end - fall), 0.0, 1.0)
+    gain = np.sin(0.5 * np.pi * np.minimum(low, high)) ** 2
+    band = np.fft.irfft(spectrum * gain, size // factor)[:length]
+    loudness = _local_rms(band)
+    loudest = float(loudness.max(initial=0.0))
+    if loudest < SILENCE:
+        return np.zeros(length, np.int8)
+    level = band / (loudness + loudest * 10.0 ** (-LEVEL_RANGE / 20.0))
+    quantised: Array = np.rint(level / np.abs(level).max() * 127.0).astype(np.int8)
+    return quantised
+
+
+def similarity(a: Array, b: Array) -> float:
+    """Return the largest magnitude of the normalised cross-correlation of two of :func:`band_wave`, in [0, 1].
 
     Every alignment counts in which at least ``MEETING`` of each one's energy meets the other recording; energies
     are taken over what meets, so padded or cut ends cost little.
     """
-    x, y = a.wave.astype(np.float32), b.wave.astype(np.float32)
+    x, y = a.astype(np.float32), b.astype(np.float32)
     if not (x.any() and y.any()):
         return 0.0
     size = _fast_length(len(x) + len(y))
@@ -192,19 +236,12 @@ _HANN = np.hanning(WINDOW).astype(np.float32)
 _BAND_WEIGHTS = _band_weights()
 
 
-def _landmarks(spectrogram: Array) -> Landmarks:
-    """Return the pairs of peaks that follow each other."""
+def _peaks(wave: Array) -> tuple[Array, Array, Array]:
+    """Return frame, band and level of each peak, by frame."""
+    spectrogram = _log_spectrogram(np.asarray(wave, dtype=np.float32)[: int(LONGEST * RATE)])
     loud = spectrogram > -PEAK_RANGE / 10.0 * np.log(10.0)
     time, band = np.nonzero(loud & (spectrogram == _largest_around(spectrogram)))
-    level = spectrogram[time, band]
-    hashes, times, levels = [], [], []
-    for step in range(1, FAN + 1):
-        gap = time[step:] - time[:-step]
-        near = gap <= REACH
-        hashes.append((((band[:-step] * BANDS + band[step:]) * (REACH + 1)) + gap)[near])
-        times.append(time[:-step][near])
-        levels.append((level[:-step] + level[step:])[near])
-    return Landmarks(*(np.concatenate(each) for each in (hashes, times, levels)))
+    return time, band, spectrogram[time, band]
 
 
 def _largest_around(values: Array) -> Array:
@@ -214,29 +251,6 @@ def _largest_around(values: Array) -> Array:
         padded = np.pad(values, width, constant_values=-np.inf)
         values = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=axis).max(axis=-1)
     return values
-
-
-def _band_wave(wave: Array) -> Array:
-    """Cut a band out of the spectrum of the whole wave, back at a quarter of the rate, and level its loudness.
-
-    Without the levelling, one click of a mouse that ends two recordings makes them equal.
-    """
-    factor, length = RATE // WAVE_RATE, -(-len(wave) // (RATE // WAVE_RATE))
-    size = factor * _fast_length(length + 64)  # some room, since a spectrum wraps around
-    spectrum = np.fft.rfft(wave, size)[: size // factor // 2 + 1]
-    frequency = np.arange(len(spectrum)) * RATE / size
-    rise, full, fall, end = WAVE_BAND
-    low = np.clip((frequency - rise) / (full - rise), 0.0, 1.0)
-    high = np.clip((end - frequency) / (end - fall), 0.0, 1.0)
-    gain = np.sin(0.5 * np.pi * np.minimum(low, high)) ** 2
-    band = np.fft.irfft(spectrum * gain, size // factor)[:length]
-    loudness = _local_rms(band)
-    loudest = float(loudness.max(initial=0.0))
-    if loudest < SILENCE:
-        return np.zeros(length, np.int8)
-    level = band / (loudness + loudest * 10.0 ** (-LEVEL_RANGE / 20.0))
-    quantised: Array = np.rint(level / np.abs(level).max() * 127.0).astype(np.int8)
-    return quantised
 
 
 def _local_rms(wave: Array) -> Array:

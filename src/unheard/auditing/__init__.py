@@ -18,6 +18,7 @@ from unheard.auditing.certificate import Certificate, Finding
 from unheard.auditing.duplicates import check_duplicates, find_pairs
 from unheard.auditing.label_leakage import check_label_leakage
 from unheard.auditing.names import check_names
+from unheard.auditing.overlaps import check_overlaps
 from unheard.auditing.recordings import check_files, read_recordings
 from unheard.auditing.splits import check_splits
 from unheard.corpora.table import complete, table_digest
@@ -71,6 +72,7 @@ def audit(
         *check_label_leakage(table, protocol),
         *check_balance(table, protocol),
         *(check_splits(table, protocol) if protocol is not None else ()),
+        *(check_overlaps(table, protocol) if protocol is not None else ()),
     ]
     return Certificate(
         table_hash=table_digest(table),

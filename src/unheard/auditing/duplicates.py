@@ -17,7 +17,7 @@ import polars as pl
 from unheard.audio.fingerprint import Fingerprint
 from unheard.auditing.certificate import Finding, finding
 from unheard.auditing.matching import near_duplicates
-from unheard.auditing.recordings import Recording
+from unheard.auditing.recordings import Recording, band_wave_of
 from unheard.metrics.formatting import counted
 from unheard.protocols.fold import Protocol
 
@@ -37,21 +37,21 @@ class Pair:
 
 def find_pairs(recordings: Sequence[Recording]) -> list[Pair]:
     """Return all pairs of equal and nearly equal recordings, sorted."""
-    usable = sorted(
-        ((r.id, r.exact, r.print) for r in recordings if r.exact is not None and r.print is not None),
-        key=lambda r: r[0],
-    )
     by_hash: dict[str, list[str]] = {}
-    first_print: dict[str, Fingerprint] = {}
-    for name, exact, mark in usable:
-        by_hash.setdefault(exact, []).append(name)
-        first_print.setdefault(exact, mark)
+    firsts: list[Recording] = []
+    prints: list[Fingerprint] = []
+    for recording in sorted(recordings, key=lambda each: each.id):
+        if recording.exact is not None and recording.print is not None:
+            if recording.exact not in by_hash:
+                firsts.append(recording)
+                prints.append(recording.print)
+            by_hash.setdefault(recording.exact, []).append(recording.id)
     equal = [Pair(a, b, None) for ids in by_hash.values() for a, b in itertools.combinations(ids, 2)]
     # Equal audio has equal fingerprints: one recording of each kind is compared, and its matches hold for all.
     kinds = list(by_hash.values())
     near = [
         Pair(min(a, b), max(a, b), match.similarity)
-        for match in near_duplicates(list(first_print.values()))
+        for match in near_duplicates(prints, lambda k: band_wave_of(firsts[k]))
         for a, b in itertools.product(kinds[match.first], kinds[match.second])
     ]
     return sorted(equal + near, key=lambda pair: (pair.first, pair.second))

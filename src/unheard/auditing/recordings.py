@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy.typing as npt
 import polars as pl
 
 from unheard.audio.decode import check_trainable, load
-from unheard.audio.fingerprint import Fingerprint, exact_hash, fingerprint
+from unheard.audio.fingerprint import Fingerprint, band_wave, exact_hash, fingerprint
 from unheard.auditing.certificate import Finding, finding
 from unheard.errors import AudioError, escaped
 from unheard.extraction.processes import Died, spread
@@ -19,11 +21,15 @@ from unheard.extraction.processes import Died, spread
 MAX_BAD = 0.01
 
 
+Array = npt.NDArray[Any]
+
+
 @dataclass(frozen=True)
 class Recording:
-    """A decoded clip: its hash and fingerprint, or else the reason why there are none."""
+    """A decoded clip: its hash and fingerprint, or else the reason why there are none; and where it is."""
 
     id: str
+    piece: tuple[str, float | None, float | None]
     exact: str | None
     print: Fingerprint | None
     reason: str | None = None
@@ -38,7 +44,7 @@ def read_recordings(
     found: dict[str, Recording] = {}
     for piece, result in spread(_decoded, pieces, jobs):
         if isinstance(result, Died):
-            result = Recording(piece[0], None, None, "the process that decoded it died")
+            result = Recording(piece[0], piece[1:], None, None, "the process that decoded it died")
         found[piece[0]] = result
         if progress is not None:
             progress(len(found), len(pieces))
@@ -69,13 +75,21 @@ def check_files(recordings: Sequence[Recording]) -> list[Finding]:
     return findings
 
 
-def _decoded(piece: tuple[str, str, float | None, float | None]) -> Recording:
-    name, path, start, end = piece
+def band_wave_of(recording: Recording) -> Array | None:
+    """Return the band wave of a recording, which is decoded again; None where it has gone since."""
+    try:
+        return band_wave(load(*recording.piece).wave)
+    except AudioError:
+        return None
+
+
+def _decoded(row: tuple[str, str, float | None, float | None]) -> Recording:
+    name, path, start, end = row
     try:
         clip = load(path, start, end)
         check_trainable(clip)
     except AudioError as error:
         # A certificate is published and holds no paths of its owner's machine.
         reason = str(error).replace(escaped(path), escaped(Path(path).name))
-        return Recording(name, None, None, reason, missing=not os.path.exists(path))  # noqa: PTH110
-    return Recording(name, exact_hash(clip.wave), fingerprint(clip.wave))
+        return Recording(name, row[1:], None, None, reason, missing=not os.path.exists(path))  # noqa: PTH110
+    return Recording(name, row[1:], exact_hash(clip.wave), fingerprint(clip.wave))

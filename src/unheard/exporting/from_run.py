@@ -12,7 +12,7 @@ from unheard import encoders, features
 from unheard.corpora.table import corpus_of
 from unheard.decide.abstain import threshold_for
 from unheard.decide.calibration import apply_temperature
-from unheard.errors import UsageError
+from unheard.errors import DataError, UsageError, first_five
 from unheard.exporting.export import ExportInput
 from unheard.exporting.export import export as write_bundle
 from unheard.exporting.known_clips import known_clips
@@ -20,11 +20,11 @@ from unheard.exporting.retraining import of_fold, on_speakers
 from unheard.exporting.training_range import training_range_of
 from unheard.inputs import Form
 from unheard.predictions.table import logits
-from unheard.recipe_inputs.preparing import of_layers
+from unheard.recipe_inputs.preparing import data_digest, of_layers
 from unheard.recipes.recipe import Recipe
 from unheard.runs.content import understood
 from unheard.runs.fitting import wanted
-from unheard.runs.folder import Run
+from unheard.runs.folder import MARK, Run
 from unheard.runs.salient_layer import chosen_layers
 
 #: Share of validation clips that a bundle gives a prediction to.
@@ -67,6 +67,7 @@ def export(
             raise UsageError(
                 "the speakers of a fold's model are those of the fold; give --fold or --speakers"
             )
+        _check_recordings(run)
         trained = on_speakers(run, speakers) if fold is None else of_fold(run, fold)
         inputs = _inputs(of_layers(recipe, chosen_layers(recipe, trained.head.chosen_)))
         clips = _training_clips(run, trained.ids, encoder_heard)
@@ -89,6 +90,23 @@ def export(
             others=_others(inputs.values(), run.table, trained.speakers),
             force=force,
         )
+
+
+def _check_recordings(run: Run) -> None:
+    """Refuse to teach a model from other recordings than those that its run was scored on."""
+    if data_digest(run.table) == run.provenance["data_hash"]:
+        return
+    paths = sorted(run.table["path"].unique())
+    gone = [path for path in paths if not Path(path).is_file()]
+    began = run.path(MARK).stat().st_mtime
+    changed = [path for path in paths if path not in gone and Path(path).stat().st_mtime > began]
+    told = [f"{len(gone)} are gone: {first_five(gone)}"] if gone else []
+    told += [f"{len(changed)} were written after it: {first_five(changed)}"] if changed else []
+    raise DataError(
+        f"{run.folder}: the recordings are no longer those of the run "
+        f"({'; '.join(told) or 'their content differs'}); "
+        "put them back, or run it again"
+    )
 
 
 def _training_clips(run: Run, ids: Sequence[str], others: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -200,8 +200,15 @@ def owner(table: pl.DataFrame, *, declare_leaky: bool = False) -> Protocol:
 
 
 def random_k(table: pl.DataFrame, k: int, seed: int = 0) -> Protocol:
-    """LEAKY: stratified K folds over shuffled clips; validation is a stratified fifth of the rest."""
-    return guarded(f"random-{k}", table, stratified(table, k, seed, 0.2), disjoint=(), leaky=True)
+    """LEAKY: stratified K folds over shuffled clips; as many validate as are tested, as in ``group-k``.
+
+    So both train on as many clips, and what one scores above the other is the leak alone. Of two folds, of which
+    none would be left for training, a fifth of the rest validates.
+    """
+    validation = 0.2 if k == 2 else 1 / max(k - 1, 1)
+    return guarded(
+        f"random-{k}", table, stratified(table, k, seed, validation), disjoint=(), leaky=True, version=2
+    )
 
 
 def stratified(table: pl.DataFrame, k: int, seed: int, validation: float) -> list[Fold]:
