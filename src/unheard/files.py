@@ -240,7 +240,7 @@ def new_output(path: str | os.PathLike[str], force: bool = False) -> Path:
     """Return ``path`` for a file about to be written, or refuse where it exists and ``force`` is not given."""
     target = Path(path)
     if target.exists() and not force:
-        raise UsageError(f"{target} exists; choose another name or give --force")
+        raise UsageError(f"{target} exists; choose another name or give --force (force=True in Python)")
     return target
 
 

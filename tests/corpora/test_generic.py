@@ -320,12 +320,27 @@ def test_a_class_that_may_be_either_folder_is_refused(tmp_path):
 def test_a_folder_with_a_table_inside_points_to_it(tmp_path):
     tone(tmp_path / "a.wav")
     csv(tmp_path, "path,emotion\na.wav,sad\n", "metadata.csv")
-    with pytest.raises(DataError, match=r"give its table instead: unheard prepare generic \S*metadata\.csv"):
-        read("generic", tmp_path)
+    for place in ("a.wav", "wav/b.wav", "more/c.wav"):  # beside it, in one folder, in two
+        tone(tmp_path / place)
+        with pytest.raises(
+            DataError, match=r"give its table instead: unheard prepare generic \S*metadata\.csv"
+        ):
+            read("generic", tmp_path)
     csv(tmp_path, "file_name,emotion\na.wav,sad\n", "metadata.csv")
-    table, _, remarks = survey("generic", tmp_path)
+    table, left, remarks = survey("generic", tmp_path)
     assert table["label"].to_list() == ["sad"]
+    reasons = {item.path: item.reason for item in left}
+    assert reasons["metadata.csv"] == "describes the recordings, and is none"
     assert remarks[0].text == f"{tmp_path}: read as huggingface, by what lies there"
+
+
+def test_a_list_of_files_in_one_folder_points_to_itself(tmp_path):
+    tone(tmp_path / "wav" / "a.wav")
+    csv(tmp_path, "path,emotion\nwav/a.wav,sad\n", "mine.csv")
+    with pytest.raises(DataError, match="give its table instead"):
+        read("generic", tmp_path)
+    tone(tmp_path / "happy" / "b.wav")  # with two classes a list may be anything
+    assert classes(read("generic", tmp_path)) == ("happy", "wav")
 
 
 def test_two_formats_of_one_clip_in_a_class_folder(tmp_path):

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from unheard.corpora import audformat, generic, huggingface, synthetic
+from unheard.corpora.columns import columns_of
 from unheard.corpora.folder import LeftOut, Remark
 from unheard.corpora.names import with_known
 from unheard.corpora.table import one_gender, utterances
-from unheard.corpora.tabular import SUFFIXES
+from unheard.corpora.tabular import SUFFIXES, read_rows
 from unheard.errors import DataError, UsageError, about, first_five, unknown
 from unheard.files import cache_folder
 
@@ -94,10 +95,12 @@ def survey(
             remarks.append(item)
         else:
             rows.append(with_known(item))
+    own = _own_table(root, left, rows) if name == generic.NAME else None
+    if own is not None:
+        raise DataError(f"{root}: give its table instead: unheard prepare {generic.NAME} {root / own}")
     if not rows:
         seen = first_five(f"{item.path} ({item.reason})" for item in left) or "nothing"
-        instead = _own_table(root, left) if name == generic.NAME else None
-        raise DataError(f"{root}: no utterances of {name!r} there; {instead or f'found {seen}'}")
+        raise DataError(f"{root}: no utterances of {name!r} there; found {seen}")
     corpus = sorted({row.get("corpus") or name for row in rows})
     if len(corpus) > 1:
         raise DataError(f"{root}: one table holds one corpus; found {first_five(corpus)} in column 'corpus'")
@@ -118,10 +121,20 @@ def reader_of(path: Path) -> str:
     return huggingface.NAME if huggingface.is_dataset(path) else generic.NAME
 
 
-def _own_table(root: Path, left: list[LeftOut]) -> str | None:
-    """Return the advice to take the table that lies in a folder of recordings, if there is one."""
+def _own_table(root: Path, left: list[LeftOut], rows: list[dict[str, Any]]) -> str | None:
+    """Return the table in a folder that says more than the folder: metadata, or any where there are no classes."""
     tables = [item.path for item in left if Path(item.path).suffix.lower() in SUFFIXES]
-    return f"give its table instead: unheard prepare {generic.NAME} {root / tables[0]}" if tables else None
+    if not root.is_dir() or len({row["label"] for row in rows}) > 1:
+        tables = [path for path in tables if path in huggingface.METADATA]
+    return next((path for path in tables if _lists_clips(root / path)), None)
+
+
+def _lists_clips(table: Path) -> bool:
+    try:
+        columns_of(table, read_rows(table)[0][1])
+    except DataError:
+        return False
+    return True
 
 
 def _two_genders(rows: list[dict[str, Any]]) -> list[Remark]:

@@ -118,7 +118,8 @@ def _folder(root: Path, described: list[Path]) -> Iterator[dict[str, Any] | Left
     used = {row["path"] for row in made}
     for item in recordings(root):
         if isinstance(item, LeftOut):
-            yield item
+            is_read = root / item.path in described
+            yield LeftOut(item.path, "describes the recordings, and is none") if is_read else item
         elif str(root.absolute() / item) not in used:
             yield LeftOut(item.as_posix(), "in no metadata file")
 

@@ -65,7 +65,7 @@ def export(
             )
         if fold is not None and speakers is not None:
             raise UsageError(
-                "the speakers of a fold's model are those of the fold; give --fold or --speakers"
+                "the speakers of a fold's model are those of the fold; give fold or speakers (--fold, --speakers)"
             )
         _check_recordings(run)
         trained = on_speakers(run, speakers) if fold is None else of_fold(run, fold)

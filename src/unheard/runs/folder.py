@@ -57,6 +57,8 @@ MARK = "provenance.json"
 #: What lies in the folder of a fold and seed; of a fusion or of others' predictions, the record alone.
 FOLD_FILES = ("predictions.parquet", ENROLMENT, "model.npz", "fold.json")
 LOCK = ".lock"
+#: What to do where a run is in the way.
+ANOTHER = "choose another --out, or give --resume or --force (out, resume=True or force=True in Python)"
 
 
 @dataclass(frozen=True)
@@ -290,7 +292,7 @@ def begin(folder: Path, provenance: dict[str, Any], *, force: bool) -> None:
     """
     if is_run(folder):
         if not force and has_work(folder):
-            raise UsageError(f"{folder} holds a run; choose another --out, or give --resume or --force")
+            raise UsageError(f"{folder} holds a run; {ANOTHER}")
     else:
         strange = [name for name in (*FILES, FOLDS) if (folder / name).exists()]
         if strange:

@@ -41,6 +41,7 @@ from unheard.runs import salient_layer as salience
 from unheard.runs.digests import check_files, write_digests
 from unheard.runs.enrolment_scores import enrolment_scores
 from unheard.runs.folder import (
+    ANOTHER,
     ENROLMENT,
     EXTRACTED,
     FOLDS,
@@ -147,7 +148,7 @@ def run(
     try:
         with locked(folder):
             if is_run(folder) and has_work(folder) and not (resume or force):
-                raise UsageError(f"{folder} holds a run; choose another --out, or give --resume or --force")
+                raise UsageError(f"{folder} holds a run; {ANOTHER}")
             data_hash = data_digest(table)
             _open(folder, recipe, protocol, table, data_hash, resume=resume, force=force, say=say)
             if strict:
@@ -304,7 +305,9 @@ def _finish(
         looked = found["n_speakers"] if not not_run else f"{found['n_speakers']} (folds {_ranges(numbers)})"
         ledger_file.append(ledger, found, str(looked), decided)
     if missing:
-        raise DataError(f"the run is incomplete: {first_five(incomplete)}; `--resume` tries these again")
+        raise DataError(
+            f"the run is incomplete: {first_five(incomplete)}; `--resume` (resume=True) tries these again"
+        )
     return Run(folder)
 
 
