@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,18 @@ def test_a_profile_gives_what_the_head_gives_knowing_the_clips(
 def test_the_order_of_clips_does_not_matter(bundle: Bundle, profile: VoiceProfile) -> None:
     other = bundle.enrol([(wave, 16_000) for wave in WAVES[::-1]])
     assert_allclose(probabilities(bundle, other), probabilities(bundle, profile), atol=1e-9)
+
+
+def test_profiles_of_one_voice_add_up(bundle: Bundle, profile: VoiceProfile) -> None:
+    clips = [(wave, 16_000) for wave in WAVES]
+    grown = bundle.enrol(clips[:1])
+    for clip in clips[1:]:
+        grown += bundle.enrol([clip])
+    assert (grown.clips, grown.flags) == (profile.clips, profile.flags)
+    assert grown.speech == pytest.approx(profile.speech) and grown.seconds == pytest.approx(profile.seconds)
+    assert_allclose(probabilities(bundle, grown), probabilities(bundle, profile), atol=1e-9)
+    with pytest.raises(DataError, match="different models"):
+        grown + replace(profile, fingerprint="another")
 
 
 def test_a_file_gives_back_the_profile_exactly(bundle: Bundle, profile: VoiceProfile, tmp_path: Path) -> None:

@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from unheard.audio.quality import Quality
 from unheard.bundle.adaptation import Adaptation
 from unheard.bundle.head import Inputs
-from unheard.bundle.voice import VoiceProfile
+from unheard.bundle.voice import ENOUGH_CLIPS, VoiceProfile, flags_of
 from unheard.errors import DataError, first_five
 
-#: Fewer clips than this, or less speech in each on average (seconds), are warned of.
-ENOUGH_CLIPS, ENOUGH_SPEECH = 4, 1.0
 #: A larger share of the clips that all sound like one expression is warned of, unless it is one of these.
 ONE_EXPRESSION, PLAIN = 0.9, ("neutral", "calm")
 
@@ -70,11 +68,7 @@ class Enrolment:
         )
 
     def _flags(self) -> list[str]:
-        flags = []
-        if self._clips < ENOUGH_CLIPS:
-            flags.append("few_clips")
-        if self._speech < ENOUGH_SPEECH * self._clips:
-            flags.append("short_clips")
+        flags = list(flags_of(self._clips, self._speech))
         most = max((count for label, count in self._heard.items() if label not in PLAIN), default=0)
         if self._clips >= ENOUGH_CLIPS and most >= ONE_EXPRESSION * self._clips:
             flags.append("one_expression")

@@ -31,6 +31,9 @@ MAX_BYTES, MAX_CLIPS, MAX_SECONDS, MAX_FRAMES, MAX_AXES = 2**24, 1_000_000, 1e9,
 #: No sum lies further from zero.
 MAX_SUM = 1e100
 
+#: Fewer clips than this, or less speech in each on average (seconds), are warned of.
+ENOUGH_CLIPS, ENOUGH_SPEECH = 4, 1.0
+
 #: What a flag of a profile means to whoever is about to use it.
 MEANINGS = {
     "few_clips": "the voice is known from few clips; more of them help",
@@ -71,9 +74,42 @@ class VoiceProfile:
     left_out: tuple[str, ...] = ()
 
     @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of the sums of each input."""
+        return {name: each.total.shape for name, each in self.sums.items()}
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """The flags in words."""
         return tuple(MEANINGS.get(flag, flag) for flag in self.flags)
+
+    def __add__(self, other: VoiceProfile) -> VoiceProfile:
+        """Return the profile of the clips of both, which are of one speaker and made with one model.
+
+        So a voice is known better as its clips arrive: ``profile += bundle.enrol([clip])``.
+
+        Raises
+        ------
+        DataError
+            They were made with different models.
+        """
+        if (other.fingerprint, other.shapes) != (self.fingerprint, self.shapes):
+            raise DataError(
+                f"two voice profiles of different models, {self.model!r} and {other.model!r}, cannot be added; "
+                "enrol all clips with one model"
+            )
+        clips, speech = self.clips + other.clips, self.speech + other.speech
+        alike = set(self.flags) & set(other.flags) & {"one_expression"}
+        return VoiceProfile(
+            self.model,
+            self.fingerprint,
+            clips,
+            self.seconds + other.seconds,
+            speech,
+            {name: each + other.sums[name] for name, each in self.sums.items()},
+            (*flags_of(clips, speech), *alike),
+            (*self.left_out, *other.left_out),
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return what can be said of it in plain values, for JSON, without the sums."""
@@ -121,6 +157,12 @@ class VoiceProfile:
         )
         target.chmod(0o600)
         return target
+
+
+def flags_of(clips: int, speech: float) -> tuple[str, ...]:
+    """Return what to beware of in so many clips with so many seconds of speech in all."""
+    due = {"few_clips": clips < ENOUGH_CLIPS, "short_clips": speech < ENOUGH_SPEECH * clips}
+    return tuple(flag for flag, is_due in due.items() if is_due)
 
 
 def read_voice(path: str | os.PathLike[str]) -> VoiceProfile:
