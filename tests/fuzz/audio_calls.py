@@ -27,6 +27,10 @@ def read(path: Path) -> object:
     lenient = _tried(lambda: load(path, allow_truncated=True))
     blocks = Blocks(path, allow_truncated=True)
     streamed = _tried(lambda: np.concatenate([np.empty(0, np.float32), *blocks]))
+    if not isinstance(streamed, Exception) and blocks.scale != 1:
+        # Floats beyond full scale: by what they are divided is known after a first reading.
+        blocks = Blocks(path, allow_truncated=True, scale=blocks.scale)
+        streamed = _tried(lambda: np.concatenate([np.empty(0, np.float32), *blocks]))
     piece = _tried(lambda: load(path, 0.05, 0.1, allow_truncated=True, rate=8000).wave)
     channel = _tried(lambda: load(path, channel=1).wave)
     usable = _tried(lambda: check_trainable(load(path)))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from unheard.cli.terminal import as_json, as_json_line, as_line
+from unheard.cli.terminal import as_json, as_json_line, as_line, print_now
 from unheard.errors import UsageError
 
 Row = dict[str, Any]
@@ -76,7 +75,7 @@ class Answers:
         print_text: Callable[[str], object] | None = None,
     ) -> None:
         self._form, self._columns, self._records, self._lines = form, columns, records, lines
-        self._print = print_text or _printed
+        self._print = print_text or print_now
         self._begun = False
         self.count = 0
 
@@ -117,8 +116,3 @@ class Answers:
         else:
             writer.writerows(rows)
         return text.getvalue()
-
-
-def _printed(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()

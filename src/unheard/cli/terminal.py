@@ -94,6 +94,12 @@ def print_json(value: Any) -> None:
     sys.stdout.write(as_json(value))
 
 
+def print_now(text: str) -> None:
+    """Print a piece of the result at once, as it stands."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 def as_json(value: Any) -> str:
     """Return readable JSON in which every character that a terminal may act upon is escaped, as JSON does it."""
     text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
