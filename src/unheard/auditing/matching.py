@@ -23,6 +23,8 @@ MIN_VOTES, MIN_SHARE = 6, 0.05
 MIN_RAREST, RAREST = 64, 0.25
 #: A landmark that stands in more places tells nothing.
 MAX_COMMON = 200
+TIME_BITS = 16  # bits of a time in frames, since a fingerprint covers ten minutes
+MAX_TIME = 2**TIME_BITS - 1
 BLOCK = 50_000  # landmarks of the recordings that are looked up at once
 
 Array = npt.NDArray[Any]
@@ -60,13 +62,12 @@ def candidates(prints: Sequence[Fingerprint]) -> list[tuple[int, int]]:
     if len(prints) < 2 or not sizes.any():
         return []
     places = _Places(prints, sizes)
-    starts = np.concatenate([[0], np.cumsum(sizes)])
     looked_up = np.minimum(sizes, np.maximum(MIN_RAREST, RAREST * sizes)).astype(np.int64)
     needed = np.maximum(MIN_VOTES, MIN_SHARE * looked_up)
-    pairs, first = [], 0
+    pairs, first = [places.nothing], 0
     while first < len(prints):
-        last = max(first + 1, int(np.searchsorted(starts, starts[first] + BLOCK, "right")) - 1)
-        found, votes = places.votes(starts[first], starts[last], looked_up)
+        last = max(first + 1, int(np.searchsorted(places.starts, places.starts[first] + BLOCK, "right")) - 1)
+        found, votes = places.votes(first, last, looked_up)
         one, other = found // len(prints), found % len(prints)
         enough = votes >= np.minimum(needed[one], needed[other])
         pairs.append(np.minimum(one, other)[enough] * len(prints) + np.maximum(one, other)[enough])
@@ -87,41 +88,53 @@ def _sorted(values: Array) -> tuple[Array, Array]:
 
 
 class _Places:
-    """Where each landmark stands: all landmarks sorted by hash, so that equal ones lie side by side.
+    """Where each landmark stands that two recordings or more may share: equal ones lie side by side.
 
-    Positions are of 32 bits: with those of 64 the index of 150,000 recordings would not fit into 2 GB.
+    Numbers are of 32 bits: with those of 64 the index of 150,000 recordings would not fit into 2 GB.
+
+    Attributes
+    ----------
+    starts
+        Where the landmarks of each recording begin among those that it may share, and where the last ones end.
     """
+
+    nothing = np.zeros(0, np.int64)
 
     def __init__(self, prints: Sequence[Fingerprint], sizes: Array) -> None:
         self._count = len(prints)
-        hashes = np.concatenate([p.hashes for p in prints])
-        hashes, order = _sorted(hashes)
-        self._clips = np.repeat(np.arange(len(prints), dtype=np.int32), sizes)[order]
-        self._times = np.concatenate([p.times for p in prints])[order]
-        # Where each landmark, in the order of the recordings, has gone.
-        self._place = np.empty(len(order), np.int32)
-        self._place[order] = np.arange(len(order), dtype=np.int32)
-        begins = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]])).astype(np.int32)
-        lengths = np.diff(np.append(begins, len(order))).astype(np.int32)
+        hashes, order = _sorted(np.concatenate([p.hashes for p in prints]))
+        begins = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
+        lengths = np.diff(np.append(begins, len(hashes)))
+        shared = (lengths > 1) & (lengths <= MAX_COMMON)
+        order = order[np.repeat(shared, lengths)]
+        lengths = lengths[shared].astype(np.int32)
+        begins = (np.cumsum(lengths) - lengths).astype(np.int32)
         self._begin, self._common = np.repeat(begins, lengths), np.repeat(lengths, lengths)
+        entries = np.repeat(np.arange(len(prints)) << TIME_BITS, sizes)
+        entries |= np.concatenate([p.times for p in prints])
+        self._entries = entries[order]  # recording and time
+        # The same in the order of the recordings, each with its place here.
+        numbers, self._place = _sorted(order)
+        self.starts = np.searchsorted(numbers, np.concatenate([[0], np.cumsum(sizes)]))
 
-    def votes(self, start: int, stop: int, looked_up: Array) -> tuple[Array, Array]:
+    def votes(self, first: int, last: int, looked_up: Array) -> tuple[Array, Array]:
         """Return pairs (one · count + other) of recordings, and how many landmarks agree within two frames.
 
-        The one is among those whose landmarks are ``start`` to ``stop``, and looks up its rarest.
+        The one is ``first`` to ``last`` - 1, and looks up its rarest landmarks.
         """
-        place = self._place[start:stop]
-        clips, common = self._clips[place], self._common[place].astype(np.int64)
-        common[(common < 2) | (common > MAX_COMMON)] = MAX_COMMON + 1
+        place = self._place[self.starts[first] : self.starts[last]]
+        clips = np.repeat(np.arange(first, last), np.diff(self.starts[first : last + 1]))
+        common = self._common[place]
         # They stand recording by recording already, so that sorting them moves them within their own alone.
-        _, order = _sorted(clips * np.int64(2 * MAX_COMMON) + common)
+        _, order = _sorted((clips - first) * (MAX_COMMON + 1) + common)
         rank = np.arange(len(order)) - np.searchsorted(clips, clips)
-        chosen = order[(rank < looked_up[clips]) & (common[order] <= MAX_COMMON)]
+        chosen = order[rank < looked_up[clips]]
         place, common = place[chosen], common[chosen]
-        query = np.repeat(place, common)
-        within = np.arange(len(query)) - np.repeat(np.cumsum(common) - common, common)
-        there = self._begin[query] + within
-        own, other = self._clips[query].astype(np.int64), self._clips[there].astype(np.int64)
-        shift = self._times[query].astype(np.int64) - self._times[there]
+        # All places begin, begin + 1, …, begin + common - 1 of each, in one line.
+        begin = self._begin[place] - (np.cumsum(common) - common)
+        there = self._entries[np.arange(common.sum()) + np.repeat(begin, common)]
+        here = np.repeat(self._entries[place], common)
+        own, other = here >> TIME_BITS, there >> TIME_BITS
+        shift = (here & MAX_TIME) - (there & MAX_TIME)
         apart = own != other
         return agreement((own * self._count + other)[apart], shift[apart])
