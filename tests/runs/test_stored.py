@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 import unheard as ut
-from unheard.analysis.stored_results import COLUMNS, check, recomputed, store
+from unheard.analysis.stored_results import COLUMNS, _of_corpus, check, recomputed, store
 from unheard.errors import DataError, UsageError
-from unheard.predictions.table import read_predictions, write_predictions
+from unheard.predictions.table import predictions, read_predictions, write_predictions
 from unheard.runs.folder import Run
 
 
@@ -117,6 +117,23 @@ def test_figures_of_runs_that_know_clips_are_checked(kept: Path, tmp_path: Path)
     text.write_text(table(cells).replace("8 neutral", "4 neutral"))
     with pytest.raises(DataError, match="knowing 4 neutral clips"):
         check(text, kept)
+
+
+def test_one_corpus_of_several_is_scored_among_its_own_classes() -> None:
+    classes = pl.Enum(["happy", "sad", "angry"])
+    labels = ["happy", "sad", "happy", "sad", "angry"]
+    # The third is answered angry, which the corpus x does not have; sad comes next.
+    shares = [[0.8, 0.1, 0.1], [0.2, 0.5, 0.3], [0.1, 0.2, 0.7], [0.1, 0.8, 0.1], [0.9, 0.1, 0.0]]
+    rows = pl.DataFrame(
+        {"id": ["x/1", "x/2", "x/3", "x/4", "y/1"], "speaker": ["x/a", "x/b", "x/c", "x/d", "y/a"]}
+    ).with_columns(
+        system=pl.lit("m"), corpus=pl.lit("x+y"), gender=pl.lit("female"), label=pl.Series(labels, dtype=classes),
+        probabilities=pl.Series(shares),
+    )  # fmt: skip
+    cell = _of_corpus("accuracy on x")
+    assert cell is not None
+    assert cell({"rows": predictions(rows, classes.categories.to_list())}).startswith("75.0 ")
+    assert _of_corpus("accuracy of x") is None
 
 
 def test_a_figure_in_a_sentence_is_checked(kept: Path, tmp_path: Path) -> None:

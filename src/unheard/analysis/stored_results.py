@@ -32,7 +32,7 @@ from unheard.metrics.blocks import stored_metrics
 from unheard.metrics.formatting import difference, headline, over_folds, percent
 from unheard.metrics.rows import labelled_rows
 from unheard.noise.evaluation import SCORES as NOISE
-from unheard.predictions.table import read_predictions, write_predictions
+from unheard.predictions.table import classes, read_predictions, write_predictions
 from unheard.recipes.old_recipe import modern
 from unheard.runs.folder import Run
 from unheard.runs.scoring import scores
@@ -124,6 +124,35 @@ def _of_enrolment(heading: str) -> Cell | None:
         raise DataError(f"no stored results.json has the enrolment {heading!r}")
 
     return cell
+
+
+def _of_corpus(heading: str) -> Cell | None:
+    """Return ``UAR on emodb``: a figure over one corpus of a joined table, among the classes that it has.
+
+    Probabilities of the other classes are set to 0, so the model chooses among those alone.
+    """
+    match = re.fullmatch(r"(accuracy|UAR) on ([\w-]+)", heading)
+    if match is None:
+        return None
+
+    def cell(found: Mapping[str, Any]) -> str:
+        rows = found["rows"].filter(pl.col("id").str.starts_with(f"{match[2]}/"))
+        if rows.is_empty():
+            raise DataError(f"no stored prediction is of the corpus {match[2]!r}")
+        there = set(rows["label"].drop_nulls().cast(pl.String))
+        among = [float(name in there) for name in classes(rows)]
+        given = pl.Series("probabilities", [_among(one, among) for one in rows["probabilities"].to_list()])
+        return headline(estimators.estimate(rows.with_columns(given))[match[1].lower()])
+
+    return cell
+
+
+def _among(probabilities: list[float] | None, kept: list[float]) -> list[float] | None:
+    """Return probabilities of the kept classes, which are 1 among zeros, scaled to sum to 1."""
+    if probabilities is None:
+        return None
+    left = [value * one for value, one in zip(probabilities, kept, strict=True)]
+    return [value / sum(left) for value in left]
 
 
 def store(run: Run, root: str | os.PathLike[str]) -> Path:
@@ -257,7 +286,7 @@ def _difference(pair: Comparison) -> str:
 def _column(heading: str) -> Cell:
     if heading.startswith("recall of "):
         return lambda r: percent(r["per_class"][heading.removeprefix("recall of ")]["recall"])
-    special = _of_noise(heading) or _of_enrolment(heading)
+    special = _of_noise(heading) or _of_enrolment(heading) or _of_corpus(heading)
     if special is not None:
         return special
     return COLUMNS.get(heading) or _of_metric(heading)

@@ -150,8 +150,8 @@ def _changed(fields: Any) -> list[str]:
 
 def _others(corpora: Mapping[str, Sequence[str]]) -> list[str]:
     return [
-        f"- Of {_plain(corpus)} too, {len(known)} speakers ({_plain(first_five(known))}): an encoder or earlier "
-        "training was trained on them. A score on any of them is contaminated."
+        f"- Of {_plain(corpus)} too, {len(known)} speakers ({_plain(first_five(known))}): this model, an "
+        "encoder or earlier training was trained on them. A score on any of them is contaminated."
         for corpus, known in corpora.items()
     ]
 

@@ -126,7 +126,7 @@ def export(
     training_speakers, corpus
         Speakers that the model was trained on, and their corpus.
     others
-        Speakers of other corpora, by name, that an encoder or an earlier training was trained on.
+        Speakers of other corpora, by name, that this model, an encoder or an earlier training was trained on.
     scores
         Content of ``results.json`` of its run; None where it was not scored.
     recipe, licences
