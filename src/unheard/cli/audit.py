@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from unheard.cli.terminal import bars, print_json, show
+from unheard.cli.terminal import bars, print_json, say, show
 
 
 def audit(
@@ -43,7 +43,7 @@ def audit(
 
     if out is not None:
         new_output(out, force)
-    rows = utterances(table, corpus, speakers=speakers)
+    rows = utterances(table, corpus, speakers=speakers, say=say)
     folds, refused = None, []
     try:
         # A leaky split must come out as a finding, not as a refusal to look at it.

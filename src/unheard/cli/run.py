@@ -93,7 +93,7 @@ def run(
             "files; take a recipe for any corpus, such as functionals (`unheard recipes` lists them), or "
             f"--corpus generic where its column corpus says {stated.corpus}"
         )
-    table = utterances(data, corpus or stated.corpus, speakers=speakers)
+    table = utterances(data, corpus or stated.corpus, speakers=speakers, say=say)
     if stated.labels is not None:
         mapping = parse(stated.labels)
         table = relabel(table, mapping)

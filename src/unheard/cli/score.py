@@ -84,7 +84,7 @@ def score(
                 f"{predictions} is a bundle: it takes --table, --protocol, --corpus, --labels, --enrol and --json "
                 "alone"
             )
-        rows = utterances(table, corpus, speakers=speakers)
+        rows = utterances(table, corpus, speakers=speakers, say=say)
         _score_bundle(predictions, rows, protocol, mapping, as_json, details, enrol)
         return
     if not os.path.isfile(predictions):  # noqa: PTH113 - as above
@@ -100,7 +100,7 @@ def score(
     from unheard.corpora.relabel import relabel
     from unheard.external.predictions import score as score_external
 
-    rows = utterances(table, corpus, speakers=speakers)
+    rows = utterances(table, corpus, speakers=speakers, say=say)
     if mapping is not None:
         rows = relabel(rows, mapping)
         say(str(mapping))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +16,11 @@ from unheard.formats.parquet import read_schema
 
 
 def utterances(
-    path: str | os.PathLike[str], corpus: str | None = None, *, speakers: str | None = None
+    path: str | os.PathLike[str],
+    corpus: str | None = None,
+    *,
+    speakers: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> pl.DataFrame:
     """Return the utterance table of a path.
 
@@ -29,12 +34,14 @@ def utterances(
         ``generic``. A folder that our synthesiser wrote is always read as ``synthetic``.
     speakers
         Other names of speakers, as :func:`unheard.corpora.speakers.renamed` takes them.
+    say
+        Function that is called with what was taken for what in a folder or list.
     """
-    table = _utterances(path, corpus)
+    table = _utterances(path, corpus, say)
     return table if speakers is None else renamed(table, speakers)
 
 
-def _utterances(path: str | os.PathLike[str], corpus: str | None) -> pl.DataFrame:
+def _utterances(path: str | os.PathLike[str], corpus: str | None, say: Callable[[str], None]) -> pl.DataFrame:
     source = Path(path)
     if not os.path.exists(source):  # noqa: PTH110 - Path.exists raises where a name is too long
         raise UsageError(f"{source}: no such file or folder")
@@ -45,7 +52,10 @@ def _utterances(path: str | os.PathLike[str], corpus: str | None) -> pl.DataFram
         if corpus not in (None, "generic", corpus_of(table)):
             raise UsageError(f"{source} holds the corpus {corpus_of(table)}, asked for {corpus}")
         return table
-    return corpora.read(corpus or corpora.reader_of(source), source)
+    found = corpora.survey(corpus or corpora.reader_of(source), source)
+    for remark in found.remarks:
+        say(remark.text)
+    return found.table
 
 
 def of_reader(source: str) -> pl.DataFrame:
