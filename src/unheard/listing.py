@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from importlib import import_module
@@ -99,5 +100,6 @@ def _of_classes(places: dict[str, tuple[str, str]]) -> dict[str, dict[str, Any]]
 
 
 def _first_line(thing: object) -> str:
-    """Return the first sentence of a docstring, on one line."""
-    return " ".join((getattr(thing, "__doc__", None) or "").strip().partition("\n\n")[0].split())
+    """Return the first paragraph of a docstring on one line, without its marks."""
+    text = " ".join((getattr(thing, "__doc__", None) or "").strip().partition("\n\n")[0].split())
+    return re.sub(r":\w+:`([^`]*)`", r"\1", text).replace("``", "")

@@ -33,6 +33,7 @@ def test_everything_that_the_package_finds_is_listed_with_a_line(kind: str, ther
     found = json.loads(RUN.invoke(app, ["list", kind, "--json"]).stdout)
     assert sorted(found) == sorted(there)  # type: ignore[call-overload]
     assert all(own["about"] for own in found.values()), [n for n, own in found.items() if not own["about"]]
+    assert not any("``" in own["about"] or ":class:" in own["about"] for own in found.values())
     lines = RUN.invoke(app, ["list", kind]).stdout.splitlines()
     assert [line.split("  ")[0].strip() for line in lines] == list(found)
 

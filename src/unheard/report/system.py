@@ -96,8 +96,9 @@ class System:
     @property
     def training_clips(self) -> float | None:
         """Mean number of clips that the model of a fold was trained on; None where the records do not say."""
-        counts = [fit["n_train_clips"] for fit in self.fits if fit.get("n_train_clips")]
-        return fmean(counts) if counts else None
+        counts = [fit.get("n_train_clips") for fit in self.fits]
+        known = [count for count in counts if isinstance(count, int) and count > 0]
+        return fmean(known) if known else None
 
     @property
     def other_weights(self) -> tuple[str, ...]:
@@ -130,7 +131,8 @@ def other_weights(config: Mapping[str, Any]) -> tuple[str, ...]:
     The same weights may lie in a folder of their name: ``openai/whisper-tiny`` and ``my/Whisper-tiny`` are one.
     """
     found = []
-    for name, before in (config.get("changed") or {}).items():
+    changed = config.get("changed")
+    for name, before in changed.items() if isinstance(changed, Mapping) else ():
         if name.endswith(".encoder.model") and before is not None:
             now: Any = config
             for part in name.split("."):

@@ -24,8 +24,9 @@ def premium(a: Run, b: Run) -> Comparison:
 
 def training_clips(run: Run) -> float | None:
     """Return the mean number of clips that the model of a fold was trained on; None where the run does not say."""
-    counts = [record["n_train_clips"] for record in run.folds() if record.get("n_train_clips")]
-    return fmean(counts) if counts else None
+    counts = [record.get("n_train_clips") for record in run.folds()]
+    known = [count for count in counts if isinstance(count, int) and count > 0]
+    return fmean(known) if known else None
 
 
 def _premium(a: Run, b: Run) -> Comparison:
