@@ -51,7 +51,7 @@ def test_version(call) -> None:  # type: ignore[no-untyped-def]
         (("run", "functionals", "--data", "nowhere", "--out", "y"), 2, "nowhere"),
         (("prepare", "ravdes", ".", "--out", "x.parquet"), 2, "did you mean 'ravdess'"),
         (("predict", "clip.wav", "--model", ".", "--json", "--csv"), 2, "exclude each other"),
-        (("predict", "clip.wav", "--model", "nowhere"), 3, "nowhere"),
+        (("predict", "clip.wav", "--model", "nowhere"), 2, "nowhere"),
         (("compare", "a"), 2, "two or more"),
         (("report", "nowhere"), 2, "not a run folder"),
         (("results",), 2, "--check"),
