@@ -6,12 +6,14 @@ import unicodedata
 
 import polars as pl
 import pytest
+import typer
 
 from unheard import corpora, protocols
 from unheard.auditing.names import check_names
+from unheard.cli.audit import audit
 from unheard.corpora.names import comparable, known, nearly_equal, with_known
 from unheard.corpora.speakers import renamed
-from unheard.corpora.table import utterances
+from unheard.corpora.table import utterances, write_table
 from unheard.errors import ProtocolError, UsageError
 
 NAMES = ("José 01", "Zoë 02", "Jürgen 03", "Renée 10")
@@ -142,3 +144,19 @@ def test_speakers_are_renamed_one_by_one_and_unknown_ones_refused():
 def test_real_corpora_have_one_spelling_of_each_name(data_folder, corpus):
     folder = data_folder / ("ravdess/speech" if corpus == "ravdess" else corpus)
     assert check_names(corpora.read(corpus, folder)) == []
+
+
+def test_a_table_whose_folds_are_refused_is_audited_all_the_same(tmp_path, capsys):
+    write_table(table(["S1", "s_01", "S2", "S3"] * 4), tmp_path / "t.parquet")
+    with pytest.raises(typer.Exit) as ended:
+        audit(tmp_path / "t.parquet", protocol="loso", jobs=1)
+    assert ended.value.exit_code == 1
+    said = capsys.readouterr().out
+    for must in (
+        "PROTOCOL_REFUSED (1): no folds can be made: NEARLY_EQUAL_SPEAKERS",
+        "NEARLY_EQUAL_SPEAKERS (1)",
+        "S1 (4 clips) = s_01 (4 clips)",
+        "MISSING_FILE (16)",
+        "FAILED",
+    ):
+        assert must in said  # fmt: skip
