@@ -344,8 +344,10 @@ def _open(
             before.path(name)  # workers read these; the others are read here
         compared = ("protocol_hash", "data_hash", "settings_hash", "unheard", "packages")
         # As the recipe is read now: a field that came after the run began had its default in it.
-        kept = {"config": before.recipe.plain()} | {key: before.provenance.get(key) for key in compared}
-        other = _difference(kept, {"config": recipe.plain()} | {key: made_of[key] for key in compared})
+        # What was changed of a named recipe decides nothing: the fields themselves are compared.
+        then, now = (r.model_copy(update={"changed": {}}).plain() for r in (before.recipe, recipe))
+        kept = {"config": then} | {key: before.provenance.get(key) for key in compared}
+        other = _difference(kept, {"config": now} | {key: made_of[key] for key in compared})
         if other:
             raise UsageError(
                 f"{folder} was begun with other settings and cannot be resumed: {first_five(other)}"
