@@ -72,6 +72,7 @@ def run(
     """Train and score a recipe on speakers it has never heard, and leave a run folder with a report."""
     from unheard import protocols
     from unheard.cli.summary import score_lines
+    from unheard.corpora.names import nearly_equal, shown
     from unheard.corpora.paths import refuse_absent
     from unheard.corpora.relabel import relabel
     from unheard.corpora.source import utterances
@@ -98,6 +99,8 @@ def run(
         mapping = parse(stated.labels)
         table = relabel(table, mapping)
         say(str(mapping))
+    for group in nearly_equal(table["label"].cast(str).drop_nulls().unique()):
+        say(f"{' and '.join(map(shown, group))} look like one label, and are two classes: see --labels")
     if any((own.features or {}).get("name") != "precomputed" for own in stated.inputs.values()):
         refuse_absent(table, data)
     chosen = protocols.make(
