@@ -139,7 +139,7 @@ def test_candidates_agree_with_counting_landmarks_one_by_one():
                 if g == h
             ]
             votes = max((sum(s in (shift, shift + 1) for s in shifts) for shift in range(-60, 60)), default=0)
-            if votes >= max(6, 0.05 * min(len(a.hashes), len(b.hashes))):
+            if votes >= max(3, 0.03 * min(len(a.hashes), len(b.hashes))):
                 expected.append((j, i))
     assert candidates(prints) == sorted(expected)
     assert 5 < len(expected) < 400

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from unheard.audio.fingerprint import THRESHOLD, Fingerprint, agreement, similarity
 
 #: Landmarks that must agree at one shift, at least, and as a share of the smaller number that is looked up.
-MIN_VOTES, MIN_SHARE = 6, 0.05
+MIN_VOTES, MIN_SHARE = 3, 0.03
 #: Landmarks that a recording looks up, its rarest ones: at least, and as a share of all it has.
 MIN_RAREST, RAREST = 64, 0.25
 #: A landmark that stands in more places tells nothing.
