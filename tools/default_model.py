@@ -18,9 +18,10 @@ from pathlib import Path
 
 from unheard import corpora
 from unheard.corpora.joining import joined
-from unheard.corpora.relabel import parse, relabel
+from unheard.corpora.relabel import relabel
 from unheard.corpora.table import write_table
 from unheard.exporting.compact import compact
+from unheard.label_files import parse
 
 RECIPE = "default-model"
 #: Every so manieth clip of a corpus, in the order of ids: nEMO has as many clips as the others have together.

@@ -9,7 +9,7 @@ from unheard.bundle.manifest import MANIFEST
 from unheard.errors import UsageError
 
 #: Bytes that the default model may have.
-MAX_BYTES = 10_000_000
+MAX_BYTES = 16_000_000
 
 
 def default_model() -> Path:

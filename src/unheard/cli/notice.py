@@ -42,7 +42,7 @@ def notice(description: Description) -> str:
             *layers,
             "  The combination is our reading: unheard/models/LICENSE-WEIGHTS.md. It says which expression is",
             "  perceived, not what somebody feels; not to be used at work or in education in the EU (card.md).",
-            "  It was trained on acted English speech; on other corpora it may be no better than chance.",
+            "  It was trained on acted speech; on other corpora it is right far less often.",
             "  This is said once.",
         ]
     )

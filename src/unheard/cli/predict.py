@@ -79,8 +79,8 @@ def predict(
     """Predict the perceived emotion of recordings; a file that cannot be used is named, and the others go on.
 
     Each answer is printed when it is known, but with --same-speaker, for which all recordings are read before. The
-    default model was trained on acted English speech, and on other corpora it may be no better than chance. Ends
-    with 3 where a file could not be used.
+    default model was trained on acted speech, and on other corpora it is right far less often. Ends with 3
+    where a file could not be used.
     """
     from unheard.bundle.default import default_model
     from unheard.bundle.manifest import foreign_files
