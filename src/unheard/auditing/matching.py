@@ -3,7 +3,7 @@
 An inverted index of landmarks (:mod:`unheard.audio.fingerprint`) gives candidates: pairs whose landmarks agree at
 one and the same shift. Only these are decoded again, aligned and compared. Each recording looks up its rarest
 landmarks alone, and none that many recordings share, so that work and memory grow with the number of recordings:
-150,000 made-up ones take 10 s of one core and 1.5 GB (``benchmarks/fingerprint.py --many 150000``), next to a
+150,000 made-up ones take 12 s of one core and 1.6 GB (``benchmarks/fingerprint.py --many 150000``), next to a
 quarter of an hour of decoding.
 """
 
