@@ -93,7 +93,9 @@ def test_one_speaker_listed_again_under_a_second_name(small):
     made = audit(table, protocols.make("loso", table))
     assert codes(made)["DUPLICATE_ACROSS_SPEAKERS"].count == 8
     assert codes(made)["DUPLICATE_ACROSS_SIDES"].count == 8
-    assert errors(made) == {"DUPLICATE_ACROSS_SPEAKERS", "DUPLICATE_ACROSS_SIDES"}
+    # The same file under another name is the same time of one recording, too.
+    expected = {"DUPLICATE_ACROSS_SPEAKERS", "DUPLICATE_ACROSS_SIDES", "OVERLAP_ACROSS_SIDES"}
+    assert errors(made) == expected
 
 
 def test_a_near_copy_under_a_second_name_on_the_other_side(small, tmp_path):
@@ -146,12 +148,13 @@ def test_a_missing_file_of_any_name_is_told_without_its_folder(tmp_path, name):
 def test_a_broken_file_among_many_is_a_warning():
     from unheard.auditing.recordings import Recording, check_files
 
-    heard = [Recording(f"c{k}", "hash", None) for k in range(99)]
+    nowhere = ("gone.wav", None, None)
+    heard = [Recording(f"c{k}", nowhere, "hash", None) for k in range(99)]
     assert check_files(heard) == []
-    (found,) = check_files([*heard, Recording("bad", None, None, "no such file", missing=True)])
+    (found,) = check_files([*heard, Recording("bad", nowhere, None, None, "no such file", missing=True)])
     assert (found.code, found.severity) == ("MISSING_FILE", "warning")
     assert MAX_BAD >= 1 / 100
-    (found,) = check_files([*heard[:50], Recording("bad", None, None, "truncated")])
+    (found,) = check_files([*heard[:50], Recording("bad", nowhere, None, None, "truncated")])
     assert (found.code, found.severity) == ("BROKEN_FILE", "error")
 
 

@@ -67,7 +67,8 @@ def test_an_interrupt_keeps_what_was_printed_and_says_what_is_left(place: Path, 
     )
     assert 1 <= len(rows) < 3000
     assert [row["path"] for row in rows] == [f"many/{k:04d}.wav" for k in range(len(rows))]
-    assert f"interrupted: {len(rows)} recordings answered, {3000 - len(rows)} left" in errors
+    answered = "1 recording" if len(rows) == 1 else f"{len(rows)} recordings"
+    assert f"interrupted: {answered} answered, {3000 - len(rows)} left" in errors
     assert "Traceback" not in errors
 
 

@@ -134,5 +134,5 @@ def test_what_is_no_set_or_several(tmp_path):
 def test_recordings_that_the_list_lacks_are_left_out(tmp_path):
     TREES["emobox"](tmp_path)
     tone(tmp_path / "downloads" / "more.wav")
-    _, left = survey("emobox", tmp_path)
+    left = survey("emobox", tmp_path).left_out
     assert {item.path: item.reason for item in left}["downloads/more.wav"] == "not in ravdess.jsonl"

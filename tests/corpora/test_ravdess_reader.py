@@ -107,4 +107,4 @@ def test_video_files_are_named_as_what_they_are(tmp_path):
     tone(tmp_path / "03-01-05-02-01-02-07.wav")
     (tmp_path / "01-01-05-02-01-02-07.mp4").write_bytes(b"video")
     left = survey("ravdess", tmp_path)[1]
-    assert left[0].path.endswith(".mp4") and "not read" in left[0].reason
+    assert left[0].path.endswith(".mp4") and left[0].reason.startswith("modality 01 (audio and video)")

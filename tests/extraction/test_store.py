@@ -268,7 +268,7 @@ def test_settings_what_is_kept_content_piece_and_versions_decide(
     assert new_calls(Clip("a", Piece(str(moved))), model="a") == 0
     monkeypatch.setattr(fake_encoder, "VERSION", 2)
     assert new_calls(Clip("a", Piece(str(moved)))) == 1
-    monkeypatch.setattr("unheard.audio.medium.VERSIONS", {"decode": "another"})
+    monkeypatch.setattr("unheard.audio.decode.VERSIONS", {"decode": "another"})
     assert new_calls(Clip("a", Piece(str(moved)))) == 1
 
 

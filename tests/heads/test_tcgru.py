@@ -293,7 +293,7 @@ def test_an_interrupt_reaches_the_caller_and_signals_stay_as_they_were(
 
 
 def test_faults_of_use_are_named() -> None:
-    with pytest.raises(DataError, match="--val next-fold"):
+    with pytest.raises(DataError, match="--val speakers"):
         TCGRU().fit(clips(0), None)
     flat = examples([clip.mean(axis=0) for clip in clips_of(clips(0))], clips(0).labels, clips(0).speakers, 3)
     with pytest.raises(UsageError, match="needs frame features"):

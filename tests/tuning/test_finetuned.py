@@ -179,7 +179,7 @@ def test_plain_values_make_the_same_model(tuned: FineTuned) -> None:
 
 def test_bad_rows_are_refused(tmp_path: Path) -> None:
     rows: dict[str, Any] = {"train": tones(0), "val": tones(1)}
-    with pytest.raises(DataError, match="--val next-fold"):
+    with pytest.raises(DataError, match="--val speakers"):
         model(tmp_path).fit(tones(0))
     with pytest.raises(UsageError, match="not fitted"):
         outputs_of(model(tmp_path), clips_of(rows["val"]))
