@@ -154,6 +154,7 @@ def test_a_file_that_shrinks_between_its_two_readings_is_named(
         load(made("probe").folder).timeline(call_file)
 
 
+@pytest.mark.slow
 def test_five_minutes_take_the_memory_of_one(made: Make, tmp_path: Path) -> None:
     # Five minutes of stereo at 48 kHz are 115 MB as samples.
     one, five = (

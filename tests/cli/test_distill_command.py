@@ -30,6 +30,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_student_is_made_and_can_be_used(call, toy_folder: Path, weights: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     common = (
         "distill",

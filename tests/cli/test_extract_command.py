@@ -57,6 +57,7 @@ def test_a_corpus_is_stored_once_and_the_cache_knows(  # type: ignore[no-untyped
     assert not list((own_cache / "store").iterdir())
 
 
+@pytest.mark.slow
 def test_bad_recordings_are_named_and_too_many_of_them_end_in_3(  # type: ignore[no-untyped-def]
     call, few: Path, weights: Path, tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return toy_encoder(tmp_path_factory.mktemp("weights") / "tiny", "hubert")
 
 
+@pytest.mark.slow
 def test_layers_are_printed_drawn_and_stored(call, toy_folder: Path, weights: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "tiny.yaml").write_text(RECIPE, encoding="utf-8")
     asked = ("layers", "tiny.yaml", "--data", toy_folder, "--weights", weights, "--fold", 1)

@@ -18,6 +18,7 @@ def run(toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return ut.run("functionals", table, ut.protocol("group-3", table), out=out, changes=changes).folder
 
 
+@pytest.mark.slow
 def test_noise_is_planned_printed_and_stored(call, run: Path) -> None:  # type: ignore[no-untyped-def]
     done = call("noise", run, "--snr", "10,-2.5", "--seed", 4)
     assert done.returncode == 0, done.stderr

@@ -184,6 +184,7 @@ def accuracies(folder: Path, **strengths: float) -> tuple[float, float]:
     return float((independent == label).mean()), float((leaky == label).mean())
 
 
+@pytest.mark.slow
 def test_as_written_it_can_be_learned_and_a_leak_flatters(tmp_path):
     independent, leaky = accuracies(tmp_path)
     assert 0.35 < independent < 0.8

@@ -87,6 +87,7 @@ def test_equals_kaldis_definition(bands: int, window: str, snip: bool, low: floa
     np.testing.assert_allclose(spec.compute(samples), expected, atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "options"),
     [

@@ -46,6 +46,7 @@ def test_two_classes_are_mirror_images() -> None:
     assert ((logits[:, 1] > 0) == (test.labels == 1)).mean() > 0.8
 
 
+@pytest.mark.slow
 def test_each_c_of_the_search_ends_where_a_fresh_start_does() -> None:
     rows = problem(0, 150)
     Z = np.stack(clips_of(rows)).astype(np.float64)

@@ -159,6 +159,7 @@ def test_speeds_that_cannot_be_heard_are_refused(
 COLOURED, BABBLE = {"noise": "coloured", "snr": [0, 20]}, {"noise": "babble", "snr": [-5, 0]}
 
 
+@pytest.mark.slow
 def test_heads_over_frames_may_hear_their_training_clips_in_noise(
     model: Path, few: pl.DataFrame, tmp_path: Path
 ) -> None:
@@ -193,6 +194,7 @@ def test_heads_over_frames_may_hear_their_training_clips_in_noise(
         np.testing.assert_allclose(logits, np.array(predicted["logits"].to_list()), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_ensemble_learns_from_two_inputs_and_their_augmentations(
     model: Path, few: pl.DataFrame, tmp_path: Path
 ) -> None:

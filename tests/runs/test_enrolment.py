@@ -137,6 +137,7 @@ def test_the_stored_head_knows_nothing_of_a_speaker_unless_told(adapted: Run) ->
     np.testing.assert_allclose(outputs, test["logits"].to_list(), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_clip_that_cannot_be_predicted_counts_in_every_row(
     table: pl.DataFrame, features: Path, tmp_path: Path
 ) -> None:

@@ -182,6 +182,7 @@ def test_scores_are_those_of_the_rows_and_differences_are_paired_over_speakers(f
     assert found["noise"] == {"seed": 0, "agreement": found["noise"]["agreement"]}
 
 
+@pytest.mark.slow
 def test_neither_processes_nor_the_other_conditions_change_a_prediction(fast: Run) -> None:
     noisy(fast, ["white", "babble"], [20, 5], seed=1)
     all_of_them = read_predictions(fast.folder / "noise.parquet")
