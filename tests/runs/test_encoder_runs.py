@@ -258,7 +258,8 @@ def test_only_clips_that_are_trained_on_are_heard_in_noise(
 @pytest.mark.parametrize(
     ("head", "noises", "said"),
     [
-        ({"name": "probe"}, [COLOURED], "augment is for heads on the frames of one layer"),
+        ({"name": "probe"}, [COLOURED], "augment needs a head that learns from each clip more than once"),
+        ({"name": "weighted"}, [COLOURED], "augment is for heads on one layer"),
         (
             {"name": "mean"},
             [[0, 20]],

@@ -141,7 +141,7 @@ class Recipe(BaseModel):
         if self.training is None:
             for name, own in self.inputs.items():
                 self._check_form(name, own)
-                self._check_adaptation(name, own)
+                self._check_repeats(name, own)
         else:
             self._check_training()
         return self
@@ -252,9 +252,9 @@ class Recipe(BaseModel):
             return
         if own.layer is not None and form is not Form.FRAMES:
             raise ValueError(f"layer is for heads on the frames of one layer, not {head!r}")
-        if own.augment and form is not Form.FRAMES:
+        if own.augment and form is Form.LAYERS:
             raise ValueError(
-                f"augment is for heads on the frames of one layer of a frozen encoder, not {head!r}"
+                f"augment is for heads on one layer or on statistics of a frozen encoder, not {head!r}"
             )
 
     def _check_features(self, name: str, own: Input) -> None:
@@ -268,16 +268,18 @@ class Recipe(BaseModel):
                     "features such as mfbf0 or logmel, or the head probe"
                 )
 
-    def _check_adaptation(self, name: str, own: Input) -> None:
-        """A clip reaches the head several times, under several draws of what is known of its speaker."""
-        if own.adapt is None:
+    def _check_repeats(self, name: str, own: Input) -> None:
+        """A clip reaches the head several times: augmented, and under draws of what is known of its speaker."""
+        if own.adapt is None and not own.augment:
             return
-        for head in self.heads_of(name):
-            if not getattr(head, "augmented", True):
-                raise ValueError(
-                    f"inputs.{name}.adapt needs a head that learns from each clip more than once: set "
-                    f"head.augmented=true (augmented: true of the head {head.name!r})"
-                )
+        heads = list(self.heads_of(name))
+        once = [head for head in heads if not getattr(head, "augmented", True)]
+        if once and (own.adapt is not None or len(once) == len(heads)):
+            what = "augment" if own.adapt is None else "adapt"
+            raise ValueError(
+                f"inputs.{name}.{what} needs a head that learns from each clip more than once: set "
+                f"head.augmented=true (augmented: true of the head {once[0].name!r})"
+            )
 
     def _check_training(self) -> None:
         ((name, own), *others) = self.inputs.items()
