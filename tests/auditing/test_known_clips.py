@@ -106,12 +106,17 @@ def test_the_file_is_read_as_it_was_written(voice):
 @pytest.mark.slow
 def test_the_default_model_knows_what_it_was_trained_on_and_no_other_clip(data_folder):
     trained = load_bundle(default_model()).known_clips
-    assert trained is not None and len(trained) > 6400
+    assert trained is not None and len(trained) > 4300
     dice = np.random.default_rng(7)
+    # Every third clip of nEMO, and no boredom (docs/default-model.md).
     taught = [
         path
-        for name, folder in (("ravdess", "ravdess/speech"), ("nemo", "nemo"), ("emodb", "emodb"))
-        for path in corpora.read(name, data_folder / folder)["path"]
+        for name, every in (("ravdess", 1), ("nemo", 3), ("emodb", 1))
+        for path, label in corpora.read(name, data_folder / name)
+        .gather_every(every)
+        .select("path", "label")
+        .iter_rows()
+        if label != "boredom"
     ]
     for path in dice.choice(taught, 20, replace=False):
         wave = load(path).wave
