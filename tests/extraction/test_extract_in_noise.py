@@ -52,7 +52,8 @@ def clips(tmp_path: Path) -> list[Clip]:
     for n in range(9):
         path = tmp_path / f"{n}.wav"
         wave = 0.3 * np.sin(np.arange(6_400 + 800 * (n % 4)) * (0.05 + 0.01 * n))
-        soundfile.write(path, np.concatenate([np.zeros(3_200), wave]), RATE, subtype="FLOAT")
+        # Not of floats: their header holds the time of day, and the noise is drawn by the content of the file.
+        soundfile.write(path, np.concatenate([np.zeros(3_200), wave]), RATE, subtype="PCM_24")
         made.append(Clip(f"c{n}", Piece(str(path))))
     return made
 

@@ -143,7 +143,7 @@ def test_heads_over_frames_may_hear_their_training_clips_at_other_speeds(
 @pytest.mark.parametrize(
     ("head", "speeds", "said"),
     [
-        ({"name": "probe"}, [0.9], "frames of one layer"),
+        ({"name": "probe"}, [0.9], "learns from each clip more than once"),
         ({"name": "mean"}, [1.0], "without 1"),
         ({"name": "mean"}, [0.9, 0.9], "the same speed stands twice"),
         ({"name": "mean"}, [3], "0.5 to 2"),
