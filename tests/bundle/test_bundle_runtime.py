@@ -292,6 +292,8 @@ def test_other_classes_are_chosen_and_merged(made: Make) -> None:
     )
     with pytest.raises(UsageError, match="unknown label of the model 'anger'"):
         bundle.choosing(Labels({"anger": "x"}))
+    with pytest.raises(UsageError, match="has other classes already"):
+        merged.choosing(Labels({CLASSES[1]: "y"}))
 
 
 @pytest.mark.parametrize(

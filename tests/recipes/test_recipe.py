@@ -46,6 +46,9 @@ def test_what_was_changed_stands_beside_what_the_recipe_has() -> None:
     assert made.changed == {"inputs.voice.encoder.model": "openai/whisper-large-v3"}
     assert made.changes() == ["inputs.voice.encoder.model=tiny (the recipe has openai/whisper-large-v3)"]
     assert made.settings_hash == recipe.validate({**made.plain(), "changed": {}}).settings_hash
+    # The folders of a machine do not go where results and bundles go.
+    there = recipe.load(plain.recipe, {"encoder.model": "/home/anna/models/tiny"})
+    assert there.changes() == made.changes()
 
 
 def test_one_thing_can_be_changed_and_is_recorded() -> None:

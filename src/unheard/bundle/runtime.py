@@ -128,10 +128,12 @@ class Bundle:
         Raises
         ------
         UsageError
-            The mapping names a class that the bundle does not have, or leaves none.
+            The mapping names a class that the bundle does not have, or leaves none; or the bundle has chosen.
         """
+        if self._labels.names:
+            raise UsageError("the bundle has other classes already: choose from the one that was loaded")
         labels.check(self.classes, "the model")
-        chosen = Bundle(self.description, self._extractors, self._head, self._adaptation)
+        chosen = Bundle(self.description, self._extractors, self._head, self._adaptation, self.known_clips)
         chosen._labels, chosen._folder = labels, self._folder
         target = replace(self.description.target, classes=labels.classes(self.classes))
         chosen.description = replace(self.description, target=target)

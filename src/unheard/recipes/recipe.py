@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -189,13 +190,18 @@ class Recipe(BaseModel):
         return identity(decided, VERSION)
 
     def changes(self) -> list[str]:
-        """Return what was changed of the named recipe, as ``head.dropout=0.3 (the recipe has 0.1)``."""
+        """Return what was changed of the named recipe, as ``head.dropout=0.3 (the recipe has 0.1)``.
+
+        Of a path on this machine the last part is said, since results and bundles are shared.
+        """
         plain = self.plain()
         said = []
         for field, before in self.changed.items():
             now: Any = plain
             for part in field.split("."):
                 now = now.get(part) if isinstance(now, dict) else None
+            if isinstance(now, str) and Path(now).is_absolute():
+                now = Path(now).name
             own = "" if before is None else f" (the recipe has {before})"
             said.append(f"{field}={now}{own}")
         return said
