@@ -30,6 +30,7 @@ from unheard.audio.resample import RATE
 
 HOP = RATE // 100  # samples
 WINDOW = 4 * HOP
+SIDE = (WINDOW - HOP) // 2  # the window of frame k reaches from 15 ms before its 10 ms to 15 ms behind them
 FFT = 1024  # at least WINDOW plus the longest lag: no correlation wraps around
 BAND = (200.0, 4000.0)  # Hz, of the energy: rumble fluctuates below
 PERIODIC_BAND = (80.0, 1500.0)  # Hz, of the autocorrelation
@@ -93,26 +94,27 @@ def segments(recording: Wave | Frames) -> list[tuple[float, float]]:
 
 def measure(blocks: Iterable[Wave]) -> Frames:
     """Measure a recording at 16 kHz that arrives in blocks of any length; memory grows by 16 bytes a frame."""
-    # The window of frame k reaches from 15 ms before its 10 ms to 15 ms behind them.
-    side = (WINDOW - HOP) // 2
-    rest = np.zeros(side, dtype=np.float32)
+    rest = np.zeros(SIDE, dtype=np.float32)
     parts: list[NDArray[np.float32]] = []
     spectrum = np.zeros(FFT // 2 + 1)
     samples = 0
     for block in blocks:
         samples += len(block)
-        rest = _take(np.concatenate([rest, block]), parts, spectrum)
+        rest = take(np.concatenate([rest, block]), parts, spectrum)
     count = -(-samples // HOP)
     missing = count - sum(part.shape[1] for part in parts)
-    _take(np.pad(rest, (0, max(0, WINDOW + missing * HOP - len(rest)))), parts, spectrum, missing)
+    take(np.pad(rest, (0, max(0, WINDOW + missing * HOP - len(rest)))), parts, spectrum, missing)
     table = np.concatenate([np.empty((4, 0), np.float32), *parts], axis=1)
     return Frames(table[0], table[1], table[2], table[3], spectrum / max(1, count), samples / RATE)
 
 
-def _take(
+def take(
     wave: Wave, parts: list[NDArray[np.float32]], spectrum: NDArray[np.float64], most: int | None = None
 ) -> Wave:
-    """Measure the whole windows of a waveform, and return the samples that later windows need."""
+    """Measure the whole windows of a waveform, at most so many, and return the samples that later ones need.
+
+    A table (4, n) for some of them after the other is added to ``parts``, their power to ``spectrum``.
+    """
     count = max(0, 1 + (len(wave) - WINDOW) // HOP)
     count = count if most is None else min(count, most)
     for first in range(0, count, _SOME):

@@ -103,7 +103,7 @@ def plan(spoken: Times) -> Plan:
     """Lay windows over the segments of speech, (start, end) in seconds, in order and apart."""
     steps: list[tuple[float, float]] = []
     windows: list[tuple[int, int]] = []
-    for start, end in _stretches(spoken):
+    for start, end in stretches(spoken):
         seconds = end - start
         count = 1 if seconds <= LONGEST else math.ceil(2 * seconds / LONGEST)
         edges = [round(start + seconds * k / count, 3) for k in range(count + 1)]
@@ -153,7 +153,8 @@ def cut(blocks: Iterable[Wave], times: Times, rate: int) -> Iterator[Wave]:
         pass  # to the end: that the file ends too early shows only there
 
 
-def _stretches(spoken: Times) -> list[tuple[float, float]]:
+def stretches(spoken: Times) -> list[tuple[float, float]]:
+    """Return the segments of speech, joined where less than ``PAUSE`` lies between them."""
     joined: list[tuple[float, float]] = []
     for start, end in spoken:
         if joined and start - joined[-1][1] < PAUSE:

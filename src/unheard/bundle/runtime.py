@@ -32,6 +32,7 @@ from unheard.bundle.manifest import read_verified
 from unheard.bundle.prediction import Prediction, prediction
 from unheard.bundle.schema import Description, is_schema1, parse
 from unheard.bundle.speech import clips_of, clips_of_file
+from unheard.bundle.stream import Stream
 from unheard.bundle.timeline import Timeline, timeline
 from unheard.bundle.training_range import outside_training_range
 from unheard.bundle.voice import VoiceProfile
@@ -230,6 +231,48 @@ class Bundle:
             profile=profile,
             enrol=(lambda clips: self._enrolled((clip, True) for clip in clips)) if adapt else None,
         )
+
+    def stream(
+        self,
+        rate: int,
+        *,
+        channel: int | None = None,
+        profile: VoiceProfile | None = None,
+        adapt: bool = False,
+    ) -> Stream:
+        """Begin a stream of samples at ``rate`` Hz, which is answered every second (``unheard.bundle.stream``).
+
+        ``stream.feed(samples)`` and ``stream.finish()`` return the answers that are due. One channel is taken
+        (counted from 0), by default the mean of all. The voice is that of ``profile``, where given; with ``adapt``
+        it gets better known from what is heard, which one person speaks.
+
+        Raises
+        ------
+        AudioError
+            The rate is out of bounds.
+        DataError
+            The profile was made with another model.
+        UsageError
+            There is a profile, or ``adapt``, and the bundle does not adapt to speakers.
+        """
+        if profile is not None:
+            self.check_profile(profile)
+        elif adapt:
+            self._check_adapts()
+        return Stream(self._hear, self.description, rate, channel=channel, profile=profile, adapt=adapt)
+
+    def _hear(
+        self, clip: decode.Clip, profile: VoiceProfile | None, learn: bool
+    ) -> tuple[Prediction, VoiceProfile | None]:
+        """Predict a window in which somebody speaks; where asked, it makes the voice better known before."""
+        measured = self._measured(clip, spoken=True)
+        if learn and measured.inputs is not None and measured.quality is not None:
+            enrolment = Enrolment(self._adaptation)
+            enrolment.add(measured.inputs, measured.quality, {})
+            own = enrolment.profile(self.description.name)
+            profile = own if profile is None else profile + own
+        (answer,) = self._answers([measured], self._profiles(profile))
+        return answer, profile
 
     def enrol(
         self,

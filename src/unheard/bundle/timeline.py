@@ -33,7 +33,7 @@ Enrol = Callable[[Iterable[decode.Clip | AudioError]], VoiceProfile]
 #: Measures that are compared with the training clips for the whole recording: a window over speech alone has no
 #: pause to measure the noise in. And the flags of windows that are left out for that.
 OF_THE_WHOLE = ("bandwidth", "snr")
-_NOT_OF_WINDOWS = ("narrower", "noisier", "little_speech", "no_speech")
+NOT_OF_WINDOWS = ("narrower", "noisier", "little_speech", "no_speech")
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ def _steps(d: Description, laid: Plan, predicted: Sequence[Prediction]) -> tuple
 def _step(times: tuple[float, float], windows: Sequence[Prediction], threshold: float) -> Step:
     """Return the mean of the windows that give a prediction; what one of them is not sure of, the mean may be."""
     predicted = [window for window in windows if window.answered]
-    left = ("unsure", *_NOT_OF_WINDOWS)
+    left = ("unsure", *NOT_OF_WINDOWS)
     flags = dict.fromkeys(flag for window in windows for flag in window.flags if flag not in left)
     if not predicted:
         return Step(*times, None, {}, tuple(flags))
