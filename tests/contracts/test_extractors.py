@@ -42,7 +42,7 @@ SMALL: dict[str, Callable[[Path], dict[str, Any]]] = {
     "transformers on text": _toy("transformers", "bert"),
 }
 #: Features that are computed from a waveform.
-COMPUTED = [name for name in SPECS if name != "precomputed"]
+COMPUTED = [name for name in SPECS if name not in ("precomputed", "openface", "blendshapes")]
 
 
 def wave(seconds: float, rate: int = 16_000, seed: int = 0) -> np.ndarray:

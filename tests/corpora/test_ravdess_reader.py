@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from unheard.corpora import read, survey
 from unheard.corpora.ravdess import LABELS, by_name
+from unheard.corpora.table import clips, table_digest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "trees"))
 from miniature import tone
@@ -103,8 +104,27 @@ def test_a_file_in_another_actors_folder_is_left_out(tmp_path):
     assert "named for actor 07 but found in Actor_01" in left[0].reason
 
 
-def test_video_files_are_named_as_what_they_are(tmp_path):
-    tone(tmp_path / "03-01-05-02-01-02-07.wav")
-    (tmp_path / "01-01-05-02-01-02-07.mp4").write_bytes(b"video")
-    left = survey("ravdess", tmp_path)[1]
-    assert left[0].path.endswith(".mp4") and left[0].reason.startswith("modality 01 (audio and video)")
+def test_videos_are_the_picture_of_their_clip(tmp_path):
+    name = "01-05-02-01-02-07"
+    tone(tmp_path / "Audio" / "Actor_07" / f"03-{name}.wav")
+    videos = tmp_path / "Video" / "Actor_07"
+    videos.mkdir(parents=True)
+    for video in (f"01-{name}", f"02-{name}", "02-01-05-02-02-02-07", "01-01-05-02-02-02-07"):
+        (videos / f"{video}.mp4").write_bytes(b"video")
+    table, left, _ = survey("ravdess", tmp_path)
+    assert table.select("id", "path", "video").rows() == [
+        (
+            f"03-{name}",
+            str(tmp_path / "Audio" / "Actor_07" / f"03-{name}.wav"),
+            str(videos / f"01-{name}.mp4"),
+        ),
+        ("03-01-05-02-02-02-07", *[str(videos / "01-01-05-02-02-02-07.mp4")] * 2),
+    ]
+    assert [item.path for item in left] == [
+        f"Video/Actor_07/02-{name}.mp4",
+        "Video/Actor_07/02-01-05-02-02-02-07.mp4",
+    ]
+    with_picture = clips(table)[0]
+    assert with_picture.audio is not None and with_picture.video is not None
+    assert with_picture.video.path.endswith(f"01-{name}.mp4") and with_picture.audio.path.endswith(".wav")
+    assert table_digest(table) == table_digest(table.drop("video"))

@@ -17,7 +17,8 @@ from unheard.features import build
 from unheard.features.logmel import LogMel
 from unheard.features.spec import SPECS, Trimmed
 
-NAMES = [name for name in SPECS if name != "precomputed"]
+#: Those that are computed from a waveform.
+NAMES = [name for name in SPECS if name not in ("precomputed", "openface", "blendshapes")]
 
 
 def wave() -> np.ndarray:

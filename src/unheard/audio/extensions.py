@@ -11,3 +11,5 @@ EXTENSIONS = LOSSLESS + LOSSY
 MEDIA = (
     ".m4a", ".aac", ".amr", ".3gp", ".mp4", ".m4v", ".mov", ".webm", ".mka", ".mkv", ".flv", ".avi",
 )  # fmt: skip
+#: Those among them that have a picture, too.
+VIDEO = (".3gp", ".mp4", ".m4v", ".mov", ".webm", ".mkv", ".flv", ".avi")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unheard.audio import media
-from unheard.audio.extensions import EXTENSIONS, MEDIA
+from unheard.audio.extensions import EXTENSIONS, MEDIA, VIDEO
 from unheard.audio.search import LeftOut as LeftOut
 from unheard.audio.search import walk
 from unheard.audio.source import opened
@@ -46,7 +46,8 @@ def clips(root: Path, fields: Fields) -> Iterator[dict[str, Any] | LeftOut]:
     fields
         Says what a file is by its path relative to ``root``. Its ``id`` is the name without extension unless the
         fields say otherwise; of several files of one id the one that lost least is taken (then the one nearest
-        to ``root``, then the first by name) and the others are left out.
+        to ``root``, then the first by name) and the others are left out, but for the first video, which is its
+        picture.
 
     Raises
     ------
@@ -66,8 +67,12 @@ def clips(root: Path, fields: Fields) -> Iterator[dict[str, Any] | LeftOut]:
     for name in sorted(found):
         (path, row), *doubles = sorted(found[name], key=lambda pair: _preference(pair[0]))
         where = root.absolute() / path
-        yield {"id": name, **row, "path": str(where), "duration": duration(where)}
+        picture = next((each for each, _ in [(path, row), *doubles] if is_video(each)), None)
+        video = None if picture is None else str(root.absolute() / picture)
+        yield {"id": name, **row, "path": str(where), "video": video, "duration": duration(where)}
         for double, _ in doubles:
+            if double == picture:
+                continue
             yield LeftOut(double.as_posix(), f"the same clip as {path.as_posix()}, which is taken")
 
 
@@ -169,6 +174,11 @@ def duration(path: Path) -> float | None:
             return (source.frames or 0) / source.rate or None
     except AudioError:
         return None
+
+
+def is_video(path: Path) -> bool:
+    """Return whether a file is a video by its name."""
+    return path.suffix.lower() in VIDEO
 
 
 def _preference(path: Path) -> tuple[int, int, str]:

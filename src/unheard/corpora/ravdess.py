@@ -1,6 +1,8 @@
 """RAVDESS: 24 actors speak (1,440 clips) and sing (1,012 clips) two sentences, at any depth below the folder.
 
-Names are ``MM-VV-EE-II-SS-RR-AA``: modality, vocal channel, emotion, intensity, sentence, repetition, actor.
+Names are ``MM-VV-EE-II-SS-RR-AA``: modality, vocal channel, emotion, intensity, sentence, repetition, actor. A
+clip is called by its audio-only take (modality 03); its videos with and without sound (01, 02) are its picture,
+and the one with sound is its recording where there is no audio-only take.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from unheard.corpora.folder import LeftOut, clips
+from unheard.corpora.folder import LeftOut, clips, is_video
 
 NAME = "ravdess"
 DESCRIPTION = "North American English, acted speech and song of 24 professional actors, two sentences"
@@ -31,16 +33,19 @@ _SCHEME = re.compile(r"\d\d(-\d\d){6}", re.ASCII)
 
 
 def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut]:
-    """Yield a row for every audio-only take, speech and song."""
+    """Yield a row for every take, speech and song."""
     return clips(root, _fields)
 
 
 def _fields(path: Path) -> dict[str, Any] | str:
-    fields = by_name(path.stem, actors=24)
+    name = path.stem
+    if is_video(path) and name.startswith(("01-", "02-")):
+        name = f"03-{name[3:]}"
+    fields = by_name(name, actors=24)
     folder = re.fullmatch(r"Actor_(\d\d)", path.parent.name, re.IGNORECASE)
     if isinstance(fields, dict) and folder and folder[1] != fields["speaker"]:
         return f"named for actor {fields['speaker']} but found in {path.parent.name}"
-    return fields if isinstance(fields, str) else {**fields, "licence": LICENCE}
+    return fields if isinstance(fields, str) else {"id": name, **fields, "licence": LICENCE}
 
 
 def by_name(stem: str, *, actors: int) -> dict[str, Any] | str:
@@ -58,7 +63,7 @@ def by_name(stem: str, *, actors: int) -> dict[str, Any] | str:
     modality, channel, emotion, intensity, sentence, take, actor = stem.split("-")
     if modality in ("01", "02"):
         kind = "audio and video" if modality == "01" else "video only"
-        return f"modality {modality} ({kind}); the audio-only takes 03-… are read"
+        return f"modality {modality} ({kind}), and no video; recordings are the audio-only takes 03-…"
     for field, value, known in (
         ("modality", modality, ("03",)),
         ("channel", channel, _CHANNELS),

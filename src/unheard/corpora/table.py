@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from unheard.audio.extensions import VIDEO
 from unheard.errors import DataError, about, first_five
 from unheard.files import digest, write_bytes
 from unheard.formats.parquet import read_parquet
@@ -31,6 +32,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "corpus": pl.String(),
     "id": pl.String(),
     "path": pl.String(),
+    "video": pl.String(),
     "start": pl.Float64(),
     "end": pl.Float64(),
     "duration": pl.Float64(),
@@ -78,7 +80,8 @@ def utterances(
     Parameters
     ----------
     rows
-        Mappings with the columns of :data:`SCHEMA`; what is missing becomes null.
+        Mappings with the columns of :data:`SCHEMA`; what is missing becomes null, and of a recording that is a
+        video the picture is its own.
     corpus
         Name of the corpus.
     labels
@@ -91,7 +94,7 @@ def utterances(
     DataError
         Where a row does not hold: see :func:`check`.
     """
-    listed = [dict(row, corpus=corpus) for row in rows]
+    listed = [_with_picture(dict(row, corpus=corpus)) for row in rows]
     if not listed:
         raise DataError(f"no utterances found for {corpus!r}; is this the folder or file of that corpus?")
     extra = sorted({key for row in listed for key in row} - set(SCHEMA))
@@ -114,6 +117,12 @@ def utterances(
             pl.col("votes").list.eval(pl.element().struct.with_fields(votes)),
         )
     return check(frame.sort("id"))
+
+
+def _with_picture(row: dict[str, Any]) -> dict[str, Any]:
+    path = row.get("path")
+    own = isinstance(path, str) and path.lower().endswith(VIDEO)
+    return row | {"video": path} if own and row.get("video") is None else row
 
 
 def _schema(labels: Sequence[str]) -> dict[str, pl.DataType]:
@@ -217,11 +226,11 @@ def corpus_of(table: pl.DataFrame) -> str:
 
 
 def table_digest(table: pl.DataFrame) -> str:
-    """Return the SHA-256 of the rows without their paths: equal tables have equal digests wherever the audio lies.
+    """Return the SHA-256 of the rows but for the paths of files: equal tables agree wherever these lie.
 
     Dimensions that a grader did not give are left out, so that votes without any keep the digest they had.
     """
-    rows = complete(table).drop("path").sort("id").to_dicts()
+    rows = complete(table).drop("path", "video").sort("id").to_dicts()
     for row in rows:
         if row["votes"]:
             row["votes"] = [
@@ -243,7 +252,7 @@ def clips(table: pl.DataFrame, channel: int | None = None) -> list[Clip]:
     """
     known = [
         name
-        for name in ("id", "path", "start", "end", "speaker", "text", "dialogue", "turn")
+        for name in ("id", "path", "video", "start", "end", "speaker", "text", "dialogue", "turn")
         if name in table.columns
     ]
     rows = list(table.select(known).iter_rows(named=True))
@@ -262,6 +271,7 @@ def clips(table: pl.DataFrame, channel: int | None = None) -> list[Clip]:
         Clip(
             row["id"],
             Piece(row["path"], row["start"], row["end"], channel),
+            None if row.get("video") is None else Piece(row["video"], row["start"], row["end"]),
             turn=said.get(row["id"]),
             context=before.get(row["id"], ()),
         )

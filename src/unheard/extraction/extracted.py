@@ -197,7 +197,8 @@ class Extracted:
 
 def bad_clip(clip: Clip, reason: str) -> BadClip:
     """Return a clip without features, with the reason."""
-    return BadClip(clip.id, "" if clip.audio is None else clip.audio.path, reason)
+    piece = clip.audio or clip.video
+    return BadClip(clip.id, "" if piece is None else piece.path, reason)
 
 
 def _rate_as_plain(rate: float | None) -> float | str | None:

@@ -8,9 +8,10 @@ from typing import Any
 from unheard.audio.medium import AudioMedium
 from unheard.audio.resample import RATE
 from unheard.errors import unknown
-from unheard.files import digest
+from unheard.files import FileDigests, digest
 from unheard.inputs import Clip, Medium
 from unheard.text.medium import TextMedium
+from unheard.video.medium import VideoMedium
 
 
 class IdMedium:
@@ -38,6 +39,9 @@ class IdMedium:
 MEDIA: dict[str, Callable[..., Medium[Any]]] = {
     "audio": AudioMedium,
     "text": lambda *, context=0, **_: TextMedium(context),
+    "video": lambda *, allow_truncated=False, digests=None, **_: VideoMedium(
+        allow_truncated, digests or FileDigests()
+    ),
     "id": lambda **_: IdMedium(),
 }
 
@@ -48,7 +52,7 @@ def medium_of(name: str, *, rate: int = RATE, trim: Any = None, **options: Any) 
     Parameters
     ----------
     name
-        ``audio``, ``text`` or ``id``.
+        ``audio``, ``text``, ``video`` or ``id``.
     rate, trim
         Hz, and what of a recording's ends is cut off.
     options

@@ -132,7 +132,7 @@ class MissingClips:
         self, tasks: Mapping[str, Task], sizes: Mapping[str, float]
     ) -> Iterator[list[tuple[Task, Result]]]:
         """Yield missing tasks with what they give, in groups."""
-        if isinstance(self.extractor, Spec) and self.medium.name == "audio":
+        if isinstance(self.extractor, Spec) and self.medium.name in ("audio", "video"):
             missing = [task for key, task in tasks.items() if key not in self.store]
             work = partial(
                 _alone, medium=self.medium, extractor=self.extractor, storage=self.metadata.storage

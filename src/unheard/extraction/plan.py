@@ -193,7 +193,8 @@ def _size(count: float) -> str:
 
 
 def _amount(amount: float, medium: str) -> str:
-    return f"{_duration(amount)} of audio" if medium == "audio" else f"{amount:,.0f} words"
+    timed = medium in ("audio", "video")
+    return f"{_duration(amount)} of {medium}" if timed else f"{amount:,.0f} words"
 
 
 def _duration(seconds: float) -> str:

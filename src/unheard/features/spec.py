@@ -26,6 +26,8 @@ SPECS = {
     "egemaps": ("unheard.features.opensmile", "EGeMAPS"),
     "compare": ("unheard.features.opensmile", "ComParE"),
     "precomputed": ("unheard.features.precomputed", "Precomputed"),
+    "openface": ("unheard.features.openface", "OpenFace"),
+    "blendshapes": ("unheard.features.blendshapes", "Blendshapes"),
 }
 
 
@@ -100,7 +102,7 @@ def build(settings: Mapping[str, Any]) -> Spec:
         Where a name or key is unknown or a value is of the wrong kind or out of bounds.
     """
     maker = resolve(SPECS, settings, "features")
-    trimmed = {} if settings["name"] == "precomputed" else {"trim"}
+    trimmed = {"trim"} if maker.medium == "audio" else set()
     given = {key: value for key, value in settings.items() if key not in trimmed}
     spec: Spec = construct(maker, given, "features", more=trimmed)
     decibels = settings.get("trim")

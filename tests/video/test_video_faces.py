@@ -1,0 +1,118 @@
+"""Faces of real videos: found in every frame, the largest is meant, and what has none is said."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("av")
+pytest.importorskip("mediapipe")
+
+from videos import plain, turned, write
+
+from unheard import features
+from unheard.errors import DataError
+from unheard.extraction.extract import extract
+from unheard.inputs import Clip, Piece
+from unheard.video import faces
+from unheard.video.faces import LANDMARKER, FaceFinder
+from unheard.video.frames import Video
+
+
+@pytest.fixture(scope="module")
+def landmarker(data_folder: Path) -> str:
+    return str(data_folder / "weights" / "mediapipe-face-landmarker" / "face_landmarker.task")
+
+
+@pytest.fixture(scope="module")
+def blendshapes(landmarker: str) -> Any:
+    return features.build({"name": "blendshapes", "landmarker": landmarker})
+
+
+@pytest.fixture(scope="module")
+def smile(data_folder: Path) -> np.ndarray:
+    """A frame of somebody who laughs, (360, 480, 3)."""
+    frames = Video(str(data_folder / "videos" / "1001_DFA_HAP_XX.flv")).frames(1)
+    return list(frames)[1].image
+
+
+def test_every_frame_of_the_real_videos_has_a_face(data_folder: Path, blendshapes: Any) -> None:
+    videos = sorted(path for path in (data_folder / "videos").iterdir() if path.suffix in (".flv", ".mp4"))
+    assert len(videos) == 7
+    found = blendshapes.extract([Video(str(path)) for path in videos], [0])
+    for path, (shapes,) in zip(videos, found, strict=True):
+        assert len(shapes) == math.ceil(5 * Video(str(path)).seconds()) > 9
+        assert shapes.shape[1] == len(blendshapes.names) == 52
+        assert np.isfinite(shapes).all() and shapes.min() >= 0 and shapes.max() <= 1
+    laughing = {path.name[9:12]: shapes.mean(axis=0) for path, (shapes,) in zip(videos, found, strict=True)}
+    place = blendshapes.names.index("mouthSmileLeft")
+    assert max(laughing, key=lambda name: laughing[name][place]) == "HAP"
+
+
+def test_the_largest_of_two_faces_is_taken(smile: np.ndarray, landmarker: str) -> None:
+    both = np.concatenate([smile[::2, ::2], np.zeros((180, 240, 3), np.uint8)])
+    both = np.concatenate([both, smile], axis=1)
+    with FaceFinder(landmarker) as finder:
+        alone, large = finder.largest(smile), finder.largest(np.ascontiguousarray(both))
+        mirrored = finder.largest(np.ascontiguousarray(both[:, ::-1]))
+        assert finder.largest(np.zeros_like(smile)) is None
+    assert alone is not None and large is not None and mirrored is not None
+    assert large.box[0] > 240 > mirrored.box[0]
+    assert large.area == pytest.approx(alone.area, rel=0.1)
+    assert np.corrcoef(large.blendshapes, alone.blendshapes)[0, 1] > 0.95
+
+
+def test_a_turned_video_has_the_same_face(smile: np.ndarray, blendshapes: Any, tmp_path: Path) -> None:
+    upright = write(tmp_path / "a.mp4", [smile] * 2, 5)
+    lying = turned(write(tmp_path / "b.mp4", [np.rot90(smile)] * 2, 5))
+    (one,), (other,) = blendshapes.extract([Video(str(upright)), Video(str(lying))], [0])
+    assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.95
+
+
+def test_frames_without_a_face_are_left_out_and_said(
+    smile: np.ndarray, blendshapes: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wall = plain((90, 90, 90), (480, 360))
+    clips = {
+        "half": [smile, smile, wall],
+        "few": [wall, wall, wall, smile],
+        "none": [wall, wall],
+    }
+    made = [
+        Clip(name, video=Piece(str(write(tmp_path / f"{name}.mkv", images, 5))))
+        for name, images in clips.items()
+    ]
+    with caplog.at_level(logging.WARNING):
+        found = extract([*made, Clip("sound", Piece("a.wav"))], blendshapes, folder=tmp_path / "store")
+    assert {name: array.shape for name, array in found.features.items()} == {"half": (2, 52), "few": (1, 52)}
+    assert {bad.id: bad.reason for bad in found.errors} == {
+        "none": "no face in any of its 2 frames",
+        "sound": "has no video",
+    }
+    assert next(bad.path for bad in found.errors if bad.id == "none").endswith("none.mkv")
+    assert [record.getMessage().split(": ")[1] for record in caplog.records] == ["a face in 1 of 4 frames"]
+
+
+def test_the_landmarker_is_known_by_its_content(
+    landmarker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = features.build({"name": "blendshapes"})
+    named = features.build({"name": "blendshapes", "landmarker": landmarker})
+    assert published.settings["sha256"] == named.settings["sha256"] == LANDMARKER.sha256
+    assert published.key == named.key
+    other = tmp_path / "other.task"
+    other.write_bytes(b"no model")
+    with pytest.raises(DataError, match="sha256"):
+        features.build({"name": "blendshapes", "landmarker": str(other), "sha256": LANDMARKER.sha256})
+    with pytest.raises(DataError, match="not a face landmarker"):
+        FaceFinder(other)
+    monkeypatch.setenv("UNHEARD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(faces, "fetch", lambda _, part: part.write_bytes(Path(landmarker).read_bytes()))
+    assert faces.landmarker_file().read_bytes() == Path(landmarker).read_bytes()
+    monkeypatch.setattr(faces, "fetch", None)  # the second time nothing is fetched
+    assert faces.landmarker_file().parent == tmp_path / "cache" / "models"
