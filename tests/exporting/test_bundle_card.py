@@ -77,7 +77,10 @@ def test_other_corpora_a_threshold_and_small_weights_are_told() -> None:
         )
     )
     assert "Of emodb too, 2 speakers (03, 08)" in text
-    assert "withheld unless its probability reaches 31.2 %: 90 % of the validation clips did" in text
+    assert (
+        "withheld unless its probability reaches 31.2 %: 90 % of the clips that it was calibrated on did"
+        in text
+    )
     assert "stored as float16" in text
     plain = flat(card(DESCRIPTION))
     assert "Predictions are given however unsure" in plain
@@ -153,3 +156,11 @@ def test_nothing_given_can_break_the_tables_or_become_markup() -> None:
     rows = [line for line in text.splitlines() if "0.5" in line or "50.0 %" in line]
     assert rows
     assert all(len(re.findall(r"(?<!\\)\|", row)) in (4, 5, 6) for row in rows)
+
+
+def test_probabilities_that_were_calibrated_on_corpora_left_out_are_said_to_be() -> None:
+    left_out = replace(DESCRIPTION, score={**SCORES, "protocol": "leave-corpus"})
+    assert "calibrated on corpora from which the models of the folds had learned nothing" in flat(
+        card(left_out)
+    )
+    assert "calibrated on validation speakers of its corpus" in flat(card(DESCRIPTION))

@@ -12,6 +12,7 @@ from unheard.bundle.encoder_schema import EncoderDescription
 from unheard.bundle.schema import Description, Input
 from unheard.errors import first_five
 from unheard.inputs import Form
+from unheard.protocols.fold_assignment import LEAVE_CORPUS
 
 _NAMES = {
     "accuracy": "accuracy",
@@ -95,13 +96,19 @@ def _about(d: Description) -> str:
     if classes:
         said.append(
             f"one of {len(d.target.classes)} labels for a recording, with probabilities that were calibrated on "
-            f"validation speakers of its corpus. Labels, in the order of probabilities: {classes}."
+            f"{_calibrated_on(d)}. Labels, in the order of probabilities: {classes}."
         )
     if dimensions:
         said.append(f"{'Also ' if classes else ''}values on [0, 1] of: {dimensions}.")
     if d.target.of == "votes":
         said.append("Probabilities are the shares of listeners who would choose a label.")
     return "Speech emotion recognition: " + " ".join(said)
+
+
+def _calibrated_on(d: Description) -> str:
+    if (d.score or {}).get("protocol") == LEAVE_CORPUS:
+        return "corpora from which the models of the folds had learned nothing"
+    return "validation speakers of its corpus"
 
 
 def _data(d: Description) -> str:
@@ -160,7 +167,7 @@ def _threshold(thresholds: Mapping[str, float]) -> list[str]:
     if "confidence" not in thresholds:
         return ["- Predictions are given however unsure."]
     share = (
-        f": {100 * thresholds['coverage']:.3g} % of the validation clips did"
+        f": {100 * thresholds['coverage']:.3g} % of the clips that it was calibrated on did"
         if "coverage" in thresholds
         else ""
     )

@@ -16,7 +16,7 @@ from unheard.errors import DataError, UsageError, first_five
 from unheard.exporting.export import ExportInput
 from unheard.exporting.export import export as write_bundle
 from unheard.exporting.known_clips import known_clips
-from unheard.exporting.retraining import of_fold, on_speakers
+from unheard.exporting.retraining import calibrating, of_fold, on_speakers
 from unheard.exporting.training_range import training_range_of
 from unheard.inputs import Form
 from unheard.predictions.table import logits
@@ -44,9 +44,10 @@ def export(
     """Write the bundle of a run: retrained on its speakers (all, or those declared), or one fold's model.
 
     The bundle withholds predictions that are less sure than the threshold that this share of the validation clips
-    (of the fold, or of all folds) reaches; with a coverage of 1 it withholds none. It warns of recordings unlike
-    its training and of ``encoder_heard``: utterance tables of the recordings that its encoder was trained on. All
-    of these are known again by sound where the bundle is scored.
+    (of the fold, or of all folds; of folds that leave corpora out, of what they left out) reaches; with a coverage
+    of 1 it withholds none. It warns of recordings unlike its training and of ``encoder_heard``: utterance tables
+    of the recordings that its encoder was trained on. All of these are known again by sound where the bundle is
+    scored.
     """
     with understood([run.folder]):
         if not run.folds():
@@ -116,9 +117,8 @@ def _training_clips(run: Run, ids: Sequence[str], others: Sequence[pl.DataFrame]
 
 
 def _thresholds(run: Run, fold: int | None, temperature: float, coverage: float) -> dict[str, float]:
-    """Return the confidence that a prediction must reach, from validation rows at the bundle's temperature."""
-    val = run.predictions.filter((pl.col("part") == "val") & pl.col("logits").is_not_null())
-    val = val if fold is None else val.filter(pl.col("fold") == fold)
+    """Return the confidence that a prediction must reach at the bundle's temperature."""
+    val = calibrating(run, fold)
     if run.recipe.target.classes == "none" or val.is_empty() or coverage == 1:
         return {}
     confidence = threshold_for(apply_temperature(logits(val), temperature), coverage)

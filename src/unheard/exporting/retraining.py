@@ -12,6 +12,7 @@ import polars as pl
 from unheard.errors import UsageError, first_five
 from unheard.heads import Model
 from unheard.predictions.table import logits, shares, truth
+from unheard.protocols.fold_assignment import LEAVE_CORPUS
 from unheard.recipe_inputs.preparing import of_layers, read_inputs
 from unheard.runs.fitting import examples, ids_of, load_head, named, temperature_of, unfitted, wanted
 from unheard.runs.folder import Run
@@ -51,8 +52,8 @@ def of_fold(run: Run, number: int, seed: int | None = None) -> Trained:
 def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
     """Retrain on the clips of the declared speakers (all, where None) with the lower median of what was chosen.
 
-    The temperature is fitted on the pooled validation rows of the folds (a model that was trained on everybody
-    has nobody left to calibrate on).
+    The temperature is fitted on the pooled predictions of the folds that :func:`calibrating` returns (a model that
+    was trained on everybody has nobody left to calibrate on).
     """
     recipe, table = run.recipe, run.table
     known = set(table["speaker"].drop_nulls())
@@ -68,7 +69,7 @@ def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
     prepared = read_inputs(seen, chosen)
     used = [i for i in chosen["id"] if i in folds and all(i in clips for clips in prepared.inputs.values())]
     rows = examples(table, used, prepared.inputs, wanted(recipe, table), prepared.augmented)
-    val = run.predictions.filter((pl.col("part") == "val") & pl.col("logits").is_not_null())
+    val = calibrating(run)
     # As in the folds: of votes, the class with the largest share.
     labels = class_numbers(shares(val)) if recipe.target.classes == "votes" else truth(val)
     temperature = temperature_of(recipe, logits(val), labels)
@@ -76,6 +77,18 @@ def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
     with named(ids_of(rows)):
         fitted = head.refit(rows)
     return Trained(fitted, temperature, speakers.to_list(), ids_of(rows))
+
+
+def calibrating(run: Run, fold: int | None = None) -> pl.DataFrame:
+    """Return the predictions by which a bundle's temperature and threshold are chosen.
+
+    Those of validation clips, of one fold or of all. Where the folds leave corpora out and the bundle learns from
+    them all, those of the corpora left out instead: whoever asks it comes from elsewhere too, where models are
+    right less often than among validation speakers of the corpora that taught them.
+    """
+    part = "test" if fold is None and run.protocol.name == LEAVE_CORPUS else "val"
+    rows = run.predictions.filter((pl.col("part") == part) & pl.col("logits").is_not_null())
+    return rows if fold is None else rows.filter(pl.col("fold") == fold)
 
 
 def consensus(chosen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ NAMED: dict[str, Callable[[pl.DataFrame], Protocol]] = {
     "msp-1.11": of_corpora.msp_podcast("1.11"),
     "loso": fold_assignment.loso,
     "session": fold_assignment.session,
-    "leave-corpus": fold_assignment.leave_corpus,
+    fold_assignment.LEAVE_CORPUS: fold_assignment.leave_corpus,
 }
 
 

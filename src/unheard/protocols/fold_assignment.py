@@ -12,6 +12,8 @@ from unheard.protocols.fold import Fold, Protocol, fold, guarded
 
 #: Ways to take validation speakers out of training.
 VALIDATION = ("next-fold", "speakers")
+#: The protocol that leaves out each corpus of a joined table.
+LEAVE_CORPUS = "leave-corpus"
 
 
 def speakers_to_folds(
@@ -52,11 +54,11 @@ def leave_corpus(table: pl.DataFrame) -> Protocol:
     names = sorted(table["corpus"].unique())
     if len(names) < 2:
         raise ProtocolError(
-            f"leave-corpus needs a joined table of two corpora or more, found {names[0]!r} alone"
+            f"{LEAVE_CORPUS} needs a joined table of two corpora or more, found {names[0]!r} alone"
         )
     of = {name: table.filter(pl.col("corpus") == name)["id"].to_list() for name in names}
     folds = [fold([i for other in names if other != name for i in of[other]], (), of[name]) for name in names]
-    return guarded("leave-corpus", table, folds)
+    return guarded(LEAVE_CORPUS, table, folds)
 
 
 def next_fold(table: pl.DataFrame, name: str, test: Sequence[Sequence[str]]) -> Protocol:
