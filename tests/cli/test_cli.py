@@ -30,6 +30,7 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
         "report",
         "compare",
         "premium",
+        "crosscorpus",
         "score",
         "export",
     ):

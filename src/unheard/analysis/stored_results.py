@@ -23,6 +23,7 @@ import numpy as np
 import polars as pl
 import yaml
 
+from unheard.analysis.cross_corpus import among_its_classes
 from unheard.comparison.compare import Comparison, compare, leakage_gap
 from unheard.errors import DataError, UsageError
 from unheard.files import write_json, write_text
@@ -32,7 +33,7 @@ from unheard.metrics.blocks import stored_metrics
 from unheard.metrics.formatting import difference, headline, over_folds, percent
 from unheard.metrics.rows import labelled_rows
 from unheard.noise.evaluation import SCORES as NOISE
-from unheard.predictions.table import classes, read_predictions, write_predictions
+from unheard.predictions.table import read_predictions, write_predictions
 from unheard.recipes.old_recipe import modern
 from unheard.runs.folder import Run
 from unheard.runs.scoring import scores
@@ -139,20 +140,9 @@ def _of_corpus(heading: str) -> Cell | None:
         rows = found["rows"].filter(pl.col("id").str.starts_with(f"{match[2]}/"))
         if rows.is_empty():
             raise DataError(f"no stored prediction is of the corpus {match[2]!r}")
-        there = set(rows["label"].drop_nulls().cast(pl.String))
-        among = [float(name in there) for name in classes(rows)]
-        given = pl.Series("probabilities", [_among(one, among) for one in rows["probabilities"].to_list()])
-        return headline(estimators.estimate(rows.with_columns(given))[match[1].lower()])
+        return headline(estimators.estimate(among_its_classes(rows))[match[1].lower()])
 
     return cell
-
-
-def _among(probabilities: list[float] | None, kept: list[float]) -> list[float] | None:
-    """Return probabilities of the kept classes, which are 1 among zeros, scaled to sum to 1."""
-    if probabilities is None:
-        return None
-    left = [value * one for value, one in zip(probabilities, kept, strict=True)]
-    return [value / sum(left) for value in left]
 
 
 def store(run: Run, root: str | os.PathLike[str]) -> Path:
