@@ -204,7 +204,7 @@ def targets(skill: float, seed: int = 0, answered: float = 1.0) -> pl.DataFrame:
     return predictions(pl.DataFrame(rows, infer_schema_length=None), tuple("abcd"))
 
 
-ROWS = rows_with_truth(targets(0.3))
+ROWS = rows_with_truth(targets(0.05))
 EVERY_BLOCK = [pytest.param(block, id=block.name) for block in blocks(ROWS)]
 EVERY_METRIC = [pytest.param(block, m, id=m.name) for block in blocks(ROWS) for m in block.metrics]
 
@@ -277,7 +277,7 @@ def test_rows_without_the_truth_of_a_block_count_nowhere(block: Block) -> None:
 @pytest.mark.parametrize(("block", "metric"), EVERY_METRIC)
 def test_the_truth_is_the_best_answer_and_no_answer_is_none(block: Block, metric: Metric) -> None:
     best = scored(block, rows_with_truth(targets(1.0)))[metric.name]
-    others = [scored(block, rows_with_truth(targets(0.3, seed=n)))[metric.name] for n in range(10)]
+    others = [scored(block, rows_with_truth(targets(0.05, seed=n)))[metric.name] for n in range(10)]
     silent = scored(block, rows_with_truth(targets(1.0, answered=0.5)))[metric.name]
     assert len({np.sign(best - other) for other in (*others, silent)}) == 1
     assert best != silent
@@ -287,7 +287,7 @@ def test_the_truth_is_the_best_answer_and_no_answer_is_none(block: Block, metric
 def test_every_metric_has_spread_an_interval_and_a_paired_comparison(block: Block) -> None:
     found = estimate_block(block, ROWS, draws=200)
     other = differences(
-        block, *(r.where(block.known(r)) for r in (ROWS, rows_with_truth(targets(0.2)))), draws=200
+        block, *(r.where(block.known(r)) for r in (ROWS, rows_with_truth(targets(0.02)))), draws=200
     )
     for metric in block.metrics:
         assert all(np.isfinite(found[metric.name][part]) for part in ("mean", "sd", "pooled", "low", "high"))

@@ -103,3 +103,25 @@ def test_a_retrained_model_is_calibrated_by_the_votes_as_the_folds_are(
     (record,) = run.folds()
     assert record["temperature"] < 50
     assert on_speakers(run).temperature == pytest.approx(record["temperature"], abs=1e-9)
+
+
+def test_what_was_learned_differs_and_what_is_scored_does_not(graded: pl.DataFrame, tmp_path: Path) -> None:
+    tied = graded["votes"].list.eval(pl.element().struct.field("label")).list.n_unique() > 2
+    assert tied.any()
+    runs = {}
+    for kind in ("label", "majority", "votes"):
+        changes = {"target.classes": kind, "head.grid": [0.01]}
+        changes |= {"target.smoothing": 0.05} if kind == "votes" else {}
+        folds = ut.protocol("group-3", graded, classes=kind)
+        runs[kind] = ut.run("functionals", graded, folds, out=tmp_path / kind, changes=changes, only=[0])
+    truths = [run.predictions.select("id", "label", "target") for run in runs.values()]
+    assert truths[0].equals(truths[1]) and truths[0].equals(truths[2])
+    for run in runs.values():
+        assert {"majority", "distribution", "all_inclusive", "k_best"} <= set(run.scores)
+    # Clips without a majority teach nobody who learns the majority, and are tested all the same.
+    counts = {kind: run.folds()[0]["n_train_clips"] for kind, run in runs.items()}
+    assert counts["majority"] < counts["label"] == counts["votes"]
+    assert runs["majority"].folds()[0]["n_train_without_agreement"] == 0
+    assert runs["votes"].folds()[0]["n_train_without_agreement"] == counts["votes"] - counts["majority"]
+    found = ut.compare(runs["votes"], runs["label"])
+    assert found.metric == "accuracy" and "kl" in found.secondary["exchange"]

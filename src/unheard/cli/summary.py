@@ -82,11 +82,14 @@ def score_lines(results: Mapping[str, Any], calibration: bool = False) -> list[s
     lines = [f"{name} on {results['protocol']} ({training}{tested or 'unknown speakers'} tested)"]
     lines += [f"  with {text}" for text in results.get("changed", ())]
     lines += [f"  {' · '.join(results['stamps'])}"] if results["stamps"] else []
+    # The other scores are in the report.
     known = ("accuracy", "uar", "macro_f1")
+    rest = {*results["metrics"], *results.get("k_best", ())}
+    rest |= {name for name in results.get("dimensions", ()) if name.endswith(".rmse")}
     rows = [
         (metric.label, estimate_with_folds(metric, estimate))
         for metric, estimate in stored_metrics(results)
-        if metric.name in known or metric.name not in results["metrics"]
+        if metric.name in known or metric.name not in rest
     ]
     if "baselines" in results:
         chance, majority = (results["baselines"][which]["accuracy"] for which in ("chance", "majority"))

@@ -8,7 +8,7 @@ from unheard.comparison.exchange import common
 from unheard.comparison.outcome import Outcome, Resampling, over_units
 from unheard.comparison.pairs import pair
 from unheard.comparison.secondary import over_clips, over_folds, uar_difference
-from unheard.comparison.targets import exchanged, shared_blocks
+from unheard.comparison.targets import BESIDE_LABELS, exchanged, shared_blocks
 from unheard.metrics.rows import marks, rows_with_truth
 
 
@@ -34,7 +34,7 @@ def compare_labels(
         .sort("unit")
     )
     rows_a, rows_b = common(rows_with_truth(a), rows_with_truth(b))
-    shared = shared_blocks(rows_a, rows_b)
+    shared = shared_blocks(rows_a, rows_b, BESIDE_LABELS)
     return Outcome(
         metric="accuracy",
         **over_units(each["unit"].to_list(), each["d"].to_numpy(), how),

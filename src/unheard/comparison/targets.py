@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,13 @@ from unheard.metrics.block import Block
 from unheard.metrics.blocks import blocks
 from unheard.metrics.dimensional import MEAN, Dimensions
 from unheard.metrics.distributional import Distribution
+from unheard.metrics.majority import Majority
 from unheard.metrics.rows import Rows, marks, rows_with_truth
 
 #: The metric that decides, by the block of the target.
 PRIMARY = {Distribution.name: "kl", Dimensions.name: f"{MEAN}.ccc"}
+#: Blocks beside labels whose metrics are compared without deciding.
+BESIDE_LABELS = (Majority.name, *PRIMARY)
 
 
 def compare_targets(a: pl.DataFrame, b: pl.DataFrame, answered_only: bool, how: Resampling) -> Outcome:
@@ -72,9 +76,9 @@ def compare_targets(a: pl.DataFrame, b: pl.DataFrame, answered_only: bool, how: 
     )
 
 
-def shared_blocks(a: Rows, b: Rows) -> list[Block]:
-    """Return the blocks of shares and dimensions that both systems have, shares first."""
-    return [block for block in blocks(a) if block.name in PRIMARY and block in blocks(b)]
+def shared_blocks(a: Rows, b: Rows, names: Collection[str] = PRIMARY) -> list[Block]:
+    """Return the blocks of some names that both systems have; by default shares, then dimensions."""
+    return [block for block in blocks(a) if block.name in names and block in blocks(b)]
 
 
 def exchanged(shared: list[Block], a: Rows, b: Rows, how: Resampling) -> dict[str, dict[str, Any]]:

@@ -17,7 +17,7 @@ from unheard.recipe_inputs.preparing import of_layers, read_inputs
 from unheard.runs.fitting import examples, ids_of, load_head, named, temperature_of, unfitted, wanted
 from unheard.runs.folder import Run
 from unheard.runs.salient_layer import chosen_layers
-from unheard.targets import class_numbers
+from unheard.targets import class_numbers, majority
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,12 @@ def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
     rows = examples(table, used, prepared.inputs, wanted(recipe, table), prepared.augmented)
     val = calibrating(run)
     # As in the folds: of votes, the class with the largest share.
-    labels = class_numbers(shares(val)) if recipe.target.classes == "votes" else truth(val)
+    kind = recipe.target.classes
+    labels = (
+        truth(val)
+        if kind == "label"
+        else class_numbers(majority(shares(val)) if kind == "majority" else shares(val))
+    )
     temperature = temperature_of(recipe, logits(val), labels)
     speakers = table.filter(pl.col("id").is_in(ids_of(rows)))["speaker"].drop_nulls().unique().sort()
     with named(ids_of(rows)):

@@ -8,19 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from unheard.metrics.all_inclusive import AllInclusive
 from unheard.metrics.block import Block, Metric
 from unheard.metrics.classes import Classes
 from unheard.metrics.dimensional import MEAN, Dimensions
 from unheard.metrics.distributional import Distribution
+from unheard.metrics.k_best import KBest
+from unheard.metrics.majority import Majority
 from unheard.metrics.rows import Rows
 
 
 def blocks(rows: Rows) -> list[Block]:
     """Return the blocks that some row has the truth for, in the order of reports."""
     c = len(rows.classes)
-    of_classes: tuple[Block, ...] = (Classes(c), Distribution(c)) if c else ()
+    of_classes = _of_classes(c) if c else ()
     of_dimensions: tuple[Block, ...] = (Dimensions(rows.dimensions),) if rows.dimensions else ()
     return [block for block in (*of_classes, *of_dimensions) if block.known(rows).any()]
+
+
+def _of_classes(c: int) -> tuple[Block, ...]:
+    k_best = (KBest(c),) if KBest(c).metrics else ()
+    return (Classes(c), *k_best, Majority(c), Distribution(c), AllInclusive(c))
 
 
 def key(block: Block) -> str:
@@ -31,7 +39,7 @@ def key(block: Block) -> str:
 def stored_metrics(results: Mapping[str, Any]) -> Iterator[tuple[Metric, Mapping[str, Any]]]:
     """Yield each metric of a results file with its estimate, in the order of reports."""
     c = len(results.get("labels") or ())
-    listed = (Classes(c), Distribution(c), Dimensions(stored_dimensions(results)))
+    listed = (*_of_classes(c), Dimensions(stored_dimensions(results)))
     for block in listed:
         estimates = results.get(key(block)) or {}
         for metric in block.metrics:

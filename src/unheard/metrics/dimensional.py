@@ -70,6 +70,17 @@ def distance(predicted: Floats, truth: Floats) -> Floats:
     return np.stack([np.ones_like(predicted), np.abs(predicted - truth)], axis=-1)
 
 
+def squared_distance(predicted: Floats, truth: Floats) -> Floats:
+    """Return 1 and the squared error of each pair, shape (n, 2)."""
+    return np.stack([np.ones_like(predicted), (predicted - truth) ** 2], axis=-1)
+
+
+def root_mean_of(sums: Floats) -> Floats:
+    """Return the square root of :func:`mean_of`, shape (...)."""
+    result: Floats = np.sqrt(mean_of(sums))
+    return result
+
+
 def mean_of(sums: Floats) -> Floats:
     """Return the mean of the second column, of sums whose first is the number of clips, shape (...)."""
     result: Floats = sums[..., 1] / np.where(sums[..., 0] > 0, sums[..., 0], np.nan)
@@ -88,6 +99,7 @@ class PairMetric(Metric):
 METRICS = (
     PairMetric("ccc", "CCC", columns=moments, score=ccc_of),
     PairMetric("mae", "MAE", columns=distance, score=mean_of),
+    PairMetric("rmse", "RMSE", columns=squared_distance, score=root_mean_of),
 )
 
 

@@ -71,8 +71,8 @@ def make(
         Takes validation speakers out of training where the folds have no validation part: ``next-fold`` those
         whom the next fold tests, ``speakers`` a fifth of the training speakers.
     classes, dimensions
-        The target: classes by ``label``, by ``votes`` or ``none``, and names of dimensions. Where the target is
-        the label, every class must be in the training part of every fold.
+        The target: classes by ``label``, by the ``majority`` of the graders, by ``votes`` or ``none``, and names
+        of dimensions. Where the target is the label, every class must be in the training part of every fold.
 
     Raises
     ------
@@ -102,14 +102,15 @@ def taking_part(table: pl.DataFrame, classes: str, dimensions: Sequence[str]) ->
     """
     known = {
         "label": pl.col("label").is_not_null(),
-        "votes": pl.col("votes").list.len().fill_null(0) > 0,
+        # Whom the graders do not agree about is tested, too.
+        **dict.fromkeys(("majority", "votes"), pl.col("votes").list.len().fill_null(0) > 0),
         "none": pl.lit(value=False),
     }
     found = table.filter(
         pl.any_horizontal(known[classes], *(pl.col(name).is_not_null() for name in dimensions))
     )
     if found.is_empty():
-        wanted = {"label": ["label"], "votes": ["votes"], "none": []}[classes] + list(dimensions)
+        wanted = [*({"label": ["label"], "none": []}.get(classes, ["votes"])), *dimensions]
         raise ProtocolError(f"no clip of the table has a value of {' or '.join(wanted)}")
     lacking = [name for name in dimensions if found[name].is_null().all()]
     if lacking:

@@ -51,12 +51,17 @@ class Published(BaseModel):
 
 
 class Wanted(BaseModel):
-    """What a system predicts: classes, learned from labels or from the shares of votes, and dimensions."""
+    """What a system predicts: classes, and dimensions.
+
+    Classes are learned from the labels of the table, from the ``majority`` of the graders, or from the shares of
+    their votes, of which ``smoothing`` moves a part to the other classes (:class:`~unheard.targets.Target`).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    classes: Literal["label", "votes", "none"] = "label"
+    classes: Literal["label", "majority", "votes", "none"] = "label"
     dimensions: tuple[str, ...] = ()
+    smoothing: float = Field(default=0.0, ge=0, lt=0.5)
 
     @model_validator(mode="after")
     def _something_is_asked(self) -> Wanted:
@@ -67,6 +72,8 @@ class Wanted(BaseModel):
             raise ValueError("a target has classes, dimensions or both; with classes: none name dimensions")
         if len(set(self.dimensions)) < len(self.dimensions):
             raise ValueError(f"the same dimension stands twice in {list(self.dimensions)}")
+        if self.smoothing and self.classes != "votes":
+            raise ValueError(f"smoothing is for classes: votes, and classes is {self.classes}")
         return self
 
 

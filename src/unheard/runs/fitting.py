@@ -35,8 +35,8 @@ from unheard.runs.content import understood
 from unheard.runs.digests import write_digests
 from unheard.runs.enrolment import asked
 from unheard.runs.folder import ENROLMENT, FOLD_FILES, Run, fold_folder
-from unheard.runs.target import matrix, predicted_columns, target_of, truth
-from unheard.targets import Target
+from unheard.runs.target import matrix, predicted_columns, shares, target_of, truth
+from unheard.targets import Target, without_agreement
 from unheard.temporary import part_folder
 from unheard.training.divergence import DivergenceError
 from unheard.training.examples import Examples, Rows
@@ -113,6 +113,10 @@ def fit_fold(
     trained_on = (*fold.train, *fold.val) if recipe.refit == "val" else fold.train
     record["n_train_speakers"] = speakers_in(table, trained_on)
     record["n_train_clips"] = len(train) + (len(val) if recipe.refit == "val" else 0)
+    if "votes" in table.columns and target.classes:
+        taught = [*ids_of(train), *(ids_of(val) if recipe.refit == "val" else ())]
+        voted = table.filter(pl.col("id").is_in(taught) & pl.col("votes").is_not_null())
+        record["n_train_without_agreement"] = without_agreement(shares(voted, target.classes))
     predicted_test = _readable(fold.test, inputs)
     test_outputs = outputs(head, inputs, predicted_test, target.width)
     rows = [
@@ -181,7 +185,8 @@ def outputs(head: Model, inputs: Mapping[str, Found], ids: Sequence[str], width:
 
 def wanted(recipe: Recipe, table: pl.DataFrame) -> Target:
     """Return what the recipe asks for of a corpus."""
-    return target_of(table, recipe.target.classes, recipe.target.dimensions)
+    asked = recipe.target
+    return target_of(table, asked.classes, asked.dimensions, asked.smoothing)
 
 
 def examples(

@@ -15,8 +15,9 @@ from unheard.metrics.blocks import key
 from unheard.metrics.categorical import confusion, per_class
 from unheard.metrics.rows import labelled_rows, marks
 from unheard.metrics.speakers import variance_split
-from unheard.predictions.table import classes, predictions
+from unheard.predictions.table import classes, predictions, shares
 from unheard.protocols.fold import Protocol
+from unheard.targets import without_agreement
 
 
 def results(
@@ -35,7 +36,8 @@ def results(
     """Return the content of ``results.json`` (scores are fractions, or on the scale of their metric).
 
     ``metrics`` holds the scores of classes; it is empty, and what else is about classes is absent, where no test
-    clip has a label. ``distribution`` and ``dimensions`` are there where the predictions have such targets.
+    clip has a label. ``n_without_agreement`` counts the tested clips whose graders have no majority.
+    ``distribution`` and ``dimensions`` are there where the predictions have such targets.
 
     Parameters
     ----------
@@ -77,6 +79,9 @@ def results(
         **scores(test),
         "folds": by_fold,
     }
+    if "distribution" in found:
+        voted = test.filter(pl.col("target").is_not_null()).unique("id")
+        found["n_without_agreement"] = without_agreement(shares(voted))
     if found["metrics"]:
         found |= {
             "per_class": by_class(test),

@@ -9,10 +9,12 @@ import polars as pl
 
 from unheard.corpora.table import DIMENSIONS, classes, counted
 from unheard.errors import DataError, UsageError, unknown
-from unheard.targets import Floats, Target, one_hot
+from unheard.targets import Floats, Target, majority, one_hot, smoothed
 
 
-def target_of(table: pl.DataFrame, kind: str = "label", dimensions: Sequence[str] = ()) -> Target:
+def target_of(
+    table: pl.DataFrame, kind: str = "label", dimensions: Sequence[str] = (), smoothing: float = 0.0
+) -> Target:
     """Return the target that a recipe asks of a corpus.
 
     Parameters
@@ -20,9 +22,11 @@ def target_of(table: pl.DataFrame, kind: str = "label", dimensions: Sequence[str
     table
         The utterance table, whose ``label`` holds the classes in order.
     kind
-        ``label``, ``votes``, or ``none`` for dimensions alone.
+        ``label``, ``majority`` or ``votes`` of the graders, or ``none`` for dimensions alone.
     dimensions
         Names among the table's dimensions.
+    smoothing
+        Of votes, in training (:class:`~unheard.targets.Target`).
 
     Raises
     ------
@@ -34,7 +38,7 @@ def target_of(table: pl.DataFrame, kind: str = "label", dimensions: Sequence[str
     for name in dimensions:
         if name not in DIMENSIONS:
             raise unknown("dimension of the target", name, DIMENSIONS)
-    columns = [*(["votes"] if kind == "votes" else []), *dimensions]
+    columns = [*(["votes"] if kind in ("majority", "votes") else []), *dimensions]
     lacking = [name for name in columns if name not in table.columns or table[name].is_null().all()]
     if lacking:
         raise DataError(f"the target asks for {', '.join(lacking)}, and no clip of the corpus has any")
@@ -43,14 +47,16 @@ def target_of(table: pl.DataFrame, kind: str = "label", dimensions: Sequence[str
     names = classes(table)
     if not names:
         raise UsageError("the corpus has no classes; take target.classes=none and dimensions")
-    return Target(names, kind, tuple(dimensions))
+    return Target(names, kind, tuple(dimensions), smoothing)
 
 
 def matrix(table: pl.DataFrame, target: Target) -> Floats:
-    """Return the targets of the clips of a table in its order, shape (clips, width); NaN where not known."""
+    """Return what is learned of the clips of a table in its order, shape (clips, width); NaN where not known."""
     parts: list[Floats] = []
     if target.of == "votes":
-        parts.append(shares(table, target.classes))
+        parts.append(smoothed(shares(table, target.classes), target.smoothing))
+    elif target.of == "majority":
+        parts.append(majority(shares(table, target.classes)))
     elif target.classes:
         numbers = table["label"].to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
         parts.append(one_hot(numbers, len(target.classes)))
@@ -80,11 +86,12 @@ def shares(table: pl.DataFrame, names: Sequence[str]) -> Floats:
 def truth(table: pl.DataFrame, target: Target) -> pl.DataFrame:
     """Return the truth of each clip as columns of a prediction table, with its ``id`` and ``label``.
 
-    ``target`` holds shares where the target is of votes; ``NAME_true`` holds a dimension.
+    ``target`` holds the shares of the votes where there are any, whatever was learned: a system that learned
+    labels is scored against the graders, too. ``NAME_true`` holds a dimension.
     """
     columns = [pl.col("id"), pl.col("label") if target.classes else pl.lit(None).alias("label")]
     frame = table.select(*columns, *(pl.col(name).alias(f"{name}_true") for name in target.dimensions))
-    if target.of != "votes":
+    if not target.classes or "votes" not in table.columns or table["votes"].is_null().all():
         return frame
     rows = [None if np.isnan(row).any() else row.tolist() for row in shares(table, target.classes)]
     return frame.with_columns(pl.Series("target", rows, dtype=pl.List(pl.Float64)))
