@@ -64,16 +64,16 @@ def read(corpus: str, path: Any, *, labels: str | None = None) -> pl.DataFrame:
     path
         The folder of the corpus; for ``generic`` also a table, or a polars or pandas frame.
     labels
-        Other classes, as ``--labels`` takes them: ``iemocap-4``, ``seven``, a YAML file, or ``OLD=NEW,DROPPED=``.
+        Other classes, as ``--labels`` takes them: ``iemocap-4``, ``seven``, ``merge``, a YAML file, or
+        ``OLD=NEW,DROPPED=``.
     """
     from unheard import corpora
     from unheard.corpora.frames import accept
-    from unheard.corpora.relabel import relabel
-    from unheard.label_files import parse
+    from unheard.corpora.relabel import mapping_of, relabel
 
     is_path = isinstance(path, str | os.PathLike)
     table = accept(path) if corpus == "generic" and not is_path else corpora.read(corpus, path)
-    return table if labels is None else relabel(table, parse(labels))
+    return table if labels is None else relabel(table, mapping_of(table, labels))
 
 
 def protocol(
@@ -124,15 +124,14 @@ def run(
     """
     from unheard import protocols
     from unheard.corpora.frames import accept
-    from unheard.corpora.relabel import relabel
-    from unheard.label_files import parse
+    from unheard.corpora.relabel import mapping_of, relabel
     from unheard.recipes.recipe import load as load_recipe
     from unheard.runs.run import run as run_folds
 
     utterances = accept(table)
     stated = load_recipe(recipe, changes)
     if stated.labels is not None:
-        utterances = relabel(utterances, parse(stated.labels))
+        utterances = relabel(utterances, mapping_of(utterances, stated.labels))
     if folds is None:
         asked = stated.target
         folds = protocols.make(

@@ -13,6 +13,8 @@ from typing import Any
 from unheard.errors import UsageError, need, unknown
 from unheard.labels import Labels
 
+#: Merges labels that are nearly equal, which the table alone tells (:func:`unheard.corpora.relabel.mapping_of`).
+MERGE = "merge"
 FOLDER = files("unheard") / "corpora" / "labels"
 
 
@@ -38,7 +40,7 @@ def parse(text: str) -> Labels:
     if Path(text).suffix in (".yaml", ".yml"):
         return _from_yaml(text, _yaml().read(text, UsageError))
     if "=" not in text and "," not in text:
-        raise unknown("mapping of labels", text, [*stored(), "FILE.yaml", "OLD=NEW,DROPPED=,KEPT"])
+        raise unknown("mapping of labels", text, [*stored(), MERGE, "FILE.yaml", "OLD=NEW,DROPPED=,KEPT"])
     names: dict[str, str | None] = {}
     others = True
     for part in text.split(","):

@@ -11,10 +11,15 @@ import typer
 from unheard import corpora, protocols
 from unheard.auditing.names import check_names
 from unheard.cli.audit import audit
-from unheard.corpora.names import comparable, known, nearly_equal, with_known
+from unheard.corpora import source
+from unheard.corpora.names import comparable, known, mistyped, nearly_equal, with_known
+from unheard.corpora.relabel import mapping_of, relabel
 from unheard.corpora.speakers import renamed
-from unheard.corpora.table import utterances, write_table
+from unheard.corpora.table import complete, utterances, write_table
 from unheard.errors import ProtocolError, UsageError
+from unheard.protocols.fold import check_labels
+from unheard.recipes import recipe
+from unheard.runs.run import run
 
 NAMES = ("José 01", "Zoë 02", "Jürgen 03", "Renée 10")
 NUMBERS = ("01", "02", "03", "10")
@@ -26,6 +31,9 @@ SPELLINGS = {
     "capitals": (NAMES, str.upper),
     "decomposed": (NAMES, lambda s: unicodedata.normalize("NFD", s)),
     "wide digits": (NUMBERS, lambda s: s.translate({48 + k: 0xFF10 + k for k in range(10)})),
+    "Arabic digits": (NUMBERS, lambda s: s.translate({48 + k: 0x660 + k for k in range(10)})),
+    "quotes": (NUMBERS, lambda s: f"'{s}'"),
+    "a Turkish capital": (("ilk 1", "izmir", "mine", "deniz 2"), lambda s: s.upper().replace("I", "İ")),
     "outer blanks": (NUMBERS, lambda s: f" {s}\u00a0"),
     "inner blanks": (NAMES, lambda s: s.replace(" ", "  ")),
     "underscores": (NAMES, lambda s: s.replace(" ", "_")),
@@ -95,7 +103,9 @@ def test_names_that_differ_in_more_are_different_people():
     assert comparable("S_03") == comparable("s3") != comparable("s30")
 
 
-@pytest.mark.parametrize("nobody", ["nan", "NaN", "None", "NULL", "", "  ", "<NA>"])
+@pytest.mark.parametrize(
+    "nobody", ["nan", "NaN", "None", "NULL", "", "  ", "<NA>", "n/a", "?", "-", "Unknown"]
+)
 def test_what_other_tools_write_for_nothing_is_nobody(nobody):
     assert known(nobody) is None
     made = table(["01", nobody, "02", "01"], labels=("a", nobody))
@@ -121,6 +131,43 @@ def test_labels_in_two_spellings_and_mistyped_ones_are_named():
         "Anger (4 clips) = anger (60 clips)",
         "hapiness (2 clips): did you mean happiness (60 clips)?",
     )
+
+
+@pytest.mark.parametrize(
+    ("rare", "common", "taken"),
+    [
+        ("Hapy", "Happy", True),  # two of 22: more than one in twenty
+        ("Haappy", "happy", True),
+        ("happi", "happy", True),
+        ("ahppy", "happy", True),
+        ("Sads", "sad", True),
+        ("mad", "sad", False),  # of three letters, one makes another word
+        ("unhappy", "happy", False),
+        ("level 2", "level 1", False),
+    ],
+)
+def test_a_label_of_few_clips_one_letter_from_another_is_a_mistyped_one(rare, common, taken):
+    assert mistyped({rare: 2, common: 22}) == ({rare: common} if taken else {})
+    assert mistyped({rare: 20, common: 22}) == {}, "as many clips as the other: two classes"
+
+
+def test_labels_in_two_spellings_are_refused_by_runs_and_merged_when_asked(tmp_path):
+    spelled = ("high", "low", "High", "low.")
+    rows = table([f"s{k % 4}" for k in range(48)]).with_columns(
+        label=pl.Series([spelled[k // 4 % 4] for k in range(48)]).cast(pl.Enum(spelled))
+    )
+    folds = protocols.make("loso", rows)
+    with pytest.raises(
+        ProtocolError, match=r"NEARLY_EQUAL_LABELS: High \(12 clips\) = high .*--labels merge"
+    ):
+        run(recipe.load("functionals"), rows, folds, tmp_path / "run")
+    merged = relabel(rows, mapping_of(rows, "merge"))
+    assert sorted(merged["label"].value_counts().iter_rows()) == [("High", 24), ("low", 24)]
+    check_labels(merged)
+    write_table(merged, tmp_path / "t.parquet", {"labels": str(mapping_of(rows, "merge"))})
+    said: list[str] = []
+    assert source.utterances(tmp_path / "t.parquet", say=said.append).equals(complete(merged))
+    assert said == ["t.parquet: made with labels by merge: high → High, low. → low"]
 
 
 def test_ids_in_two_spellings_are_named():

@@ -136,7 +136,7 @@ def test_force_never_deletes_what_is_not_a_bundle_s(made: Make, tmp_path: Path) 
     notes = tmp_path / "notes"
     notes.mkdir()
     (notes / "a.txt").write_text("mine")
-    with pytest.raises(UsageError, match="is not a bundle, so --force does not replace it"):
+    with pytest.raises(UsageError, match="is not a bundle, so it is not replaced"):
         again(one, notes, force=True)
     assert files(notes) == {"a.txt": b"mine"}
     assert files(out) == load_refused

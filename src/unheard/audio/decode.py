@@ -6,6 +6,7 @@ what is in the file and not with what its header says.
 
 from __future__ import annotations
 
+import numbers
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -152,7 +153,8 @@ def from_samples(
         )
     rate, target = checked_rate(rate), checked_rate(target)
     check_bounds(rate, channels, len(values))
-    if channel is not None and not 0 <= channel < channels:
+    check_channel(channel)
+    if channel is not None and channel >= channels:
         raise AudioError(f"the samples have no channel {channel}; they have {channels}, counted from 0")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is flagged
         block = values.astype(np.float32)
@@ -198,9 +200,25 @@ def mono_blocks(
         yield resampler.end()
 
 
+def check_channel(channel: object) -> None:
+    """Refuse what is no number of a channel; None stands for the mean of all.
+
+    Raises
+    ------
+    AudioError
+        Neither None nor a whole number from 0 on.
+    """
+    whole = isinstance(channel, numbers.Integral) and not isinstance(channel, bool)
+    if channel is not None and not (whole and channel >= 0):  # type: ignore[operator]
+        raise AudioError(
+            f"channel {channel!r}, expected a whole number, counted from 0, or None for the mean of all"
+        )
+
+
 def check_source(source: Decoder, channel: int | None, allow_truncated: bool) -> None:
     """Refuse a file without that channel, and one that is cut where that is not allowed."""
-    if channel is not None and not 0 <= channel < source.channels:
+    check_channel(channel)
+    if channel is not None and channel >= source.channels:
         raise AudioError(f"has no channel {channel}; it has {source.channels}, counted from 0")
     if source.cut and not allow_truncated:
         raise _truncated(source.frames or 0, source.promised, source.rate)
@@ -267,7 +285,7 @@ def _mono_wave(decoded: Iterable[Wave], rate: int, target: int, channel: int | N
             hours = MOST_SAMPLES / target / 3600
             raise AudioError(
                 f"more than {hours:.1f} h, which is all that is taken at once; name a piece (start and end), "
-                "or predict it step by step (--timeline)"
+                "or predict it step by step, by a timeline"
             )
         # Where it stands, so that it is in memory once and not twice.
         wave.resize(place + len(block), refcheck=False)

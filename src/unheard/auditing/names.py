@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import SequenceMatcher
 
 import polars as pl
 
 from unheard.auditing.certificate import Finding, finding
-from unheard.corpora.names import comparable, nearly_equal, shown
+from unheard.corpora.names import mistyped, nearly_equal, shown
 from unheard.metrics.formatting import counted
-
-#: A label with at most this share of another's clips and at least this similarity of letters is taken for a
-#: mistyped one.
-RARE, ALIKE = 0.05, 0.85
 
 
 def check_names(table: pl.DataFrame) -> list[Finding]:
@@ -38,16 +33,16 @@ def _speakers(table: pl.DataFrame) -> Finding | None:
 def _labels(table: pl.DataFrame) -> Finding | None:
     clips = _clips(table["label"].cast(pl.String))
     groups = nearly_equal(clips)
-    mistyped = _mistyped(clips)
-    if not groups and not mistyped:
+    misspelled = mistyped(clips)
+    if not groups and not misspelled:
         return None
     message = (
-        f"{counted(len(groups) + len(mistyped), 'label')} written in more than one way, which are classes of "
-        "their own: --labels OLD=NEW,… merges them, --labels OLD= drops one."
+        f"{counted(len(groups) + len(misspelled), 'label')} written in more than one way, which are classes of "
+        "their own: --labels merge makes one of each group, --labels OLD=NEW,… renames, OLD= drops."
     )
     meant = (
         f"{rare} ({counted(clips[rare], 'clip')}): did you mean {common} ({counted(clips[common], 'clip')})?"
-        for rare, common in mistyped.items()
+        for rare, common in misspelled.items()
     )
     return finding("NEARLY_EQUAL_LABELS", "error", message, [*_cases(groups, clips), *meant])
 
@@ -61,28 +56,6 @@ def _ids(table: pl.DataFrame) -> Finding | None:
         "predictions and labels of others may join the wrong one."
     )
     return finding("NEARLY_EQUAL_IDS", "warning", message, (" = ".join(map(shown, g)) for g in groups))
-
-
-def _mistyped(clips: Mapping[str, int]) -> dict[str, str]:
-    """Return the labels of few clips that look like one with many, by which one that is."""
-    found: dict[str, str] = {}
-    for rare in clips:
-        near = {
-            common: likeness
-            for common in clips
-            if clips[rare] <= RARE * clips[common] and (likeness := _alike(rare, common)) >= ALIKE
-        }
-        if near:
-            found[rare] = max(near, key=lambda common: near[common])
-    return found
-
-
-def _alike(a: str, b: str) -> float:
-    """Return how alike the letters of two names are; 0 where their digits differ, which tell classes apart."""
-    a, b = comparable(a), comparable(b)
-    if a == b or [c for c in a if c.isdecimal()] != [c for c in b if c.isdecimal()]:
-        return 0.0
-    return SequenceMatcher(None, a, b, autojunk=False).ratio()
 
 
 def _clips(names: pl.Series) -> dict[str, int]:

@@ -21,7 +21,7 @@ def prepare(
         str | None,
         typer.Option(
             "--labels",
-            help="Other classes: iemocap-4, seven, FILE.yaml, or OLD=NEW,DROPPED=,KEPT with commas.",
+            help="Other classes: merge, iemocap-4, seven, FILE.yaml, or OLD=NEW,DROPPED=,KEPT with commas.",
         ),
     ] = None,
     speakers: Annotated[
@@ -33,28 +33,28 @@ def prepare(
     from collections import Counter
 
     from unheard import corpora
-    from unheard.corpora.names import nearly_equal, shown
+    from unheard.corpora.names import mistyped, nearly_equal, shown
     from unheard.corpora.paths import refuse_absent
-    from unheard.corpora.relabel import relabel
+    from unheard.corpora.relabel import mapping_of, relabel
     from unheard.corpora.speakers import renamed
     from unheard.corpora.table import write_table
     from unheard.errors import UsageError, first_five
     from unheard.files import new_output
-    from unheard.label_files import parse
 
     if out.suffix != ".parquet":
         raise UsageError(f"{out}: a table is written as Parquet; name it {out.with_suffix('.parquet')}")
     new_output(out, force)
-    chosen = None if labels is None else parse(labels)
     from unheard.metrics.formatting import counted
 
     table, left_out, remarks = corpora.survey(corpus, source, sounds=out.with_name(f"{out.stem}-sounds"))
     refuse_absent(table, source)
+    chosen = None if labels is None else mapping_of(table, labels)
     if chosen is not None:
         table = relabel(table, chosen)
     if speakers is not None:
         table = renamed(table, speakers)
-    write_table(table, out)
+    made_by = {} if chosen is None else {"labels": str(chosen)}
+    write_table(table, out, made_by | ({} if speakers is None else {"speakers": f"speakers by {speakers}"}))
     for remark in remarks:
         say(remark.text)
     for entry in left_out:
@@ -66,11 +66,16 @@ def prepare(
         say(f"  {count:5d}  {reason}")
     for column in ("speaker", "label"):
         for group in nearly_equal(table[column].cast(str).drop_nulls().unique()):
-            say(f"  {' and '.join(map(shown, group))} look like one {column}: see --{column}s")
+            say(
+                f"  {' and '.join(map(shown, group))} look like one {column}: --{column}s merge makes one of them"
+            )
+    counts = dict(table["label"].cast(str).drop_nulls().value_counts().iter_rows())
+    for rare, common in mistyped(counts).items():
+        say(f"  {rare} is a class of its own; if {common} was meant: --labels {rare}={common}")
     unopened = table.filter(table["duration"].is_null())
     if len(unopened):
         listed = first_five(unopened["path"])
-        say(f"  {len(unopened)} of the clips have a file that is missing or cannot be opened: {listed}")
+        say(f"  {counted(len(unopened), 'clip')} without a file, or with one that cannot be opened: {listed}")
     if chosen is not None:
         say(f"  {chosen}")
     for label, count in table["label"].value_counts(sort=True).iter_rows():

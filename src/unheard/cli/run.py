@@ -34,7 +34,8 @@ def run(
     labels: Annotated[
         str | None,
         typer.Option(
-            "--labels", help="Other classes: iemocap-4, seven, FILE.yaml, or OLD=NEW,DROPPED=,KEPT."
+            "--labels",
+            help="Other classes: merge, iemocap-4, seven, FILE.yaml, or OLD=NEW,DROPPED=,KEPT.",
         ),
     ] = None,
     folds: Annotated[str | None, typer.Option("--folds", help="Run a part of the folds: 0-3 or 0,4.")] = None,
@@ -72,13 +73,13 @@ def run(
     """Train and score a recipe on speakers it has never heard, and leave a run folder with a report."""
     from unheard import protocols
     from unheard.cli.summary import score_lines
-    from unheard.corpora.names import nearly_equal, shown
+    from unheard.corpora.names import mistyped
     from unheard.corpora.paths import refuse_absent
-    from unheard.corpora.relabel import relabel
+    from unheard.corpora.relabel import mapping_of, relabel
     from unheard.corpora.source import utterances
     from unheard.errors import UsageError
-    from unheard.label_files import parse
     from unheard.metrics.formatting import counted
+    from unheard.protocols.fold import check_labels
     from unheard.recipes import recipe as recipes
     from unheard.recipes.changes import parse_changes
     from unheard.runs.reporting import report
@@ -96,11 +97,14 @@ def run(
         )
     table = utterances(data, corpus or stated.corpus, speakers=speakers, say=say)
     if stated.labels is not None:
-        mapping = parse(stated.labels)
+        mapping = mapping_of(table, stated.labels)
         table = relabel(table, mapping)
         say(str(mapping))
-    for group in nearly_equal(table["label"].cast(str).drop_nulls().unique()):
-        say(f"{' and '.join(map(shown, group))} look like one label, and are two classes: see --labels")
+    if stated.target.classes == "label":
+        check_labels(table)
+        labels_found = dict(table["label"].cast(str).drop_nulls().value_counts().iter_rows())
+        for rare, common in mistyped(labels_found).items():
+            say(f"{rare} is a class of its own; if {common} was meant: --labels {rare}={common}")
     if any((own.features or {}).get("name") != "precomputed" for own in stated.inputs.values()):
         refuse_absent(table, data)
     chosen = protocols.make(

@@ -46,7 +46,7 @@ def score(
         str | None,
         typer.Option(
             "--labels",
-            help="Other classes, of a bundle too: iemocap-4, seven, FILE.yaml, or OLD=NEW,DROPPED=,KEPT.",
+            help="Other classes, of a bundle too: merge, iemocap-4, seven, FILE.yaml, or OLD=NEW,DROPPED=,KEPT.",
         ),
     ] = None,
     speakers: Annotated[
@@ -70,14 +70,13 @@ def score(
     A bundle predicts all labelled clips of the table, or those that a protocol tests; CONTAMINATED says that it
     was trained on some of the speakers.
     """
+    from unheard.corpora.relabel import mapping_of, relabel
     from unheard.corpora.source import utterances
-    from unheard.label_files import parse
 
     if str(predictions) == "default" and not predictions.exists():
         from unheard.bundle.default import default_model
 
         predictions = Path(default_model())
-    mapping = None if labels is None else parse(labels)
     if os.path.isfile(predictions / "manifest.json"):  # noqa: PTH113 - Path.is_file raises where a name is too long
         if declare_leaky or name or ids or out:
             raise UsageError(
@@ -85,6 +84,7 @@ def score(
                 "alone"
             )
         rows = utterances(table, corpus, speakers=speakers, say=say)
+        mapping = None if labels is None else mapping_of(rows, labels)
         _score_bundle(predictions, rows, protocol, mapping, as_json, details, enrol)
         return
     if not os.path.isfile(predictions):  # noqa: PTH113 - as above
@@ -97,11 +97,11 @@ def score(
         raise UsageError("name the folds that were predicted: --protocol")
     from unheard import protocols
     from unheard.cli.summary import brief_lines, score_lines
-    from unheard.corpora.relabel import relabel
     from unheard.external.predictions import score as score_external
 
     rows = utterances(table, corpus, speakers=speakers, say=say)
-    if mapping is not None:
+    if labels is not None:
+        mapping = mapping_of(rows, labels)
         rows = relabel(rows, mapping)
         say(str(mapping))
     made = score_external(

@@ -171,7 +171,7 @@ def _compare(
     if not same and not across:
         raise UsageError(
             f"{names[0]} and {names[1]} are not of one protocol ({_protocol(a)} {_short(a)} against "
-            f"{_protocol(b)} {_short(b)}); compare runs of one, or ask for it with --across (across=True)"
+            f"{_protocol(b)} {_short(b)}); compare runs of one, or ask for it (--across, across=True in Python)"
         )
     how = Resampling(pairs, draws, seed)
     if _labelled(a) and _labelled(b):

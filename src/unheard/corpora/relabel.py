@@ -7,9 +7,23 @@ from typing import Any
 
 import polars as pl
 
+from unheard.corpora.names import merged
 from unheard.corpora.table import DIMENSIONS, VOTE, check, classes
 from unheard.errors import UsageError, first_five
+from unheard.label_files import MERGE, parse
 from unheard.labels import Labels
+
+
+def mapping_of(table: pl.DataFrame, text: str) -> Labels:
+    """Return the mapping for a table that was typed: ``merge``, or what :func:`unheard.label_files.parse` reads.
+
+    ``merge`` gives each group of nearly equal labels (:mod:`unheard.corpora.names`), votes' ones among them, the
+    name with the most clips, of equally many the first.
+    """
+    if text != MERGE:
+        return parse(text)
+    clips = dict(table["label"].cast(pl.String).drop_nulls().value_counts().iter_rows())
+    return Labels(merged(dict.fromkeys(classes(table), 0) | clips), name=MERGE)
 
 
 def relabel(table: pl.DataFrame, labels: Labels, *, also: Sequence[str] = ()) -> pl.DataFrame:

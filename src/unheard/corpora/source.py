@@ -10,7 +10,7 @@ import polars as pl
 
 from unheard import corpora
 from unheard.corpora.speakers import renamed
-from unheard.corpora.table import REQUIRED, corpus_of, read_table
+from unheard.corpora.table import REQUIRED, corpus_of, notes_of, read_table
 from unheard.errors import UsageError
 from unheard.formats.parquet import read_schema
 
@@ -51,6 +51,8 @@ def _utterances(path: str | os.PathLike[str], corpus: str | None, say: Callable[
         table = read_table(source)
         if corpus not in (None, "generic", corpus_of(table)):
             raise UsageError(f"{source} holds the corpus {corpus_of(table)}, asked for {corpus}")
+        for note in notes_of(source).values():
+            say(f"{source.name}: made with {note}")
         return table
     found = corpora.survey(corpus or corpora.reader_of(source), source)
     for remark in found.remarks:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from unheard.corpora.names import nearly_equal
+from unheard.corpora.names import merged
 from unheard.errors import UsageError, unknown
 
 MERGE = "merge"
@@ -29,14 +29,9 @@ def renamed(table: pl.DataFrame, speakers: str) -> pl.DataFrame:
         Neither of the two, or a name that no speaker has.
     """
     known = table["speaker"].drop_nulls()
-    names = _merged(known) if speakers == MERGE else _parsed(speakers, known.unique().to_list())
+    clips = dict(known.value_counts().iter_rows())
+    names = merged(clips) if speakers == MERGE else _parsed(speakers, list(clips))
     return table.with_columns(pl.col("speaker").replace(dict(names)))
-
-
-def _merged(speakers: pl.Series) -> Mapping[str, str]:
-    clips = dict(speakers.value_counts().iter_rows())
-    groups = nearly_equal(clips)
-    return {name: min(group, key=lambda each: (-clips[each], each)) for group in groups for name in group}
 
 
 def _parsed(text: str, found: list[str]) -> Mapping[str, str]:

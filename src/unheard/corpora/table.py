@@ -17,7 +17,7 @@ import polars as pl
 from unheard.audio.extensions import VIDEO
 from unheard.errors import DataError, about, first_five
 from unheard.files import digest, write_bytes
-from unheard.formats.parquet import read_parquet
+from unheard.formats.parquet import read_notes, read_parquet
 from unheard.inputs import Clip, Piece, Turn
 
 DIMENSIONS = ("activation", "valence", "dominance")
@@ -58,6 +58,7 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 REQUIRED = ("corpus", "id", "path", "label")
 LONGEST = 24 * 3600.0
+_NOTE = "unheard."  # what the notes of a table begin with among those of a Parquet file
 #: The smallest and the largest number of each column of numbers: seconds, years, and dimensions on [0, 1].
 BOUNDS = {
     **dict.fromkeys(("start", "end", "duration"), (0.0, LONGEST)),
@@ -286,10 +287,13 @@ def _turn_number(turn: str) -> tuple[float, str]:
         return float("inf"), turn
 
 
-def write_table(table: pl.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a checked table as Parquet."""
+def write_table(
+    table: pl.DataFrame, path: str | os.PathLike[str], notes: Mapping[str, str] | None = None
+) -> None:
+    """Write a checked table as Parquet; ``notes`` say how it was made (:func:`notes_of` returns them)."""
     written = io.BytesIO()  # polars would hide from us why a file cannot be written
-    complete(check(table)).write_parquet(written)
+    named = {f"{_NOTE}{name}": text for name, text in (notes or {}).items()}
+    complete(check(table)).write_parquet(written, metadata=named)
     write_bytes(path, written.getbuffer())
 
 
@@ -301,6 +305,12 @@ def read_table(path: str | os.PathLike[str]) -> pl.DataFrame:
     frame = read_parquet(source)
     with about(source):
         return check(_with_graded_dimensions(frame))
+
+
+def notes_of(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Return what :func:`write_table` was told of a table: in words, by ``labels`` and ``speakers``."""
+    found = read_notes(path)
+    return {name.removeprefix(_NOTE): text for name, text in found.items() if name.startswith(_NOTE)}
 
 
 def _with_graded_dimensions(table: pl.DataFrame) -> pl.DataFrame:

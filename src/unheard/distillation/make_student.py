@@ -60,7 +60,9 @@ def make_student(
     if (out / GRAPH).exists():
         raise UsageError(f"{out} holds a student; choose another folder, or remove it")
     if (out / STATE).exists() and not resume:
-        raise UsageError(f"{out} holds a training that was broken off; give --resume, or remove it")
+        raise UsageError(
+            f"{out} holds a training that was broken off; give --resume (resume=True in Python), or remove it"
+        )
     master = Teacher(teacher, layers)
     segments = segments_of(data, master.frontend, jobs=jobs, progress=progress, say=say)
 

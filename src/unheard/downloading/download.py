@@ -41,10 +41,10 @@ def download(
     """
     if (out / RECEIPT).is_file():
         if json_text.read_object(out / RECEIPT).get("corpus") != source.name:
-            raise UsageError(f"{out} holds another corpus; choose another folder with --out")
+            raise UsageError(f"{out} holds another corpus; choose another folder")
         return source.recordings
     if out.is_dir() and any(out.iterdir()):
-        raise UsageError(f"{out} holds something already; choose another folder with --out")
+        raise UsageError(f"{out} holds something already; choose another folder")
     out.parent.mkdir(parents=True, exist_ok=True)
     parts = out.parent / f"{PARTS}-{out.name}"
     _check_room(source, out.parent)

@@ -55,6 +55,12 @@ does not say what somebody feels, means, intends or is.
 - On people who have not agreed, or who cannot know that it happens.
 """
 
+_KNOWN = """
+- By known-clips.npz the recordings that it was trained on are known again under any name, and a score on one of
+  them says so. Of each the file keeps up to 48 landmarks in 192 bytes (hashes of peaks of its spectrum, and their
+  times): no samples, no names, and no sound can be made of them. To whoever has a recording it does tell whether
+  that was among them."""
+
 _READING = """
 
 Which licences weights take over from the recordings and networks that they were made of, and that these licences
@@ -74,13 +80,13 @@ _LIMITS = """\
 """
 
 
-def card(description: Description) -> str:
-    """Return the card in Markdown."""
+def card(description: Description, *, knows_clips: bool = False) -> str:
+    """Return the card in Markdown; ``knows_clips`` says that the bundle keeps ``known-clips.npz``."""
     d = description
     parts = [
         f"# {_plain(d.name)}",
         _about(d),
-        _data(d),
+        _data(d) + (_KNOWN if knows_clips else ""),
         _score(d.score),
         _USE.rstrip(),
         _LIMITS.rstrip(),

@@ -62,7 +62,7 @@ def export(
             )
         if run.scores.get("incomplete"):
             raise UsageError(
-                f"{run.folder} is incomplete ({run.scores['incomplete'][0]}); finish it with --resume first"
+                f"{run.folder} is incomplete ({run.scores['incomplete'][0]}); finish it (--resume) first"
             )
         if fold is not None and speakers is not None:
             raise UsageError(

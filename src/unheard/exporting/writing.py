@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from unheard.bundle.golden import Golden
+from unheard.bundle.known_clips import FILE as KNOWN_CLIPS
 from unheard.bundle.manifest import MANIFEST, listed_files, write_manifest
 from unheard.bundle.runtime import load
 from unheard.bundle.schema import Description, to_plain
@@ -67,7 +68,7 @@ def check_target(target: Path, force: bool) -> None:
     if not target.exists() and not target.is_symlink():
         return
     if not force:
-        raise UsageError(f"{target} exists; choose another name or give --force")
+        raise UsageError(f"{target} exists; choose another name or give --force (force=True in Python)")
     if target.is_symlink() or not target.is_dir():
         raise UsageError(f"{target} is not a folder; choose another name")
     there = sorted(path.name for path in target.iterdir())
@@ -76,11 +77,11 @@ def check_target(target: Path, force: bool) -> None:
     try:
         ours = {MANIFEST, *listed_files(target)}
     except UnheardError as error:
-        raise UsageError(f"{target} is not a bundle, so --force does not replace it: {error}") from error
+        raise UsageError(f"{target} is not a bundle, so it is not replaced: {error}") from error
     strange = [name for name in there if name not in ours]
     if strange:
         raise UsageError(
-            f"{target} holds what no bundle has ({first_five(strange)}), so --force does not replace it; "
+            f"{target} holds what no bundle has ({first_five(strange)}), so it is not replaced; "
             "choose another name"
         )
 
@@ -95,7 +96,7 @@ def _write(folder: Path, description: Description, files: Mapping[str, bytes], s
         write_bytes(folder / name, data)
     write_bytes(folder / "golden.npz", pack(stored))
     write_json(folder / "bundle.json", plain)
-    write_text(folder / "card.md", card(description))
+    write_text(folder / "card.md", card(description, knows_clips=KNOWN_CLIPS in files))
     write_manifest(folder)
 
 

@@ -17,7 +17,7 @@ from unheard.external.reading import Say, with_ids, with_numbers_a_class
 from unheard.files import file_digest, write_json, write_text
 from unheard.formats.numbers import number_in
 from unheard.predictions.table import predictions, write_predictions
-from unheard.protocols.fold import Protocol
+from unheard.protocols.fold import Protocol, check_labels
 from unheard.runs.digests import write_digests
 from unheard.runs.folder import KEPT, begin, locked
 from unheard.runs.scoring import results
@@ -214,6 +214,7 @@ def score(
     The folder has no folds and no models, but can be compared and reported like any other.
     """
     mapping = None if ids is None else _mapping(ids)
+    check_labels(table)
     with about(path):
         predicted = joined(read_external(path), table, protocol, system=system, ids=mapping, say=say)
     tested = table.filter(

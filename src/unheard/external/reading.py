@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath, PureWindowsPath
 
 import polars as pl
@@ -87,7 +87,7 @@ def with_numbers_a_class(frame: pl.DataFrame, names: tuple[str, ...], say: Say) 
             raise DataError(
                 f"the columns {kind}_CLASS name other classes than the table: "
                 f"missing {first_five(sorted(set(names) - there)) or 'none'}, "
-                f"unknown {first_five(sorted(there - set(names))) or 'none'}; --labels gives the table other ones"
+                f"unknown {first_five(sorted(there - set(names))) or 'none'}; --labels gives the table others"
             )
         if there:
             return frame, kind
@@ -111,7 +111,8 @@ def with_numbers_a_class(frame: pl.DataFrame, names: tuple[str, ...], say: Say) 
     ), "p"
 
 
-def _column(frame: pl.DataFrame, names: Iterable[str]) -> str | None:
-    """Return the first column with one of these names, however it is written."""
+def _column(frame: pl.DataFrame, names: Sequence[str]) -> str | None:
+    """Return the first column with one of these names, however it is written; the very name comes first."""
     plain = {plain_name(column): column for column in reversed(frame.columns)}
+    plain |= {plain_name(column): column for column in frame.columns if column in names}
     return next((plain[plain_name(name)] for name in names if plain_name(name) in plain), None)

@@ -80,8 +80,8 @@ def score_bundle(
     bundle = load_bundle(folder)
     if enrol and not (bundle.adapts and bundle.classes):
         raise UsageError(
-            f"{folder} does not adapt to voices, or predicts no classes: leave --enrol out, or take a bundle of a "
-            "run whose inputs have 'adapt' (docs/adaptation.md)"
+            f"{folder} does not adapt to voices, or predicts no classes: leave --enrol (enrol) out, or take a "
+            "bundle of a run whose inputs have 'adapt' (docs/adaptation.md)"
         )
     rows = table.filter(pl.col("label").is_not_null())
     n_labelled = len(rows)
@@ -94,7 +94,7 @@ def score_bundle(
             raise DataError("no clip has a label")
         raise DataError(
             f"the bundle predicts {', '.join(bundle.classes)}; the table has {first_five(strange)}: leave those "
-            "clips out, or say which of its labels are which of the bundle's (--labels anger=angry,fear=fearful)"
+            "clips out, or say which of its labels are which of the bundle's (labels anger=angry,fear=fearful)"
         )
     predicted: list[list[float] | None] = []
     unsure: list[bool] = []

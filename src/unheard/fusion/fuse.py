@@ -77,14 +77,14 @@ def fuse(
         raise unknown("kind of weights", weights, WEIGHTS)
     folder = Path(out)
     if folder.resolve() in {run.folder.resolve() for run in runs}:
-        raise UsageError(f"{folder} is one of the runs to fuse; choose another --out")
+        raise UsageError(f"{folder} is one of the runs to fuse; choose another folder")
     with understood([run.folder for run in runs]):
         aligned = align(runs, say)
         if weights == "fitted" and not aligned.has_validation:
             raise UsageError(
                 "weights are fitted on validation rows, and not every run has some (scored predictions of other "
-                "systems have none): --weights equal is fixed in advance, cross-fitted uses the labels of "
-                "test speakers and is stamped"
+                "systems have none): weights 'equal' are fixed in advance, 'cross-fitted' ones use the labels of "
+                "test speakers and are stamped"
             )
         system = name or "-".join([WEIGHTS[weights], *aligned.names]).replace(" ", "-")
         slots = aligned.rows.select("fold", "seed").unique().sort("fold", "seed").iter_rows()

@@ -199,7 +199,7 @@ def _voices(
     if not names:
         raise UsageError(
             f"fold {number}: nobody is left to babble over {clip}: every other speaker is in training; "
-            "take the babble from another corpus (--babble), or ask for --kinds white"
+            "take the babble from another corpus (--babble, babble= in Python), or ask for white noise alone"
         )
     rng = generator(seed, condition, clip, "voices")
     drawn = rng.choice(len(names), min(VOICES, len(names)), replace=False)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from unheard.corpora.names import comparable, shown
+from unheard.corpora.names import comparable, nearly_equal, shown
 from unheard.corpora.table import classes, corpus_of
 from unheard.errors import ProtocolError, first_five
 from unheard.files import digest
@@ -168,6 +168,25 @@ def check_classes(protocol: Protocol, table: pl.DataFrame) -> None:
                 f"{len(clips)} are elsewhere{whose}); leave it out (--labels {absent[0]}=), merge it with another "
                 f"(--labels {absent[0]}=OTHER; labels=… in Python), or take other folds, such as group-3"
             )
+
+
+def check_labels(table: pl.DataFrame) -> None:
+    """Refuse a table of which one label is written in more than one way: each spelling would be a class.
+
+    Raises
+    ------
+    ProtocolError
+        Names the spellings.
+    """
+    clips = dict(table["label"].cast(pl.String).drop_nulls().value_counts().iter_rows())
+    groups = nearly_equal(clips)
+    if groups:
+        listed = first_five(" = ".join(f"{shown(name)} ({clips[name]} clips)" for name in g) for g in groups)
+        raise ProtocolError(
+            f"NEARLY_EQUAL_LABELS: {listed} look like one label written in more than one way, and would be "
+            "classes of their own; --labels merge makes one of them, --labels OLD=NEW renames, OLD= drops "
+            "(labels=… in Python)"
+        )
 
 
 def _check_spellings(

@@ -86,7 +86,9 @@ def with_validation(protocol: Protocol, table: pl.DataFrame, way: str = "next-fo
         There is a validation part already, or no speaker that could be taken.
     """
     if any(parts.val for parts in protocol.folds):
-        raise ProtocolError(f"{protocol.name}: its folds have a validation part already; leave --val out")
+        raise ProtocolError(
+            f"{protocol.name}: its folds have a validation part already; leave --val (validation) out"
+        )
     speaker = dict(zip(table["id"], table["speaker"], strict=True))
     label = dict(zip(table["id"], table["label"].cast(pl.String), strict=True))
     folds = []

@@ -122,7 +122,7 @@ def _four_classes(name: str, table: pl.DataFrame) -> pl.DataFrame:
     if set(found) != set(IEMOCAP_CLASSES):
         raise ProtocolError(
             f"{name} is over {', '.join(IEMOCAP_CLASSES)} (excited counts as happy), the table has "
-            f"{', '.join(found)}; prepare it with --labels iemocap-4"
+            f"{', '.join(found)}; map them first: --labels iemocap-4 (labels='iemocap-4' in Python)"
         )
     return table.filter(pl.col("label").is_not_null())
 

@@ -90,5 +90,6 @@ def refuse_too_many_bad(bad: Sequence[BadClip], total: int, max_bad: float, more
     if len(bad) > max_bad * total:
         listed = first_five(f"{clip.id} ({clip.reason})" for clip in bad)
         raise DataError(
-            f"{len(bad)} of {total} recordings cannot be used, more than --max-bad {max_bad:g}: {listed}{more}"
+            f"{len(bad)} of {total} recordings cannot be used, more than a share of {max_bad:g} "
+            f"(--max-bad; max_bad in Python): {listed}{more}"
         )

@@ -297,7 +297,7 @@ def begin(folder: Path, provenance: dict[str, Any], *, force: bool) -> None:
         strange = [name for name in (*FILES, FOLDS) if (folder / name).exists()]
         if strange:
             raise UsageError(
-                f"{folder} holds {first_five(strange)}, which no run wrote; choose another --out"
+                f"{folder} holds {first_five(strange)}, which no run wrote; choose another folder"
             )
     clear(folder)
     write_json(folder / MARK, provenance)
@@ -318,7 +318,7 @@ def is_run(folder: Path) -> bool:
     except DataError as error:
         raise DataError(
             f"{error}; so nobody can tell whether a run wrote what is in the folder: copy it again from where the "
-            "run was made, or choose another --out"
+            "run was made, or choose another folder"
         ) from error
     return True
 
@@ -382,7 +382,7 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             owner = os.read(handle, 20).decode(errors="replace")
             os.close(handle)
-            message = f"{folder} is in use by process {owner}; wait for it or choose another --out"
+            message = f"{folder} is in use by process {owner}; wait for it or choose another folder"
             raise MachineError(message) from None
         # The owner before may have removed the file between opening and locking: then this locks nothing.
         if lock.exists() and lock.stat().st_ino == os.fstat(handle).st_ino:

@@ -31,7 +31,7 @@ from unheard.extraction.extracted import BadClip
 from unheard.files import cache_folder, digest, write_json, write_text
 from unheard.formats import sealed_json
 from unheard.predictions.table import read_predictions, write_predictions
-from unheard.protocols.fold import Protocol, check_classes
+from unheard.protocols.fold import Protocol, check_classes, check_labels
 from unheard.recipe_inputs.extracting import refuse_too_many_bad
 from unheard.recipe_inputs.indexes import Indexes
 from unheard.recipe_inputs.preparing import Progress, Say, data_digest, loaded, read_inputs, staged
@@ -128,7 +128,7 @@ def run(
     for name, own in recipe.inputs.items():
         if (own.features or {}).get("path") == "":
             raise UsageError(
-                f"recipe {recipe.recipe} reads its {name} from a file: name it with --set features.path=FILE "
+                f"recipe {recipe.recipe} reads its {name} from a file: set features.path=FILE "
                 "(.csv, .npz, .safetensors or a folder of .npy, one array for each utterance id)"
             )
     if any(own.adapt for own in recipe.inputs.values()) and table["speaker"].null_count():
@@ -141,6 +141,7 @@ def run(
     _check_validation(recipe, protocol)
     target_of(table, recipe.target.classes, recipe.target.dimensions)
     if recipe.target.classes == "label":
+        check_labels(table)
         check_classes(protocol, table)
     used = {i for fold in protocol.folds for part in fold for i in part}
     table = table.filter(pl.col("id").is_in(list(used)))
@@ -172,7 +173,7 @@ def run(
                 shutil.rmtree(folder / EXTRACTED, ignore_errors=True)
             return _finish(folder, recipe, table, protocol, numbers, failed, ledger, decided)
     except KeyboardInterrupt:
-        raise Interrupted(f"stopped; `--resume` with --out {folder} goes on") from None
+        raise Interrupted(f"stopped; --resume goes on in {folder} (resume=True in Python)") from None
 
 
 def _check_validation(recipe: Recipe, protocol: Protocol) -> None:
@@ -193,9 +194,9 @@ def _check_validation(recipe: Recipe, protocol: Protocol) -> None:
     if bare and needs:
         ways = ["--val speakers takes a fifth of the training speakers (validation='speakers' in Python)"]
         if len(protocol.folds) > 1:
-            ways.append("--val next-fold those whom the next fold tests")
+            ways.append("--val next-fold (validation='next-fold') those whom the next fold tests")
         if needs == [f"calibration: {recipe.calibration}"]:
-            ways.append("--set calibration=none does without")
+            ways.append("calibration: none (--set calibration=none) does without")
         raise ProtocolError(
             f"{protocol.name}: fold {first_five(bare)} has no validation clips, which {' and '.join(needs)} "
             f"needs; {', '.join(ways)}"
@@ -208,7 +209,7 @@ def _stop_at_the_first_bad(recipe: Recipe, table: pl.DataFrame) -> None:
             clip = load(path, start, end, channel=recipe.channel, allow_truncated=recipe.allow_truncated)
             check_trainable(clip)
         except AudioError as error:
-            raise DataError(f"{name}: {error} (--strict stops at the first)") from error
+            raise DataError(f"{name}: {error} (strict: it stops at the first)") from error
 
 
 def _certificate(
@@ -249,10 +250,12 @@ def _fit(
     finally:
         sweep_folder(folder / FOLDS)  # of workers that were stopped while they wrote
     if outcome.interrupted:
-        raise Interrupted(f"stopped; finished folds are kept. `--resume` with --out {folder} goes on")
+        raise Interrupted(
+            f"stopped; finished folds are kept. --resume goes on in {folder} (resume=True in Python)"
+        )
     if outcome.machine is not None:
         raise MachineError(
-            f"{outcome.machine}; finished folds are kept, and `--resume` with --out {folder} goes on"
+            f"{outcome.machine}; finished folds are kept, and --resume goes on in {folder} (resume=True in Python)"
         )
     return outcome.failed
 
