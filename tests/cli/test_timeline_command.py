@@ -128,3 +128,25 @@ def test_lines_of_json_are_the_values_of_json(bundle: Path, talk: Path) -> None:
 )
 def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
+
+
+@pytest.mark.parametrize("form", [".srt", ".labels.txt", ".html"])
+def test_a_form_of_one_recording_is_chosen_by_its_ending(
+    bundle: Path, talk: Path, tmp_path: Path, form: str
+) -> None:
+    out = tmp_path / f"talk{form}"
+    done = CliRunner().invoke(app, ["predict", str(talk), "--model", str(bundle), "--out", str(out)])
+    assert done.exit_code == 0 and not done.stdout and "talk.wav: 0:0" in done.stderr
+    written = out.read_text("utf-8")
+    steps = json.loads(called(talk, "--model", bundle, "--json")[1])[0]["timeline"]
+    assert len([step for step in steps if step["label"] and f"{step['label']} " in written]) == len(steps) > 1
+    assert called(tmp_path / "silence.wav", "--model", bundle, "--out", out, "--force")[0] == 0
+
+
+def test_such_a_form_holds_one_recording_and_no_broken_one(bundle: Path, talk: Path, tmp_path: Path) -> None:
+    out = tmp_path / "two.vtt"
+    with pytest.raises(UsageError, match="holds one recording, and 2 are given"):
+        called(talk, talk, "--model", bundle, "--out", out)
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    code, _, said = called(tmp_path / "broken.wav", "--model", bundle, "--out", out)
+    assert code == 3 and "broken.wav" in said and not out.exists()

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from unheard import presenting
 from unheard.cli.terminal import as_json, as_json_line, as_line, print_now
 from unheard.errors import UsageError
 
@@ -21,6 +22,8 @@ FORMS = {".txt": "text", ".csv": "csv", ".json": "json", ".jsonl": "jsonl"}
 def form_of(asked: dict[str, bool], out: Path | None) -> str:
     """Return the form that options (name to whether it is given) and the name of the output ask for.
 
+    Forms of one recording (``unheard.presenting``) go by their endings.
+
     Raises
     ------
     UsageError
@@ -31,11 +34,11 @@ def form_of(asked: dict[str, bool], out: Path | None) -> str:
         raise UsageError(f"{' and '.join(f'--{name}' for name in given)} exclude each other")
     if out is None:
         return given[0] if given else "text"
-    ending = FORMS.get(out.suffix.lower())
+    ending = presenting.ending(out) or FORMS.get(out.suffix.lower())
     if ending is None:
         raise UsageError(
             f"{out}: nothing is written in the form {out.suffix or 'of a name without an ending'}; "
-            f"choose from {', '.join(FORMS)}"
+            f"choose from {', '.join((*FORMS, *presenting.ENDINGS))}"
         )
     if given and given[0] != ending:
         raise UsageError(f"--{given[0]} and the ending of {out} ask for two forms; leave one of them out")

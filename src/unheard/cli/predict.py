@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unheard import presenting
 from unheard.audio.extensions import EXTENSIONS
 from unheard.cli import prediction as whole
 from unheard.cli import timeline as steps
@@ -55,7 +56,13 @@ def predict(
         bool, typer.Option("--timeline", help="Predict step by step, in recordings of any length.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write here: .json, .jsonl, .csv or .txt.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Write here, by the ending: .json, .jsonl, .csv, .txt; one recording over time: .html, .svg, "
+            ".png, .srt, .vtt, .TextGrid, .labels.txt.",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="With --out: replace an existing file.")] = False,
     voice: Annotated[
@@ -89,6 +96,8 @@ def predict(
     from unheard.label_files import parse
 
     form = form_of({"json": as_json, "jsonl": as_jsonl, "csv": as_csv}, out)
+    shows = form in presenting.ENDINGS
+    timeline = timeline or shows
     if out is not None:
         new_output(out, force)
     if sum(map(bool, (voice, enrol, same_speaker, adapt_to_recording))) > 1:
@@ -108,12 +117,20 @@ def predict(
         labels = parse(classes)
         bundle = bundle.choosing(labels)
         say(str(labels))
-    todo: Iterable[Recording] = list(recordings(inputs)) if same_speaker else recordings(inputs)
+    todo: Iterable[Recording] = recordings(inputs)
+    if same_speaker or shows:
+        todo = listed = list(todo)
+        if shows and len(listed) != 1:
+            raise UsageError(
+                f"{out}: holds one recording, and {len(listed)} are given; predict them one by one"
+            )
     known = todo if same_speaker else recordings(enrol) if enrol else None
     decoding: dict[str, Any] = {"channel": channel, "allow_truncated": allow_truncated}
     profile = profile_for(bundle, voice, None if known is None else (each.path for each in known), **decoding)
     options = decoding | {"profile": profile} | ({"adapt": adapt_to_recording} if timeline else {})
     ask = partial(bundle.timeline if timeline else bundle.predict_file, **options)
+    if shows and out is not None:
+        raise typer.Exit(_show(ask, todo, out, form, bundle.description.name, decoding))
     written: list[str] = []
     with Answers(
         form,
@@ -130,6 +147,30 @@ def predict(
             + (f", {failed} of them not used" if failed else "")
         )
     raise typer.Exit(3 if failed else 0)
+
+
+def _show(
+    ask: Callable[[str], Any],
+    todo: Iterable[Recording],
+    out: Path,
+    form: str,
+    model: str,
+    decoding: Mapping[str, Any],
+) -> int:
+    """Write the answer to the one recording in a form that shows it; return the exit code."""
+    from unheard.files import write_bytes
+    from unheard.presenting import drawing
+    from unheard.presenting.shown import Shown
+
+    (recording,) = todo
+    row = _row(ask, recording)
+    if "error" in row:
+        say(f"error: {row['error']}")
+        return 3
+    shown = Shown.of(recording.path, row, model=model, decoding=decoding)
+    write_bytes(out, presenting.content(shown, form))
+    say(f"{out}: {drawing.spoken(shown)}")
+    return 0
 
 
 def _answer_all(
