@@ -58,6 +58,16 @@ SMALL: dict[str, dict[str, Any]] = {
     "svm": {"grid": [0.01, 1.0]},
     "emobox": {"hidden": 16, "epochs": 12, "batch": 8, "learning_rate": 1e-2},
     "mean": {"epochs": 12, "patience": 4, "batch": 8, "learning_rate": 3e-2},
+    "concatenation": {"hidden": 8, "epochs": 12, "patience": 4, "batch": 8, "learning_rate": 1e-2},
+    "cross_attention": {
+        "hidden": 8,
+        "attention_heads": 2,
+        "epochs": 12,
+        "patience": 4,
+        "batch": 8,
+        "learning_rate": 1e-2,
+    },
+    "gates": {"hidden": 8, "epochs": 12, "patience": 4, "batch": 8, "learning_rate": 1e-2},
     "weighted": {
         "attention": 4,
         "hidden": 16,
@@ -67,6 +77,8 @@ SMALL: dict[str, dict[str, Any]] = {
         "learning_rate": 1e-2,
     },
 }
+#: Heads over several inputs.
+SEVERAL = ("concatenation", "cross_attention", "gates")
 #: Heads that take frames as they are, without standardising them.
 PLAIN = ("emobox", "mean", "weighted")
 
@@ -452,6 +464,9 @@ def check_the_graph_of_two_inputs_is_the_head(case: Case) -> None:
         means = [clip.reshape(-1, DIMS).mean(axis=0) for clip in clips_of(own)]
         return replace(own, inputs={"row": means, **own.inputs})
 
+    if case.name in SEVERAL:
+        graph_agrees(small(case).fit(two(0, "s"), two(1, "v")), two(2, "t"))
+        return
     head = small(case, input="voice")
     if case.form == "frames":
         probe = {"name": "probe", "grid": [0.1], "input": "row"}
@@ -465,13 +480,14 @@ def check_the_input_that_is_named_is_taken_of_two(case: Case) -> None:
         replace(side, inputs={"other": [clip[..., :2] for clip in clips_of(side)], **side.inputs})
         for side in (train, val, test)
     ]
-    settings: dict[str, Any] = {"input": "voice"}
+    settings: dict[str, Any] = {"inputs": ["voice"]} if case.name in SEVERAL else {"input": "voice"}
     if case.name == "ensemble":
         settings = {"of": [{**own, "input": "voice"} for own in SMALL["ensemble"]["of"]]}
     head = small(case, **settings).fit(*both[:2])
     assert_array_equal(head.outputs(both[2].inputs), outputs_of(fitted(case), clips_of(test)))
-    with pytest.raises(UsageError, match="takes one input, and there are 2: other, voice"):
-        small(case).fit(*both[:2])
+    if case.name not in SEVERAL:
+        with pytest.raises(UsageError, match="takes one input, and there are 2: other, voice"):
+            small(case).fit(*both[:2])
 
 
 def check_the_graph_gives_what_the_head_answers(case: Case) -> None:

@@ -154,17 +154,72 @@ def test_long_recordings_are_taken_in_windows(models: Path) -> None:
     np.testing.assert_allclose(found[0][:800], first[0][:800], atol=1e-3)
 
 
-def test_turns_are_joined_and_the_oldest_tokens_are_left_out(models: Path) -> None:
+def test_turns_are_joined_by_the_tokenizer_s_own_separator(models: Path) -> None:
     encoder = encoders.load(settings(models, "bert"))
     tokenizer = AutoTokenizer.from_pretrained(models / "bert")
-    dialogue = (Turn("a", "where"), Turn("b", "here"))
+    dialogue = (Turn("a", "where"), Turn(None, "here"))
+    tokens = encoder.tokens(dialogue)
+    assert tokens == tokenizer("a: where [SEP] here")["input_ids"]
+    assert tokens.count(tokenizer.sep_token_id) == 2
     (joined,) = encoder.extract([dialogue], [0])
-    assert len(joined[0]) == len(tokenizer("where [SEP] here")["input_ids"]) == 1 + 5 + 1 + 4 + 1
+    assert len(joined[0]) == len(tokens)
+
+
+def test_the_name_of_another_tokenizer_s_separator_is_never_read_as_text(
+    models: Path, tmp_path: Path
+) -> None:
+    # RoBERTa's separator is </s>: where "[SEP]" was written between turns, it read five letters and brackets.
+    tokenizer = AutoTokenizer.from_pretrained(models / "bert")
+    tokenizer.sep_token = "[MASK]"
+    tokenizer.save_pretrained(tmp_path)
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((models / "bert" / name).read_bytes())
+    encoder = encoders.load({"name": "transformers", "model": str(tmp_path)})
+    one, other = encoder.tokens(said("no")[0])[1:-1], encoder.tokens(said("yes")[0])[1:-1]
+    both = encoder.tokens((Turn(None, "no"), Turn(None, "yes")))
+    assert both[1:-1] == [*one, tokenizer.mask_token_id, *other]
+
+
+def test_the_target_is_never_cut_for_what_comes_before_it(models: Path) -> None:
+    encoder = encoders.load(settings(models, "bert"))
+    own = Turn(None, "what do you want")
+    before = Turn("b", "abcde fghij " * 10)
+    whole = encoder.tokens((own,))
+    tokens = encoder.tokens((before, own))
+    assert len(tokens) == encoder.joining.longest == 64
+    assert tokens[-len(whole) + 1 :] == whole[1:]
+    assert tokens[0] == whole[0]
+    # Alone and too long, its end stays.
     long = " abcde fghij" * 10
-    (cut,) = encoder.extract(said("zzz" + long), [0])
-    assert len(cut[0]) == 64
-    (tail,) = encoder.extract(said("q" + long), [0])
-    np.testing.assert_array_equal(cut[0], tail[0])
+    assert encoder.tokens(said("zzz" + long)[0]) == encoder.tokens(said("q" + long)[0])
+
+
+def test_frames_of_a_text_are_its_tokens_the_first_or_the_pooler_s(models: Path, tmp_path: Path) -> None:
+    states = encoders.load(settings(models, "bert")).extract(items("bert"), [0, 3])
+    first = encoders.load(settings(models, "bert", tokens="first"))
+    for every, one in zip(states, first.extract(items("bert"), [0, 3]), strict=True):
+        np.testing.assert_allclose(one[0], every[0][:1], **CLOSE)
+        np.testing.assert_allclose(one[1], every[1][:1], **CLOSE)
+    pooled = encoders.load(settings(models, "bert", tokens="pooler"))
+    model = AutoModel.from_pretrained(models / "bert").eval()
+    tokenizer = AutoTokenizer.from_pretrained(models / "bert")
+    assert [layer.name for layer in pooled.layers] == ["pooler"]
+    (own,) = pooled.extract(said("i am fine"), [0])
+    with torch.inference_mode():
+        expected = model(**tokenizer("i am fine", return_tensors="pt")).pooler_output
+    np.testing.assert_allclose(own[0], expected.numpy(), **CLOSE)
+    # A run loads it again with all settings said.
+    again = encoders.load(pooled.settings)
+    np.testing.assert_array_equal(again.extract(said("i am fine"), [0])[0][0], own[0])
+
+    for file in (models / "bert").iterdir():
+        if file.suffix != ".safetensors":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    weights = load_file(models / "bert" / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if "pooler" not in name}
+    save_file(kept, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UsageError, match="no weights of a pooler: it would be random"):
+        encoders.load({"name": "transformers", "model": str(tmp_path), "tokens": "pooler"})
 
 
 def test_positions_bound_a_text_where_the_tokenizer_does_not(models: Path, tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ def test_tokens_of_a_layer_are_stored_and_found_again(clips: list[Clip], tmp_pat
     found = extract(clips, settings, storage, folder=tmp_path / "store")
     for clip in clips[:4]:
         assert clip.turn is not None
-        expected = encoder.extract([(clip.turn,)], [2])[0][0]
+        # Alone, a turn does not say who speaks.
+        expected = encoder.extract([(Turn(None, clip.turn.text),)], [2])[0][0]
         np.testing.assert_allclose(found.features[clip.id], expected, atol=1e-5)
     assert [(bad.id, "no text" in bad.reason) for bad in found.errors] == [("c4", True)]
 

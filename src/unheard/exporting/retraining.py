@@ -67,8 +67,13 @@ def on_speakers(run: Run, declared: Sequence[str] | None = None) -> Trained:
     head.chosen_ = consensus([record["chosen"] for record in run.folds()])
     seen = of_layers(recipe, chosen_layers(recipe, head.chosen_))
     prepared = read_inputs(seen, chosen)
-    used = [i for i in chosen["id"] if i in folds and all(i in clips for clips in prepared.inputs.values())]
-    rows = examples(table, used, prepared.inputs, wanted(recipe, table), prepared.augmented)
+    enough = any if recipe.takes_missing else all
+    used = [
+        i for i in chosen["id"] if i in folds and enough(i in clips for clips in prepared.inputs.values())
+    ]
+    rows = examples(
+        table, used, prepared.inputs, wanted(recipe, table), prepared.augmented, missing=recipe.takes_missing
+    )
     val = calibrating(run)
     # As in the folds: of votes, the class with the largest share.
     kind = recipe.target.classes

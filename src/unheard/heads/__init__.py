@@ -24,8 +24,11 @@ State = dict[str, NDArray[Any]]
 #: Name to module and class; a head's module is imported when the head is built.
 HEADS = {
     "ensemble": ("unheard.heads.ensemble", "Ensemble"),
+    "concatenation": ("unheard.heads.networks.several_inputs", "Concatenation"),
     "convolutional": ("unheard.heads.networks.convolutional", "Convolutional"),
+    "cross_attention": ("unheard.heads.networks.several_inputs", "CrossAttention"),
     "emobox": ("unheard.heads.networks.emobox", "EmoBox"),
+    "gates": ("unheard.heads.networks.several_inputs", "Gates"),
     "mean": ("unheard.heads.networks.mean", "Mean"),
     "probe": ("unheard.heads.linear.probe", "Probe"),
     "svm": ("unheard.heads.linear.svm", "SVM"),

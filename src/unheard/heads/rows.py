@@ -35,8 +35,10 @@ def matrix(features: Features, statistics: str) -> NDArray[np.float64]:
     return np.stack(rows)
 
 
-def check_frames(features: Features, *, layers: bool = False) -> list[int]:
+def check_frames(features: Features, *, layers: bool = False, empty: bool = False) -> list[int]:
     """Refuse features that are not (frames, dims), or with ``layers`` (layers, frames, dims), and finite.
+
+    With ``empty`` a clip may be without frames.
 
     Returns the number of frames of each clip; dims and layers must agree.
     """
@@ -54,7 +56,7 @@ def check_frames(features: Features, *, layers: bool = False) -> list[int]:
     def fits(clip: NDArray[np.float32]) -> bool:
         lengths.append(clip.shape[-2] if clip.ndim > 1 else 0)
         others = clip.shape[:-2], clip.shape[-1]
-        return clip.ndim == len(first) and others == (first[:-2], first[-1]) and clip.size > 0
+        return clip.ndim == len(first) and others == (first[:-2], first[-1]) and (clip.size > 0 or empty)
 
     _check_each(features, fits, f"{expected} with the same dims for every clip and no empty clip")
     return lengths

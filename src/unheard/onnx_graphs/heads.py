@@ -15,6 +15,7 @@ import numpy as np
 from unheard.errors import UsageError
 from unheard.inputs import Form
 from unheard.onnx_graphs import network_heads as networks
+from unheard.onnx_graphs import several_heads
 from unheard.onnx_graphs.graph import Graph
 from unheard.onnx_graphs.head_inputs import Shape, Taken, input_of, take, valid_frames
 from unheard.onnx_graphs.head_outputs import Columns, changed
@@ -53,8 +54,11 @@ def _written(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns)
         "svm": _linear,
         "tcgru": networks.tcgru,
         "ensemble": _ensemble,
+        "concatenation": several_heads.concatenation,
         "convolutional": networks.convolutional,
+        "cross_attention": several_heads.cross_attention,
         "emobox": networks.mean,
+        "gates": several_heads.gates,
         "mean": networks.mean,
         "weighted": networks.weighted,
     }

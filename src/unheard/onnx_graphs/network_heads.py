@@ -19,31 +19,31 @@ State = Mapping[str, NDArray[Any]]
 
 def tcgru(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
     """Return the outputs of ``heads/tcgru_network.py``."""
-    w, taken = _weights(head), _taken(head, inputs, Form.FRAMES)
+    w, taken = weights_of(head), _taken(head, inputs, Form.FRAMES)
     frames, lengths = taken.values, taken.lengths
     standardised = g.add("Div", g.add("Sub", frames, g.constant(w["mean"])), g.constant(w["scale"]))
-    clean = _clean(g, valid_frames(g, frames, lengths), standardised)
-    sequence = g.add("Transpose", g.add("Relu", _convolved(g, w, "convolution", clean)), perm=[1, 0, 2])
+    kept = clean(g, valid_frames(g, frames, lengths), standardised)
+    sequence = g.add("Transpose", g.add("Relu", _convolved(g, w, "convolution", kept)), perm=[1, 0, 2])
     steps = g.add("Cast", lengths, to=g.types.INT32)
     first = g.add("Squeeze", _gru(g, w, 0, sequence, steps, last=False), g.constant([1]))
     last = g.add("Squeeze", _gru(g, w, 1, first, steps, last=True), g.constant([0]))
-    embedded = g.add("Tanh", _dense(g, w, "embedding", last))
-    return _output(g, w, embedded, columns)
+    embedded = g.add("Tanh", dense(g, w, "embedding", last))
+    return output(g, w, embedded, columns)
 
 
 def mean(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
     """Return the outputs of ``heads/mean_network.py``."""
-    w, taken = _weights(head), _taken(head, inputs, Form.FRAMES)
+    w, taken = weights_of(head), _taken(head, inputs, Form.FRAMES)
     frames, lengths = taken.values, taken.lengths
-    x = g.add("Relu", _map(g, w, "frame", frames)) if "frame.weight" in w else frames
-    total = g.add("ReduceSum", _clean(g, valid_frames(g, frames, lengths), x), g.constant([1]), keepdims=0)
+    x = g.add("Relu", affine(g, w, "frame", frames)) if "frame.weight" in w else frames
+    total = g.add("ReduceSum", clean(g, valid_frames(g, frames, lengths), x), g.constant([1]), keepdims=0)
     count = g.add("Unsqueeze", g.add("Cast", lengths, to=g.types.FLOAT), g.constant([1]))
-    return _output(g, w, g.add("Div", total, count), columns)
+    return output(g, w, g.add("Div", total, count), columns)
 
 
 def weighted(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
     """Return the outputs of ``heads/weighted_network.py``."""
-    w, taken = _weights(head), _taken(head, inputs, Form.LAYERS)
+    w, taken = weights_of(head), _taken(head, inputs, Form.LAYERS)
     frames, lengths = taken.values, taken.lengths
     if head.normalise:
         ones = g.constant(np.ones(taken.shape.dims, dtype=np.float32))
@@ -52,37 +52,37 @@ def weighted(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns)
     time = g.constant([1])
     mixed = g.add("ReduceSum", g.add("Mul", frames, g.constant(shares)), time, keepdims=0)
     valid = valid_frames(g, mixed, lengths)
-    hidden = g.add("Relu", _dense(g, w, "hidden", _attentive(g, w, mixed, valid)))
-    return _output(g, w, hidden, columns)
+    hidden = g.add("Relu", dense(g, w, "hidden", _attentive(g, w, mixed, valid)))
+    return output(g, w, hidden, columns)
 
 
 def convolutional(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
     """Return the outputs of ``heads/convolutional_network.py``; its batch norm is part of the output's weights."""
-    w, taken = _weights(head), _taken(head, inputs, Form.FRAMES)
+    w, taken = weights_of(head), _taken(head, inputs, Form.FRAMES)
     frames, lengths = taken.values, taken.lengths
     valid = valid_frames(g, frames, lengths)
     standardised = g.add("Div", g.add("Sub", frames, g.constant(w["mean"])), g.constant(w["scale"]))
     ones = g.constant(np.ones(taken.shape.dims, dtype=np.float32))
     x = g.add("LayerNormalization", standardised, ones, axis=-1, epsilon=1e-5)
-    x = g.add("Relu", _convolved(g, w, "near", _clean(g, valid, x)))
-    x = g.add("Add", x, g.add("Relu", _convolved(g, w, "far", _clean(g, valid, x), dilation=2)))
+    x = g.add("Relu", _convolved(g, w, "near", clean(g, valid, x)))
+    x = g.add("Add", x, g.add("Relu", _convolved(g, w, "far", clean(g, valid, x), dilation=2)))
     gain = w["norm.weight"] / np.sqrt(w["norm.running_var"] + 1e-5)
     shift = w["norm.bias"] - gain * w["norm.running_mean"]
     folded = {
         "output.weight": w["output.weight"] * gain,
         "output.bias": w["output.bias"] + w["output.weight"] @ shift,
     }
-    return _output(g, folded, _attentive(g, w, x, valid), columns)
+    return output(g, folded, _attentive(g, w, x, valid), columns)
 
 
 def _attentive(g: Graph, w: State, frames: str, valid: str) -> str:
     """Return attentive statistics (B, 2 dims) of the valid frames (B, T, dims), with the weights ``pool``."""
     time = g.constant([1])
-    clean = _clean(g, valid, frames)
-    energy = _map(g, w, "pool.direction", g.add("Tanh", _map(g, w, "pool.projection", clean)))
+    kept = clean(g, valid, frames)
+    energy = affine(g, w, "pool.direction", g.add("Tanh", affine(g, w, "pool.projection", kept)))
     share = g.add("Softmax", g.add("Where", valid, energy, g.constant(-np.inf, np.float32)), axis=1)
-    first = g.add("ReduceSum", g.add("Mul", share, clean), time, keepdims=0)
-    square = g.add("ReduceSum", g.add("Mul", share, g.add("Mul", clean, clean)), time, keepdims=0)
+    first = g.add("ReduceSum", g.add("Mul", share, kept), time, keepdims=0)
+    square = g.add("ReduceSum", g.add("Mul", share, g.add("Mul", kept, kept)), time, keepdims=0)
     variance = g.add("Sub", square, g.add("Mul", first, first))
     sd = g.add("Sqrt", g.add("Max", variance, g.constant(1e-6, np.float32)))
     return g.add("Concat", first, sd, axis=1)
@@ -113,23 +113,24 @@ def _gru(g: Graph, w: State, layer: int, sequence: str, steps: str, *, last: boo
     )
 
 
-def _output(g: Graph, w: State, x: str, columns: Columns) -> str:
+def output(g: Graph, w: State, x: str, columns: Columns) -> str:
     """Apply the layer of ``heads/output_layer.py``: dimensions pass through a sigmoid."""
-    outputs = _dense(g, w, "output", x)
+    outputs = dense(g, w, "output", x)
     return changed(g, outputs, columns, dimensions=lambda part: g.add("Sigmoid", part))
 
 
-def _dense(g: Graph, w: State, name: str, x: str) -> str:
+def dense(g: Graph, w: State, name: str, x: str) -> str:
+    """Apply ``Linear`` to (B, dims)."""
     return g.add("Gemm", x, g.constant(w[f"{name}.weight"]), g.constant(w[f"{name}.bias"]), transB=1)
 
 
-def _map(g: Graph, w: State, name: str, x: str) -> str:
+def affine(g: Graph, w: State, name: str, x: str) -> str:
     """Apply ``Linear`` to the last axis of (B, T, dims)."""
     y = g.add("MatMul", x, g.constant(w[f"{name}.weight"].T))
     return g.add("Add", y, g.constant(w[f"{name}.bias"])) if f"{name}.bias" in w else y
 
 
-def _clean(g: Graph, valid: str, x: str) -> str:
+def clean(g: Graph, valid: str, x: str) -> str:
     """Return x with zeros where nothing is valid."""
     return g.add("Where", valid, x, g.constant(0.0, np.float32))
 
@@ -141,6 +142,7 @@ def _taken(head: Any, inputs: Mapping[str, Taken], form: Form) -> Taken:
     return taken
 
 
-def _weights(head: Any) -> State:
+def weights_of(head: Any) -> State:
+    """Return the arrays of a head's network by their names in it."""
     prefix = "network."
     return {name.removeprefix(prefix): v for name, v in head.state().items() if name.startswith(prefix)}

@@ -18,6 +18,7 @@ from unheard.audio.noise import Noise, Voices
 from unheard.corpora.synthetic import crowd
 from unheard.corpora.table import clips, table_digest
 from unheard.encoders import LazyEncoder
+from unheard.errors import UsageError
 from unheard.extraction.extracted import BadClip
 from unheard.extraction.storage import Storage
 from unheard.files import FileDigests, digest, file_digest
@@ -127,12 +128,17 @@ def read_inputs(
     widths: dict[str, tuple[int, ...]] = {}
     bad: dict[str, BadClip] = {}
     for name, own in recipe.inputs.items():
+        more = {**options, "context": own.context} if own.context else options
         if own.encoder is not None:
             encoder = (encoders or {}).get(name) or LazyEncoder(own.encoder)
-            read = partial(indexes.extract, listed, encoder, storage_of(recipe, name), say=say, **options)
+            if own.context and encoder.medium not in ("text", None):
+                raise UsageError(
+                    f"inputs.{name}.context is for words, and the encoder takes {encoder.medium}"
+                )
+            read = partial(indexes.extract, listed, encoder, storage_of(recipe, name), say=say, **more)
         else:
             spec = features.build(own.features or {})
-            read = partial(indexes.extract, listed, spec, None, jobs=jobs, **options)
+            read = partial(indexes.extract, listed, spec, None, jobs=jobs, **more)
         found = read()
         inputs[name] = found.features
         bad = {clip.id: clip for clip in found.errors} | bad
@@ -145,6 +151,9 @@ def read_inputs(
             several.append(ChainMap(read(**how).features, found.features))  # type: ignore[arg-type]
         if several:
             augmented[name] = tuple(several)
+    if recipe.takes_missing:
+        # A clip that has one of the inputs is answered.
+        bad = {i: clip for i, clip in bad.items() if not any(i in found for found in inputs.values())}
     return Prepared(inputs, list(bad.values()), widths, augmented)
 
 

@@ -78,6 +78,8 @@ class Input(BaseModel):
         What is done to the waveforms of training clips; each augmentation gives every clip once more.
     adapt
         How the features are standardised by their speaker; None: they are not.
+    context
+        Of an input of words: how many turns of the dialogue before a clip's own are read with it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -88,6 +90,7 @@ class Input(BaseModel):
     storage: Storage | None = None
     augment: tuple[Speed | Noisy, ...] = ()
     adapt: Adapt | None = None
+    context: int = Field(default=0, ge=0, le=100)
 
     @field_validator("encoder")
     @classmethod
@@ -123,17 +126,28 @@ class Input(BaseModel):
                     raise ValueError(f"{name} belongs to an input with an encoder")
         if self.augment and (self.features or {}).get("name") == "precomputed":
             raise ValueError("augment changes waveforms, and precomputed features have none")
+        if self.medium == "text" and self.augment:
+            raise ValueError("augment changes waveforms, and words have none")
+        if self.medium not in ("text", None) and self.context:
+            raise ValueError(f"context is for words, and {self.name} takes {self.medium}")
         return self
 
     @model_serializer(mode="wrap")
     def _said(self, handler: Any) -> dict[str, Any]:
         """Leave out what the input does not have."""
-        return {name: value for name, value in handler(self).items() if value not in (None, [], ())}
+        return {name: value for name, value in handler(self).items() if value not in (None, [], (), 0)}
 
     @property
     def name(self) -> str:
         """Name of the encoder or of the features."""
         return str((self.encoder or self.features or {})["name"])
+
+    @property
+    def medium(self) -> str | None:
+        """Name of the medium that it takes; None where that depends on a model that is not read yet."""
+        if self.encoder is not None:
+            return encoders.LazyEncoder(self.encoder).medium
+        return features.build(self.features or {}).medium
 
     @property
     def random_weights(self) -> bool:

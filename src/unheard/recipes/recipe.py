@@ -179,6 +179,11 @@ class Recipe(BaseModel):
         return Form.FRAMES if Form.FRAMES in asked or self._ensemble_on_frames(name) else Form.POOLED
 
     @property
+    def takes_missing(self) -> bool:
+        """Whether its head answers clips that lack an input from the others."""
+        return bool(self.head.get("missing", False))
+
+    @property
     def random_weights(self) -> bool:
         """Whether one of its encoders has learned nothing."""
         return any(own.random_weights for own in self.inputs.values())

@@ -81,14 +81,15 @@ def fit_fold(
     started = time.monotonic()
     fold = protocol.folds[number]
     target = wanted(recipe, table)
-    train = examples(table, fold.train, inputs, target, augmented)
-    val = examples(table, fold.val, inputs, target, augmented)
+    missing = recipe.takes_missing
+    train = examples(table, fold.train, inputs, target, augmented, missing=missing)
+    val = examples(table, fold.val, inputs, target, augmented, missing=missing)
     if len(train) == 0:
         raise DataError(f"fold {number}: no training clip could be read and has what the target asks for")
     head: Model = unfitted(recipe, seed, checkpoints)
     with named(ids_of(train)):
         head = head.fit(train, val if len(val) else None)
-    predicted_val = _readable(fold.val, inputs)
+    predicted_val = _readable(fold.val, inputs, missing)
     val_outputs = outputs(head, inputs, predicted_val, target.width)
     if isinstance(head, AdaptedHead):
         temperature = temperature_of(recipe, *_at_every_count(head, val, seed))
@@ -117,7 +118,7 @@ def fit_fold(
         taught = [*ids_of(train), *(ids_of(val) if recipe.refit == "val" else ())]
         voted = table.filter(pl.col("id").is_in(taught) & pl.col("votes").is_not_null())
         record["n_train_without_agreement"] = without_agreement(shares(voted, target.classes))
-    predicted_test = _readable(fold.test, inputs)
+    predicted_test = _readable(fold.test, inputs, missing)
     test_outputs = outputs(head, inputs, predicted_test, target.width)
     rows = [
         _rows(table, target, fold.val, predicted_val, val_outputs, temperature, "val"),
@@ -180,7 +181,8 @@ def outputs(head: Model, inputs: Mapping[str, Found], ids: Sequence[str], width:
     """Return a head's outputs for some clips, shape (clips, width)."""
     if not ids:
         return np.zeros((0, width))
-    return head.outputs({name: Rows(clips, ids) for name, clips in inputs.items()})
+    missing = getattr(head, "missing", False)
+    return head.outputs({name: Rows(clips, ids, missing=missing) for name, clips in inputs.items()})
 
 
 def wanted(recipe: Recipe, table: pl.DataFrame) -> Target:
@@ -195,9 +197,14 @@ def examples(
     inputs: Mapping[str, Found],
     target: Target,
     augmented: Mapping[str, Sequence[Found]] | None = None,
+    *,
+    missing: bool = False,
 ) -> Examples:
-    """Return the clips of ``ids`` that a head learns from, in their order: with every input and some target."""
-    rows = pl.DataFrame({"id": _readable(ids, inputs)}, schema={"id": pl.String}).join(
+    """Return the clips of ``ids`` that a head learns from, in their order: with every input and some target.
+
+    With ``missing`` one of the inputs is enough.
+    """
+    rows = pl.DataFrame({"id": _readable(ids, inputs, missing)}, schema={"id": pl.String}).join(
         table.with_columns(pl.col("speaker").fill_null(pl.col("id"))),
         on="id",
         how="left",
@@ -208,12 +215,12 @@ def examples(
     rows = rows.filter(pl.Series(known))
     listed = rows["id"].to_list()
     return Examples(
-        {name: Rows(clips, listed) for name, clips in inputs.items()},
+        {name: Rows(clips, listed, missing=missing) for name, clips in inputs.items()},
         targets[known],
         target,
         rows["speaker"].to_numpy().astype(np.str_),
         {
-            name: tuple(Rows(clips, listed) for clips in several)
+            name: tuple(Rows(clips, listed, missing=missing) for clips in several)
             for name, several in (augmented or {}).items()
         },
     )
@@ -328,8 +335,9 @@ def _knowing(
     return pl.concat(listed) if listed else None
 
 
-def _readable(ids: Sequence[str], inputs: Mapping[str, Found]) -> list[str]:
-    return [i for i in ids if all(i in clips for clips in inputs.values())]
+def _readable(ids: Sequence[str], inputs: Mapping[str, Found], missing: bool) -> list[str]:
+    enough = any if missing else all
+    return [i for i in ids if enough(i in clips for clips in inputs.values())]
 
 
 def _rows(

@@ -16,7 +16,8 @@ class TextMedium:
     Parameters
     ----------
     context
-        Number of turns before the clip's own that are given with it.
+        Number of turns before the clip's own that are given with it. Who speaks is given where there is context:
+        a turn that stands alone says what was said, and nothing else.
     """
 
     context: int = 0
@@ -48,5 +49,6 @@ class TextMedium:
         """
         if clip.turn is None or not clip.turn.text.strip():
             raise DataError("has no text")
-        before = clip.context[-self.context :] if self.context else ()
-        return (*before, clip.turn)
+        if not self.context:
+            return (Turn(None, clip.turn.text),)
+        return (*clip.context[-self.context :], clip.turn)

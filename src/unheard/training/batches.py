@@ -109,7 +109,9 @@ def padded(features: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
     first = features[0].shape
     if len(first) == 1:
         return torch.from_numpy(np.stack(features).astype(np.float32)), torch.tensor(lengths)
-    batch = np.zeros((len(features), *first[:-2], max(lengths), first[-1]), dtype=np.float32)
+    # A clip may lack the input; where all of a batch do, one frame of zeros stands for it.
+    longest = max(1, *lengths)
+    batch = np.zeros((len(features), *first[:-2], longest, first[-1]), dtype=np.float32)
     for row, clip in zip(batch, features, strict=True):
         row[..., : clip.shape[-2], :] = clip
     return torch.from_numpy(batch), torch.tensor(lengths)

@@ -9,6 +9,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.errors import DataError
 from unheard.inputs import Array, Features
 from unheard.targets import Floats, Target, class_numbers, one_hot
 
@@ -21,11 +22,13 @@ class Rows(Features):
     found
         Features by id.
     ids
-        The clips in order; all are in ``found``.
+        The clips in order; all are in ``found``, unless ``missing``.
+    missing
+        Whether clips may lack these features: they have none of the frames then, (0, dims).
     """
 
-    def __init__(self, found: Mapping[str, Array], ids: Sequence[str]) -> None:
-        self.found, self.ids = found, list(ids)
+    def __init__(self, found: Mapping[str, Array], ids: Sequence[str], *, missing: bool = False) -> None:
+        self.found, self.ids, self.missing = found, list(ids), missing
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -36,14 +39,17 @@ class Rows(Features):
     def __getitem__(self, index: slice) -> Rows: ...
     def __getitem__(self, index: int | slice) -> Array | Rows:
         if isinstance(index, slice):
-            return Rows(self.found, self.ids[index])
-        return self.found[self.ids[index]]
+            return Rows(self.found, self.ids[index], missing=self.missing)
+        name = self.ids[index]
+        if self.missing and name not in self.found:
+            return _nothing(self.found)
+        return self.found[name]
 
     def __add__(self, other: Rows) -> Rows:
         """Return both, of the same features."""
         if other.found is not self.found:
             raise ValueError("rows of two different sets of features cannot be put together")
-        return Rows(self.found, [*self.ids, *other.ids])
+        return Rows(self.found, [*self.ids, *other.ids], missing=self.missing)
 
 
 class Joined(Features):
@@ -130,6 +136,14 @@ def labelled(
     return Examples(
         inputs, one_hot(labels, len(classes)), Target(tuple(classes)), speakers, dict(augmented or {})
     )
+
+
+def _nothing(found: Mapping[str, Array]) -> Array:
+    """Return no frames, (0, dims), of the width that the found clips have."""
+    first = next((found[name] for name in found), None)
+    if first is None:
+        raise DataError("no clip has this input, so that its width is not known")
+    return np.zeros((0, first.shape[-1]), np.float32)
 
 
 def _joined(one: Features, other: Features) -> Features:

@@ -25,11 +25,12 @@ from unheard.errors import DataError, UnheardError, UsageError, first_five, need
 from unheard.files import digest, file_digest
 from unheard.inputs import Layer, Source, Turn
 from unheard.settings import PLACE, OneOf, plain
+from unheard.text.joining import Joining, spoken
 
 if TYPE_CHECKING:
     from unheard.encoders.hidden_states import HiddenStates
 
-VERSION = 1
+VERSION = 2
 #: Tokens of a batch.
 BUDGET = {"cpu": 2_000, "cuda": 32_000}
 #: Seconds to which a shorter recording is padded with zeros.
@@ -48,9 +49,14 @@ class Options(Settings):
     ----------
     medium
         ``audio`` or ``text``. It is filled in when the model is loaded; one that is given must agree.
+    tokens
+        Which frames a text has: ``all`` of its tokens, of which heads take statistics; the ``first`` alone; or one
+        frame that the model's own ``pooler`` makes of the last layer. Many models come without a trained pooler
+        (RoBERTa does), and one with random weights is refused.
     """
 
     medium: Annotated[str | None, OneOf("audio", "text"), PLACE] = None
+    tokens: Annotated[str, OneOf("all", "first", "pooler")] = "all"
 
 
 def load(options: Options) -> AudioEncoder | TextEncoder:
@@ -84,15 +90,23 @@ def load(options: Options) -> AudioEncoder | TextEncoder:
     medium = "text" if text else "audio"
     if options.medium not in (None, medium):
         raise UsageError(f"encoder.medium is {options.medium!r}, and {folder} takes {medium}")
+    if not text and options.tokens != "all":
+        raise UsageError(
+            f"encoder.tokens is {options.tokens!r}, and {folder} takes audio, which has no tokens"
+        )
     found = _sha256(folder, text, options.seed if drawn else None)
-    cut = top_layer(options.cut, config.num_hidden_layers, str(folder))
+    pooler = _pooler(model, options, folder)
+    # The pooler's frame is the only layer then, number 0, and stands on the whole network.
+    cut = top_layer(None if pooler is not None else options.cut, config.num_hidden_layers, str(folder))
     states = HiddenStates(model, config.num_hidden_layers, cut)
     model.requires_grad_(False).eval().to(device, getattr(torch, precision))
     settings = {
         "name": "transformers",
         **plain(replace(options, sha256=found, precision=precision, medium=medium)),
     }
-    return (TextEncoder if text else AudioEncoder)(settings, states, config, folder)
+    if text:
+        return TextEncoder(settings, states, config, folder, pooler)
+    return AudioEncoder(settings, states, config, folder)
 
 
 class AudioEncoder(Encoder):
@@ -163,57 +177,73 @@ class AudioEncoder(Encoder):
 
 
 class TextEncoder(Encoder):
-    """A network on turns: their texts in one row, the tokenizer's separator between them.
+    """A network on turns: their tokens in one row, the tokenizer's separator token between two turns.
 
-    What is longer than the network takes loses its oldest tokens. Texts of equally many tokens are computed
-    together, so that nothing is padded. Frames are tokens, those that the tokenizer adds among them.
+    Where a turn has a speaker, it reads ``Speaker: text``. What is longer than the network takes loses its oldest
+    tokens, so that the last turn is whole. Texts of equally many tokens are computed together, so that nothing is
+    padded. Frames are tokens, those that the tokenizer adds among them.
     """
 
     medium = "text"
 
-    def __init__(self, settings: dict[str, Any], states: HiddenStates, config: Any, folder: Path) -> None:
+    def __init__(
+        self, settings: dict[str, Any], states: HiddenStates, config: Any, folder: Path, pooler: Any
+    ) -> None:
         self.settings = settings
         self.source = Source(checkpoint.licence(folder))
-        # A frame a token, which is what the length of a text is measured in.
-        self.layers = tuple(Layer(str(k), config.hidden_size, 1.0) for k in range(states.top + 1))
         with _reading(folder):
             tokenizer = need("transformers", "train").AutoTokenizer
             self._tokenizer = tokenizer.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False, truncation_side="left"
+                folder, local_files_only=True, trust_remote_code=False
             )
-        separator = self._tokenizer.sep_token or self._tokenizer.eos_token or "\n"
-        self._between = f" {separator} "
         stated = int(self._tokenizer.model_max_length)
         # Positions of some models begin behind that of padding, at 2.
         room = getattr(config, "max_position_embeddings", LONGEST + 2) - 2
-        self.longest = stated if stated <= 1_000_000 else max(1, room)
-        self._states = states
+        self.joining = joining_of(self._tokenizer, stated if stated <= 1_000_000 else max(1, room))
+        self._states, self._pooler, self._kind = states, pooler, str(settings["tokens"])
+        # A frame a token, which is what the length of a text is measured in.
+        top = states.top
+        names = ["pooler"] if pooler is not None else [str(k) for k in range(top + 1)]
+        self.layers = tuple(Layer(name, config.hidden_size, 1.0) for name in names)
 
     def frames(self, samples: int) -> tuple[int, ...]:
         """Return the number of frames of each layer for a text of so many tokens."""
-        return (min(samples, self.longest),) * len(self.layers)
+        count = min(samples, self.joining.longest) if self._kind == "all" else 1
+        return (count,) * len(self.layers)
 
     def _extract(self, items: Sequence[Sequence[Turn]], layers: Sequence[int]) -> list[Layers]:
         import torch
 
-        tokens = [self._tokens(turns) for turns in items]
+        tokens = [self.tokens(turns) for turns in items]
         counts = [len(numbers) for numbers in tokens]
         parameter = next(self._states.network.parameters())
+        wanted = [self._states.top] if self._pooler is not None else layers
         done: list[Layers] = [()] * len(items)
         for batch in by_length(counts, BUDGET[str(self.settings["device"])], equal=True):
             numbers = torch.tensor([tokens[at] for at in batch], device=parameter.device)
             inputs = {"input_ids": numbers, "attention_mask": torch.ones_like(numbers)}
-            states = [state.float().cpu().numpy() for state in self._states(inputs, layers)]
+            found = self._states(inputs, wanted)
+            if self._pooler is not None:
+                with torch.inference_mode():
+                    found = [self._pooler(found[0])[:, None]] * len(layers)
+            elif self._kind == "first":
+                found = [state[:, :1] for state in found]
+            states = [state.float().cpu().numpy() for state in found]
             for row, at in enumerate(batch):
                 done[at] = tuple(state[row] for state in states)
         return done
 
-    def _tokens(self, turns: Sequence[Turn]) -> list[int]:
-        text = self._between.join(turn.text for turn in turns)
-        numbers: list[int] = self._tokenizer(text, truncation=True, max_length=self.longest)["input_ids"]
-        if not numbers:
-            raise DataError(f"a text without any token: {text!r}")
-        return numbers
+    def tokens(self, turns: Sequence[Turn]) -> list[int]:
+        """Return the numbers of the tokens of some turns, oldest first, as the network takes them.
+
+        Raises
+        ------
+        DataError
+            There is no token in them.
+        """
+        plain = {"add_special_tokens": False, "verbose": False}
+        said = [self._tokenizer(spoken(turn), **plain)["input_ids"] for turn in turns]
+        return self.joining.joined(said)
 
 
 def _model(folder: Path, drawn: bool) -> tuple[Any, Any]:
@@ -241,6 +271,23 @@ def _model(folder: Path, drawn: bool) -> tuple[Any, Any]:
     return config, model
 
 
+def _pooler(model: Any, options: Options, folder: Path) -> Any:
+    """Return the model's own pooler where it is asked for, which has to be trained; else None."""
+    if options.tokens != "pooler":
+        return None
+    pooler = getattr(model, "pooler", None)
+    if pooler is None:
+        raise UsageError(f"encoder.tokens is 'pooler', and {folder} has none; take 'all' or 'first'")
+    if options.weights == "pretrained" and not any(
+        ".pooler." in f".{name}" for name in checkpoint.where(folder)
+    ):
+        raise UsageError(
+            f"encoder.tokens is 'pooler', and {folder} holds no weights of a pooler: it would be random; take "
+            "'all' or 'first'"
+        )
+    return pooler
+
+
 def _sha256(folder: Path, text: bool, seed: int | None) -> str:
     """Return the digest of what decides about the output; with a seed, that of weights which are drawn."""
     about: dict[str, Any] = {"model": checkpoint.sha256(folder, weights=seed is None), "seed": seed}
@@ -248,6 +295,20 @@ def _sha256(folder: Path, text: bool, seed: int | None) -> str:
         files = sorted(path for name in hub.TOKENIZER for path in folder.glob(name))
         about["tokenizer"] = {path.name: file_digest(path) for path in files}
     return digest(about)
+
+
+def joining_of(tokenizer: Any, longest: int) -> Joining:
+    """Return how the tokens of turns are joined for the model of a tokenizer, which takes ``longest`` tokens."""
+    one = tokenizer("a", add_special_tokens=False)["input_ids"]
+    framed = tokenizer("a")["input_ids"]
+    at = next((k for k in range(len(framed)) if one and framed[k : k + len(one)] == one), 0)
+    between = next((n for n in (tokenizer.sep_token_id, tokenizer.eos_token_id) if n is not None), None)
+    return Joining(
+        before=tuple(framed[:at]),
+        between=() if between is None else (int(between),),
+        after=tuple(framed[at + len(one) :]),
+        longest=longest,
+    )
 
 
 @contextmanager

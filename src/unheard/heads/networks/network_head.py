@@ -194,6 +194,10 @@ class NetworkHead(ABC):
     def check_target(self, of: str, dimensions: Sequence[str]) -> None:  # noqa: B027
         """Refuse a target that the head cannot learn; a network can learn every one."""
 
+    def examples(self, rows: Examples) -> Examples:
+        """Return the rows as batches take them."""
+        return rows
+
     def prepare(self, network: Any, inputs: Mapping[str, Features]) -> None:  # noqa: B027
         """Give the network what it takes from the training features without learning."""
 
@@ -224,11 +228,13 @@ class NetworkHead(ABC):
     def _learn(self, rows: Examples, val: Examples | None, epochs: int) -> Progress:
         """Train a new network, set what was learned, and return how that went."""
         check_examples(rows)
+        rows = self.examples(rows)
         taken = self._taken(rows.inputs)
         lengths = {name: self._check(features) for name, features in taken.items()}
         self.sizes_ = {name: self._size(features) for name, features in taken.items()}
         self.classes_, self.dimensions_ = rows.classes, len(rows.target.dimensions)
         if val is not None:
+            val = self.examples(val)
             held_out = self._taken(val.inputs)
             val_lengths = {name: self._check(features) for name, features in held_out.items()}
             self._check_sizes(held_out)
