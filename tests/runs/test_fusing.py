@@ -179,8 +179,14 @@ def test_a_run_that_is_always_wrong_leaves_the_other_as_it_is(
     assert made.scores["fusion"]["comparison"]["difference"] == 0
 
 
+@pytest.mark.parametrize("method", ["mean", "stacking"])
 def test_shuffled_test_labels_change_no_fitted_number(
-    table: pl.DataFrame, folds: Protocol, make: Callable[..., Run], two: tuple[Run, Run], tmp_path: Path
+    table: pl.DataFrame,
+    folds: Protocol,
+    make: Callable[..., Run],
+    two: tuple[Run, Run],
+    tmp_path: Path,
+    method: str,
 ) -> None:
     rng = np.random.default_rng(5)
     other = dict(zip(table["id"], rng.permutation(table["label"].cast(pl.String).to_numpy()), strict=True))
@@ -195,7 +201,10 @@ def test_shuffled_test_labels_change_no_fitted_number(
         make("voice", shuffled(predicted(table, folds, skill=2.0, chance=1)), at="voice2"),
         make("face", shuffled(predicted(table, folds, skill=1.5, chance=2)), at="face2"),
     ]
-    fair, planted = fuse(two, tmp_path / "fair"), fuse(runs, tmp_path / "planted")
+    fair = fuse(two, tmp_path / "fair", method=method)
+    planted = fuse(runs, tmp_path / "planted", method=method)
+    named = [] if method == "mean" else [method]
+    assert fair.scores["recipe"] == "-".join(["fusion", *named, *fair.scores["fusion"]["members"]])
     assert fair.scores["metrics"]["accuracy"] != planted.scores["metrics"]["accuracy"]
     assert fitted(fair) == fitted(planted)
     assert np.array_equal(probabilities(fair.predictions), probabilities(planted.predictions))
@@ -348,6 +357,7 @@ def test_what_cannot_be_fused_is_refused_by_name(
         ([voice, part], {}, UsageError, "part lacks what another run has: test of fold 3"),
         ([voice, relabelled], {}, DataError, "different things"),
         (two, {"weights": "equall"}, UsageError, "did you mean 'equal'"),
+        (two, {"method": "product", "weights": "equal"}, UsageError, "the method product is fitted"),
         (two, {"out": face.folder, "force": True}, UsageError, "is one of the runs to fuse"),
     ):
         with pytest.raises(error, match=said):

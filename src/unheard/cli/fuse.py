@@ -21,6 +21,14 @@ def fuse(
             "cross-fitted: on other folds' test rows, and stamped.",
         ),
     ] = "fitted",
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method",
+            help="mean: the weighted mean. mean-temperature: a temperature after it. vector: a scale and "
+            "an offset a class. product: of experts. stacking: logistic regression on all scores.",
+        ),
+    ] = "mean",
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the system; default: the runs' names.")
     ] = None,
@@ -42,6 +50,7 @@ def fuse(
         [open_run(path) for path in runs],
         out,
         weights=weights,
+        method=method,
         name=name,
         force=force,
         ledger=ledger,

@@ -17,6 +17,7 @@ import yaml
 
 from unheard._version import __version__
 from unheard.corpora.table import write_table
+from unheard.decide.fusion_methods import METHODS
 from unheard.errors import UsageError, first_five, unknown
 from unheard.files import digest, file_digest, write_json, write_text
 from unheard.fusion.aligned_runs import FACTS, KEYS, AlignedRuns, align
@@ -39,6 +40,7 @@ def fuse(
     out: str | os.PathLike[str],
     *,
     weights: str = "fitted",
+    method: str = "mean",
     name: str | None = None,
     force: bool = False,
     ledger: str | os.PathLike[str] | None = None,
@@ -57,6 +59,9 @@ def fuse(
     weights
         ``fitted`` on each fold's validation rows; ``equal``: the plain mean of the runs' own probabilities, fixed
         in advance; ``cross-fitted`` on the test rows of the other folds' speakers, which is stamped.
+    method
+        A name of :data:`unheard.decide.fusion_methods.METHODS`: the weighted mean, or another way that is
+        fitted on the same rows.
     name
         Name of the fused system; default: made of the names of the runs.
     force
@@ -75,6 +80,10 @@ def fuse(
     """
     if weights not in WEIGHTS:
         raise unknown("kind of weights", weights, WEIGHTS)
+    if method not in METHODS:
+        raise unknown("method of fusion", method, METHODS)
+    if weights == "equal" and method != "mean":
+        raise UsageError(f"the method {method} is fitted, and equal weights are not; leave one of them out")
     folder = Path(out)
     if folder.resolve() in {run.folder.resolve() for run in runs}:
         raise UsageError(f"{folder} is one of the runs to fuse; choose another folder")
@@ -86,12 +95,13 @@ def fuse(
                 "systems have none): weights 'equal' are fixed in advance, 'cross-fitted' ones use the labels of "
                 "test speakers and are stamped"
             )
-        system = name or "-".join([WEIGHTS[weights], *aligned.names]).replace(" ", "-")
+        system = name or "-".join([WEIGHTS[weights], *_other(method), *aligned.names]).replace(" ", "-")
         slots = aligned.rows.select("fold", "seed").unique().sort("fold", "seed").iter_rows()
-        fused = [fuse_fold(aligned, fold, seed, weights) for fold, seed in slots]
-        marks = _marks(aligned, weights)
+        fused = [fuse_fold(aligned, fold, seed, weights, method) for fold, seed in slots]
+        marks = _marks(aligned, weights, method)
         predicted = _predictions(aligned, fused, system, marks)
         about = fusion_results(aligned, fused, predicted, weights)
+        about |= {"method": method} if method != "mean" else {}
         if say is not None:
             for run_name, clips in about["unanswered"].items():
                 say(
@@ -107,12 +117,18 @@ def fuse(
     return Run(folder)
 
 
-def _marks(aligned: AlignedRuns, weights: str) -> dict[str, str | None]:
+def _other(method: str) -> list[str]:
+    """Return the name of a method that is not the published rule; older results know no other."""
+    return [] if method == "mean" else [method]
+
+
+def _marks(aligned: AlignedRuns, weights: str, method: str) -> dict[str, str | None]:
     """Return the hashes of what was fused and of its data; none where the origin of a run is unknown."""
     settings = sorted(str(run.scores["settings_hash"]) for run in aligned.runs)
     data = {digest for run in aligned.runs for digest in run.predictions["data_hash"].unique()}
+    said = {"weights": weights, "members": settings} | ({} if method == "mean" else {"method": method})
     return {
-        "settings_hash": None if "None" in settings else digest({"weights": weights, "members": settings}),
+        "settings_hash": None if "None" in settings else digest(said),
         "data_hash": data.pop() if len(data) == 1 else None,
     }
 
@@ -145,6 +161,7 @@ def _records(
         chosen = {"weights": dict(zip(aligned.names, each.weights, strict=True))}
         if each.temperatures is not None:
             chosen["temperatures"] = dict(zip(aligned.names, each.temperatures, strict=True))
+        chosen |= each.method
         head = {
             "fold": each.fold,
             "seed": each.seed,
@@ -231,7 +248,9 @@ def _write(
     stated = {
         "recipe": found["recipe"],
         "about": f"late fusion of {', '.join(aligned.names)}",
-        "fusion": {"weights": found["fusion"]["weights"], "members": list(aligned.names)},
+        "fusion": {
+            key: found["fusion"][key] for key in ("weights", "method", "members") if key in found["fusion"]
+        },
     }
     write_text(folder / "config.yaml", yaml.safe_dump(stated, sort_keys=False, allow_unicode=True))
     write_table(source.table, folder / "table.parquet")
