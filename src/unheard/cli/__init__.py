@@ -35,6 +35,7 @@ from unheard.cli import (
     results,
     run,
     score,
+    serve,
     synthesize,
 )
 from unheard.cli.stopping import Stopped, stop_on_signals
@@ -50,7 +51,7 @@ app = typer.Typer(
 )
 #: The commands by who needs them, in the order in which --help shows them.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Use a model": (predict.predict, enrol.enrol, quickstart.quickstart),
+    "Use a model": (predict.predict, enrol.enrol, serve.serve, quickstart.quickstart),
     "Check data, splits and scores": (
         download.download,
         prepare.prepare,

@@ -1,0 +1,200 @@
+"""Recordings out of the body of a request: read within bounds, and held in memory alone.
+
+Each becomes a file in memory that has no name and no place on a disk, and is gone with the process however that
+ends. What a client calls its file is not looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from unheard.audio.source import opened
+from unheard.errors import AudioError
+from unheard.serve.errors import MalformedError, SlowBodyError, TooLargeError, WrongTypeError
+from unheard.serve.limits import SAMPLES_A_SECOND, Held, Limits
+
+#: Bytes of a recording.
+Recording = bytes | bytearray
+#: Name of the parts of a form that are recordings.
+FIELD = "files"
+#: Where a file in memory is opened by its number.
+_PLACE = re.compile(r"/proc/self/fd/\d+")
+
+
+async def read_body(chunks: AsyncIterable[bytes], promised: str | None, held: Held, limits: Limits) -> bytes:
+    """Return the body of a request.
+
+    Parameters
+    ----------
+    chunks
+        The pieces, as they arrive.
+    promised
+        What its header ``Content-Length`` says.
+    held
+        Counts the bytes.
+
+    Raises
+    ------
+    TooLargeError
+        It is larger than is taken; where the header says so already nothing of it is read.
+    SlowBodyError
+        It does not arrive in time.
+    BusyError
+        All bodies together are larger than the memory for them.
+    """
+    said = int(promised) if promised is not None and promised.isdecimal() and len(promised) < 20 else 0
+    too_large = TooLargeError(
+        f"the body is larger than {limits.body} bytes, which is all that is taken of a request"
+    )
+    if said > limits.body:
+        raise too_large
+    pieces: list[bytes] = []
+    try:
+        async with asyncio.timeout(limits.upload_seconds):
+            async for chunk in chunks:
+                if held.bytes + len(chunk) > limits.body:
+                    raise too_large
+                held.add(len(chunk))
+                pieces.append(chunk)
+    except TimeoutError:
+        raise SlowBodyError(f"the body did not arrive within {limits.upload_seconds:g} s") from None
+    return b"".join(pieces)
+
+
+def recordings_of(body: bytes, content_type: str, limits: Limits) -> list[Recording]:
+    """Return the recordings that a body holds: a form's files, or the one that the body is.
+
+    Raises
+    ------
+    WrongTypeError
+        The body is neither a form nor a recording, by its header ``Content-Type``.
+    MalformedError
+        The form is damaged, ends early, or has other fields than files.
+    TooLargeError
+        It has more files than are taken.
+    """
+    kind, options = parse_options_header(content_type)
+    if kind.startswith((b"audio/", b"video/")) or kind == b"application/octet-stream":
+        return [body]
+    if kind != b"multipart/form-data":
+        raise WrongTypeError(
+            f"a body of the type {content_type[:60]!r}; send a form (multipart/form-data) with files by the name "
+            f"{FIELD!r}, or one recording as audio/wav or application/octet-stream"
+        )
+    form = _Form(limits.recordings)
+    try:
+        parser = MultipartParser(options[b"boundary"], form.callbacks())  # type: ignore[arg-type]
+        parser.write(body)
+        parser.finalize()
+    except KeyError:
+        raise MalformedError("the header Content-Type names no boundary of the parts of the form") from None
+    except FormParserError as error:
+        raise MalformedError(f"the form is damaged ({error})") from None
+    if not form.ended:
+        raise MalformedError("the form ends before its last boundary; send it again, whole")
+    if not form.parts:
+        raise MalformedError(f"the form has no file; send recordings by the name {FIELD!r}")
+    return list(form.parts)
+
+
+class _Form:
+    """Collects the files of a form as its parser finds them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._header, self._value, self._disposition = b"", b"", b""
+        self.parts: list[bytearray] = []
+        self.ended = False
+
+    def callbacks(self) -> dict[str, object]:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._field,
+            "on_header_value": self._valued,
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._headers_end,
+            "on_part_data": self._data,
+            "on_end": self._end,
+        }
+
+    def _begin(self) -> None:
+        if len(self.parts) >= self._most:
+            raise TooLargeError(f"more than {self._most} files, which is all that is taken of a request")
+        self._disposition = b""
+
+    def _field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _valued(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._header = self._value = b""
+
+    def _headers_end(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        name = options.get(b"name", b"").decode("utf-8", "replace")
+        if name != FIELD:
+            raise MalformedError(
+                f"a part of the form is called {name[:60]!r}; expected recordings called {FIELD!r}"
+            )
+        self.parts.append(bytearray())
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        self.parts[-1] += memoryview(data)[start:end]
+
+    def _end(self) -> None:
+        self.ended = True
+
+
+@contextmanager
+def in_memory(recordings: Sequence[Recording]) -> Iterator[list[str]]:
+    """Yield paths by which recordings are opened, as files in memory that go afterwards."""
+    descriptors: list[int] = []
+    try:
+        for recording in recordings:
+            descriptors.append(os.memfd_create("recording", os.MFD_CLOEXEC))
+            with os.fdopen(descriptors[-1], "wb", closefd=False) as file:
+                file.write(recording)
+        yield [f"/proc/self/fd/{number}" for number in descriptors]
+    finally:
+        for number in descriptors:
+            os.close(number)
+
+
+def unnamed(message: str) -> str:
+    """Return a message without the places of files in memory."""
+    return _PLACE.sub("recording", message)
+
+
+def check_length(path: str, limits: Limits) -> None:
+    """Refuse a recording that is longer than is taken, or unpacks to more; it is decoded only to be counted.
+
+    That is done where its header does not say how long it is, as in what a browser records.
+
+    Raises
+    ------
+    AudioError
+        It is too long, or cannot be read.
+    """
+    with opened(path) as source:
+        most = int(limits.seconds * min(source.rate, SAMPLES_A_SECOND / source.channels))
+        frames = source.promised or source.frames
+        if frames is None:
+            for _ in source.blocks(0, most + 1):
+                pass
+            frames = source.place
+        if frames > most:
+            raise AudioError(
+                f"the recording is longer than {most / source.rate:.0f} s, which is all that is taken of "
+                f"{source.channels} channels at {source.rate} Hz; cut it into shorter ones"
+            )
