@@ -117,7 +117,11 @@ def test_what_was_learned_differs_and_what_is_scored_does_not(graded: pl.DataFra
     truths = [run.predictions.select("id", "label", "target") for run in runs.values()]
     assert truths[0].equals(truths[1]) and truths[0].equals(truths[2])
     for run in runs.values():
-        assert {"majority", "distribution", "all_inclusive", "k_best"} <= set(run.scores)
+        assert {"majority", "distribution", "all_inclusive", "k_best", "aurc"} <= set(run.scores)
+        assert run.scores["graders"]["n_graders"] == 5
+        assert 0.5 < run.scores["graders"]["accuracy"]["pooled"] < 0.9
+        assert run.scores["n_without_agreement"] > 0
+        assert {row["group"] for row in run.scores["speakers_above"]} >= {"all"}
     # Clips without a majority teach nobody who learns the majority, and are tested all the same.
     counts = {kind: run.folds()[0]["n_train_clips"] for kind, run in runs.items()}
     assert counts["majority"] < counts["label"] == counts["votes"]

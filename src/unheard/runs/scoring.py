@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from unheard.corpora.table import corpus_of
+from unheard.corpora.table import corpus_of, counted
 from unheard.metrics import estimators
 from unheard.metrics.blocks import key
 from unheard.metrics.categorical import confusion, per_class
-from unheard.metrics.rows import labelled_rows, marks
+from unheard.metrics.graders import ceiling, ceiling_of
+from unheard.metrics.k_best import second_answers
+from unheard.metrics.rows import UNIT, labelled_rows, marks, units
+from unheard.metrics.selective import selective
 from unheard.metrics.speakers import variance_split
-from unheard.predictions.table import classes, predictions, shares
+from unheard.metrics.speakers_above import speakers_above
+from unheard.predictions.table import classes, dimensions, predictions, shares
 from unheard.protocols.fold import Protocol
 from unheard.targets import without_agreement
 
@@ -36,8 +40,9 @@ def results(
     """Return the content of ``results.json`` (scores are fractions, or on the scale of their metric).
 
     ``metrics`` holds the scores of classes; it is empty, and what else is about classes is absent, where no test
-    clip has a label. ``n_without_agreement`` counts the tested clips whose graders have no majority.
-    ``distribution`` and ``dimensions`` are there where the predictions have such targets.
+    clip has a label. ``distribution`` and ``dimensions`` are there where the predictions have such targets. Where
+    the table has votes, ``graders`` holds the human ceiling, and ``n_without_agreement`` counts the tested clips
+    whose graders have no majority.
 
     Parameters
     ----------
@@ -87,8 +92,14 @@ def results(
             "per_class": by_class(test),
             "groups": {"gender": estimators.per_gender(test)},
             "variance": variance_split(test),
+            "aurc": selective(test),
+            "speakers_above": speakers_above(test),
+            "second_answers": second_answers(labelled_rows(test)).tolist(),
             "baselines": baselines(table, protocol, test),
         }
+    people = graders(table, test)
+    if people is not None:
+        found["graders"] = people
     part = test.filter(pl.col("speaker").is_in(list(held_back)))
     if held_back and len(part):
         found["held_back"] = {"speakers": list(held_back), **scores(part)}
@@ -100,6 +111,28 @@ def results(
 def scores(test: pl.DataFrame) -> dict[str, estimators.Estimates]:
     """Return the estimates of every block of metrics under its key; ``metrics``, of classes, may be empty."""
     return {"metrics": {}, **{key(block): found for block, found in estimators.estimates(test)}}
+
+
+def graders(table: pl.DataFrame, test: pl.DataFrame) -> dict[str, Any] | None:
+    """Return how well each grader of the tested clips agrees with the others, the human ceiling; None without any.
+
+    Of dimensions those are scored that the system answers.
+    """
+    if "votes" not in table.columns:
+        return None
+    tested = test.select("id").unique()
+    rows = table.join(tested, on="id", how="semi").filter(pl.col("votes").is_not_null())
+    rows = rows.with_columns(UNIT)
+    names, strata = units(rows)
+    place = {name: number for number, name in enumerate(names)}
+    asked = dimensions(test)
+    made = ceiling_of(
+        [counted(votes) for votes in rows["votes"].to_list()],
+        np.array([place[name] for name in rows["unit"].to_list()], dtype=np.int64),
+        classes(test),
+        asked,
+    )
+    return ceiling(made, strata, asked) if made.n_clips else None
 
 
 def by_class(test: pl.DataFrame) -> dict[str, dict[str, float | int | None]]:
