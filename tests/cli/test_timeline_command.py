@@ -87,9 +87,9 @@ def test_files_are_written_by_their_name_and_never_over_another(bundle: Path, ta
     assert called(talk, "--model", bundle, "--out", talk.with_name("out.csv"), "--force", "--csv")[0] == 0
     with pytest.raises(UsageError, match=r"--csv and the ending of .*out\.txt ask for two forms"):
         called(talk, "--model", bundle, "--out", talk.with_name("out.txt"), "--force", "--csv")
-    with pytest.raises(UsageError, match=r"nothing is written in the form \.png; choose from \.txt, \.csv"):
-        called(talk, "--model", bundle, "--out", talk.with_name("out.png"))
-    assert not talk.with_name("out.png").exists()
+    with pytest.raises(UsageError, match=r"nothing is written in the form \.xlsx; choose from \.txt, \.csv"):
+        called(talk, "--model", bundle, "--out", talk.with_name("out.xlsx"))
+    assert not talk.with_name("out.xlsx").exists()
 
 
 def test_a_file_that_cannot_be_used_is_named_and_the_others_go_on(bundle: Path, talk: Path) -> None:
@@ -150,3 +150,41 @@ def test_such_a_form_holds_one_recording_and_no_broken_one(bundle: Path, talk: P
     (tmp_path / "broken.wav").write_bytes(b"RIFF")
     code, _, said = called(tmp_path / "broken.wav", "--model", bundle, "--out", out)
     assert code == 3 and "broken.wav" in said and not out.exists()
+
+
+def test_given_pieces_are_answered_by_speaker_with_their_words(
+    bundle: Path, talk: Path, tmp_path: Path
+) -> None:
+    pieces = tmp_path / "pieces.csv"
+    pieces.write_text("start,end,speaker,text\n1,4,Ann,hello there\n4,7,Bob,\n8,9.5,Ann,bye\n9.6,10,Bob,\n")
+    given = (talk, "--model", bundle, "--segments", pieces)
+    (row,) = json.loads(called(*given, "--json")[1])
+    assert [each["speaker"] for each in row["segments"]] == ["Ann", "Bob", "Ann", "Bob"]
+    rows = list(csv.DictReader(io.StringIO(called(*given, "--csv")[1])))
+    assert [(each["speaker"], each["text"], each["label"]) for each in rows] == [
+        (each["speaker"], each.get("text", ""), each["label"] or "") for each in row["segments"]
+    ]
+    assert rows[3]["flags"] == "no_speech"
+    lines = called(*given)[1].splitlines()
+    assert lines[1].startswith("  0:00:01.0  0:00:04.0  Ann  ") and lines[1].endswith("  hello there")
+    assert lines[5].startswith("  Ann: 0:00:04.5 of") and lines[-1].startswith("  0:00:07.5 of")
+    for wrong, why in (
+        ((*given, "--channels", "each"), "exclude each other"), ((talk, *given), "2 are given"),
+        ((talk, "--channels", "both"), "expected each"),
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match=why):
+            called(*wrong)
+
+
+def test_both_channels_in_one_go(bundle: Path, talk: Path, tmp_path: Path) -> None:
+    wave, rate = soundfile.read(talk, dtype="float32")
+    soundfile.write(tmp_path / "two.wav", np.stack([wave, 0 * wave], axis=1), rate)
+    out = tmp_path / "two.html"
+    assert called(tmp_path / "two.wav", "--model", bundle, "--channels", "each", "--out", out)[0] == 0
+    written = out.read_text("utf-8")
+    assert "<h3>channel 0</h3>" in written and "<h3>channel 1</h3>" in written
+    (row,) = json.loads(called(tmp_path / "two.wav", "--model", bundle, "--channels", "each", "--json")[1])
+    alone = json.loads(called(tmp_path / "two.wav", "--model", bundle, "--channel", 0, "--json")[1])[0]
+    assert [(each["start"], each["label"]) for each in row["segments"]] == [
+        (each["start"], each["label"]) for each in alone["timeline"]
+    ]

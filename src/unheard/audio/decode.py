@@ -122,6 +122,12 @@ def duration(path: str | os.PathLike[str]) -> float | None:
         return None if frames is None else frames / source.rate
 
 
+def channels(path: str | os.PathLike[str]) -> int:
+    """Return the number of channels of a file; errors are those of :func:`duration`."""
+    with opened(path) as source:
+        return source.channels
+
+
 def from_samples(
     samples: NDArray[np.floating], rate: int, channel: int | None = None, *, target: int = RATE
 ) -> Clip:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,10 @@ from unheard.bundle.head import GraphHead, Head, Inputs
 from unheard.bundle.known_clips import KnownClips
 from unheard.bundle.long import AT_ONCE, Predict, predict_long_clip, predict_long_file
 from unheard.bundle.manifest import read_verified
+from unheard.bundle.pieces import Piece, read_pieces
 from unheard.bundle.prediction import Prediction, prediction
 from unheard.bundle.schema import Description, is_schema1, parse
+from unheard.bundle.segments import Segments, of_channels, segments
 from unheard.bundle.speech import clips_of, clips_of_file
 from unheard.bundle.stream import Stream
 from unheard.bundle.timeline import Timeline, timeline
@@ -229,7 +232,72 @@ class Bundle:
             channel=channel,
             allow_truncated=allow_truncated,
             profile=profile,
-            enrol=(lambda clips: self._enrolled((clip, True) for clip in clips)) if adapt else None,
+            enrol=self._enrol_speech if adapt else None,
+        )
+
+    def segments(
+        self,
+        path: str | os.PathLike[str],
+        pieces: str | os.PathLike[str] | Iterable[Piece | Sequence[Any]],
+        *,
+        channel: int | None = None,
+        allow_truncated: bool = False,
+        profile: VoiceProfile | None = None,
+        adapt: bool | None = None,
+    ) -> Segments:
+        """Predict pieces of a recording of any length, and sum them up by speaker (``unheard.bundle.segments``).
+
+        Parameters
+        ----------
+        path, channel, allow_truncated
+            As of :meth:`predict_file`.
+        pieces
+            A file of a diariser or a transcript (``unheard.bundle.pieces``), or pieces: ``(start, end)`` in
+            seconds, with speaker and text where they are known.
+        profile
+            What is known of the voice of all of them.
+        adapt
+            Whether the pieces of each named speaker make that voice known; None: where the bundle adapts, and no
+            profile is given.
+
+        Raises
+        ------
+        AudioError
+            As of :meth:`predict_file`.
+        DataError
+            The pieces are none, or not of this recording.
+        UsageError
+            The bundle does not adapt, and shall.
+        """
+        given = read_pieces(pieces) if isinstance(pieces, str | os.PathLike) else pieces
+        listed = [each if isinstance(each, Piece) else Piece(*each) for each in given]
+        learns = self.adapts and profile is None if adapt is None else adapt
+        if learns:
+            self._check_adapts()
+        return segments(
+            self._predict_speech,
+            self.description,
+            path,
+            listed,
+            channel=channel,
+            allow_truncated=allow_truncated,
+            profile=profile,
+            enrol=self._enrol_speech if learns else None,
+        )
+
+    def channels(
+        self, path: str | os.PathLike[str], *, allow_truncated: bool = False, adapt: bool | None = None
+    ) -> Segments:
+        """Predict each channel of a recording step by step, as somebody who speaks there.
+
+        ``adapt`` is as of :meth:`segments`; errors are those of :meth:`timeline`.
+        """
+        learns = self.adapts if adapt is None else adapt
+        return of_channels(
+            [
+                self.timeline(path, channel=channel, allow_truncated=allow_truncated, adapt=learns)
+                for channel in range(decode.channels(path))
+            ]
         )
 
     def stream(
@@ -349,6 +417,10 @@ class Bundle:
             else:
                 enrolment.add(measured.inputs, measured.quality, answer.probabilities)
         return enrolment.profile(self.description.name)
+
+    def _enrol_speech(self, clips: Iterable[decode.Clip | AudioError]) -> VoiceProfile:
+        """Return the profile of pieces of a recording in which one person speaks."""
+        return self._enrolled((clip, True) for clip in clips)
 
     def inputs(self, waves: Sequence[Wave]) -> list[Inputs]:
         """Return what is computed of waveforms (n,) at 16 kHz, by name of the input."""

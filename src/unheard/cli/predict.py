@@ -12,6 +12,7 @@ import typer
 from unheard import presenting
 from unheard.audio.extensions import EXTENSIONS
 from unheard.cli import prediction as whole
+from unheard.cli import segments as pieces_of_it
 from unheard.cli import timeline as steps
 from unheard.cli.answers import Answers, Row, form_of
 from unheard.cli.inputs import STDIN, Recording, recordings
@@ -77,11 +78,23 @@ def predict(
         typer.Option("--same-speaker", help="The recordings are one person's: all make the voice known."),
     ] = False,
     adapt_to_recording: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--adapt-to-recording", help="With --timeline: the voice is known from the recording itself."
+            "--adapt-to-recording/--no-adapt",
+            help="With --timeline: the voice is known from the recording itself. With --segments and --channels "
+            "that is so for each speaker, unless --no-adapt.",
         ),
-    ] = False,
+    ] = None,
+    segments: Annotated[
+        Path | None,
+        typer.Option(
+            "--segments",
+            help="Answer these pieces: .csv (start,end,speaker,text), .rttm, .srt, .vtt, .json of a transcript.",
+        ),
+    ] = None,
+    channels: Annotated[
+        str | None, typer.Option("--channels", help="each: every channel is somebody who speaks there.")
+    ] = None,
 ) -> None:
     """Predict the perceived emotion of recordings; a file that cannot be used is named, and the others go on.
 
@@ -91,6 +104,7 @@ def predict(
     """
     from unheard.bundle.default import default_model
     from unheard.bundle.manifest import foreign_files
+    from unheard.bundle.pieces import read_pieces
     from unheard.bundle.runtime import load
     from unheard.files import new_output, write_text
     from unheard.label_files import parse
@@ -100,6 +114,18 @@ def predict(
     timeline = timeline or shows
     if out is not None:
         new_output(out, force)
+    by_speaker = segments is not None or channels is not None
+    if channels not in (None, "each"):
+        raise UsageError(f"--channels is {channels!r}, expected each; one channel is taken by --channel")
+    if segments is not None and channels is not None:
+        raise UsageError("--segments and --channels exclude each other")
+    if channels is not None and (channel is not None or voice or enrol):
+        raise UsageError(
+            "--channels each goes with no --channel, --voice or --enrol: everybody has their own"
+        )
+    if by_speaker and same_speaker:
+        raise UsageError("--same-speaker is for clips, and --segments and --channels name the speakers")
+    timeline = timeline or by_speaker
     if sum(map(bool, (voice, enrol, same_speaker, adapt_to_recording))) > 1:
         raise UsageError("--voice, --enrol, --same-speaker and --adapt-to-recording exclude each other")
     if timeline and same_speaker:
@@ -118,25 +144,42 @@ def predict(
         bundle = bundle.choosing(labels)
         say(str(labels))
     todo: Iterable[Recording] = recordings(inputs)
-    if same_speaker or shows:
+    if same_speaker or shows or segments is not None:
         todo = listed = list(todo)
-        if shows and len(listed) != 1:
+        one = out if shows else segments
+        if one is not None and len(listed) != 1:
             raise UsageError(
-                f"{out}: holds one recording, and {len(listed)} are given; predict them one by one"
+                f"{one}: holds one recording, and {len(listed)} are given; predict them one by one"
             )
     known = todo if same_speaker else recordings(enrol) if enrol else None
     decoding: dict[str, Any] = {"channel": channel, "allow_truncated": allow_truncated}
     profile = profile_for(bundle, voice, None if known is None else (each.path for each in known), **decoding)
-    options = decoding | {"profile": profile} | ({"adapt": adapt_to_recording} if timeline else {})
-    ask = partial(bundle.timeline if timeline else bundle.predict_file, **options)
+    ask: Callable[[str], Any]
+    if channels is not None:
+        ask = partial(bundle.channels, allow_truncated=allow_truncated, adapt=adapt_to_recording)
+    elif segments is not None:
+        pieces = read_pieces(segments)
+        options = decoding | {"profile": profile, "adapt": adapt_to_recording}
+        ask = partial(bundle.segments, pieces=pieces, **options)
+    elif timeline:
+        ask = partial(bundle.timeline, **decoding, profile=profile, adapt=bool(adapt_to_recording))
+    else:
+        ask = partial(bundle.predict_file, **decoding, profile=profile)
+    form_of_row = pieces_of_it if by_speaker else steps if timeline else whole
+    columns = _columns(
+        bundle,
+        by_speaker=by_speaker,
+        timeline=timeline,
+        knows_voice=profile is not None or bool(adapt_to_recording) or by_speaker,
+    )
     if shows and out is not None:
         raise typer.Exit(_show(ask, todo, out, form, bundle.description.name, decoding))
     written: list[str] = []
     with Answers(
         form,
-        _columns(bundle, timeline, profile is not None or adapt_to_recording),
-        steps.records if timeline else whole.records,
-        partial(steps.lines if timeline else whole.lines, n_best=n_best),
+        columns,
+        form_of_row.records,
+        partial(form_of_row.lines, n_best=n_best),
         written.append if out is not None else None,
     ) as answers:
         failed = _answer_all(ask, todo, inputs, answers)
@@ -208,8 +251,9 @@ def _row(ask: Callable[[str], Any], recording: Recording) -> Row:
         return {"path": name, "error": str(error).replace(recording.path, recording.name)}
 
 
-def _columns(bundle: Bundle, timeline: bool, knows_voice: bool) -> list[str]:
+def _columns(bundle: Bundle, *, by_speaker: bool, timeline: bool, knows_voice: bool) -> list[str]:
     """Return the columns of a CSV table."""
     times = ["start", "end"] if timeline else []
+    times += ["speaker", "text"] if by_speaker else []
     predicted = [*(f"p_{name}" for name in bundle.classes), *(f"d_{name}" for name in bundle.dimensions)]
     return ["path", *times, "label", *predicted, *(["enrol_k"] if knows_voice else []), "flags", "error"]

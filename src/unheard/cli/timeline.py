@@ -38,15 +38,20 @@ def lines(row: Row, n_best: int) -> list[str]:
         others = [flag for flag in step["flags"] if flag != "unsure"]
         marks = f"  ({', '.join(others)})" if others else ""
         said.append(f"  {clock(step['start'])}  {clock(step['end'])}  {found}{marks}")
-    whole = row["summary"]
-    shares = whole["shares"] or {}
-    found = likeliest({**whole, "probabilities": shares}, len(shares)) or "no prediction"
-    marks = f"  ({', '.join(whole['flags'])})" if whole["flags"] else ""
-    if "enrol_k" in whole:
-        of = "windows of the recording itself" if whole["enrol_kind"] == "recording" else "clips"
-        said.append(f"  the voice is known from {whole['enrol_k']} {of}")
-    said.append(f"  {clock(whole['answered'])} of {clock(whole['seconds'])} answered: {found}{marks}")
-    return said
+    return said + comes_to(row["summary"])
+
+
+def comes_to(summary: Row) -> list[str]:
+    """Return what a recording, or a speaker in it, comes to, and from how much the voice was known."""
+    shares = summary["shares"] or {}
+    found = likeliest({**summary, "probabilities": shares}, len(shares)) or "no prediction"
+    marks = f"  ({', '.join(summary['flags'])})" if summary["flags"] else ""
+    said = []
+    if "enrol_k" in summary:
+        of = "windows of the recording itself" if summary["enrol_kind"] == "recording" else "clips"
+        said.append(f"  the voice is known from {summary['enrol_k']} {of}")
+    answered = f"{clock(summary['answered'])} of {clock(summary['seconds'])}"
+    return [*said, f"  {answered} answered: {found}{marks}"]
 
 
 def clock(seconds: float) -> str:
