@@ -5,6 +5,7 @@ A new family or feature is checked as soon as it is there; a family without a sm
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -22,12 +23,30 @@ from unheard.errors import DataError, UsageError
 from unheard.features.spec import SPECS
 from unheard.inputs import Turn
 from unheard.testing import toy_encoder
+from unheard.video.frames import Video
 
 pytest.importorskip("torch")
+
+DATA = Path(os.environ.get("UNHEARD_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 
 
 def _toy(family: str, toy: str = "", **settings: Any) -> Callable[[Path], dict[str, Any]]:
     return lambda folder: {"name": family, "model": str(toy_encoder(folder, toy or family)), **settings}
+
+
+def _expression(folder: Path) -> dict[str, Any]:
+    """The one network that is small as it is; it and faces are among the real data."""
+    pytest.importorskip("mediapipe")
+    weights = DATA / "weights"
+    if not weights.is_dir():
+        pytest.skip(f"no real data at {DATA} (set UNHEARD_TEST_DATA)")
+    return {
+        "name": "expression",
+        "model": str(weights / "fer-mini-xception" / "fer2013_mini_xception.converted.onnx"),
+        "landmarker": str(weights / "mediapipe-face-landmarker" / "face_landmarker.task"),
+        "tensors": ["mean", "probs"],
+        "fps": 2,
+    }
 
 
 #: A small encoder of each family, by what it is; the first word is the family.
@@ -40,6 +59,7 @@ SMALL: dict[str, Callable[[Path], dict[str, Any]]] = {
     "onnx": lambda folder: {"name": "onnx", "model": str(write_onnx(folder))},
     "transformers on audio": _toy("transformers", "hubert"),
     "transformers on text": _toy("transformers", "bert"),
+    "expression": _expression,
 }
 #: Features that are computed from a waveform.
 COMPUTED = [name for name in SPECS if name not in ("precomputed", "openface", "blendshapes")]
@@ -54,6 +74,8 @@ def clips(extractor: Any) -> list[Any]:
     """Clips of different lengths, two of them equally long."""
     if extractor.medium == "text":
         return [(Turn("a", text),) for text in ("yes", "what do you want", "no", "not")]
+    if extractor.medium == "video":
+        return [Video(str(DATA / "videos" / f"1001_DFA_{name}_XX.flv"), end=1.0) for name in ("ANG", "HAP")]
     return [wave(seconds, extractor.rate, k) for k, seconds in enumerate((0.9, 0.05, 0.31, 0.9))]
 
 
@@ -105,6 +127,10 @@ def check_layers(extractor: Any, found: Iterable[tuple[np.ndarray, ...]]) -> Non
 
 def test_frames_are_counted_and_come_at_their_rate(encoder: Encoder) -> None:
     last = len(encoder.layers) - 1
+    if encoder.medium == "video":
+        assert [len(states[last]) for states in encoder.extract(clips(encoder), [0, last])] == [2, 2]
+        assert encoder.layers[last].rate == 2
+        return
     if encoder.medium == "text":
         counts = [len(states[0]) for states in encoder.extract(clips(encoder), [last])]
         assert counts == [encoder.frames(count)[last] for count in counts]
@@ -194,7 +220,7 @@ def test_what_is_not_finite_is_refused(encoder: Encoder) -> None:
     if encoder.medium == "text":
         with pytest.raises(DataError, match="without any turn"):
             encoder.extract([()], [0])
-    else:
+    elif encoder.medium == "audio":
         check_refusal(encoder)
 
 

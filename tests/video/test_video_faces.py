@@ -15,12 +15,12 @@ pytest.importorskip("mediapipe")
 
 from videos import plain, turned, write
 
-from unheard import features
-from unheard.errors import DataError
+from unheard import encoders, features
+from unheard.errors import DataError, UsageError
 from unheard.extraction.extract import extract
 from unheard.inputs import Clip, Piece
 from unheard.video import faces
-from unheard.video.faces import LANDMARKER, FaceFinder
+from unheard.video.faces import LANDMARKER, Face, FaceFinder, cropped
 from unheard.video.frames import Video
 
 
@@ -116,3 +116,30 @@ def test_the_landmarker_is_known_by_its_content(
     assert faces.landmarker_file().read_bytes() == Path(landmarker).read_bytes()
     monkeypatch.setattr(faces, "fetch", None)  # the second time nothing is fetched
     assert faces.landmarker_file().parent == tmp_path / "cache" / "models"
+
+
+def test_an_expression_network_sees_the_face_upright_and_whole(data_folder: Path, landmarker: str) -> None:
+    model = data_folder / "weights" / "fer-mini-xception" / "fer2013_mini_xception.converted.onnx"
+    network = encoders.load({"name": "expression", "model": str(model), "landmarker": landmarker})
+    # The network's own seven classes, in its order (its authors' labels of FER-2013).
+    classes = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+    videos = {"ANG": "angry", "HAP": "happy", "NEU": "neutral"}
+    given = [Video(str(data_folder / "videos" / f"1001_DFA_{name}_XX.flv")) for name in videos]
+    for (frames,), expected in zip(network.extract(given, [0]), videos.values(), strict=True):
+        np.testing.assert_allclose(frames.sum(axis=1), 1, rtol=1e-4)
+        assert classes[int(frames.mean(axis=0).argmax())] == expected
+    with pytest.raises(UsageError, match="has no tensor 'logits'; its last are probs, mean"):
+        encoders.load({**network.settings, "sha256": "", "tensors": ["logits"]})
+    other = data_folder / "weights" / "google-speech-embedding" / "melspectrogram.onnx"
+    with pytest.raises(DataError, match="expected one face"):
+        encoders.load({"name": "expression", "model": str(other), "landmarker": landmarker})
+
+
+def test_a_crop_is_square_around_the_face_and_repeats_the_edge() -> None:
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[:, :20] = 200
+    face = Face((0.0, 10.0, 20.0, 30.0), np.zeros(52, np.float32))
+    crop = cropped(image, face, (20, 20), 2.0)
+    # From -10 to 30 in 40 pixels: the left three quarters are bright, of which a third lies outside.
+    assert crop.shape == (20, 20, 3)
+    assert (crop[:, :14] > 150).all() and (crop[:, 16:] < 50).all()

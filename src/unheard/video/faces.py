@@ -147,3 +147,19 @@ def _face(points: Any, shapes: Any, image: Image) -> Face:
         (float(left), float(top), float(right), float(bottom)),
         np.array([scores[name] for name in BLENDSHAPES], dtype=np.float32),
     )
+
+
+def cropped(image: Image, face: Face, size: tuple[int, int], margin: float) -> Image:
+    """Return the square around a face, ``margin`` times as long as its box, as (height, width, 3) of this size.
+
+    What lies outside the picture repeats its edge.
+    """
+    import av
+
+    left, top, right, bottom = face.box
+    side = max(2, round(max(right - left, bottom - top) * margin))
+    x, y = round((left + right - side) / 2), round((top + bottom - side) / 2)
+    rows = np.clip(np.arange(y, y + side), 0, image.shape[0] - 1)
+    columns = np.clip(np.arange(x, x + side), 0, image.shape[1] - 1)
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image[rows][:, columns]), format="rgb24")
+    return frame.to_ndarray(format="rgb24", height=size[0], width=size[1], interpolation="AREA")
