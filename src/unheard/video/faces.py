@@ -162,4 +162,5 @@ def cropped(image: Image, face: Face, size: tuple[int, int], margin: float) -> I
     rows = np.clip(np.arange(y, y + side), 0, image.shape[0] - 1)
     columns = np.clip(np.arange(x, x + side), 0, image.shape[1] - 1)
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image[rows][:, columns]), format="rgb24")
-    return frame.to_ndarray(format="rgb24", height=size[0], width=size[1], interpolation="AREA")
+    smaller = frame.to_ndarray(format="rgb24", height=size[0], width=size[1], interpolation="AREA")
+    return np.asarray(smaller, dtype=np.uint8)

@@ -1,8 +1,8 @@
 """Any expression network as an ONNX graph, on the largest face of each frame of a video.
 
 The graph takes one face: (1, C, H, W) or (1, H, W, C), where C is 1 for grey or 3 for red, green and blue. Layers
-are the tensors that are named, lowest first; without names the graph's first output. Faces are found by MediaPipe's
-landmarker (``unheard.video.faces``); a frame without one is left out.
+are the tensors that are named, lowest first; without names the graph's first output. Faces are found by the
+landmarker of MediaPipe (``unheard.video.faces``); a frame without one is left out.
 """
 
 from __future__ import annotations
