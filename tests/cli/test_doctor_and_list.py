@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from unheard import doctor, listing
 from unheard.cli import GROUPS, app
+from unheard.cli.answers import Answers
 from unheard.cli.terminal import coloured, show_result
 from unheard.corpora import READERS
 from unheard.encoders import ENCODERS
@@ -94,3 +96,27 @@ def test_answers_are_coloured_in_a_terminal_alone_and_never_with_no_color(
     monkeypatch.setattr(sys, "stdout", plain)
     show_result(lines)
     assert plain.getvalue().splitlines() == lines
+
+
+def test_answers_stand_below_each_other_where_a_terminal_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"lines": ["a.wav\tangry 62 %"]},
+        {"lines": ["longer.wav\tunsure: sad 41 %"]},
+        {"lines": ["b\terror"]},
+    ]
+    for seen in (False, True):
+        monkeypatch.setattr("unheard.cli.answers.coloured", lambda stream, seen=seen: seen)
+        out = io.StringIO()
+        monkeypatch.setattr(sys, "stdout", out)
+        with Answers("text", (), list, lambda row: row["lines"]) as answers:
+            for row in rows:
+                answers.write(row)
+        plain = "".join(each for row in rows for each in (row["lines"][0], "\n"))
+        if not seen:
+            assert out.getvalue() == plain
+            continue
+        lines = out.getvalue().splitlines()
+        assert [re.sub(r"\x1b\[\d*m", "", line) for line in lines] == [
+            "a.wav  angry 62 %", "longer.wav  unsure: sad 41 %", "b           error"
+        ]  # fmt: skip
+        assert ["\x1b[2m" in line for line in lines] == [False, True, False] and "\x1b[31m" in lines[2]

@@ -25,6 +25,7 @@ from unheard.cli import (
     extract,
     fuse,
     layers,
+    listen,
     lists,
     noise,
     predict,
@@ -51,7 +52,7 @@ app = typer.Typer(
 )
 #: The commands by who needs them, in the order in which --help shows them.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Use a model": (predict.predict, enrol.enrol, serve.serve, quickstart.quickstart),
+    "Use a model": (predict.predict, listen.listen, enrol.enrol, serve.serve, quickstart.quickstart),
     "Check data, splits and scores": (
         download.download,
         prepare.prepare,
@@ -133,6 +134,7 @@ _EXTRA = {
     "safetensors": "eval",
     **dict.fromkeys(("torch", "lightning"), "train"),
     "opensmile": "lld",
+    "sounddevice": "listen",
 }
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from unheard import presenting
-from unheard.cli.terminal import as_json, as_json_line, as_line, print_now
+from unheard.cli.terminal import as_json, as_json_line, as_line, coloured, print_now, styled
 from unheard.errors import UsageError
 
 Row = dict[str, Any]
@@ -79,6 +80,8 @@ class Answers:
     ) -> None:
         self._form, self._columns, self._records, self._lines = form, columns, records, lines
         self._print = print_text or print_now
+        self._seen = print_text is None and coloured(sys.stdout)
+        self._widest = 0
         self._begun = False
         self.count = 0
 
@@ -95,7 +98,7 @@ class Answers:
         elif self._form == "csv":
             text = ("" if self._begun else self._csv(None)) + self._csv(self._records(row))
         else:
-            text = "".join(f"{as_line(line)}\n" for line in self._lines(row))
+            text = "".join(f"{self._shown(as_line(line))}\n" for line in self._lines(row))
         self._begun = True
         # Before it is printed: whoever reads it may interrupt at once.
         self.count += 1
@@ -110,6 +113,19 @@ class Answers:
         elif self._form == "csv" and not self._begun and error is None:
             self._print(self._csv(None))
 
+    def _shown(self, line: str) -> str:
+        """Return a line as a terminal shows it: answers below each other, and names and doubts in their looks."""
+        if not self._seen:
+            return line
+        name, tab, answer = line.partition("\t")
+        if not tab and line.startswith("  "):
+            return styled(line, _look(line))
+        if not tab:
+            return styled(line, "head")
+        # What comes later is not known: answers move to the right where a longer name does.
+        self._widest = max(self._widest, len(name))
+        return f"{styled(name.ljust(self._widest), 'head')}  {styled(answer, _look(answer))}"
+
     def _csv(self, rows: list[Row] | None) -> str:
         """Return rows as CSV, or its header."""
         text = io.StringIO()
@@ -119,3 +135,10 @@ class Answers:
         else:
             writer.writerows(rows)
         return text.getvalue()
+
+
+def _look(answer: str) -> str:
+    words = answer.split()
+    if "error" in words[:1]:
+        return "bad"
+    return "dim" if "unsure:" in words or "no prediction" in answer else "plain"

@@ -41,13 +41,13 @@ def err() -> Console:
 def say(line: str, look: str = "plain") -> None:
     """Print one line for people: what stands in data is read neither as markup nor by the terminal."""
     text = as_line(line)
-    typer.echo(typer.style(text, **LOOKS[look]) if coloured(sys.stderr) else text, err=True)
+    typer.echo(styled(text, look) if coloured(sys.stderr) else text, err=True)
 
 
 def show(line: str, look: str = "plain") -> None:
     """Print one line of the result, as :func:`say` does, in a look of :data:`LOOKS` where a terminal shows it."""
     text = as_line(line)
-    typer.echo(typer.style(text, **LOOKS[look]) if coloured(sys.stdout) else text)
+    typer.echo(styled(text, look) if coloured(sys.stdout) else text)
 
 
 #: Looks of a line. None of them says what its words do not.
@@ -59,6 +59,11 @@ LOOKS: dict[str, dict[str, Any]] = {
     "bad": {"fg": "red"},
     "dim": {"dim": True},
 }
+
+
+def styled(text: str, look: str) -> str:
+    """Return text in a look of :data:`LOOKS`, for a stream that is :func:`coloured`."""
+    return typer.style(text, **LOOKS[look]) if LOOKS[look] else text
 
 
 def coloured(stream: TextIO) -> bool:
