@@ -62,7 +62,7 @@ SMALL: dict[str, Callable[[Path], dict[str, Any]]] = {
     "expression": _expression,
 }
 #: Features that are computed from a waveform.
-COMPUTED = [name for name in SPECS if name not in ("precomputed", "openface", "blendshapes")]
+COMPUTED = [name for name in SPECS if name not in ("precomputed", "openface", "blendshapes", "terms")]
 
 
 def wave(seconds: float, rate: int = 16_000, seed: int = 0) -> np.ndarray:

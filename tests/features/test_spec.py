@@ -18,7 +18,7 @@ from unheard.features.logmel import LogMel
 from unheard.features.spec import SPECS, Trimmed
 
 #: Those that are computed from a waveform.
-NAMES = [name for name in SPECS if name not in ("precomputed", "openface", "blendshapes")]
+NAMES = [name for name in SPECS if name not in ("precomputed", "openface", "blendshapes", "terms")]
 
 
 def wave() -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.special import log_softmax, softmax
+from sklearn.linear_model import LogisticRegression
 
 from unheard.heads.linear import logistic
 
@@ -45,6 +46,16 @@ def test_the_gradient_is_gone_at_every_c(dims: int, classes: int, spread: float)
         # Nothing that all classes share: it would change no probability.
         assert_allclose(coef.sum(axis=0), 0, atol=1e-9)
         assert_allclose(intercept.sum(), 0, atol=1e-9)
+
+
+def test_unbalanced_every_row_weighs_the_same() -> None:
+    Z, y = rows(5, 3)
+    expected = LogisticRegression(C=0.1, tol=1e-10, max_iter=10_000).fit(Z, y)
+    # Its objective sums losses, ours takes their mean: C by C times the rows.
+    coef, intercept = next(logistic.path(Z, np.eye(3)[y], [0.1], balanced=False))
+    assert_allclose(coef, expected.coef_ - expected.coef_.mean(axis=0), atol=1e-5)
+    assert_allclose(intercept, expected.intercept_ - expected.intercept_.mean(), atol=1e-5)
+    assert np.abs(coef - next(logistic.path(Z, np.eye(3)[y], [0.1]))[0]).max() > 1e-3
 
 
 def test_no_neighbour_is_lower() -> None:

@@ -38,6 +38,7 @@ from unheard.cli import (
     score,
     serve,
     synthesize,
+    transcribe,
 )
 from unheard.cli.stopping import Stopped, stop_on_signals
 from unheard.cli.terminal import open_streams, say
@@ -56,6 +57,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Check data, splits and scores": (
         download.download,
         prepare.prepare,
+        transcribe.transcribe,
         audit.audit,
         score.score,
         compare.compare,
@@ -133,6 +135,7 @@ _EXTRA = {
     ),
     "safetensors": "eval",
     **dict.fromkeys(("torch", "lightning"), "train"),
+    **dict.fromkeys(("jiwer", "faster_whisper"), "words"),
     "opensmile": "lld",
     "sounddevice": "listen",
 }

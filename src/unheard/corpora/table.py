@@ -27,6 +27,9 @@ VOTE = pl.Struct(
     | dict.fromkeys(DIMENSIONS, pl.Float64)
 )
 
+#: A word that was recognised, when it begins and ends in seconds of its clip, and the recogniser's probability.
+WORD = pl.Struct({"word": pl.String, "start": pl.Float64, "end": pl.Float64, "probability": pl.Float64})
+
 #: Every column but ``label``, whose type holds the classes of the corpus in their order.
 SCHEMA: dict[str, pl.DataType] = {
     "corpus": pl.String(),
@@ -45,6 +48,9 @@ SCHEMA: dict[str, pl.DataType] = {
     "turn": pl.String(),
     "sentence": pl.String(),
     "text": pl.String(),
+    "recognized": pl.String(),
+    "words": pl.List(WORD),
+    "recognizer": pl.String(),
     "take": pl.String(),
     "intensity": pl.String(),
     "channel": pl.Enum(["speech", "song"]),
@@ -56,6 +62,8 @@ SCHEMA: dict[str, pl.DataType] = {
     "split": pl.String(),
     "licence": pl.String(),
 }
+#: Columns that a speech recogniser fills (``unheard transcribe``).
+RECOGNIZED = ("recognized", "words", "recognizer")
 REQUIRED = ("corpus", "id", "path", "label")
 LONGEST = 24 * 3600.0
 _NOTE = "unheard."  # what the notes of a table begin with among those of a Parquet file
@@ -229,10 +237,14 @@ def corpus_of(table: pl.DataFrame) -> str:
 def table_digest(table: pl.DataFrame) -> str:
     """Return the SHA-256 of the rows but for the paths of files: equal tables agree wherever these lie.
 
-    Dimensions that a grader did not give are left out, so that votes without any keep the digest they had.
+    What nobody recognised, and dimensions that a grader did not give, are left out: tables and votes without any
+    keep the digest they had.
     """
     rows = complete(table).drop("path", "video").sort("id").to_dicts()
     for row in rows:
+        for name in RECOGNIZED:
+            if row[name] is None:
+                del row[name]
         if row["votes"]:
             row["votes"] = [
                 {key: value for key, value in vote.items() if key not in DIMENSIONS or value is not None}
@@ -241,7 +253,7 @@ def table_digest(table: pl.DataFrame) -> str:
     return digest({"classes": list(classes(table)), "rows": rows})
 
 
-def clips(table: pl.DataFrame, channel: int | None = None) -> list[Clip]:
+def clips(table: pl.DataFrame, channel: int | None = None, *, transcript: str = "owner") -> list[Clip]:
     """Return the clips of a table in its order, with the turns of their dialogues before them.
 
     Parameters
@@ -250,14 +262,17 @@ def clips(table: pl.DataFrame, channel: int | None = None) -> list[Clip]:
         Utterances; of columns that it lacks nothing is known.
     channel
         The channel of recordings to take, counted from 0; None for the mean of all.
+    transcript
+        What the clips' words are: the ``owner``'s text, or what was ``recognized``.
     """
+    words = {"owner": "text", "recognized": "recognized"}[transcript]
     known = [
         name
-        for name in ("id", "path", "video", "start", "end", "speaker", "text", "dialogue", "turn")
+        for name in ("id", "path", "video", "start", "end", "speaker", words, "dialogue", "turn")
         if name in table.columns
     ]
     rows = list(table.select(known).iter_rows(named=True))
-    said = {row["id"]: Turn(row.get("speaker"), row["text"]) for row in rows if row.get("text") is not None}
+    said = {row["id"]: Turn(row.get("speaker"), row[words]) for row in rows if row.get(words) is not None}
     dialogues: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if row.get("dialogue") is not None and row.get("turn") is not None:

@@ -27,6 +27,7 @@ SPECS = {
     "compare": ("unheard.features.opensmile", "ComParE"),
     "precomputed": ("unheard.features.precomputed", "Precomputed"),
     "openface": ("unheard.features.openface", "OpenFace"),
+    "terms": ("unheard.features.terms", "Terms"),
     "blendshapes": ("unheard.features.blendshapes", "Blendshapes"),
 }
 

@@ -45,12 +45,17 @@ class Indexes:
         progress: Any = None,
         say: Any = None,
         digests: Any = None,
+        transcript: str = "owner",
         **options: Any,
     ) -> Extracted:
-        """Return what :func:`unheard.extraction.extract.extract` does, or what its index says."""
+        """Return what :func:`unheard.extraction.extract.extract` does, or what its index says.
+
+        ``transcript`` tells inputs apart that read other words of the same clips.
+        """
         settings = dict(extractor.settings)
         settings.pop("cut", None)  # the storage says which layers
-        path = self._path([settings, None if storage is None else storage.plain(), _plain(options)])
+        words = [] if transcript == "owner" else [transcript]
+        path = self._path([settings, None if storage is None else storage.plain(), _plain(options), *words])
         if path is not None and self.read and path.is_file():
             return Extracted.read(path)
         found = extract(

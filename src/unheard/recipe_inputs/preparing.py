@@ -18,7 +18,7 @@ from unheard.audio.noise import Noise, Voices
 from unheard.corpora.synthetic import crowd
 from unheard.corpora.table import clips, table_digest
 from unheard.encoders import LazyEncoder
-from unheard.errors import UsageError
+from unheard.errors import DataError, UsageError
 from unheard.extraction.extracted import BadClip
 from unheard.extraction.storage import Storage
 from unheard.files import FileDigests, digest, file_digest
@@ -113,14 +113,14 @@ def read_inputs(
     indexes
         Indexes in which extracted features are listed for other processes, or found by these; None for neither.
     """
-    listed = clips(table, recipe.channel)
+    every = clips(table, recipe.channel)
     report = staged(progress, "features")
     indexes = indexes or Indexes(None)
     options: dict[str, Any] = {"allow_truncated": recipe.allow_truncated}
     if recipe.training is not None:
         ((name, own),) = recipe.inputs.items()
         medium = AudioMedium(trim=(own.encoder or {})["trim"], **options)
-        waves, errors = indexes.waves(listed, medium, jobs=jobs, progress=report)
+        waves, errors = indexes.waves(every, medium, jobs=jobs, progress=report)
         return Prepared({name: waves}, errors)
     options |= {"progress": report, "digests": FileDigests()}
     inputs: dict[str, Found] = {}
@@ -128,7 +128,18 @@ def read_inputs(
     widths: dict[str, tuple[int, ...]] = {}
     bad: dict[str, BadClip] = {}
     for name, own in recipe.inputs.items():
-        more = {**options, "context": own.context} if own.context else options
+        if own.transcript != "owner":
+            listed = clips(table, recipe.channel, transcript=own.transcript)
+            if all(clip.turn is None for clip in listed):
+                raise DataError(
+                    f"inputs.{name}.transcript is 'recognized', and the table has no recognised words; "
+                    "`unheard transcribe` adds them"
+                )
+        else:
+            listed = every
+        more = {**options, "transcript": own.transcript}
+        if own.context:
+            more["context"] = own.context
         if own.encoder is not None:
             encoder = (encoders or {}).get(name) or LazyEncoder(own.encoder)
             if own.context and encoder.medium not in ("text", None):

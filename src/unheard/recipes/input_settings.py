@@ -80,6 +80,8 @@ class Input(BaseModel):
         How the features are standardised by their speaker; None: they are not.
     context
         Of an input of words: how many turns of the dialogue before a clip's own are read with it.
+    transcript
+        Of an input of words: the ``owner``'s text, or what a speech recogniser heard (``unheard transcribe``).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -91,6 +93,7 @@ class Input(BaseModel):
     augment: tuple[Speed | Noisy, ...] = ()
     adapt: Adapt | None = None
     context: int = Field(default=0, ge=0, le=100)
+    transcript: Literal["owner", "recognized"] = "owner"
 
     @field_validator("encoder")
     @classmethod
@@ -128,14 +131,17 @@ class Input(BaseModel):
             raise ValueError("augment changes waveforms, and precomputed features have none")
         if self.medium == "text" and self.augment:
             raise ValueError("augment changes waveforms, and words have none")
-        if self.medium not in ("text", None) and self.context:
-            raise ValueError(f"context is for words, and {self.name} takes {self.medium}")
+        for name in ("context", "transcript"):
+            if self.medium not in ("text", None) and getattr(self, name) not in (0, "owner"):
+                raise ValueError(f"{name} is for words, and {self.name} takes {self.medium}")
         return self
 
     @model_serializer(mode="wrap")
     def _said(self, handler: Any) -> dict[str, Any]:
         """Leave out what the input does not have."""
-        return {name: value for name, value in handler(self).items() if value not in (None, [], (), 0)}
+        return {
+            name: value for name, value in handler(self).items() if value not in (None, [], (), 0, "owner")
+        }
 
     @property
     def name(self) -> str:

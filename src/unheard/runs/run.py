@@ -38,6 +38,7 @@ from unheard.recipe_inputs.preparing import Progress, Say, data_digest, loaded, 
 from unheard.recipes.recipe import Recipe
 from unheard.runs import ledger as ledger_file
 from unheard.runs import salient_layer as salience
+from unheard.runs.dialogues import check_dialogues
 from unheard.runs.digests import check_files, write_digests
 from unheard.runs.enrolment_scores import enrolment_scores
 from unheard.runs.folder import (
@@ -139,6 +140,7 @@ def run(
     recipe, encoders = loaded(recipe.model_copy(update={"protocol": protocol.name}))
     numbers = _fold_numbers(protocol, only)
     _check_validation(recipe, protocol)
+    check_dialogues(recipe, table, protocol)
     target_of(table, recipe.target.classes, recipe.target.dimensions)
     if recipe.target.classes == "label":
         check_labels(table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unheard.errors import DataError, UsageError, need
 from unheard.heads.linear import ridge
-from unheard.heads.linear.inner_folds import Floats, cccs, moments, row_space, uars
+from unheard.heads.linear.inner_folds import Floats, Solver, cccs, moments, row_space, uars
 from unheard.heads.linear.pooled_layers import candidates, check_form, check_same_width, pooled_matrix
 from unheard.heads.one_input import input_of, name_of
 from unheard.heads.rows import STATISTICS, check_dims, check_examples, check_pooled, matrix
@@ -141,7 +141,7 @@ class LinearHead(ABC):
         for numbers in several:
             X = self._matrix(rows.features, numbers)[known]
             X = X[:, _live(X)]
-            found = uars(self.solve, X, rows.shares[known], rows.speakers[known], grid, self.folds)
+            found = uars(self.solver(), X, rows.shares[known], rows.speakers[known], grid, self.folds)
             layer = self._layer(numbers)
             records += [{**layer, "C": C, "uar": uar} for C, uar in zip(grid, found, strict=True)]
         self.chosen_ = _best(records, "C", "uar")
@@ -189,10 +189,9 @@ class LinearHead(ABC):
     def check_target(self, of: str, dimensions: Sequence[str]) -> None:  # noqa: B027
         """Refuse a target that the head cannot learn; a linear head can learn every one."""
 
-    @staticmethod
     @abstractmethod
-    def solve(Z: Floats, Y: Floats, grid: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:
-        """Yield coefficients and intercepts of classes along an ascending grid of C (``inner_folds.Solver``)."""
+    def solver(self) -> Solver:
+        """Return what yields coefficients and intercepts of classes along an ascending grid of C."""
 
     def settings(self) -> dict[str, Any]:
         """Return plain values from which ``heads.build`` makes the same unfitted head."""
@@ -296,7 +295,7 @@ class LinearHead(ABC):
         # From zero, not from the inner folds' path: the result depends on rows and penalty alone.
         if self.classes_:
             known = rows.of_class
-            models.append(next(self.solve(Z[known], rows.shares[known], [self.chosen_["C"]])))
+            models.append(next(self.solver()(Z[known], rows.shares[known], [self.chosen_["C"]])))
         if rows.dimensions.shape[1]:
             models.append(next(ridge.path(Z, rows.dimensions, [self.chosen_["alpha"]])))
         coef = np.concatenate([of_part for of_part, _ in models])

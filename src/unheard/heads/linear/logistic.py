@@ -1,7 +1,7 @@
 """Multinomial logistic regression with an L2 penalty: the exact minimum, along a grid of C.
 
 For rows z with shares q of the classes (one-hot where each has one class) and weights w of the classes (balanced:
-w_c = 1 / (classes · Σ q_c), of the classes that have some share), W and b minimise
+w_c = 1 / (classes · Σ q_c), of the classes that have some share; or 1 / n for all), W and b minimise
 
     Σ Σ_c w_c q_c (logsumexp(W z + b) - (W z + b)_c) + 1 / (2 C n) |W|²,
 
@@ -37,7 +37,9 @@ STEPS, INNER = 200, 1000
 PART = 400_000
 
 
-def path(Z: Floats, Y: Floats, grid: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:
+def path(
+    Z: Floats, Y: Floats, grid: Sequence[float], *, balanced: bool = True
+) -> Iterator[tuple[Floats, Floats]]:
     """Yield coefficients (classes, dims) and intercepts (classes,) for each C of an ascending grid.
 
     Parameters
@@ -50,15 +52,17 @@ def path(Z: Floats, Y: Floats, grid: Sequence[float]) -> Iterator[tuple[Floats, 
         row, since the scores of the other classes sum to 0.
     grid
         Each fit starts from the last one's result.
+    balanced
+        Whether every class weighs the same in all; else every row does.
     """
     present = np.flatnonzero(Y.any(axis=0))
     if len(present) == Y.shape[1]:
-        yield from _path(Z, Y, grid)
+        yield from _path(Z, Y, grid, balanced)
         return
     if len(present) == 1:
         models = iter([(np.zeros((1, Z.shape[1])), np.zeros(1))] * len(grid))
     else:
-        models = _path(Z, np.ascontiguousarray(Y[:, present]), grid)
+        models = _path(Z, np.ascontiguousarray(Y[:, present]), grid, balanced)
     for coef, intercept in models:
         all_coef = np.zeros((Y.shape[1], Z.shape[1]))
         all_intercept = np.full(Y.shape[1], -np.log1p(len(Y)))
@@ -66,9 +70,9 @@ def path(Z: Floats, Y: Floats, grid: Sequence[float]) -> Iterator[tuple[Floats, 
         yield all_coef, all_intercept
 
 
-def _path(Z: Floats, Y: Floats, grid: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:
+def _path(Z: Floats, Y: Floats, grid: Sequence[float], balanced: bool) -> Iterator[tuple[Floats, Floats]]:
     """Yield the models of :func:`path` for shares in which every class, of two or more, has some."""
-    problem = _problem(Z, Y)
+    problem = _problem(Z, Y, balanced)
     W = np.zeros((problem.X.shape[1], problem.Y.shape[1]))
     for C in grid:
         penalty = np.full((len(W), 1), 1 / (C * len(Y)))
@@ -98,9 +102,9 @@ class _Problem:
     parts: list[tuple[slice, Singles]]
 
 
-def _problem(Z: Floats, Y: Floats) -> _Problem:
+def _problem(Z: Floats, Y: Floats, balanced: bool) -> _Problem:
     n, classes = Y.shape
-    weighted = Y * (1 / (classes * Y.sum(axis=0)))
+    weighted = Y * (1 / (classes * Y.sum(axis=0))) if balanced else Y / Y.sum()
     weight = weighted.sum(axis=1, keepdims=True)
     moments = ((Z * weight).T @ Z).astype(np.float32)
     spread, axes = need("scipy.linalg", "eval").eigh(moments, driver="evd", overwrite_a=True)

@@ -18,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 from unheard.errors import UsageError, need
-from unheard.heads.linear.inner_folds import Floats
+from unheard.heads.linear.inner_folds import Floats, Solver
 from unheard.heads.linear.linear_head import LinearHead
 
 STEPS = 200
@@ -37,6 +37,10 @@ class SVM(LinearHead):
                 f"the head {self.name!r} learns one class a clip, and the target has "
                 f"{'dimensions' if dimensions else 'votes'}; take the probe or a network"
             )
+
+    def solver(self) -> Solver:
+        """Return :meth:`solve`."""
+        return self.solve
 
     @staticmethod
     def solve(Z: Floats, Y: Floats, grid: Sequence[float]) -> Iterator[tuple[Floats, Floats]]:

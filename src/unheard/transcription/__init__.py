@@ -1,0 +1,1 @@
+"""What was said, recognised from the sound."""
