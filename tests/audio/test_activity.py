@@ -73,6 +73,21 @@ SCALE = [[262], [294], [330], [349], [392], [440], [494], [523]]
 CHORDS = [[262, 330, 392], [294, 370, 440], [220, 262, 330], [196, 247, 294]]
 
 
+def vibrato(hertz: float, depth: float, harmonics: int) -> np.ndarray:
+    """A tone of an instrument for four seconds: its pitch trembles, and its loudness swells."""
+    t = np.arange(4 * RATE) / RATE
+    phase = 2 * np.pi * np.cumsum(hertz * (1 + depth * np.sin(2 * np.pi * 5.5 * t))) / RATE
+    return 0.05 * sum(np.sin(h * phase) / h for h in range(1, harmonics + 1)) * (0.7 + 0.3 * np.sin(3 * t))
+
+
+def dissonance(*hertz: float) -> np.ndarray:
+    """A chord that beats for four seconds, and swells."""
+    t = np.arange(4 * RATE) / RATE
+    return (
+        0.05 * sum(np.sin(2 * np.pi * f * t + k) for k, f in enumerate(hertz)) * (0.7 + 0.3 * np.sin(3 * t))
+    )
+
+
 @pytest.mark.parametrize("noisy", [0.0, 0.01], ids=["clean", "noisy"])
 @pytest.mark.parametrize(
     "wave",
@@ -82,8 +97,24 @@ CHORDS = [[262, 330, 392], [294, 370, 440], [220, 262, 330], [196, 247, 294]]
         notes(CHORDS, 0.4, 4),
         tone(3, 220) * (0.55 + 0.45 * tone(3, 3) / 0.1),
         notes([[82], [98], [110], [82]], 0.5, 3),
+        vibrato(220, 0.01, 1),
+        vibrato(220, 0.03, 20),
+        vibrato(440, 0.015, 12),
+        dissonance(261.6, 277.2, 293.7, 311.1),
+        dissonance(220, 233.1),
     ],
-    ids=["melody", "low melody", "chords", "swelling tone", "bass"],
+    ids=[
+        "melody",
+        "low melody",
+        "chords",
+        "swelling tone",
+        "bass",
+        "flute",
+        "cello",
+        "violin",
+        "cluster",
+        "second",
+    ],
 )
 def test_music_without_a_voice_is_no_speech(wave, noisy):
     wave = wave.astype(np.float32)

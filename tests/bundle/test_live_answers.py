@@ -60,7 +60,8 @@ def offline(bundle: Bundle, wave: np.ndarray, *, adapt: bool) -> list[Answer]:
         # The window of a frame reaches 15 ms beyond it.
         count = len(frames.energy) if last else 100 * int(t) - 2
         first = max(0, 100 * (int(np.ceil(t)) - 30) - 2)
-        cut = [getattr(frames, name)[first:count] for name in ("energy", "level", "periodicity", "period")]
+        names = ("energy", "level", "periodicity", "period", "bands")
+        cut = [getattr(frames, name)[..., first:count] for name in names]
         spoken = activity.segments(activity.Frames(*cut, frames.spectrum, t - first / 100))
         joined: list[list[float]] = []
         for start, end in spoken:

@@ -47,7 +47,7 @@ class Recent:
         parts: list[NDArray[np.float32]] = []
         spectrum = np.zeros(FFT // 2 + 1)
         self._rest = activity.take(wave, parts, spectrum, most).copy()
-        table = np.concatenate([np.empty((4, 0), np.float32), *parts], axis=1)
+        table = np.concatenate([np.empty((activity.ROWS, 0), np.float32), *parts], axis=1)
         self._count += table.shape[1]
         self._kept.append((table, spectrum))
 
@@ -56,7 +56,7 @@ class Recent:
         table = np.concatenate([each for each, _ in self._kept], axis=1)
         spectrum = np.sum([each for _, each in self._kept], axis=0) / max(1, table.shape[1])
         start = (self._count - table.shape[1]) * HOP / RATE
-        return start, Frames(table[0], table[1], table[2], table[3], spectrum, self.seconds - start)
+        return start, Frames.of(table, spectrum, self.seconds - start)
 
     @staticmethod
     def last_stretch(start: float, frames: Frames) -> tuple[float, float] | None:
