@@ -17,6 +17,7 @@ from unheard.cli import (
     cache,
     compare,
     crosscorpus,
+    demo,
     distill,
     doctor,
     download,
@@ -53,7 +54,14 @@ app = typer.Typer(
 )
 #: The commands by who needs them, in the order in which --help shows them.
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Use a model": (predict.predict, listen.listen, enrol.enrol, serve.serve, quickstart.quickstart),
+    "Use a model": (
+        predict.predict,
+        listen.listen,
+        enrol.enrol,
+        demo.demo,
+        serve.serve,
+        quickstart.quickstart,
+    ),
     "Check data, splits and scores": (
         download.download,
         prepare.prepare,

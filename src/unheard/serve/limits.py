@@ -11,9 +11,6 @@ from threading import Lock
 
 from unheard.serve.errors import BusyError
 
-#: A recording may hold as many samples, of all channels together, as stereo of this rate for its longest duration.
-SAMPLES_A_SECOND = 2 * 96_000
-
 
 def cores() -> int:
     """Return how many cores this process may use."""

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import ClientDisconnect
 
+from unheard.audio.longest import check_length
 from unheard.bundle.prediction import Prediction, prediction
 from unheard.bundle.runtime import Bundle
 from unheard.bundle.voice import VoiceProfile
@@ -23,7 +24,7 @@ from unheard.serve.counters import Counters
 from unheard.serve.errors import MalformedError
 from unheard.serve.keys import Keys
 from unheard.serve.limits import Gate, Limits
-from unheard.serve.uploads import FIELD, Recording, check_length, in_memory, read_body, recordings_of, unnamed
+from unheard.serve.uploads import FIELD, Recording, in_memory, read_body, recordings_of, unnamed
 from unheard.serve.voices import Voice, Voices
 from unheard.serve.workers import Workers
 
@@ -173,7 +174,7 @@ async def timeline(
 
         def job() -> dict[str, Any]:
             with in_memory(recordings) as (path,):
-                check_length(path, server.limits)
+                check_length(path, server.limits.seconds)
                 found = server.bundle.timeline(
                     path, channel=channel, allow_truncated=allow_truncated, profile=profile, adapt=adapt
                 )
@@ -265,7 +266,7 @@ def answer(server: Server, recording: Recording, **options: Any) -> Prediction:
     """Return what the library answers to a recording; one that it refuses is flagged, with the reason in words."""
     with in_memory([recording]) as (path,):
         try:
-            check_length(path, server.limits)
+            check_length(path, server.limits.seconds)
             return server.bundle.predict_file(path, **options)
         except AudioError as error:
             return prediction(("unreadable",), 0.0, reason=unnamed(str(error)))
@@ -278,7 +279,7 @@ def _enrolled(server: Server, recordings: list[Recording], **options: Any) -> Vo
         left_out: list[str] = []
         for path in paths:
             try:
-                check_length(path, server.limits)
+                check_length(path, server.limits.seconds)
                 short.append(path)
             except AudioError as error:
                 left_out.append(str(error))

@@ -15,10 +15,8 @@ from contextlib import contextmanager
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from unheard.audio.source import opened
-from unheard.errors import AudioError
 from unheard.serve.errors import MalformedError, SlowBodyError, TooLargeError, WrongTypeError
-from unheard.serve.limits import SAMPLES_A_SECOND, Held, Limits
+from unheard.serve.limits import Held, Limits
 
 #: Bytes of a recording.
 Recording = bytes | bytearray
@@ -174,27 +172,3 @@ def in_memory(recordings: Sequence[Recording]) -> Iterator[list[str]]:
 def unnamed(message: str) -> str:
     """Return a message without the places of files in memory."""
     return _PLACE.sub("recording", message)
-
-
-def check_length(path: str, limits: Limits) -> None:
-    """Refuse a recording that is longer than is taken, or unpacks to more; it is decoded only to be counted.
-
-    That is done where its header does not say how long it is, as in what a browser records.
-
-    Raises
-    ------
-    AudioError
-        It is too long, or cannot be read.
-    """
-    with opened(path) as source:
-        most = int(limits.seconds * min(source.rate, SAMPLES_A_SECOND / source.channels))
-        frames = source.promised or source.frames
-        if frames is None:
-            for _ in source.blocks(0, most + 1):
-                pass
-            frames = source.place
-        if frames > most:
-            raise AudioError(
-                f"the recording is longer than {most / source.rate:.0f} s, which is all that is taken of "
-                f"{source.channels} channels at {source.rate} Hz; cut it into shorter ones"
-            )
