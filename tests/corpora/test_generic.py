@@ -49,6 +49,12 @@ def test_near_obvious_columns_and_relative_paths(tmp_path):
     ]
 
 
+def test_the_picture_is_a_column_or_the_recording_itself(tmp_path):
+    path = csv(tmp_path, "path,label,video\na.wav,sad,faces/a.mp4\nb.MP4,joy,\nc.wav,joy,\n")
+    table = read("generic", path)
+    assert table["video"].to_list() == [str(tmp_path / "faces" / "a.mp4"), str(tmp_path / "b.MP4"), None]
+
+
 @pytest.mark.parametrize(
     ("header", "speaker"),
     [

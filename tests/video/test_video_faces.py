@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ pytest.importorskip("mediapipe")
 
 from videos import plain, turned, write
 
-from unheard import encoders, features
+from unheard import corpora, encoders, features
+from unheard.corpora.table import clips
 from unheard.errors import DataError, UsageError
 from unheard.extraction.extract import extract
 from unheard.inputs import Clip, Piece
@@ -54,6 +56,22 @@ def test_every_frame_of_the_real_videos_has_a_face(data_folder: Path, blendshape
     assert max(laughing, key=lambda name: laughing[name][place]) == "HAP"
 
 
+def test_videos_of_the_owners_layout_give_the_faces_of_their_clips(
+    data_folder: Path, blendshapes: Any, tmp_path: Path
+) -> None:
+    name = "01-01-01-01-01-01"
+    for folder, modality in (("Audio_Speech_Actors_01-24", "03"), ("Video_Speech_Actor_01", "01")):
+        (tmp_path / folder / "Actor_01").mkdir(parents=True)
+        ending = "wav" if modality == "03" else "mp4"
+        shutil.copy(
+            data_folder / "videos" / f"01-{name}.mp4",
+            tmp_path / folder / "Actor_01" / f"{modality}-{name}.{ending}",
+        )
+    table = corpora.read("ravdess", tmp_path)
+    found = extract(clips(table), blendshapes, folder=tmp_path / "store")
+    assert not found.errors and {name: len(x) for name, x in found.features.items()} == {f"03-{name}": 17}
+
+
 def test_the_largest_of_two_faces_is_taken(smile: np.ndarray, landmarker: str) -> None:
     both = np.concatenate([smile[::2, ::2], np.zeros((180, 240, 3), np.uint8)])
     both = np.concatenate([both, smile], axis=1)
@@ -78,14 +96,14 @@ def test_frames_without_a_face_are_left_out_and_said(
     smile: np.ndarray, blendshapes: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     wall = plain((90, 90, 90), (480, 360))
-    clips = {
+    pictures = {
         "half": [smile, smile, wall],
         "few": [wall, wall, wall, smile],
         "none": [wall, wall],
     }
     made = [
         Clip(name, video=Piece(str(write(tmp_path / f"{name}.mkv", images, 5))))
-        for name, images in clips.items()
+        for name, images in pictures.items()
     ]
     with caplog.at_level(logging.WARNING):
         found = extract([*made, Clip("sound", Piece("a.wav"))], blendshapes, folder=tmp_path / "store")

@@ -130,6 +130,8 @@ def rows_of(
     whole: dict[str, float | None] = {}  # many rows may be pieces of one file
     for row in rows:
         row["path"] = str(place_of(folder, row["path"]))
+        if row.get("video") is not None:
+            row["video"] = str(place_of(folder, row["video"]))
     for row, name in zip(rows, _ids(folder, rows), strict=True):
         path = row["path"]
         if row.get("id") is None:
