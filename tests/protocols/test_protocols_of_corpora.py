@@ -102,6 +102,26 @@ def podcast(development="Development", clips=8):
     )
 
 
+def test_emotale_is_tested_in_the_language_that_was_not_learned():
+    rows = table(
+        "emotale",
+        [
+            {"speaker": f"{k:03d}", "gender": "female", "language": language, "label": label}
+            for k in range(10)
+            for language in ("da", "en")
+            for label in FOUR
+        ],
+    )
+    language = dict(rows.select("id", "language").iter_rows())
+    folds = protocols.make("emotale-languages10", rows).folds
+    assert sorted(i for fold in folds for i in fold.test) == rows["id"].sort().to_list()
+    for number, fold in enumerate(folds):
+        (taught,), (tested,) = ({language[i] for i in part} for part in ((*fold.train, *fold.val), fold.test))
+        assert (taught, tested) == (("en", "da"), ("da", "en"))[number // 5]
+        train, val, test = speakers(rows, fold)
+        assert (len(train), len(val), len(test)) == (6, 2, 2) and len(train | val | test) == 10
+
+
 @pytest.mark.parametrize(("release", "development"), [("1.6", "Validation"), ("1.11", "Development")])
 def test_msp_podcast_is_the_owners_by_release(release, development):
     rows = podcast(development)

@@ -31,6 +31,7 @@ NAMED: dict[str, Callable[[pl.DataFrame], Protocol]] = {
     "emodb-loso10": of_corpora.emodb_loso10,
     "nemo-speaker9": of_corpora.nemo_speaker9,
     **{f"{corpus}-speaker5": of_corpora.speaker5(corpus) for corpus in ("ased", "crema-d", "emotale")},
+    "emotale-languages10": of_corpora.emotale_languages10,
     "iemocap-session5": of_corpora.iemocap_session5,
     "iemocap-speaker10": of_corpora.iemocap_speaker10,
     "meld": of_corpora.meld,

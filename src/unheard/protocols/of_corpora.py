@@ -39,6 +39,20 @@ def speaker5(corpus: str) -> Callable[[pl.DataFrame], Protocol]:
     return make_folds
 
 
+def emotale_languages10(table: pl.DataFrame) -> Protocol:
+    """Train on one language and test the other, Danish and English in turn, speakers as in emotale-speaker5."""
+    test = round_robin(_of("emotale", table), 5)
+    folds = []
+    for language in ("da", "en"):
+        tested = set(table.filter(pl.col("language") == language)["id"])
+        taught = set(table.filter(pl.col("language") != language)["id"])
+        folds += [
+            fold(taught & {*parts.train}, taught & {*parts.val}, tested & {*parts.test})
+            for parts in speakers_to_folds(table, test, [*test[1:], test[0]])
+        ]
+    return guarded("emotale-languages10", table, folds, disjoint=("speaker",))
+
+
 def iemocap_session5(table: pl.DataFrame) -> Protocol:
     """Leave one session (two speakers) out; validation: the woman of the next; the other seven train."""
     clips = _four_classes("iemocap-session5", table)

@@ -23,8 +23,11 @@ from unheard.report.figures.folds import fold_scores, folds_chart
 from unheard.report.figures.fusion import fusion_chart, fusion_fits
 from unheard.report.figures.layer_choices import choices, choices_chart, weights_chart
 from unheard.report.figures.reliability import reliability_chart
+from unheard.report.figures.risk_coverage import risk_coverage_chart
+from unheard.report.figures.scatter import scatter_chart
 from unheard.report.figures.speakers import speaker_scores, speakers_chart
 from unheard.report.figures.temperatures import temperatures_chart
+from unheard.report.figures.votes import votes_chart
 from unheard.report.findings import baseline, certificate_of, remarks
 from unheard.report.sounds import MOST, player
 from unheard.report.system import System
@@ -93,7 +96,9 @@ def _charts(anchor: str, system: System) -> list[Chart]:
     step, histories = curves(system.fits)
     also = (
         enrolment_chart(f"{anchor}-enrolment", system.results.get("enrolment", ())),
+        votes_chart(f"{anchor}-votes", system.rows),
         dimensions_chart(f"{anchor}-dimensions", system.metrics),
+        scatter_chart(f"{anchor}-scatter", system.rows),
         curves_chart(f"{anchor}-curves", step, histories, system),
         choices_chart(f"{anchor}-choices", choices(system.fits)),
         weights_chart(f"{anchor}-weights", system.fits),
@@ -121,6 +126,8 @@ def _class_charts(anchor: str, system: System) -> list[Chart]:
     bins = reliability(rows.probabilities, rows.label)
     found.append(reliability_chart(f"{anchor}-reliability", bins, system.metric("ece")))
     found.append(confusion_chart(f"{anchor}-confusion", counts, rows.classes, seeds))
+    silence = risk_coverage_chart(f"{anchor}-risk-coverage", rows, system.results.get("aurc"))
+    found += [] if silence is None else [silence]
     temperatures = temperatures_chart(f"{anchor}-temperatures", folds)
     return found if temperatures is None else [*found, temperatures]
 
@@ -137,7 +144,24 @@ def _scores(system: System) -> list[tuple[str, str, str, str]]:
         )
         for metric, estimate in system.metrics
         if "." not in metric.name
+    ] + [
+        (name, score(found["pooled"], in_percent), interval(found["low"], found["high"], in_percent), NONE)
+        for name, found, in_percent in _beside(system.results)
     ]
+
+
+def _beside(results: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
+    """Yield what is no mean over clips: name, estimate, whether it is a share. People are the human ceiling."""
+    if "aurc" in results:
+        yield "area under risk-coverage", results["aurc"], False
+    for row in results.get("speakers_above") or ():
+        if row["k"] == 1 and row["group"] == "all":
+            yield f"speakers above {row['above']} % UAR, %", {**row, "pooled": row["share"]}, True
+    for name, found in (results.get("graders") or {}).items():
+        if isinstance(found, Mapping):
+            dimension, _, metric = name.rpartition(".")
+            label = {"accuracy": "accuracy %", "uar": "UAR %"}.get(name, f"CCC of {dimension}")
+            yield f"a person against the others: {label}", found, metric != "ccc"
 
 
 def _dimensions(system: System) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
