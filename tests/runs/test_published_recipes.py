@@ -20,6 +20,7 @@ PUBLISHED = [
     name
     for name in recipes.names()
     if (recipe := recipes.load(name)).published
+    and recipe.corpus == "ravdess"
     and "voice" in recipe.inputs
     and recipe.inputs["voice"].encoder
 ]
@@ -56,7 +57,11 @@ def test_it_runs_end_to_end_and_is_stamped(name: str, data_folder: Path, tmp_pat
         # So small a network is fastest on one thread.
         changes |= {"threads": 1, "training.precision": "float32"}
     model = toy_encoder(tmp_path / "model", encoder["name"], num_hidden_layers=8)
-    changes |= {"encoder.model": str(model), "encoder.weights": "random"}
+    changes |= {"inputs.voice.encoder.model": str(model), "inputs.voice.encoder.weights": "random"}
+    if "words" in stated.inputs:
+        words = toy_encoder(tmp_path / "words", "bert")
+        changes |= {"inputs.words.encoder.model": str(words), "inputs.words.encoder.weights": "random"}
+        changes |= {"head.epochs": 1, "head.hidden": 16}
     table = ut.read("ravdess", data_folder / "ravdess" / "speech")
     made = run(
         recipes.load(name, changes), table, ut.protocol(stated.protocol, table), tmp_path / "run", only=[0]

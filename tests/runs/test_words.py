@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import soundfile
 
-from unheard import protocols
+from unheard import encoders, protocols
 from unheard.corpora.table import utterances
 from unheard.errors import UsageError
+from unheard.inputs import Turn
 from unheard.protocols.fold import guarded
 from unheard.recipes import recipe as recipes
 from unheard.runs.run import run
@@ -63,11 +65,43 @@ def test_context_across_the_border_of_a_test_is_refused(series: pl.DataFrame, tm
     assert alone.inputs["words"].context == 0
 
 
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_clip_without_a_recording_is_answered_from_its_words_where_the_head_can(
+    series: pl.DataFrame, tmp_path: Path, missing: bool
+) -> None:
+    pytest.importorskip("torch")
+    noise = np.random.default_rng(1).normal(0, 0.1, 8_000)
+    sound = tmp_path / "there.wav"
+    soundfile.write(sound, noise, 16_000)
+    # A third of the clips has no recording, of every class as many.
+    there = pl.int_range(pl.len()) // 3 % 3 != 0
+    table = series.with_columns(path=pl.when(there).then(pl.lit(str(sound))).otherwise("path"))
+    recipe = recipes.validate(
+        {
+            "recipe": "both", "about": "both", "protocol": "meld",
+            "inputs": {
+                "voice": {"features": {"name": "mfbf0", "average": 10}},
+                "words": {"features": {"name": "terms", "dims": 32}},
+            },
+            "head": {
+                "name": "cross_attention", "inputs": ["words", "voice"], "hidden": 16, "attention_heads": 2,
+                "missing": missing, "epochs": 20, "learning_rate": 0.01, "dropout": 0.0,
+            },
+        }
+    )  # fmt: skip
+    made = run(recipe, table, protocols.make("meld", table), tmp_path / "run", max_bad=1.0)
+    test = made.predictions.filter(pl.col("part") == "test")
+    assert test["logits"].null_count() == (0 if missing else 6)
+    answered = test.filter(pl.col("logits").is_not_null())
+    right = [
+        sorted(SAYS)[int(np.argmax(scores))] == label
+        for scores, label in answered.select("logits", pl.col("label").cast(pl.String)).iter_rows()
+    ]
+    assert np.mean(right) > 0.8
+
+
 @pytest.mark.data
 def test_a_whole_sentence_encoder_tells_moods_apart() -> None:
-    from unheard import encoders
-    from unheard.inputs import Turn
-
     folder = Path(os.environ.get("UNHEARD_TEST_MODELS", "models")) / "all-MiniLM-L6-v2"
     if not folder.is_dir():
         pytest.skip("no whole sentence encoder in UNHEARD_TEST_MODELS")

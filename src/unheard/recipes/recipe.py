@@ -280,7 +280,7 @@ class Recipe(BaseModel):
         if own.name == "precomputed" or features.build(own.features or {}).frames_per_second is not None:
             return
         for head in self.heads_of(name):
-            if head.form is Form.FRAMES:
+            if head.form is Form.FRAMES and not getattr(head, "takes_rows", False):
                 raise ValueError(
                     f"the head {head.name!r} learns from frames, and {own.name} have one row a clip; take "
                     "features such as mfbf0 or logmel, or the head probe"

@@ -43,6 +43,8 @@ class SeveralInputs(NetworkHead):
     """
 
     form: ClassVar[Form] = Form.FRAMES
+    #: Features with one row a clip are taken, too.
+    takes_rows: ClassVar[bool] = True
     metric: ClassVar[str | None] = "uar"
 
     inputs: tuple[str, ...] = ()
