@@ -31,6 +31,8 @@ from unheard.runs.folder import FOLD_FILES, KEPT, Run, begin, fold_folder, locke
 from unheard.runs.provenance import code_digest
 from unheard.runs.scoring import results
 
+#: Methods whose answers are no weighted mean of the systems' calibrated probabilities.
+NOT_OF_THE_MEAN = ("vector", "product", "stacking")
 #: How weights are chosen, and the prefix of the name of such a system.
 WEIGHTS = {"fitted": "fusion", "equal": "mean", "cross-fitted": "cross-fusion"}
 
@@ -158,10 +160,15 @@ def _records(
     trained = _training_speakers(aligned)
     found = []
     for each, row in zip(fused, about["folds"], strict=True):
-        chosen = {"weights": dict(zip(aligned.names, each.weights, strict=True))}
+        mean = {"weights": dict(zip(aligned.names, each.weights, strict=True))}
         if each.temperatures is not None:
-            chosen["temperatures"] = dict(zip(aligned.names, each.temperatures, strict=True))
-        chosen |= each.method
+            mean["temperatures"] = dict(zip(aligned.names, each.temperatures, strict=True))
+        # By another method the mean answers only what a system has no prediction for.
+        chosen = (
+            {"fallback": mean, **each.method}
+            if about.get("method") in NOT_OF_THE_MEAN
+            else mean | each.method
+        )
         head = {
             "fold": each.fold,
             "seed": each.seed,

@@ -245,6 +245,8 @@ def _fusion(system: System) -> str | None:
         "less accurate than its best system.",
         "equal": "Weights are equal, fixed in advance; nothing is fitted.",
     }.get(fusion["weights"], "Weights and temperatures are fitted on the test rows of other folds.")
+    if "method" in fusion and fusion["weights"] == "fitted":
+        how = "It is fitted on the validation speakers of each fold."
     systems = listed(printable(name) for name in fusion["members"])
     by = "validation" if fusion["chosen_by"] == "validation" else "test, which favours it"
     held = (
@@ -252,7 +254,8 @@ def _fusion(system: System) -> str | None:
         f"{fusion['of']} folds and seeds."
     )
     paired = printable(" ".join(describe(Comparison.from_dict(fusion["comparison"])).splitlines()[:2]))
-    said = [f"A late fusion of {systems}.", how, held, paired]
+    method = f" by the method {printable(fusion['method'])}" if "method" in fusion else ""
+    said = [f"A late fusion of {systems}{method}.", how, held, paired]
     gaps = [
         f"{printable(name)} gave no prediction to {counted(clips, 'clip')}"
         for name, clips in fusion["unanswered"].items()
