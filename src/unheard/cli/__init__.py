@@ -38,6 +38,7 @@ from unheard.cli import (
     run,
     score,
     serve,
+    space,
     synthesize,
     transcribe,
 )
@@ -60,6 +61,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
         enrol.enrol,
         demo.demo,
         serve.serve,
+        space.space,
         quickstart.quickstart,
     ),
     "Check data, splits and scores": (
