@@ -84,7 +84,27 @@ COLUMNS: dict[str, Cell] = {
     "normal / strong": _intensity,
     "worst / best actor": _speakers,
     "stamps": lambda r: ", ".join(r["stamps"]) or "–",
+    "AURC": lambda r: headline(r["aurc"], in_percent=False),
+    "a person's accuracy": lambda r: headline(r["graders"]["accuracy"]),
+    "a person's UAR": lambda r: headline(r["graders"]["uar"]),
+    "without agreement": lambda r: str(r["n_without_agreement"]),
 }
+
+
+def _of_people(heading: str) -> Cell | None:
+    """Return ``speakers above 50 %`` (paUAR) and ``a person's CCC of valence``, with their intervals."""
+    above = re.fullmatch(r"speakers above (\d+) %", heading)
+    dimension = re.fullmatch(r"a person's CCC of (\w+)", heading)
+
+    def speakers(found: Mapping[str, Any]) -> str:
+        for row in found["speakers_above"]:
+            if above and (row["above"], row["k"], row["group"]) == (int(above[1]), 1, "all"):
+                return headline({**row, "pooled": row["share"]})
+        raise DataError(f"no stored result has {heading!r}")
+
+    if above:
+        return speakers
+    return (lambda r: headline(r["graders"][f"{dimension[1]}.ccc"], in_percent=False)) if dimension else None
 
 
 def _of_noise(heading: str) -> Cell | None:
@@ -276,7 +296,7 @@ def _difference(pair: Comparison) -> str:
 def _column(heading: str) -> Cell:
     if heading.startswith("recall of "):
         return lambda r: percent(r["per_class"][heading.removeprefix("recall of ")]["recall"])
-    special = _of_noise(heading) or _of_enrolment(heading) or _of_corpus(heading)
+    special = _of_people(heading) or _of_noise(heading) or _of_enrolment(heading) or _of_corpus(heading)
     if special is not None:
         return special
     return COLUMNS.get(heading) or _of_metric(heading)
