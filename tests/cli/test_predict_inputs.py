@@ -84,6 +84,12 @@ def test_folders_of_a_corpus_and_of_predict_hold_the_same_recordings(tmp_path: P
     assert corpus == found(str(tmp_path))
 
 
+def test_recordings_that_nothing_reads_are_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "voice.WMA").write_bytes(b"0")
+    assert "voice.WMA" not in found(".")
+    assert "voice.WMA: .wma is not read; convert it" in capsys.readouterr().err
+
+
 def test_links_to_folders_are_followed_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "linked").symlink_to(folder / "sub")
     (folder / "sub" / "up").symlink_to(folder)

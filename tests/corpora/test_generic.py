@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+import unicodedata
 from datetime import timedelta
 from pathlib import Path
 
@@ -140,6 +141,24 @@ def test_pieces_of_one_file(tmp_path):
         tmp_path, "id,path,label,start,end\np,long.wav,sad,0,0.5\nq,long.wav,joy,0.5,\nr,long.wav,joy,,0.25\n"
     )
     assert read("generic", path)["duration"].to_list() == pytest.approx([0.5, 1.5, 0.25])
+
+
+def test_a_start_and_a_duration_are_a_piece(tmp_path):
+    table = read("generic", csv(tmp_path, "path,start,duration,label\na.wav,0.5,1,x\na.wav,1.5,2,y\n"))
+    assert table.select("id", "start", "end", "duration").rows() == [
+        ("a_0.500-1.500", 0.5, 1.5, 1.0),
+        ("a_1.500-3.500", 1.5, 3.5, 2.0),
+    ]
+
+
+@pytest.mark.parametrize(("written", "there"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_letters_in_the_other_unicode_form_name_the_same_file(written, there, tmp_path):
+    name = "Müller/é.wav"
+    place = tmp_path / unicodedata.normalize(there, name)
+    place.parent.mkdir()
+    tone(place)
+    text = f"path,label\n{unicodedata.normalize(written, name)},x\n"
+    assert read("generic", csv(tmp_path, text))["path"].to_list() == [str(place)]
 
 
 def test_pieces_without_ids_are_named_by_their_times(tmp_path):

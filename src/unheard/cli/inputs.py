@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from unheard.audio.container import is_binary
-from unheard.audio.extensions import EXTENSIONS, MEDIA
+from unheard.audio.extensions import CONVERT, EXTENSIONS, MEDIA, UNREADABLE
 from unheard.audio.search import HIDDEN, walk
 from unheard.cli.terminal import say
 
@@ -75,5 +75,7 @@ def _in_folder(folder: str) -> Iterator[str]:
         if isinstance(item, Path):
             if item.suffix.lower() in EXTENSIONS + MEDIA:
                 yield str(Path(folder) / item)
+            elif item.suffix.lower() in UNREADABLE:
+                say(f"left out: {Path(folder) / item}: {item.suffix.lower()} {CONVERT}")
         elif item.reason != HIDDEN:
             say(f"left out: {Path(folder) / item.path}: {item.reason}")

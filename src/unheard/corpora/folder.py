@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unheard.audio import media
-from unheard.audio.extensions import EXTENSIONS, MEDIA, VIDEO
+from unheard.audio.extensions import CONVERT, EXTENSIONS, MEDIA, UNREADABLE, VIDEO
 from unheard.audio.search import LeftOut as LeftOut
 from unheard.audio.search import walk
 from unheard.audio.source import opened
@@ -21,8 +21,6 @@ from unheard.errors import AudioError, DataError
 
 #: Extensions of recordings, those that lose nothing first.
 READ = EXTENSIONS + MEDIA
-#: Extensions of recordings that are named as such where they are left out.
-UNREADABLE = (".wma", ".ra", ".ape")
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ def recordings(root: Path) -> Iterator[Path | LeftOut]:
                 os.fsencode(path).decode("utf-8", "backslashreplace"), "its name is not UTF-8; rename it"
             )
         elif suffix in UNREADABLE:
-            yield LeftOut(path.as_posix(), f"{suffix} is not read; convert it to FLAC or WAV")
+            yield LeftOut(path.as_posix(), f"{suffix} {CONVERT}")
         elif suffix in MEDIA and not media.installed():
             yield LeftOut(
                 path.as_posix(), f"{suffix} is read with the extra media alone: pip install 'unheard[media]'"

@@ -132,6 +132,8 @@ def rows_of(
         row["path"] = str(place_of(folder, row["path"]))
         if row.get("video") is not None:
             row["video"] = str(place_of(folder, row["video"]))
+        if "end" not in columns and row.get("start") is not None and row.get("duration") is not None:
+            row["end"] = row["start"] + row["duration"]  # a piece, as manifests name it
     for row, name in zip(rows, _ids(folder, rows), strict=True):
         path = row["path"]
         if row.get("id") is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -28,17 +29,18 @@ def place_of(folder: Path, text: str) -> Path:
     folder
         What relative paths begin at.
     text
-        A path; ``file://…`` and ``~`` are understood, and ``\`` where nothing has that name and something has
-        the name with ``/``.
+        A path; ``file://…`` and ``~`` are understood. Where nothing has that name, so are ``\`` for ``/`` and
+        letters in the other Unicode form (composed, or decomposed as macOS writes them).
     """
     if text.casefold().startswith("file://"):
         text = unquote(urlsplit(text).path)
     elif text.startswith("~") and not os.path.lexists(folder / text):
         text = os.path.expanduser(text)  # noqa: PTH111 - Path.expanduser raises where the user is unknown
     place = folder.absolute() / text
-    if "\\" in text and not _exists(place):
-        turned = folder.absolute() / text.replace("\\", "/")
-        return turned if _exists(turned) else place
+    if not _exists(place):
+        turned = text.replace("\\", "/")
+        forms = (turned, *(unicodedata.normalize(form, turned) for form in ("NFC", "NFD")))
+        return next((other for form in forms if _exists(other := folder.absolute() / form)), place)
     return place
 
 
