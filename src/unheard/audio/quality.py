@@ -60,10 +60,10 @@ class Quality:
 ENDS = {"bandwidth": ("low",), "snr": ("low",), "speech": ("low",), "seconds": ("low", "high")}
 
 
-def quality(recording: Wave | Frames) -> Quality:
-    """Measure a recording: (n,) samples at 16 kHz, or its frames."""
+def quality(recording: Wave | Frames, spoken: Sequence[tuple[float, float]] | None = None) -> Quality:
+    """Measure a recording: (n,) samples at 16 kHz, or its frames; ``spoken`` are its segments where known."""
     frames = recording if isinstance(recording, Frames) else measure([recording])
-    spoken = segments(frames)
+    spoken = segments(frames) if spoken is None else spoken
     seconds = sum(end - start for start, end in spoken)
     return Quality(
         bandwidth=_bandwidth(frames.spectrum),

@@ -1,4 +1,4 @@
-"""The last half minute of a recording that is still going on: what is measured of it, and where somebody spoke.
+"""The last half minute of a recording that is still going on: what is measured of it.
 
 What is known at a second depends on nothing that comes after it: frames of which samples are missing yet are left
 out, and the noise floor and the loudest speech are those of the past. Memory does not grow.
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from unheard.audio import activity
 from unheard.audio.activity import FFT, HOP, SIDE, WINDOW, Frames
 from unheard.audio.resample import RATE
-from unheard.audio.stream import stretches
 
 #: Seconds that are kept; the noise floor is taken from as many (15 on either side, where both sides are known).
 PAST = 30
@@ -57,9 +56,3 @@ class Recent:
         spectrum = np.sum([each for _, each in self._kept], axis=0) / max(1, table.shape[1])
         start = (self._count - table.shape[1]) * HOP / RATE
         return start, Frames.of(table, spectrum, self.seconds - start)
-
-    @staticmethod
-    def last_stretch(start: float, frames: Frames) -> tuple[float, float] | None:
-        """Return when the last stretch of speech began and ended, or goes on; None where nobody spoke."""
-        found = stretches(activity.segments(frames))
-        return (start + found[-1][0], start + found[-1][1]) if found else None

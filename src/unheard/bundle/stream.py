@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unheard.audio import decode
+from unheard.audio import activity, decode
 from unheard.audio.activity import HOP
 from unheard.audio.flags import Meter
 from unheard.audio.quality import quality
 from unheard.audio.recent import Recent
 from unheard.audio.resample import RATE, Resampler
 from unheard.audio.source import check_bounds, checked_rate
-from unheard.audio.stream import LONGEST
+from unheard.audio.stream import LONGEST, stretches
 from unheard.bundle.prediction import Prediction, prediction
 from unheard.bundle.schema import Description
 from unheard.bundle.timeline import NOT_OF_WINDOWS, OF_THE_WHOLE
@@ -230,17 +230,19 @@ class Stream:
         self._recent.add(second, last=last)
         now = self._recent.seconds
         start, frames = self._recent.frames()
-        stretch = self._recent.last_stretch(start, frames)
-        if stretch is None or stretch[1] <= before:
+        spoken = activity.segments(frames)
+        heard = stretches(spoken)
+        if not heard or start + heard[-1][1] <= before:
             found, time_heard = prediction(("no_speech",), now - before), (before, now)
             flags: tuple[str, ...] = ("no_speech",)
         else:
-            time_heard = (max(stretch[0], stretch[1] - LONGEST), stretch[1])
+            first, end = (start + each for each in heard[-1])
+            time_heard = (max(first, end - LONGEST), end)
             known = start + len(frames.energy) * HOP / RATE
-            found = self._predict(*time_heard, ended=last or stretch[1] < known - HOP / RATE)
+            found = self._predict(*time_heard, ended=last or end < known - HOP / RATE)
             d = self._description
             whole = {name: ends for name, ends in d.training_range.items() if name in OF_THE_WHOLE}
-            outside = outside_training_range(quality(frames), whole) if whole else ()
+            outside = outside_training_range(quality(frames, spoken), whole) if whole else ()
             kept = (flag for flag in found.flags if flag not in NOT_OF_WINDOWS)
             flags = (*kept, *(flag for flag in outside if flag != "no_speech"))
         self._forget(now)

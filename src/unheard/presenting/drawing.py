@@ -26,7 +26,7 @@ _STYLE = """text{font:13px sans-serif}.paper{fill:#fffffe}.ink{fill:#1f2328}.wav
 .grid{stroke:#3b434e}.mark{fill:#ff9a8d}.hatch{stroke:#14181d}}"""
 
 WIDTH = 1000  # of what is drawn of the whole recording, in units of the picture
-WAVE, BAND, STRIP, GAP = 90, 14, 90, 8  # heights
+WAVE, BAND, STRIP, GAP, NAME = 90, 14, 90, 8, 18  # heights; NAME of a speaker's name above the strip
 
 
 def colours(names: Sequence[str]) -> dict[str, str]:
@@ -40,8 +40,8 @@ def svg(shown: Shown) -> str:
     """Return the picture with its title, its axis and what its colours mean."""
     found = colours(shown.classes or shown.dimensions)
     lanes = shown.lanes()
-    height = 60 + lanes_height(len(lanes)) + 70
-    left = 110 if any(lanes) else 20
+    below = 60 + lanes_height(lanes)
+    height, left = below + 70, 20
     size = f"{WIDTH + left + 20} {height}"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" role="img" aria-labelledby="title">',
@@ -52,44 +52,48 @@ def svg(shown: Shown) -> str:
         f'<text class="ink" x="{left}" y="44">{_text(spoken(shown, name=False))}</text>',
         f'<g transform="translate({left} 60)">{picture(shown, found)}</g>',
     ]
-    top = 60 + WAVE + GAP
-    for lane in lanes:
-        middle = top + (BAND + STRIP) / 2
-        parts.append(
-            f'<text class="ink" x="8" y="{middle:.0f}">{_text(_short(lane, 14))}</text>' if lane else ""
-        )
-        top += BAND + STRIP + GAP
+    for lane, top in lane_tops(lanes).items():
+        if lane:
+            parts.append(f'<text class="ink" x="{left}" y="{60 + top - 6}">{_text(lane)}</text>')
     for place in ticks(shown.seconds):
         x = left + WIDTH * place / max(shown.seconds, 1e-9)
         said = clock(place, decimals=0, hours=False)
         parts += [
-            f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top - GAP}" y2="{top - GAP + 5}"/>',
-            f'<text class="ink" x="{x:.1f}" y="{top + 12}" text-anchor="middle">{said}</text>',
+            f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{below}" y2="{below + 5}"/>',
+            f'<text class="ink" x="{x:.1f}" y="{below + 20}" text-anchor="middle">{said}</text>',
         ]
     x = float(left)
     for name, colour in found.items():
         parts.append(
-            f'<rect x="{x:.0f}" y="{top + 28}" width="12" height="12" fill="{colour}"/>'
-            f'<text class="ink" x="{x + 17:.0f}" y="{top + 39}">{_text(name)}</text>'
+            f'<rect x="{x:.0f}" y="{below + 36}" width="12" height="12" fill="{colour}"/>'
+            f'<text class="ink" x="{x + 17:.0f}" y="{below + 47}">{_text(name)}</text>'
         )
         x += 34 + 7.5 * len(name)
     return "".join([*parts, "</svg>\n"])
 
 
-def lanes_height(count: int) -> int:
-    """Return the height of the waveform and so many strips."""
-    return WAVE + count * (GAP + BAND + STRIP)
+def lane_tops(lanes: Iterable[str]) -> dict[str, int]:
+    """Return how far below the top the strip of each speaker begins."""
+    tops: dict[str, int] = {}
+    for lane in lanes:
+        before = max(tops.values(), default=WAVE - BAND - STRIP)
+        tops[lane] = before + BAND + STRIP + GAP + (NAME if lane else 0)
+    return tops
+
+
+def lanes_height(lanes: Iterable[str]) -> int:
+    """Return the height of the waveform and of a strip for each speaker."""
+    return max(lane_tops(lanes).values()) + BAND + STRIP
 
 
 def picture(shown: Shown, found: dict[str, str]) -> str:
     """Return waveform, bands of labels and strips as shapes, without words, ``WIDTH`` wide."""
     seconds = max(shown.seconds, 1e-9)
     parts = [_HATCH, _waveform(shown)]
-    top = WAVE + GAP
-    for spans in shown.lanes().values():
+    lanes = shown.lanes()
+    for lane, top in lane_tops(lanes).items():
         parts.append(f'<rect class="pause" y="{top}" width="{WIDTH}" height="{BAND + STRIP}"/>')
-        parts += _lane(spans, seconds, top, found)
-        top += BAND + STRIP + GAP
+        parts += _lane(lanes[lane], seconds, top, found)
     return "".join(parts)
 
 
@@ -151,10 +155,6 @@ def spoken(shown: Shown, *, name: bool = True) -> str:
     whole = f"{of}{clock(shown.seconds, decimals=0, hours=False)} answered"
     found = "; ".join(each for each in (said, means) if each) or "no prediction"
     return (f"{shown.title}: " if name else "") + f"{whole}: {found}"
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _text(text: str) -> str:

@@ -13,7 +13,7 @@ import soundfile
 
 from unheard.audio.resample import RATE
 from unheard.bundle.prediction import MEANINGS
-from unheard.presenting.drawing import WIDTH, colours, lanes_height, picture, spoken, ticks
+from unheard.presenting.drawing import WIDTH, colours, lane_tops, lanes_height, picture, spoken, ticks
 from unheard.presenting.shown import Shown, Span, clock
 
 #: Seconds up to which the sound is part of the page, about 0.3 MB a minute.
@@ -33,7 +33,7 @@ def page(shown: Shown) -> str:
     name = _text(shown.title)
     speakers = any(shown.lanes())
     lanes = list(shown.lanes())
-    height, style = lanes_height(len(lanes)), (room / "page.css").read_text("utf-8")
+    height, style = lanes_height(lanes), (room / "page.css").read_text("utf-8")
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
@@ -50,7 +50,7 @@ def page(shown: Shown) -> str:
         f"<svg id='picture' viewBox='0 0 {WIDTH} {height}' preserveAspectRatio='none' style='height:{height}px'",
         f" role='img' aria-label='{_text(spoken(shown))}. The table below says the same.'>",
         f"{picture(shown, found)}<line id='head' class='head' y2='{height}'/></svg>",
-        *(_lane_name(lane, k) for k, lane in enumerate(lanes) if lane),
+        *(_lane_name(lane, top) for lane, top in lane_tops(lanes).items() if lane),
         "</div>",
         _axis(shown.seconds),
         "<ul class='legend' aria-label='Colours'>",
@@ -58,7 +58,7 @@ def page(shown: Shown) -> str:
         "<li><i class='unsure'></i>unsure</li><li><i class='none'></i>nobody speaks</li>",
         "<li><b class='mark' aria-hidden='true'>▼</b> a flag</li></ul></section>",
         "<section aria-labelledby='table'><h2 id='table'>Every answer</h2>",
-        "<div class='wide' tabindex='0' role='region' aria-label='Every answer'><table><thead><tr>",
+        "<div class='wide' tabindex='0' role='region' aria-label='Table of answers'><table><thead><tr>",
         "<th scope='col'>from</th><th scope='col'>to</th>",
         "<th scope='col'>speaker</th>" if speakers else "",
         "<th scope='col'>answer</th>",
@@ -76,17 +76,18 @@ def _summaries(shown: Shown, found: Mapping[str, str]) -> list[str]:
     wholes: list[tuple[str, Mapping[str, Any]]] = [("", shown.summary), *shown.speakers.items()]
     if len(wholes) == 2:
         wholes = wholes[1:]
+    largest = max((share for _, each in wholes for share in (each["shares"] or {}).values()), default=1.0)
     boxes = []
     for name, summary in wholes:
         head = _text(name or ("Everybody" if shown.speakers else "The recording"))
         shares = sorted((summary["shares"] or {}).items(), key=lambda item: -item[1])
         rows = [
-            f"<dt>{_text(label)}</dt><dd><span class='bar' style='width:{60 * share:.1f}%;background:"
+            f"<dt>{_text(label)}</dt><dd><span class='bar' style='width:{70 * share / largest:.1f}%;background:"
             f"{found.get(label, 'gray')}'></span>{100 * share:.0f} %</dd>"
             for label, share in shares
         ]
         rows += [
-            f"<dt>{_text(each)}</dt><dd><span class='bar' style='width:{60 * value:.1f}%;background:"
+            f"<dt>{_text(each)}</dt><dd><span class='bar' style='width:{70 * value:.1f}%;background:"
             f"{found.get(each, 'gray')}'></span>{value:.2f}</dd>"
             for each, value in summary.get("dimensions", {}).items()
         ]
@@ -127,9 +128,8 @@ def _mp3(shown: Shown) -> bytes:
     return out.getvalue()
 
 
-def _lane_name(lane: str, number: int) -> str:
-    top = lanes_height(number)
-    return f"<span class='lane' style='top:{top + 8}px' aria-hidden='true'>{_text(lane)}</span>"
+def _lane_name(lane: str, top: int) -> str:
+    return f"<span class='lane' style='top:{top - 22}px' aria-hidden='true'>{_text(lane)}</span>"
 
 
 def _axis(seconds: float) -> str:
