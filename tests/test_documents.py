@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 import unheard
 
@@ -101,3 +102,14 @@ def exists(parts: list[str]) -> bool:
                 return False
             found = getattr(found, part)
     return True
+
+
+def test_the_site_has_every_page_and_hosted_runs_call_the_gate() -> None:
+    # Its tags make Python objects of names, which a plain reader does not know.
+    named = set(re.findall(r"^ +- (?:\w+: )?([\w-]+)\.md$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
+    pages = {page.stem for page in (ROOT / "docs").glob("*.md")}
+    assert named | {"reference"} == pages | {"index", "security", "reference"}
+    hosted = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    steps = [step for job in hosted["jobs"].values() for step in job["steps"]]
+    assert {"run": ".ci/run"} in steps
+    assert all(("run" in step) != ("uses" in step) for step in steps)
