@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import unheard as ut
-from unheard.analysis.stored_results import COLUMNS, _of_corpus, check, recomputed, store
+from unheard.analysis.stored_results import COLUMNS, _column, _of_corpus, check, recomputed, store
 from unheard.errors import DataError, UsageError
 from unheard.predictions.table import predictions, read_predictions, write_predictions
 from unheard.runs.folder import Run
@@ -197,3 +197,23 @@ def test_only_complete_runs_are_stored_and_only_results_of_other_corpora(
     )
     with pytest.raises(UsageError, match="only complete runs"):
         store(partial, tmp_path)
+
+
+def test_scores_of_people_and_speakers_have_headings() -> None:
+    one = {"pooled": 0.7, "low": 0.6, "high": 0.8}
+    row = {"above": 50, "k": 1, "group": "all", "share": 0.4, "low": 0.2, "high": 0.6}
+    found = {
+        "graders": {"accuracy": one, "uar": one, "valence.ccc": one},
+        "speakers_above": [{**row, "k": 2, "share": 0.9}, {**row, "group": "female"}, row],
+        "n_without_agreement": 51,
+    }
+    due = {
+        "a person's accuracy": "70.0 [60.0, 80.0]",
+        "a person's UAR": "70.0 [60.0, 80.0]",
+        "a person's CCC of valence": "0.700 [0.600, 0.800]",
+        "speakers above 50 %": "40.0 [20.0, 60.0]",
+        "without agreement": "51",
+    }
+    assert {heading: _column(heading)(found) for heading in due} == due
+    with pytest.raises(DataError, match="speakers above 75 %"):
+        _column("speakers above 75 %")(found)

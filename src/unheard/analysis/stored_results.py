@@ -85,6 +85,10 @@ COLUMNS: dict[str, Cell] = {
     "worst / best actor": _speakers,
     "stamps": lambda r: ", ".join(r["stamps"]) or "–",
     "AURC": lambda r: headline(r["aurc"], in_percent=False),
+}
+
+#: The same for tables with votes.
+OF_GRADERS: dict[str, Cell] = {
     "a person's accuracy": lambda r: headline(r["graders"]["accuracy"]),
     "a person's UAR": lambda r: headline(r["graders"]["uar"]),
     "without agreement": lambda r: str(r["n_without_agreement"]),
@@ -93,6 +97,8 @@ COLUMNS: dict[str, Cell] = {
 
 def _of_people(heading: str) -> Cell | None:
     """Return ``speakers above 50 %`` (paUAR) and ``a person's CCC of valence``, with their intervals."""
+    if heading in OF_GRADERS:
+        return OF_GRADERS[heading]
     above = re.fullmatch(r"speakers above (\d+) %", heading)
     dimension = re.fullmatch(r"a person's CCC of (\w+)", heading)
 
