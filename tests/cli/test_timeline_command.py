@@ -143,6 +143,14 @@ def test_a_form_of_one_recording_is_chosen_by_its_ending(
     assert called(tmp_path / "silence.wav", "--model", bundle, "--out", out, "--force")[0] == 0
 
 
+def test_a_bitmap_without_matplotlib_ends_before_the_work(
+    talk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    given = ["predict", str(talk), "--model", "no such bundle", "--out", str(tmp_path / "a.png")]
+    assert isinstance(CliRunner().invoke(app, given).exception, ModuleNotFoundError)
+
+
 def test_such_a_form_holds_one_recording_and_no_broken_one(bundle: Path, talk: Path, tmp_path: Path) -> None:
     out = tmp_path / "two.vtt"
     with pytest.raises(UsageError, match="holds one recording, and 2 are given"):

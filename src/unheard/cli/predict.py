@@ -111,6 +111,9 @@ def predict(
 
     form = form_of({"json": as_json, "jsonl": as_jsonl, "csv": as_csv}, out)
     shows = form in presenting.ENDINGS
+    if form == ".png":
+        # What is missing is said before the work, not after it.
+        import matplotlib as matplotlib
     timeline = timeline or shows
     if out is not None:
         new_output(out, force)
