@@ -54,3 +54,9 @@ def test_labels_that_are_not_there_are_refused_where_somebody_typed_them() -> No
 def test_typed_labels_need_the_core_packages_alone() -> None:
     code = "import sys; sys.modules['yaml'] = sys.modules['polars'] = None; import unheard.label_files as files; "
     subprocess.run([sys.executable, "-c", code + "files.parse('a=b,c')"], check=True)
+
+
+def test_merge_is_for_tables_alone_and_says_where_nothing_was_merged():
+    with pytest.raises(UsageError, match="'merge' is for tables"):
+        parse("merge")
+    assert str(Labels({}, name="merge")) == "labels by merge: as they are"

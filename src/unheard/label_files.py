@@ -40,6 +40,10 @@ def parse(text: str) -> Labels:
     if Path(text).suffix in (".yaml", ".yml"):
         return _from_yaml(text, _yaml().read(text, UsageError))
     if "=" not in text and "," not in text:
+        if text == MERGE:
+            raise UsageError(
+                "labels 'merge' is for tables, whose labels may be written in two ways; name them here"
+            )
         raise unknown("mapping of labels", text, [*stored(), MERGE, "FILE.yaml", "OLD=NEW,DROPPED=,KEPT"])
     names: dict[str, str | None] = {}
     others = True

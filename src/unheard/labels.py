@@ -69,4 +69,5 @@ class Labels:
         version = "" if self.version is None else f", version {self.version}"
         pairs = [f"{old} → {new or '(dropped)'}" for old, new in self.names.items() if new != old]
         rest = "" if self.others else "; what is not named is dropped"
-        return f"labels by {self.name}{version}: {', '.join(pairs) or 'chosen'}{rest}"
+        none = "as they are" if self.others else "chosen"
+        return f"labels by {self.name}{version}: {', '.join(pairs) or none}{rest}"

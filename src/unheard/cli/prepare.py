@@ -62,6 +62,9 @@ def prepare(
     speakers_found = counted(table["speaker"].drop_nulls().n_unique(), "speaker")
     clips, others = counted(len(table), "clip"), counted(len(left_out), "file")
     say(f"{out}: {clips}, {speakers_found}, {others} left out")
+    nobody = table["speaker"].null_count()
+    if nobody:
+        say(f"  {counted(nobody, 'clip')} of an unknown speaker")
     for reason, count in Counter(entry.reason for entry in left_out).most_common():
         say(f"  {count:5d}  {reason}")
     for column in ("speaker", "label"):
