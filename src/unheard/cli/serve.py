@@ -41,7 +41,7 @@ def serve(
         typer.Option(min=0, help="Seconds in which answers are finished when the server is told to stop."),
     ] = 30,
 ) -> None:
-    """Answer over HTTP: POST recordings to /v1/predict, /v1/timeline or /v1/voices.
+    """Answer over HTTP: POST recordings to /v1/predict, /v1/timeline or /v1/voices, stream to /v1/stream.
 
     Uploads stay in memory, and nothing of them is kept but voice profiles, for an hour. It listens to this machine
     alone unless --host says otherwise, which asks for keys. /openapi.json describes all of it.

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 import unheard
 from unheard.bundle.runtime import Bundle
 from unheard.errors import MachineError, UnheardError
+from unheard.serve import streams
 from unheard.serve.counters import Counted, Counters
 from unheard.serve.errors import RequestError
 from unheard.serve.keys import Keys
@@ -69,6 +70,7 @@ def create_app(bundle: Bundle, limits: Limits | None = None, keys: Keys | None =
     if not len(server.keys):
         app.openapi = partial(_without_keys, app.openapi)  # type: ignore[method-assign]
     app.include_router(router)
+    app.include_router(streams.router)
     app.add_exception_handler(UnheardError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _not_found)

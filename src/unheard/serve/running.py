@@ -17,6 +17,8 @@ from unheard.errors import MachineError
 HEAD_SECONDS = 10.0
 #: Seconds that a connection without a request is kept.
 KEEP_SECONDS = 30
+#: Bytes of a message of a WebSocket.
+MESSAGE = 2**20
 #: Connections at a moment; more are told to come back by uvicorn itself.
 CONNECTIONS = 512
 
@@ -105,6 +107,7 @@ def run(app: ASGIApp, host: str, port: int, drain_seconds: int, ready: Callable[
         log_level="warning",
         server_header=False,
         proxy_headers=False,
+        ws_max_size=MESSAGE,
         limit_concurrency=CONNECTIONS,
         timeout_keep_alive=KEEP_SECONDS,
         timeout_graceful_shutdown=drain_seconds,
