@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from unheard.auditing.swapped_labels import check_swapped_labels
 from unheard.errors import UsageError
 from unheard.metrics import estimators
 from unheard.predictions.table import classes, read_predictions
@@ -35,7 +36,8 @@ def cross_corpus(runs: Sequence[Run]) -> list[dict[str, Any]]:
     ``recipe``, ``taught`` (corpora), ``tested`` (corpus), ``n_clips``, ``n_speakers``, ``classes`` (shared ones),
     ``among`` and ``answered``: estimates of ``uar``, ``accuracy`` and ``ece`` (fractions) among the shared classes
     and among all; ``enrolment``: scores by how many clips of a speaker are known, among the shared classes, as of
-    :func:`unheard.runs.enrolment_scores.enrolment_scores`, of heads that adapt to speakers.
+    :func:`unheard.runs.enrolment_scores.enrolment_scores`, of heads that adapt to speakers; ``findings``: pairs of
+    classes whose labels may be swapped (``LABELS_SWAPPED``).
 
     Raises
     ------
@@ -56,6 +58,7 @@ def cross_corpus(runs: Sequence[Run]) -> list[dict[str, Any]]:
             rows = test.filter(of_fold)
             if rows.is_empty():
                 continue
+            first = rows.filter(pl.col("seed") == rows["seed"].min())
             narrowed = among_its_classes(rows)
             known = among_its_classes(knowing.filter(of_fold)) if knowing is not None else None
             answered, among = (estimators.estimate(each) for each in (rows, narrowed))
@@ -69,6 +72,7 @@ def cross_corpus(runs: Sequence[Run]) -> list[dict[str, Any]]:
                     "classes": _there(rows),
                     "among": {name: among[name] for name in METRICS},
                     "answered": {name: answered[name] for name in METRICS},
+                    "findings": [one.as_dict() for one in check_swapped_labels(first)],
                     "enrolment": [] if known is None else enrolment_scores(pl.concat([narrowed, known])),
                 }
             )
@@ -89,10 +93,10 @@ def _there(rows: pl.DataFrame) -> list[str]:
     return [name for name in classes(rows) if name in labelled]
 
 
-def _among(probabilities: list[float] | None, kept: list[float]) -> list[float] | None:
-    if probabilities is None:
+def _among(given: list[float] | None, kept: list[float]) -> list[float] | None:
+    if given is None:
         return None
-    left = [value * one for value, one in zip(probabilities, kept, strict=True)]
+    left = [value * one for value, one in zip(given, kept, strict=True)]
     return [value / sum(left) for value in left]
 
 

@@ -46,4 +46,5 @@ def lines(found: Sequence[Mapping[str, Any]]) -> list[str]:
             f"{percent(among['accuracy']['pooled'])}, ECE {among['ece']['pooled']:.3f}"
         )
         said += enrolment_lines(row["enrolment"])
+        said += [f"  {one['code']}: {one['message']}" for one in row["findings"]]
     return said

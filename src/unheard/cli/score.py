@@ -153,6 +153,8 @@ def _score_bundle(
     brief = brief_lines(made, f"{made['bundle']} on {made['corpus']}")
     knowing = enrolment_lines(made.get("enrolment", ()))
     show_result([*brief, *(bundle_lines(made) if details else ()), *knowing])
+    for one in made["findings"]:
+        say(f"{one['code']}: {one['message']}")
     if made["mapping"]:
         say(made["mapping"])
     if made["n_left_out"]:

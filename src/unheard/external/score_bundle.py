@@ -11,6 +11,7 @@ import polars as pl
 
 from unheard.audio.decode import Clip, load
 from unheard.audio.resample import RATE, to_rate
+from unheard.auditing.swapped_labels import check_swapped_labels
 from unheard.bundle.runtime import Bundle
 from unheard.bundle.runtime import load as load_bundle
 from unheard.corpora import generic
@@ -61,7 +62,8 @@ def score_bundle(
     -------
     ``bundle``, ``corpus``, ``labels`` (classes), ``mapping`` (in words), ``stamps``, ``heard``, ``heard_clips``,
     ``heard_perhaps`` (the attributes of :class:`Contamination`), ``n_clips``, ``n_left_out``, ``n_unanswered``,
-    ``n_unsure``, ``n_speakers``, ``metrics``, ``baselines``, ``per_class``, ``groups``, ``selective``, with
+    ``n_unsure``, ``n_speakers``, ``metrics``, ``baselines``, ``per_class``, ``groups``, ``selective``,
+    ``findings`` (pairs of classes whose labels may be swapped, of a corpus that it was not trained on), with
     ``enrol`` also ``enrolment`` (:func:`unheard.runs.enrolment_scores.enrolment_scores`). The baselines are
     chance, and always predicting the commonest class of these clips: how common the classes were in its training a
     bundle does not say. A clip without a prediction counts as an error. One that the bundle was not sure about
@@ -114,6 +116,7 @@ def score_bundle(
     )
     test = predictions(frame, shared)
     trained = contamination(bundle, rows, trained_on)
+    swapped = [] if trained.speakers or trained.clips else check_swapped_labels(test)
     more: dict[str, Any] = {}
     if enrol:
         again = _clips(rows, bundle, channel, allow_truncated)
@@ -141,6 +144,7 @@ def score_bundle(
         },
         "per_class": by_class(test),
         "groups": {"gender": estimators.per_gender(test)},
+        "findings": [one.as_dict() for one in swapped],
         "selective": _selective(shared, rows, predicted, unsure),
         **more,
     }
