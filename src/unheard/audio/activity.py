@@ -49,8 +49,8 @@ HELD = 0.4  # share of them with the same pitch; speech and song have up to 0.31
 MIN_PAIRS = 20  # neighbouring voiced frames among which that share is told
 #: Hz, where overlapping bands are centred by which timbre is measured; dB below the whole that count as none.
 BANDS, DEEP = (300.0, 700.0, 1400.0, 2600.0, 5000.0), 30.0
-#: dB. Vibrato and chords change mostly by 1 to 4. Of 3,270 real clips of speech and song, of eight corpora in seven
-#: languages, none has less; a word that is drawn out has 4.1. Where syllables begin and end, loudness changes by more than 4.
+#: dB. Vibrato and chords change mostly by 1 to 4; where syllables begin and end, loudness changes by more than 4.
+#: Of 3,270 real clips of speech and song from eight corpora none is lost by this; a drawn out word has 4.1.
 TIMBRE, BEATS = 4.0, 4.0
 APART, MIN_TIMBRE = 5, 60  # frames between which that is taken; and at least, of which it is told
 PURE = 0.93  # periodicity above which it is told: noise less than 11 dB below a voice would hide what changes
