@@ -24,6 +24,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from unheard.corpora.synthetic import crowd
+
 RATE = 16_000
 SECONDS = 4.0
 #: Of a recording of RAVDESS, in which somebody speaks (measured: 0.5); the rest is silence before and after.
@@ -77,12 +79,15 @@ finally:
 
 
 def speech(seconds: float, seed: int, share: float = 1.0) -> np.ndarray:
-    """Noise whose level rises and falls as syllables do, for a share of the time, with silence around it."""
-    rng = np.random.default_rng(seed)
-    level = np.clip(np.sin(2 * np.pi * 2 * np.arange(int(seconds * RATE)) / RATE), 0.05, 1)
-    around = int(len(level) * (1 - share) / 2)
-    level[:around] = level[len(level) - around :] = 1e-4
-    return (0.1 * level * rng.normal(size=len(level))).astype(np.float32)
+    """A synthetic voice that speaks without a pause for a share of the time, with faint noise around it."""
+    samples = int(seconds * RATE)
+    spoken = int(samples * share)
+    sentences = [crowd.voice(seed % crowd.PEOPLE, emotion, RATE) for emotion in range(crowd.TAKES)]
+    words = np.resize(np.concatenate(sentences), spoken)
+    wave = 1e-4 * np.random.default_rng(seed).normal(size=samples)
+    start = (samples - spoken) // 2
+    wave[start : start + spoken] += words
+    return wave.astype(np.float32)
 
 
 def alone(code: str, model: str, clip: Path, clips: int) -> dict[str, Any]:
