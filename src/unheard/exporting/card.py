@@ -71,7 +71,7 @@ _LIMITS = """\
 
 - Scores hold for people, languages, recordings and ways of acting like those of the corpus. Acted emotion
   is clearer than everyday speech. On other corpora scores are lower, down to chance, and probabilities
-  promise more than is kept there: score it on recordings like yours first (unheard score).
+  may promise more than is kept there: score it on recordings like yours first (unheard score).
 - The labels are not the range of human expression: whatever is said, one of them is predicted.
 - Recordings that are silent, constant, shorter than 0.1 s or not finite get no label. Noise, rooms,
   telephones and clipping change predictions; what is seen of them in a recording is flagged.
