@@ -16,7 +16,7 @@ from small_bundle import make_bundle
 from unheard.bundle.runtime import load
 from unheard.cli import app
 from unheard.cli.listen import samples_of
-from unheard.errors import MachineError, UsageError
+from unheard.errors import AudioError, MachineError, UsageError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "audio"))
 from signals import RATE, voice
@@ -108,6 +108,14 @@ def test_a_microphone(bundle: Path, talk: np.ndarray, monkeypatch: pytest.Monkey
     fake.InputStream = missing
     failed = CliRunner().invoke(app, ["listen", "--model", str(bundle)])
     assert isinstance(failed.exception, MachineError) and "querying device" in str(failed.exception)
+
+
+@pytest.mark.parametrize("file", [b"RIFF\x24\0\0\0WAVEfmt ", b"ID3\3\0\0\0\0", b"\0\0\0\x20ftypM4A "])
+def test_a_file_is_not_heard_as_samples(bundle: Path, file: bytes) -> None:
+    done = CliRunner().invoke(app, ["listen", "--stdin", "--model", str(bundle)], input=file)
+    assert isinstance(done.exception, AudioError) and "standard input: the sound begins as a file" in str(
+        done.exception
+    )
 
 
 def test_two_sources_are_refused(bundle: Path) -> None:

@@ -6,6 +6,7 @@ import base64
 import io
 import re
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -151,6 +152,8 @@ def test_a_text_grid_covers_the_recording(timeline: Shown, segments: Shown) -> N
     # Two pieces of one speaker overlap: the later one begins where the first ends.
     assert [row[:2] for row in found["B 2"]] == [(0, 1), (1, 2.5), (2.5, 6), (6, 8)]
     assert found['A "x" > y words'][1] == (5, 7, 'I said: "no" --> <b>never</b> again')
+    longer = replace(segments, spans=(*segments.spans, replace(segments.spans[0], start=7, end=8.2)))
+    assert [rows[-1][1] for rows in tiers(text(longer, ".TextGrid")).values()] == [8.2] * 4
 
 
 def test_labels_of_audacity(segments: Shown) -> None:

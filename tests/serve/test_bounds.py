@@ -223,6 +223,9 @@ def test_keys_are_read_and_told_from_others(tmp_path: Path, monkeypatch: pytest.
     for wrong_file, error in ((file, UsageError), (tmp_path / "none", DataError)):
         with pytest.raises(error):
             read_keys(wrong_file)
+    file.write_text(f"{KEY}\nshort\n")
+    with pytest.raises(UsageError, match=f"{file}: key 2 has 5 characters"):
+        read_keys(file)
     for key in ("short", "with a blank in it", "ä" * 20, "x" * 300):
         with pytest.raises(UsageError, match="key 1"):
             Keys([key])

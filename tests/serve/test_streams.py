@@ -62,3 +62,14 @@ def test_a_stream_that_may_not_be_is_closed_with_the_reason(
     assert ended.value.code == code
     assert said in ended.value.reason
     assert ask.app.state.server.gate.requests == 0
+
+
+@pytest.mark.parametrize(
+    ("message", "said"), [("END", "the text 'END'; send samples"), (b"OggS\0\2", "begins as a file does")]
+)
+def test_what_is_neither_samples_nor_the_end_is_refused(client, message: str | bytes, said: str) -> None:
+    with client().websocket_connect("/v1/stream") as socket:
+        socket.send({"type": "websocket.receive", "text" if isinstance(message, str) else "bytes": message})
+        with pytest.raises(WebSocketDisconnect) as ended:
+            socket.receive_json()
+    assert ended.value.code == 1008 and said in ended.value.reason

@@ -130,6 +130,8 @@ def test_a_whole_whisper_hears_the_sentence(backend: str, model: str) -> None:
     folder = Path(os.environ.get("UNHEARD_TEST_MODELS", "models")) / model
     if not folder.is_dir():
         pytest.skip("no whole Whisper in UNHEARD_TEST_MODELS")
+    with pytest.raises(UsageError, match=r"--language is 'xx', .* can be told"):
+        load(str(folder), backend, "xx")
     data = Path(os.environ.get("UNHEARD_TEST_DATA", "../shared/data")) / "ravdess" / "speech"
     if not data.is_dir():
         pytest.skip("no real recordings in UNHEARD_TEST_DATA")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unheard.errors import DataError
+from unheard.errors import DataError, first_five
 from unheard.files import read_bytes
 from unheard.formats import json_text
 from unheard.formats.separated import read_separated
@@ -26,7 +26,7 @@ MAX_BYTES, MAX_PIECES = 2**26, 100_000
 #: Seconds; characters of a speaker's name and of the words of a piece.
 LONGEST, MAX_NAME, MAX_TEXT = 24 * 3600.0, 200, 20_000
 
-_ARROW = re.compile(r"^\s*([\d:.,]+)\s+-->\s+([\d:.,]+)")
+_ARROW = re.compile(r"\s*(\d\S*)\s+-->\s+(\S+)")
 _CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2}(?:[.,]\d{1,6})?)")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]*)>")
 _BRACKETED = re.compile(r"\[([^\[\]]{1,60})\]:?\s*(.*)", re.DOTALL)
@@ -125,6 +125,7 @@ def _table(path: Path) -> list[Piece]:
 
 def _rttm(path: Path) -> list[Piece]:
     pieces = []
+    files: dict[str, None] = {}
     for number, line in enumerate(_text(path).splitlines(), start=1):
         fields = line.split()
         if not fields or fields[0] != "SPEAKER":
@@ -133,8 +134,13 @@ def _rttm(path: Path) -> list[Piece]:
         if len(fields) < 8:
             raise DataError(f"{where}: has {len(fields)} fields; {_EXPECTED['.rttm']}")
         start, duration = _seconds(fields[3], f"{where}, start"), _seconds(fields[4], f"{where}, duration")
-        if duration > 0:
+        files[fields[1]] = None
+        if duration:  # some write turns in which nothing is said
             pieces.append(Piece(start, start + duration, "" if fields[7] == "<NA>" else fields[7]))
+    if len(files) > 1:
+        raise DataError(
+            f"{path}: holds {len(files)} recordings, expected one; keep the lines of one of {first_five(files)}"
+        )
     return pieces
 
 
@@ -152,7 +158,7 @@ def _cues(path: Path) -> list[Piece]:
                 words.append(below.strip())
             cues.append((start, end, "\n".join(words)))
     named = bool(cues) and all(_NAMED.fullmatch(words) for _, _, words in cues if words)
-    return [Piece(start, end, *_who(words, named)) for start, end, words in cues if end > start]
+    return [Piece(start, end, *_who(words, named)) for start, end, words in cues if end != start]
 
 
 def _who(words: str, named: bool) -> tuple[str, str]:

@@ -12,7 +12,7 @@ import typer
 from unheard.cli.prediction import likeliest
 from unheard.cli.terminal import as_json_line, print_now, say, show
 from unheard.cli.timeline import clock
-from unheard.errors import UsageError
+from unheard.errors import UsageError, about
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -86,16 +86,15 @@ def listen(
 def samples_of(stream: BufferedReader) -> Iterator[NDArray[np.float32]]:
     """Yield the samples of a stream of 16-bit little-endian integers as they arrive, full scale ±1.
 
-    Half a sample at the end is left out.
+    Half a sample at the end is left out; raises ``AudioError`` where a file arrives instead.
     """
-    import numpy as np
+    from unheard.audio.raw import RawSamples
 
-    rest = b""
+    raw = RawSamples()
     while data := stream.read1(1 << 16):
-        data = rest + data
-        whole = len(data) // 2 * 2
-        rest = data[whole:]
-        yield np.frombuffer(data[:whole], "<i2").astype(np.float32) / np.float32(32768)
+        with about("standard input"):
+            samples = raw.add(data)
+        yield samples
 
 
 def _line(answer: Answer, n_best: int) -> str:

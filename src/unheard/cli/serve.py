@@ -74,7 +74,7 @@ def serve(
         answer_seconds=answer_seconds,
         threads=threads or cores(),
     )
-    who = f"{len(known)} keys" if len(known) else "no keys"
+    who = f"{len(known) or 'no'} key{'' if len(known) == 1 else 's'}"
 
     def ready(address: str) -> None:
         say(f"serving {bundle.description.name!r} at {address} ({who}); Ctrl+C ends it")

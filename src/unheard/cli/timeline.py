@@ -48,8 +48,9 @@ def comes_to(summary: Row) -> list[str]:
     marks = f"  ({', '.join(summary['flags'])})" if summary["flags"] else ""
     said = []
     if "enrol_k" in summary:
-        of = "windows of the recording itself" if summary["enrol_kind"] == "recording" else "clips"
-        said.append(f"  the voice is known from {summary['enrol_k']} {of}")
+        count, itself = summary["enrol_k"], summary["enrol_kind"] == "recording"
+        of = f"{'window' if itself else 'clip'}{'' if count == 1 else 's'}"
+        said.append(f"  the voice is known from {count} {of}{' of the recording itself' if itself else ''}")
     answered = f"{clock(summary['answered'])} of {clock(summary['seconds'])}"
     return [*said, f"  {answered} answered: {found}{marks}"]
 

@@ -16,7 +16,7 @@ from unheard.bundle.prediction import MEANINGS
 from unheard.presenting.drawing import WIDTH, colours, lane_tops, lanes_height, picture, spoken, ticks
 from unheard.presenting.shown import Shown, Span, clock
 
-#: Seconds up to which the sound is part of the page, about 0.3 MB a minute.
+#: Seconds up to which the sound is part of the page, about 0.25 MB a minute.
 LONGEST_SOUND = 3600.0
 
 _NOT = (

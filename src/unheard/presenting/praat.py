@@ -9,20 +9,19 @@ from unheard.presenting.shown import Shown, Span
 
 def text_grid(shown: Shown) -> str:
     """Return the TextGrid; intervals of a tier cover the whole recording, and are empty where nothing is said."""
+    # A given piece may reach a little beyond the end, and all tiers end at one place.
+    end = max([shown.seconds, *(span.end for span in shown.spans)])
     tiers: list[tuple[str, list[tuple[float, float, str]]]] = []
     for speaker, spans in shown.lanes().items():
-        tiers.append((speaker or "emotion", _filled(spans, shown.seconds, Span.caption)))
+        tiers.append((speaker or "emotion", _filled(spans, end, Span.caption)))
         if any(span.text for span in spans):
-            tiers.append(
-                (f"{speaker or 'emotion'} words", _filled(spans, shown.seconds, lambda span: span.text))
-            )
-    end = _number(max([shown.seconds, *(span.end for span in shown.spans)]))
+            tiers.append((f"{speaker or 'emotion'} words", _filled(spans, end, lambda span: span.text)))
     lines = [
         'File type = "ooTextFile"',
         'Object class = "TextGrid"',
         "",
         "xmin = 0",
-        f"xmax = {end}",
+        f"xmax = {_number(end)}",
         "tiers? <exists>",
         f"size = {len(tiers)}",
         "item []:",
@@ -33,7 +32,7 @@ def text_grid(shown: Shown) -> str:
             '        class = "IntervalTier"',
             f"        name = {_quoted(name)}",
             "        xmin = 0",
-            f"        xmax = {end}",
+            f"        xmax = {_number(end)}",
             f"        intervals: size = {len(intervals)}",
         ]
         for place, (first, last, text) in enumerate(intervals, start=1):
@@ -46,10 +45,8 @@ def text_grid(shown: Shown) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _filled(
-    spans: Sequence[Span], seconds: float, text: Callable[[Span], str]
-) -> list[tuple[float, float, str]]:
-    """Return intervals without gaps or overlaps; of two spans that overlap the later one is cut."""
+def _filled(spans: Sequence[Span], end: float, text: Callable[[Span], str]) -> list[tuple[float, float, str]]:
+    """Return intervals from 0 to ``end`` without gaps or overlaps; of two that overlap the later one is cut."""
     intervals: list[tuple[float, float, str]] = []
     place = 0.0
     for span in spans:
@@ -60,8 +57,8 @@ def _filled(
             intervals.append((place, start, ""))
         intervals.append((start, span.end, text(span)))
         place = span.end
-    if place < seconds or not intervals:
-        intervals.append((place, seconds, ""))
+    if place < end or not intervals:
+        intervals.append((place, end, ""))
     return intervals
 
 

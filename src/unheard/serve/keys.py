@@ -88,7 +88,10 @@ def read_keys(path: str | os.PathLike[str] | None) -> Keys:
     keys = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not keys:
         raise UsageError(f"{Path(path)}: holds no key; expected one a line")
-    return Keys(keys)
+    try:
+        return Keys(keys)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
 
 
 def _digest(key: bytes) -> bytes:

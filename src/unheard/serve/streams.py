@@ -7,13 +7,13 @@ from functools import partial
 from typing import Annotated
 from urllib.parse import urlsplit
 
-import numpy as np
 from fastapi import APIRouter, Query, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
+from unheard.audio.raw import RawSamples
 from unheard.bundle.stream import Answer, Stream
 from unheard.errors import AudioError, UnheardError
-from unheard.serve.errors import BusyError
+from unheard.serve.errors import BusyError, MalformedError, RequestError
 from unheard.serve.routes import Server
 
 #: What a client sends when its sound has ended.
@@ -60,7 +60,7 @@ async def stream(
 
 
 async def _answer_all(socket: WebSocket, server: Server, going: Stream, rate: int) -> None:
-    left = b""  # half a sample, whose other half is in the next message
+    raw = RawSamples()
     while True:
         async with asyncio.timeout(server.limits.upload_seconds):
             message = await socket.receive()
@@ -69,9 +69,11 @@ async def _answer_all(socket: WebSocket, server: Server, going: Stream, rate: in
         if message.get("text") == END:
             await _send(socket, (await server.workers.all([going.finish]))[0])
             return
-        data = left + (message.get("bytes") or b"")
-        left = data[len(data) // 2 * 2 :]
-        samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / 32768
+        if message.get("text") is not None:
+            raise MalformedError(
+                f"the text {message['text'][:20]!r}; send samples as binary messages, then {END!r}"
+            )
+        samples = raw.add(message.get("bytes") or b"")
         if going.seconds + len(samples) / rate > server.limits.seconds:
             raise AudioError(f"a stream lasts at most {server.limits.seconds:g} s")
         if len(samples):
@@ -91,4 +93,4 @@ def _check_origin(socket: WebSocket) -> None:
     """Refuse pages of other sites, which a browser lets open connections to this machine."""
     origin = socket.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != socket.headers.get("host"):
-        raise AudioError("a page of another site may not ask here")
+        raise RequestError("a page of another site may not ask here")

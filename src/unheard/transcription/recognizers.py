@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -100,7 +100,7 @@ def load(model: str, backend: str = "faster-whisper", language: str | None = Non
     Raises
     ------
     UsageError
-        Another backend.
+        Another backend, or a language that the model does not take.
     DataError
         A folder that holds no such model.
     MachineError
@@ -119,6 +119,7 @@ class FasterWhisper:
         library = need("faster_whisper", "words")
         with _opening(model):
             self._model = library.WhisperModel(model, device="cpu", compute_type="int8", cpu_threads=1)
+        _check_language(model, language, self._model.supported_languages)
         self.language = language
         self.name = f"{Path(model).name} (faster-whisper)"
         self.key = _key("faster-whisper", library.__version__, model, language)
@@ -152,8 +153,11 @@ class OnTransformers:
             self._pipeline = library.pipeline(
                 "automatic-speech-recognition", model=model, device="cpu", trust_remote_code=False
             )
-        told = hasattr(self._pipeline.model.generation_config, "alignment_heads")
-        self._timestamps = "word" if told else None
+        config = self._pipeline.model.generation_config
+        self._timestamps = "word" if hasattr(config, "alignment_heads") else None
+        _check_language(
+            model, language, (mark.strip("<|>") for mark in getattr(config, "lang_to_id", None) or ())
+        )
         self.language = language
         self.name = f"{Path(model).name} (transformers)"
         self.key = _key("transformers", library.__version__, model, language)
@@ -169,6 +173,16 @@ class OnTransformers:
             words.append(Word(chunk["text"].strip(), start or 0.0, end or len(wave) / RATE))
         # A tokenizer may not say of its own marks, such as <|notimestamps|>, that they are no text.
         return Transcript(_MARK.sub("", found["text"]).strip(), self.language or "", tuple(words))
+
+
+def _check_language(model: str, language: str | None, known: Iterable[str]) -> None:
+    """Refuse a language that a model cannot be told, before any clip is heard."""
+    taken = sorted(known)
+    if language is not None and language not in taken:
+        raise UsageError(
+            f"--language is {language!r}, and {model} can be told {', '.join(taken) or 'none'}; leave it out, or "
+            "give one of these"
+        )
 
 
 def _key(backend: str, version: str, model: str, language: str | None) -> str:
