@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from unheard.cli.prediction import likeliest
+from unheard.cli.prediction import answer
 from unheard.cli.terminal import as_json_line, print_now, say, show
 from unheard.cli.timeline import clock
 from unheard.errors import UsageError, about
@@ -61,11 +61,11 @@ def listen(
     stream = bundle.stream(rate, profile=profile, adapt=adapt)
 
     def tell(answers: list[Answer]) -> None:
-        for answer in answers:
+        for each in answers:
             if as_jsonl:
-                print_now(as_json_line(answer.as_dict()))
+                print_now(as_json_line(each.as_dict()))
             else:
-                show(_line(answer, n_best), "dim" if "no_speech" in answer.flags else "plain")
+                show(_line(each, n_best), "dim" if "no_speech" in each.flags else "plain")
                 sys.stdout.flush()
 
     if from_stdin:
@@ -97,10 +97,6 @@ def samples_of(stream: BufferedReader) -> Iterator[NDArray[np.float32]]:
         yield samples
 
 
-def _line(answer: Answer, n_best: int) -> str:
-    if "no_speech" in answer.flags:
-        return f"  {clock(answer.time)}  nobody speaks"
-    unsure = "unsure: " if "unsure" in answer.flags else ""
-    found = f"{unsure}{likeliest(answer.as_dict(), n_best)}" or "no prediction"
-    others = [flag for flag in answer.flags if flag != "unsure"]
-    return f"  {clock(answer.time)}  {found}" + (f"  ({', '.join(others)})" if others else "")
+def _line(found: Answer, n_best: int) -> str:
+    said = "nobody speaks" if "no_speech" in found.flags else answer(found.as_dict(), n_best)
+    return f"  {clock(found.time)}  {said}"

@@ -18,6 +18,14 @@ def likeliest(prediction: dict[str, Any], n_best: int) -> str:
     )
 
 
+def answer(step: dict[str, Any], n_best: int) -> str:
+    """Return the prediction of a piece of a recording on one line, with what to beware of."""
+    unsure = "unsure: " if "unsure" in step["flags"] else ""
+    found = f"{unsure}{likeliest(step, n_best)}" or "no prediction"
+    others = [flag for flag in step["flags"] if flag != "unsure"]
+    return found + (f"  ({', '.join(others)})" if others else "")
+
+
 def columns_of(prediction: dict[str, Any]) -> dict[str, str]:
     """Return the probabilities and dimensions of a prediction as columns of a CSV table."""
     shares = {f"p_{label}": f"{p:.6f}" for label, p in (prediction.get("probabilities") or {}).items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unheard.cli.prediction import columns_of, likeliest
+from unheard.cli.prediction import answer, columns_of
 from unheard.cli.timeline import clock, comes_to
 
 Row = dict[str, Any]
@@ -34,20 +34,13 @@ def lines(row: Row, n_best: int) -> list[str]:
         return [f"{row['path']}\terror"]
     said = [row["path"]]
     names = max((len(each["speaker"]) for each in row["segments"]), default=0)
-    answers = [_answer(each, n_best) for each in row["segments"]]
+    answers = [answer(each, n_best) for each in row["segments"]]
     width = min(40, max(map(len, answers), default=0))
-    for each, answer in zip(row["segments"], answers, strict=True):
+    for each, found in zip(row["segments"], answers, strict=True):
         words = "  " + " ".join(each["text"].split()) if each.get("text") else ""
         who = f"  {each['speaker']:{names}}" if names else ""
-        line = f"  {clock(each['start'])}  {clock(each['end'])}{who}  {answer:{width}}{words}"
+        line = f"  {clock(each['start'])}  {clock(each['end'])}{who}  {found:{width}}{words}"
         said.append(line.rstrip())
     for name, own in row["speakers"].items():
         said += [f"  {name}: {line.strip()}" for line in comes_to(own)]
     return said + comes_to(row["summary"])
-
-
-def _answer(segment: Row, n_best: int) -> str:
-    unsure = "unsure: " if "unsure" in segment["flags"] else ""
-    found = f"{unsure}{likeliest(segment, n_best)}" or "no prediction"
-    others = [flag for flag in segment["flags"] if flag != "unsure"]
-    return found + (f"  ({', '.join(others)})" if others else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unheard.cli.prediction import columns_of, likeliest
+from unheard.cli.prediction import answer, columns_of, likeliest
 
 Row = dict[str, Any]
 
@@ -31,14 +31,10 @@ def lines(row: Row, n_best: int) -> list[str]:
     """Return one recording as lines: its path, a line a step, and what it comes to."""
     if "error" in row:
         return [f"{row['path']}\terror"]
-    said = [row["path"]]
-    for step in row["timeline"]:
-        unsure = "unsure: " if "unsure" in step["flags"] else ""
-        found = f"{unsure}{likeliest(step, n_best)}" or "no prediction"
-        others = [flag for flag in step["flags"] if flag != "unsure"]
-        marks = f"  ({', '.join(others)})" if others else ""
-        said.append(f"  {clock(step['start'])}  {clock(step['end'])}  {found}{marks}")
-    return said + comes_to(row["summary"])
+    steps = [
+        f"  {clock(step['start'])}  {clock(step['end'])}  {answer(step, n_best)}" for step in row["timeline"]
+    ]
+    return [row["path"], *steps, *comes_to(row["summary"])]
 
 
 def comes_to(summary: Row) -> list[str]:

@@ -119,8 +119,8 @@ def _score(score: Mapping[str, Any] | None) -> list[str]:
     return [
         (
             f"On {score['n_speakers']} people whom it had never heard (protocol {_plain(score['protocol'])}, "
-            f"{len(score['labels'])} classes): {'; '.join(parts)}.{stamps} The bars are calibrated on "
-            "speakers of the training corpora; elsewhere it is surer than it should be."
+            f"{len(score['labels'])} classes): {'; '.join(parts)}.{stamps} The bars are calibrated; on "
+            "speech unlike that of the training they may be too long or too short."
         )
     ]
 
