@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
 import unheard as ut
+from unheard.analysis.stored_comparisons import drift
 from unheard.analysis.stored_results import COLUMNS, _column, _of_corpus, check, recomputed, store
+from unheard.comparison.compare import compare
 from unheard.errors import DataError, UsageError
+from unheard.files import write_json
 from unheard.predictions.table import predictions, read_predictions, write_predictions
 from unheard.runs.folder import Run
+from unheard.runs.scoring import scores
 
 
 @pytest.fixture
@@ -217,3 +222,42 @@ def test_scores_of_people_and_speakers_have_headings() -> None:
     assert {heading: _column(heading)(found) for heading in due} == due
     with pytest.raises(DataError, match="speakers above 75 %"):
         _column("speakers above 75 %")(found)
+
+
+def test_comparisons_are_kept_where_predictions_may_not_be(toy_run: Run, tmp_path: Path) -> None:
+    rows = toy_run.predictions
+    turned = rows.with_columns(pl.col("probabilities").list.reverse())
+    other = SimpleNamespace(predictions=turned, scores={**toy_run.scores, "recipe": "turned"})
+    kept = tmp_path / "results"
+    write_json(kept / "turned" / "group-3" / "results.json", scores(turned.filter(pl.col("part") == "test")))
+    target = store(toy_run, kept, [other])  # type: ignore[list-item]
+    found = compare(rows, turned)
+    due = f"{100 * found.difference:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"  # type: ignore[operator]
+    text = tmp_path / "text.md"
+    head = "| recipe | against | protocol | {} | p |\n|---|---|---|---|---|\n"
+    head += "| functionals | {} | group-3 | {} | {} |"
+    text.write_text(head.format("difference", "turned", due, f"{found.p:.4f}"))
+    assert check(text, kept) == (2, [])
+    text.write_text(head.format("difference", "turned", due, "0.1111"))
+    assert len(check(text, kept)[1]) == 1
+    for heading, against, said in (
+        ("KL", "turned", "nothing compared is called 'KL'"),
+        ("p", "other", "neither"),
+    ):
+        text.write_text(head.format(heading, against, due, "0"))
+        with pytest.raises(DataError, match=said):
+            check(text, kept)
+    path = target / "against" / "turned.json"
+    plain = json.loads(path.read_text())
+    path.write_text(json.dumps({**plain, "difference": plain["difference"] + 0.01}))
+    text.write_text("No table.")
+    assert "the results differ by" in check(text, kept)[1][0]
+
+
+def test_a_kept_comparison_is_the_difference_of_the_kept_results(kept: Path, toy_run: Run) -> None:
+    with pytest.raises(UsageError, match="comparisons are computed from them"):
+        store(toy_run, kept, [toy_run])
+    results = Path(__file__).parents[2] / "results"
+    if not results.is_dir():
+        pytest.skip("the stored results are in the repository alone")
+    assert len([*results.rglob("against/*.json")]) == 9 and not drift(results)

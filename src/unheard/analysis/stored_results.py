@@ -2,7 +2,7 @@
 
 ``results/RECIPE/PROTOCOL`` (``PROTOCOL+val`` where refitted) holds ``results.json``, ``provenance.json``,
 ``config.yaml`` and, where our own outputs on the corpus may be kept, ``predictions.parquet``: test rows;
-and ``noise.json`` of a run that was tested in noise.
+``noise.json`` of a run that was tested in noise; and comparisons (``unheard.analysis.stored_comparisons``).
 
 A table of a text is checked where its first column is headed ``recipe``; what each other column means is told by
 its heading (:data:`COLUMNS`). Sentences name a figure as ``<!-- RECIPE/PROTOCOL HEADING -->`` right behind it.
@@ -14,7 +14,7 @@ import csv
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ import numpy as np
 import polars as pl
 import yaml
 
+from unheard.analysis import stored_comparisons
 from unheard.analysis.cross_corpus import among_its_classes
-from unheard.comparison.compare import Comparison, compare, leakage_gap
+from unheard.analysis.stored_comparisons import kept_rows
+from unheard.comparison.compare import leakage_gap
 from unheard.errors import DataError, UsageError
 from unheard.files import write_json, write_text
 from unheard.formats import json_text
@@ -33,7 +35,7 @@ from unheard.metrics.blocks import stored_metrics
 from unheard.metrics.formatting import difference, headline, over_folds, percent
 from unheard.metrics.rows import labelled_rows
 from unheard.noise.evaluation import SCORES as NOISE
-from unheard.predictions.table import read_predictions, write_predictions
+from unheard.predictions.table import write_predictions
 from unheard.recipes.old_recipe import modern
 from unheard.runs.folder import Run
 from unheard.runs.scoring import scores
@@ -171,8 +173,8 @@ def _of_corpus(heading: str) -> Cell | None:
     return cell
 
 
-def store(run: Run, root: str | os.PathLike[str]) -> Path:
-    """Copy what may be kept of a run, and return its folder."""
+def store(run: Run, root: str | os.PathLike[str], against: Sequence[Run] = ()) -> Path:
+    """Copy what may be kept of a run, and how it compares with others, and return its folder."""
     found = run.scores
     if found.get("incomplete"):
         raise UsageError(f"{run.folder}: only complete runs are stored; {found['incomplete'][0]}")
@@ -190,6 +192,7 @@ def store(run: Run, root: str | os.PathLike[str]) -> Path:
         # Scores come from test rows alone; the validation rows of several seeds are as many again.
         tested = run.predictions.filter(pl.col("part") == "test")
         write_predictions(tested, target / "predictions.parquet")
+    stored_comparisons.store_comparisons(run, against, target)
     return target
 
 
@@ -221,7 +224,7 @@ def recomputed(folder: Path) -> dict[str, Any]:
         raise DataError(f"{folder}: no stored result")
     found: dict[str, Any] = json_text.read_object(folder / "results.json")
     if (folder / "predictions.parquet").is_file():
-        test = _test_rows(folder)
+        test = kept_rows(folder)
         found |= scores(test)
         if found["metrics"]:
             found["groups"] = {"gender": estimators.per_gender(test)}
@@ -261,7 +264,7 @@ def check(text: str | os.PathLike[str], root: str | os.PathLike[str]) -> tuple[i
             due = _column(heading)(recomputed(folder / path))
             if said.strip("*,;.()%") != due:
                 problems.append(f"{source}:{number}: {path}, {heading}: says {said!r}, is {due!r}")
-    problems += _drift(folder)
+    problems += _drift(folder) + stored_comparisons.drift(folder)
     return seen, problems
 
 
@@ -274,15 +277,14 @@ def _due(row: Mapping[str, str], folder: Path) -> list[tuple[str, str, str]]:
     if "premium" in row:
         leaky = folder / f"{recipe}-random" / row["leaky"].strip("` ")
         fair = folder / recipe / row["independent"].strip("` ")
-        return [("premium", row["premium"], _difference(leakage_gap(_test_rows(leaky), _test_rows(fair))))]
-    if "against" in row:
-        at = row["protocol"].strip("` ")
-        pair = compare(_test_rows(folder / recipe / at), _test_rows(folder / row["against"].strip("` ") / at))
-        p = "< 0.0001" if pair.p < 1e-4 else f"{pair.p:.4f}"
-        return [("difference", row["difference"], _difference(pair)), ("p", row["p"], p)]
-    found = recomputed(folder / recipe / row["protocol"].strip("` "))
-    figures = [heading for heading in row if heading not in ("recipe", "protocol", "what", "published")]
+        gap = leakage_gap(kept_rows(leaky), kept_rows(fair))
+        return [("premium", row["premium"], stored_comparisons.cell(gap, "difference"))]
+    figures = [name for name in row if name not in ("recipe", "protocol", "what", "published", "against")]
     at = row["protocol"].strip("` ")
+    if "against" in row:
+        pair = stored_comparisons.comparison(folder, recipe, row["against"].strip("` "), at)
+        return [(name, row[name], stored_comparisons.cell(pair, name)) for name in figures]
+    found = recomputed(folder / recipe / at)
     evaluations = _evaluations(folder.parent / "docs" / "ledger.csv", recipe, at) if "looks" in row else ""
     return [(name, row[name], evaluations if name == "looks" else _column(name)(found)) for name in figures]
 
@@ -293,10 +295,6 @@ def _evaluations(ledger: Path, recipe: str, protocol: str) -> str:
     with ledger.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["recipe"] == name]
     return str(sum(row["protocol"] == protocol.removesuffix("+val") for row in rows))
-
-
-def _difference(pair: Comparison) -> str:
-    return difference(pair.difference, pair.low, pair.high)
 
 
 def _column(heading: str) -> Cell:
@@ -341,11 +339,6 @@ def _parts(results: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
     for metric, estimate in stored_metrics(results):
         for part, value in estimate.items():
             yield f"{metric.name}.{part}", value
-
-
-@cache
-def _test_rows(folder: Path) -> pl.DataFrame:
-    return read_predictions(folder / "predictions.parquet").filter(pl.col("part") == "test")
 
 
 def _cells(line: str) -> list[str]:

@@ -13,6 +13,9 @@ from unheard.cli.terminal import say, show
 def results(
     check: Annotated[list[Path] | None, typer.Option("--check", help="Text whose tables must agree.")] = None,
     store: Annotated[list[Path] | None, typer.Option("--store", help="Run folder to store.")] = None,
+    against: Annotated[
+        list[Path] | None, typer.Option("--against", help="Run folder that the stored one is compared with.")
+    ] = None,
     folder: Annotated[Path, typer.Option("--folder", help="Folder of stored results.")] = Path("results"),
 ) -> None:
     """Store small results, and check every figure of a text against them.
@@ -27,8 +30,11 @@ def results(
 
     if not check and not store:
         raise UsageError("give --check README.md or --store RUN")
+    if against and not store:
+        raise UsageError("--against needs --store RUN, whose comparison is kept")
+    others = [open_run(run) for run in against or ()]
     for run in store or ():
-        say(f"stored: {store_run(open_run(run), folder)}")
+        say(f"stored: {store_run(open_run(run), folder, others)}")
     drifted = 0
     for text in check or ():
         seen, problems = check_text(text, folder)

@@ -66,9 +66,10 @@ def signed(value: float, in_points: bool) -> str:
     return points(value) if in_points else f"{value:+z.3f}"
 
 
-def difference(value: float, low: float | None, high: float | None) -> str:
-    """Return ``+9.9 [+6.5, +13.3]``: a difference with its interval, in points."""
-    return points(value) + ("" if low is None or high is None else f" [{points(low)}, {points(high)}]")
+def difference(value: float, low: float | None, high: float | None, in_points: bool = True) -> str:
+    """Return ``+9.9 [+6.5, +13.3]``: a difference with its interval, in points or on the scale of its score."""
+    ends = "" if low is None or high is None else f" [{signed(low, in_points)}, {signed(high, in_points)}]"
+    return signed(value, in_points) + ends
 
 
 def p_value(value: float) -> str:
