@@ -8,10 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from unheard.metrics.k_best import second_answers
 from unheard.metrics.rows import Rows, rows_with_truth
 from unheard.predictions.table import predictions
 from unheard.report.figures.risk_coverage import risk_coverage_chart
 from unheard.report.figures.scatter import MOST, scatter_chart
+from unheard.report.figures.second_answers import second_answers_chart
 from unheard.report.figures.votes import votes_chart
 
 NAMES = ("calm", "happy", "sad")
@@ -62,8 +64,20 @@ def test_answering_all_is_wrong_as_often_as_the_errors_say() -> None:
     assert float(chart.rows[-1][2]) == pytest.approx(100 * (rows.label != rows.predicted).mean(), abs=0.05)
 
 
+def test_second_answers_are_shares_of_the_first() -> None:
+    counts = np.array([[0.0, 3, 1], [0, 0, 0], [10, 0, 0]])
+    chart = second_answers_chart("s", counts, NAMES, 1)
+    assert chart is not None and "calm comes second, where sad is answered: 100 % of 10 answers" in chart.note
+    assert chart.rows[0] == ("calm", "0 (0.0 %)", "3 (75.0 %)", "1 (25.0 %)")
+    assert chart.rows[1] == ("happy", "0", "0", "0")
+    assert ">75<" in chart.svg and ">first answer<" in chart.svg
+    # Of two classes the second is the other one.
+    assert second_answers_chart("s", counts[:2, :2], NAMES[:2], 1) is None
+
+
 def test_without_predictions_there_is_no_figure() -> None:
     silent = made(answered=False)
     assert votes_chart("v", silent) is None
     assert scatter_chart("s", silent) is None
     assert risk_coverage_chart("r", silent, None) is None
+    assert second_answers_chart("s", second_answers(silent), NAMES, 1) is None

@@ -10,6 +10,7 @@ from unheard.metrics.blocks import stored_dimensions
 from unheard.metrics.categorical import confusion, per_class
 from unheard.metrics.dimensional import MEAN, METRICS
 from unheard.metrics.formatting import NONE, interval, percent, score, spread
+from unheard.metrics.k_best import second_answers
 from unheard.metrics.probabilistic import reliability
 from unheard.metrics.speakers import per_speaker
 from unheard.report import published
@@ -25,6 +26,7 @@ from unheard.report.figures.layer_choices import choices, choices_chart, weights
 from unheard.report.figures.reliability import reliability_chart
 from unheard.report.figures.risk_coverage import risk_coverage_chart
 from unheard.report.figures.scatter import scatter_chart
+from unheard.report.figures.second_answers import second_answers_chart
 from unheard.report.figures.speakers import speaker_scores, speakers_chart
 from unheard.report.figures.temperatures import temperatures_chart
 from unheard.report.figures.votes import votes_chart
@@ -126,6 +128,8 @@ def _class_charts(anchor: str, system: System) -> list[Chart]:
     bins = reliability(rows.probabilities, rows.label)
     found.append(reliability_chart(f"{anchor}-reliability", bins, system.metric("ece")))
     found.append(confusion_chart(f"{anchor}-confusion", counts, rows.classes, seeds))
+    second = second_answers_chart(f"{anchor}-second", second_answers(rows), rows.classes, seeds)
+    found += [] if second is None else [second]
     silence = risk_coverage_chart(f"{anchor}-risk-coverage", rows, system.results.get("aurc"))
     found += [] if silence is None else [silence]
     temperatures = temperatures_chart(f"{anchor}-temperatures", folds)
@@ -150,13 +154,26 @@ def _scores(system: System) -> list[tuple[str, str, str, str]]:
     ]
 
 
+#: Groups of ``unheard.metrics.speakers_above`` in words.
+_PEOPLE = {
+    "all": "speakers",
+    "female": "women",
+    "male": "men",
+    "enough": "speakers with 10 clips and 3 classes",
+}
+
+
 def _beside(results: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
     """Yield what is no mean over clips: name, estimate, whether it is a share. People are the human ceiling."""
     if "aurc" in results:
         yield "area under risk-coverage", results["aurc"], False
     for row in results.get("speakers_above") or ():
-        if row["k"] == 1 and row["group"] == "all":
-            yield f"speakers above {row['above']} % UAR, %", {**row, "pooled": row["share"]}, True
+        if row["k"] == 1:
+            yield (
+                f"{_PEOPLE[row['group']]} above {row['above']} % UAR, %",
+                {**row, "pooled": row["share"]},
+                True,
+            )
     for name, found in (results.get("graders") or {}).items():
         if isinstance(found, Mapping):
             dimension, _, metric = name.rpartition(".")
