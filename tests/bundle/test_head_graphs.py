@@ -97,7 +97,9 @@ def fed(name: str, clips: list[np.ndarray], form: str, padding: float = 0.0) -> 
 
 
 def test_every_head_can_be_exported() -> None:
-    assert {settings["name"] for _, settings in HEADS.values()} == set(heads.HEADS)
+    # Graphs of heads over several inputs are tested with these heads.
+    several = {"concatenation", "cross_attention", "gates"}
+    assert {settings["name"] for _, settings in HEADS.values()} == set(heads.HEADS) - several
 
 
 @pytest.mark.parametrize("name", HEADS)

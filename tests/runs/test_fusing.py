@@ -324,7 +324,7 @@ def test_scored_external_predictions_can_be_fused(
     )
     score(tmp_path / "theirs.csv", table, folds, system="theirs", out=tmp_path / "theirs")
     theirs = ut.open_run(tmp_path / "theirs")
-    with pytest.raises(UsageError, match="--weights equal"):
+    with pytest.raises(UsageError, match="weights 'equal'"):
         fuse([theirs, two[0]], tmp_path / "no")
     made = fuse([theirs, two[0]], tmp_path / "mean", weights="equal")
     assert set(made.predictions["part"]) == {"test"}

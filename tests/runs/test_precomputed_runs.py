@@ -50,7 +50,7 @@ def test_the_settings_hash_knows_the_content_and_not_the_place(units: Path, tmp_
 
 
 def test_a_recipe_whose_file_is_not_named_says_how_to_name_it(toy: pl.DataFrame, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"--set features\.path=FILE"):
+    with pytest.raises(UsageError, match=r"set features\.path=FILE"):
         ut.run(
             "ravdess-face", toy, ut.protocol("group-3", toy), out=tmp_path / "run", changes={"corpus": None}
         )

@@ -192,7 +192,7 @@ def test_bad_recordings_are_listed_and_bounded(
     right = np.nan_to_num(probabilities(test)).argmax(axis=1) == test["label"].to_physical().to_numpy()
     answered = test["probabilities"].is_not_null().to_numpy()
     assert run.scores["metrics"]["accuracy"]["pooled"] == pytest.approx((right & answered).mean())
-    with pytest.raises(DataError, match="--strict"):
+    with pytest.raises(DataError, match="strict: it stops at the first"):
         ut.run("functionals", table, folds, out=tmp_path / "first", max_bad=0.5, strict=True)
 
 
