@@ -51,7 +51,7 @@ def started(place: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "unheard", "predict", "--model", str(place / "bundle"), *options],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=place,
-        # A shell starts what runs in the background with interrupts ignored, and so would these tests' processes be.
+        # Where tests run in the background of a shell, interrupts are ignored, and here would be as well.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
