@@ -70,11 +70,11 @@ def score(
     A bundle predicts all labelled clips of the table, or those that a protocol tests; CONTAMINATED says that it
     was trained on some of the speakers.
     """
-    from unheard.corpora.relabel import MERGE, mapping_of, relabel
+    from unheard.corpora.relabel import mapping_of, relabel
     from unheard.corpora.source import utterances
-    from unheard.label_files import parse
+    from unheard.label_files import MERGE, parse
 
-    if labels not in (None, MERGE):
+    if labels is not None and labels != MERGE:
         parse(labels)  # a name that nobody knows is said before a table is read
 
     if str(predictions) == "default" and not predictions.exists():
