@@ -19,6 +19,7 @@ _TOYS = {
     "wavlm": "unheard.encoders.transformer.toy",
     "whisper": "unheard.encoders.toys",
     "bert": "unheard.encoders.toys",
+    "wav2vec": "unheard.encoders.toys",
 }
 
 
@@ -76,7 +77,7 @@ def toy_encoder(
     folder
         The folder to write into; it is created if it is not there.
     family
-        ``wav2vec2``, ``hubert``, ``wavlm`` or ``whisper``; or ``bert``, a text encoder for the family
+        ``wav2vec2``, ``hubert``, ``wavlm``, ``whisper`` or ``wav2vec``; or ``bert``, a text encoder for the family
         ``transformers``.
     seed
         Seed of the weights.

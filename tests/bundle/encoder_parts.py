@@ -25,6 +25,7 @@ FAMILIES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "hubert": lambda folder: _toy(folder, "hubert", trim=40),
     "wavlm": lambda folder: _toy(folder, "wavlm"),
     "wavlm-pre-norm": lambda folder: _toy(folder, "wavlm", pre_norm=True),
+    "wav2vec": lambda folder: _toy(folder, "wav2vec"),
     "whisper": lambda folder: _toy(folder, "whisper"),
     "whisper-trimmed": lambda folder: {**_toy(folder, "whisper"), "mode": "trimmed", "rounding": "floor"},
     "onnx-32-khz": lambda folder: {

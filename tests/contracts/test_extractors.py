@@ -54,6 +54,7 @@ SMALL: dict[str, Callable[[Path], dict[str, Any]]] = {
     "wav2vec2": _toy("wav2vec2"),
     "hubert": _toy("hubert"),
     "wavlm": _toy("wavlm"),
+    "wav2vec": _toy("wav2vec"),
     "whisper": _toy("whisper"),
     "whisper trimmed": _toy("whisper", mode="trimmed"),
     "onnx": lambda folder: {"name": "onnx", "model": str(write_onnx(folder))},

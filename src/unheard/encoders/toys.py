@@ -1,7 +1,8 @@
-"""Tiny checkpoints of Whisper and of a text encoder in their genuine form, as Transformers writes them."""
+"""Tiny checkpoints in their genuine form: Whisper and a text encoder of Transformers, wav2vec of fairseq."""
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,14 @@ def write(folder: Path, family: str, seed: int, config: dict[str, Any]) -> None:
         It is made if it is not there.
     family
         ``whisper``: 3 layers of 32 dims, windows of 2 s. ``bert``: 3 layers of 32 dims on letters, 64 tokens.
+        ``wav2vec``: 3 context layers of 16 dims.
     seed
         The weights are drawn from it.
     config
-        Keys of ``config.json`` that shall have other values.
+        Keys of ``config.json`` (of ``wav2vec`` settings of its owners') that shall have other values.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    {"whisper": _whisper, "bert": _bert}[family](folder, seed, config)
+    {"whisper": _whisper, "bert": _bert, "wav2vec": _wav2vec}[family](folder, seed, config)
 
 
 def _whisper(folder: Path, seed: int, config: dict[str, Any]) -> None:
@@ -85,6 +87,27 @@ def _bert(folder: Path, seed: int, config: dict[str, Any]) -> None:
         folder / "tokenizer_config.json",
         {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": 64},
     )
+
+
+def _wav2vec(folder: Path, seed: int, config: dict[str, Any]) -> None:
+    torch = need("torch", "train")
+    from unheard.encoders.wav2vec_network import Wav2VecNetwork, architecture, owners_name
+
+    settings = {
+        "arch": "wav2vec",
+        "conv_feature_layers": "[(16, 10, 5)] + [(16, 8, 4)] + [(16, 4, 2)] * 3",
+        "conv_aggregator_layers": "[(16, 2, 1), (16, 3, 1), (16, 4, 1)]",
+        "log_compression": True,
+        "skip_connections_agg": True,
+        "residual_scale": 0.5,
+        **config,
+    }
+    made = architecture(settings, "toy_encoder")
+    network = Wav2VecNetwork(made, len(made.context))
+    random_weights.draw(network, 2 * SPREAD, seed)
+    model = {owners_name(name): value for name, value in network.state_dict().items()}
+    held = {"args": Namespace(**settings), "model": model, "last_optimizer_state": None}
+    torch.save(held, folder / "wav2vec.pt")
 
 
 def _save(model: Any, folder: Path, seed: int) -> None:
