@@ -1,4 +1,4 @@
-.PHONY: help format lint types imports test fuzz slow check figures bench gate
+.PHONY: help format lint types imports test fuzz slow check pictures figures bench gate
 
 help:                ## list what there is
 	@grep -E '^[a-z]+: *##' $(MAKEFILE_LIST) | sed 's/: *## /\t/'
@@ -25,6 +25,9 @@ fuzz:                ## broken inputs, as many of each kind as UNHEARD_FUZZ says
 
 slow:                ## slow tests
 	pytest -m slow
+
+pictures:            ## the pictures of the documents, by the commands of their pages
+	cd tools && python pictures.py
 
 figures:             ## figures in the text against stored results
 	unheard results --check README.md --check docs/default-model.md --check docs/results.md
