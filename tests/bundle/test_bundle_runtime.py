@@ -16,6 +16,7 @@ import pytest
 import soundfile
 from numpy.testing import assert_allclose
 
+import unheard.bundle.predictor as predictor
 import unheard.bundle.runtime as runtime
 from bundle_parts import CLASSES, KINDS, Made, buzz, change, sound
 from one_input import examples, export_features, outputs_of
@@ -141,8 +142,8 @@ def test_many_files_answer_as_one_by_one_and_bad_ones_stop_nobody(
     soundfile.write(tmp_path / "4.wav", np.zeros(8_000), 16_000)
     (tmp_path / "6.wav").write_bytes(b"no audio")
     paths[8] = tmp_path / "absent.wav"
-    monkeypatch.setattr(runtime, "BATCH", 4)
-    monkeypatch.setattr(runtime, "BATCH_FRAMES", 100)
+    monkeypatch.setattr(predictor, "BATCH", 4)
+    monkeypatch.setattr(predictor, "BATCH_FRAMES", 100)
     found = list(bundle.predict_many(iter(paths)))
     assert len(found) == len(paths)
     for k, (path, prediction) in enumerate(zip(paths, found, strict=True)):
@@ -177,7 +178,7 @@ def test_answers_come_while_files_are_read(made: Make, tmp_path: Path) -> None:
 
     predicted = load(made("probe").folder).predict_many(endless())
     assert next(predicted).label is not None
-    assert len(read) == runtime.BATCH
+    assert len(read) == predictor.BATCH
 
 
 def test_a_long_file_is_not_padded_into_a_batch_with_short_ones(
@@ -187,7 +188,7 @@ def test_a_long_file_is_not_padded_into_a_batch_with_short_ones(
     paths = [tmp_path / f"{k}.wav" for k in range(12)]
     for k, path in enumerate(paths):
         soundfile.write(path, sound(k, 8.0 if k in (7, 11) else 0.4), 16_000)  # 200 frames, and 10
-    monkeypatch.setattr(runtime, "BATCH_FRAMES", 150)
+    monkeypatch.setattr(predictor, "BATCH_FRAMES", 150)
     batches = []
     outputs = bundle._head.outputs
 

@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE
+from unheard.bundle.adaptation import FILE as ADAPTATION_FILE
 from unheard.errors import BundleError
 from unheard.formats.arrays import Archive
+
+if TYPE_CHECKING:
+    from unheard.bundle.predictor import Predictor
 
 FILE = "golden.npz"
 #: Bytes of all arrays when those of a kind are padded to the longest; arrays; waves; seconds of all waves.
@@ -129,3 +133,43 @@ def difference(found: NDArray[np.float64], expected: NDArray[np.float64]) -> flo
     if found.shape != expected.shape or not np.isfinite(found).all():
         return float("inf")
     return float((np.abs(found - expected) / np.maximum(1, np.abs(expected))).max())
+
+
+def check(bundle: Predictor, stored: Golden) -> None:
+    """Refuse a graph, or inputs, that give other outputs here than where the bundle was made.
+
+    Raises
+    ------
+    BundleError
+        The message says which of the files differs, and by how much.
+    """
+    columns = bundle.description.target.width
+    if stored.outputs.shape[1] != columns:
+        raise BundleError(
+            f"golden.npz has {stored.outputs.shape[1]} outputs, and the target {columns} columns"
+        )
+    far = difference(bundle.outputs(stored.inputs), stored.outputs)
+    if far > TOLERANCE:
+        raise BundleError(
+            f"model.onnx differs from its golden outputs by {far:.2g}, more than {TOLERANCE:g}; "
+            "it is not the model that was exported"
+        )
+    adapts = bool(bundle.description.adaptation)
+    if adapts == (stored.known is None):
+        raise BundleError(
+            f"golden.npz has {'no' if adapts else 'an'} array 'known', and bundle.json says that the bundle "
+            f"{'adapts' if adapts else 'does not adapt'} to speakers"
+        )
+    if stored.known is not None:
+        far = difference(bundle.outputs_knowing(stored.inputs), stored.known)
+        if far > TOLERANCE:
+            raise BundleError(
+                f"knowing the speaker, the outputs differ from the golden ones by {far:.2g}, more than "
+                f"{TOLERANCE:g}; {ADAPTATION_FILE} is not the one that was exported"
+            )
+    far = difference(bundle.outputs(bundle.inputs(stored.waves)), stored.outputs)
+    if far > TOLERANCE:
+        raise BundleError(
+            f"the features computed here change the outputs by {far:.2g}, more than {TOLERANCE:g}; they "
+            "are not those that the bundle was made with: export it again with what is installed here"
+        )
