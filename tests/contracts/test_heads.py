@@ -68,6 +68,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "learning_rate": 1e-2,
     },
     "gates": {"hidden": 8, "epochs": 12, "patience": 4, "batch": 8, "learning_rate": 1e-2},
+    "alignment": {"hidden": 8, "recurrent": 8, "epochs": 15, "batch": 8, "learning_rate": 1e-2},
     "weighted": {
         "attention": 4,
         "hidden": 16,
@@ -78,7 +79,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }
 #: Heads over several inputs.
-SEVERAL = ("concatenation", "cross_attention", "gates")
+SEVERAL = ("alignment", "concatenation", "cross_attention", "gates")
 #: Heads that take frames as they are, without standardising them.
 PLAIN = ("emobox", "mean", "weighted")
 

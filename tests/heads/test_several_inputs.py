@@ -22,7 +22,7 @@ from unheard.heads.networks.several_inputs_network import (  # noqa: E402
 )
 
 DIMS = {"voice": 5, "words": 4}
-KINDS = ("concatenation", "cross_attention", "gates")
+KINDS = ("alignment", "concatenation", "cross_attention", "gates")
 SMALL: dict[str, Any] = {"hidden": 8, "epochs": 15, "batch": 8, "learning_rate": 1e-2, "dropout": 0.0}
 
 

@@ -23,6 +23,7 @@ State = dict[str, NDArray[Any]]
 
 #: Name to module and class; a head's module is imported when the head is built.
 HEADS = {
+    "alignment": ("unheard.heads.networks.several_inputs", "Alignment"),
     "ensemble": ("unheard.heads.ensemble", "Ensemble"),
     "concatenation": ("unheard.heads.networks.several_inputs", "Concatenation"),
     "convolutional": ("unheard.heads.networks.convolutional", "Convolutional"),

@@ -50,6 +50,7 @@ def graph_of(head: Any, inputs: Mapping[str, Shape], columns: Columns) -> bytes:
 
 def _written(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
     writers: dict[str, Writer] = {
+        "alignment": several_heads.alignment,
         "probe": _linear,
         "svm": _linear,
         "tcgru": networks.tcgru,

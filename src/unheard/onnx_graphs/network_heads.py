@@ -25,8 +25,8 @@ def tcgru(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) ->
     kept = clean(g, valid_frames(g, frames, lengths), standardised)
     sequence = g.add("Transpose", g.add("Relu", _convolved(g, w, "convolution", kept)), perm=[1, 0, 2])
     steps = g.add("Cast", lengths, to=g.types.INT32)
-    first = g.add("Squeeze", _gru(g, w, 0, sequence, steps, last=False), g.constant([1]))
-    last = g.add("Squeeze", _gru(g, w, 1, first, steps, last=True), g.constant([0]))
+    first = g.add("Squeeze", gru(g, w, 0, sequence, steps, last=False), g.constant([1]))
+    last = g.add("Squeeze", gru(g, w, 1, first, steps, last=True), g.constant([0]))
     embedded = g.add("Tanh", dense(g, w, "embedding", last))
     return output(g, w, embedded, columns)
 
@@ -97,19 +97,33 @@ def _convolved(g: Graph, w: State, name: str, x: str, dilation: int = 1) -> str:
     return g.add("Transpose", channels, perm=[0, 2, 1])
 
 
-def _gru(g: Graph, w: State, layer: int, sequence: str, steps: str, *, last: bool) -> str:
-    """Apply one GRU layer to (T, B, dims): all steps (T, 1, B, hidden), or the last valid one (1, B, hidden)."""
+def gru(g: Graph, w: State, layer: int, sequence: str, steps: str, *, last: bool, both: bool = False) -> str:
+    """Apply one GRU layer to (T, B, dims): all steps (T, D, B, hidden), or the last valid one (D, B, hidden).
+
+    D is the number of directions, 2 for ``both``, else 1.
+    """
     hidden = w[f"gru.weight_hh_l{layer}"].shape[1]
 
     def gates(name: str) -> NDArray[Any]:
         # torch orders reset, update, new; ONNX update, reset, new.
-        reset, update, new = np.split(w[f"gru.{name}_l{layer}"], 3)
+        reset, update, new = np.split(w[f"gru.{name}"], 3)
         return np.concatenate([update, reset, new])
 
-    biases = np.concatenate([gates("bias_ih"), gates("bias_hh")])
-    weights = [g.constant(value[None]) for value in (gates("weight_ih"), gates("weight_hh"), biases)]
+    names = [f"l{layer}", f"l{layer}_reverse"] if both else [f"l{layer}"]
+    kernels = [np.stack([gates(f"weight_{part}_{name}") for name in names]) for part in ("ih", "hh")]
+    biases = np.stack(
+        [np.concatenate([gates(f"bias_{part}_{name}") for part in ("ih", "hh")]) for name in names]
+    )
+    weights = [g.constant(value) for value in (*kernels, biases)]
     return g.add(
-        "GRU", sequence, *weights, steps, outputs=2 if last else 1, hidden_size=hidden, linear_before_reset=1
+        "GRU",
+        sequence,
+        *weights,
+        steps,
+        outputs=2 if last else 1,
+        hidden_size=hidden,
+        linear_before_reset=1,
+        direction="bidirectional" if both else "forward",
     )
 
 

@@ -1,4 +1,4 @@
-"""Graphs of the heads over several inputs: concatenation, gates and cross-attention.
+"""Graphs of the heads over several inputs: concatenation, gates, cross-attention and alignment.
 
 The same as ``heads/networks/several_inputs_network.py`` computes. An input that a clip lacks has length 0.
 """
@@ -17,7 +17,7 @@ from unheard.inputs import Form
 from unheard.onnx_graphs.graph import Graph
 from unheard.onnx_graphs.head_inputs import Taken, valid_frames
 from unheard.onnx_graphs.head_outputs import Columns
-from unheard.onnx_graphs.network_heads import affine, clean, dense, output, weights_of
+from unheard.onnx_graphs.network_heads import affine, clean, dense, gru, output, weights_of
 
 State = Mapping[str, NDArray[Any]]
 
@@ -66,6 +66,36 @@ def cross_attention(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: C
         attended = g.add("LayerNormalization", residual, *norm, axis=-1, epsilon=1e-5)
         found.append(_pooled(g, w, part, attended))
     return output(g, w, _side_by_side(g, found), columns)
+
+
+def alignment(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
+    """Return the outputs of ``AlignmentNetwork``."""
+    w = weights_of(head)
+    part, *others = _parts(g, w, head, inputs)
+    keys = g.add("Concat", *(other.frames for other in others or [part]), axis=1)
+    seen = g.add("Concat", *(other.valid for other in others or [part]), axis=1)
+    # Where no frame is valid the first is, and a learned vector stands in it.
+    length = g.add("Gather", g.add("Shape", part.frames), g.constant(1, np.int64))
+    places = g.add("Range", g.constant(0, np.int64), length, g.constant(1, np.int64))
+    first = g.add("Equal", g.add("Unsqueeze", places, g.constant([0, 2])), g.constant(0, np.int64))
+    lacking = g.add("Unsqueeze", g.add("Not", part.there), g.constant([1]))
+    stands = g.add("And", first, lacking)
+    frames = g.add("Where", stands, g.constant(w[f"absent.{part.name}"]), part.frames)
+    valid = g.add("Or", part.valid, stands)
+    scores = g.add("MatMul", affine(g, w, "align", frames), g.add("Transpose", keys, perm=[0, 2, 1]))
+    shares = g.add(
+        "Softmax", g.add("Where", g.add("Transpose", seen, perm=[0, 2, 1]), scores, _lowest(g)), axis=2
+    )
+    found = g.add("Concat", frames, g.add("MatMul", shares, clean(g, seen, keys)), axis=2)
+    counts = g.add("ReduceSum", g.add("Cast", valid, to=g.types.INT32), g.constant([1, 2]), keepdims=0)
+    sequence = g.add("Transpose", found, perm=[1, 0, 2])
+    states = g.add("Transpose", gru(g, w, 0, sequence, counts, last=False, both=True), perm=[2, 0, 1, 3])
+    states = g.add("Reshape", states, g.constant([0, 0, 2 * head.recurrent]))
+    time = g.constant([1])
+    total = g.add("ReduceSum", clean(g, valid, states), time, keepdims=0)
+    mean = g.add("Div", total, g.add("Cast", g.add("Unsqueeze", counts, time), to=g.types.FLOAT))
+    highest = g.add("ReduceMax", g.add("Where", valid, states, _lowest(g)), time, keepdims=0)
+    return output(g, w, _side_by_side(g, [mean, highest]), columns)
 
 
 def _attention(g: Graph, w: State, head: Any, part: _Part, keys: str, seen: str) -> str:

@@ -1,4 +1,4 @@
-"""Heads over several named inputs: cross-attention, concatenation and gates."""
+"""Heads over several named inputs: cross-attention, alignment, concatenation and gates."""
 
 from __future__ import annotations
 
@@ -136,6 +136,51 @@ class CrossAttention(SeveralInputs):
     def shape(self) -> dict[str, Any]:
         """Return the settings of the network."""
         return {**super().shape(), "attention_heads": self.attention_heads}
+
+
+@dataclass(kw_only=True)
+class Alignment(SeveralInputs):
+    """Each frame of the first input attends to those of the others, and a recurrent layer reads what it found.
+
+    Parameters
+    ----------
+    recurrent
+        Units of the recurrent layer, for each direction.
+    """
+
+    name: ClassVar[str] = "alignment"
+
+    recurrent: Annotated[int, Within(1, 4096)] = 128
+
+    def kind(self) -> Any:
+        """Return the class of the network."""
+        from unheard.heads.networks.several_inputs_network import AlignmentNetwork
+
+        return AlignmentNetwork
+
+    def shape(self) -> dict[str, Any]:
+        """Return the settings of the network."""
+        return {**super().shape(), "recurrent": self.recurrent}
+
+    def shares(self, inputs: Mapping[str, Features]) -> list[Array]:
+        """Return, for each clip, how each frame of the first input divides its attention over those of the others.
+
+        Shape (frames, frames of the others) each; rows sum to 1. It is where in the recording each word is found.
+        """
+        import torch
+
+        from unheard.training.batches import padded
+
+        taken = self._taken(inputs)
+        self._check_sizes(taken)
+        found = []
+        with torch.inference_mode():
+            for clip in zip(*taken.values(), strict=True):
+                batch = {name: padded([values]) for name, values in zip(taken, clip, strict=True)}
+                tensors = {name: tensor for name, (tensor, _) in batch.items()}
+                lengths = {name: length for name, (_, length) in batch.items()}
+                found.append(self.network_.shares(tensors, lengths)[0].numpy())
+        return found
 
 
 @dataclass(kw_only=True)

@@ -64,13 +64,17 @@ class SeveralInputsNetwork(nn.Module, ABC):
         """Return outputs (B, classes + dimensions) of frames (B, T, dims) by input, of these valid lengths."""
         if self.training and self.drop_inputs:
             lengths = self._dropped(lengths)
-        parts = {}
+        outputs: Tensor = self.output(self.dropout(self.join(self.parts(inputs, lengths))))
+        return outputs
+
+    def parts(self, inputs: Mapping[str, Tensor], lengths: Mapping[str, Tensor]) -> dict[str, Part]:
+        """Return the standardised and mapped frames of each input, and which of them are valid."""
+        found = {}
         for name in self.dims:
             standard = (inputs[name] - getattr(self, f"mean_{name}")) / getattr(self, f"scale_{name}")
             mask = valid(standard, lengths[name])
-            parts[name] = (self.map[name](standard.masked_fill(~mask, 0.0)), mask)
-        outputs: Tensor = self.output(self.dropout(self.join(parts)))
-        return outputs
+            found[name] = (self.map[name](standard.masked_fill(~mask, 0.0)), mask)
+        return found
 
     @abstractmethod
     def join(self, parts: Mapping[str, Part]) -> Tensor:
@@ -148,6 +152,57 @@ class CrossAttentionNetwork(SeveralInputsNetwork):
             attended = self.norm[name](frames + self.attention[name](frames, keys, seen))
             found.append(self.pooled(name, attended, mask))
         return torch.cat(found, dim=1)
+
+
+class AlignmentNetwork(SeveralInputsNetwork):
+    """Each frame of the first input, such as a word, finds by attention what lies under it in the others.
+
+    α = softmax over j of t W a_j, and c = Σ α a_j; t and c side by side pass through a recurrent layer of both
+    directions, whose mean and maximum are taken (Xu et al. 2019, arXiv 1909.05645). For a clip without the first
+    input one learned vector t stands.
+    """
+
+    def __init__(
+        self, dims: Mapping[str, int], classes: int, *, hidden: int, recurrent: int, **settings: Any
+    ) -> None:
+        super().__init__(dims, 4 * recurrent, classes, hidden=hidden, **settings)
+        self.align = nn.Linear(hidden, hidden, bias=False)
+        self.gru = nn.GRU(2 * hidden, recurrent, batch_first=True, bidirectional=True)
+
+    def join(self, parts: Mapping[str, Part]) -> Tensor:
+        """Return (B, 4 x recurrent)."""
+        frames, mask, keys, seen = self._sides(parts)
+        found = torch.cat([frames, self._shares(frames, keys, seen) @ keys.masked_fill(~seen, 0.0)], dim=2)
+        lengths = mask.sum(dim=(1, 2)).cpu()
+        packed = nn.utils.rnn.pack_padded_sequence(found, lengths, batch_first=True, enforce_sorted=False)
+        states, _ = nn.utils.rnn.pad_packed_sequence(
+            self.gru(packed)[0], batch_first=True, total_length=found.shape[1]
+        )
+        mean = states.masked_fill(~mask, 0.0).sum(dim=1) / mask.sum(dim=1)
+        highest = states.masked_fill(~mask, torch.finfo(states.dtype).min).amax(dim=1)
+        return torch.cat([mean, highest], dim=1)
+
+    def shares(self, inputs: Mapping[str, Tensor], lengths: Mapping[str, Tensor]) -> Tensor:
+        """Return α (B, frames of the first input, frames of the others)."""
+        frames, _, keys, seen = self._sides(self.parts(inputs, lengths))
+        return self._shares(frames, keys, seen)
+
+    def _sides(self, parts: Mapping[str, Part]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the frames of the first input and of all others, each with what is valid."""
+        (name, (frames, mask)), *others = parts.items()
+        listed = [part for _, part in others] or [(frames, mask)]
+        keys, seen = (torch.cat(each, dim=1) for each in zip(*listed, strict=True))
+        lacking = ~mask.any(dim=1, keepdim=True)
+        first = torch.zeros_like(mask)
+        first[:, 0] = True
+        stands = first & lacking
+        return torch.where(stands, self.absent[name], frames), mask | stands, keys, seen
+
+    def _shares(self, frames: Tensor, keys: Tensor, seen: Tensor) -> Tensor:
+        scores = self.align(frames) @ keys.transpose(1, 2)
+        lowest = torch.finfo(scores.dtype).min
+        shares: Tensor = scores.masked_fill(~seen.transpose(1, 2), lowest).softmax(dim=2)
+        return shares
 
 
 class Attention(nn.Module):
