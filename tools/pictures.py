@@ -27,7 +27,11 @@ class Picture:
     size: tuple[int, int] | None = None
 
 
-PICTURES = (Picture("tutorial", "tutorial-report.png", "report.html", (1200, 1000)),)
+PICTURES = (
+    Picture("tutorial", "tutorial-report.png", "report.html", (1200, 1000)),
+    Picture("calls", "call-page.png", "call.html", (1100, 1180)),
+    Picture("calls", "call.svg", "call.svg"),
+)
 
 
 def main(pages: list[str]) -> None:
