@@ -92,7 +92,7 @@ def encoder(settings: dict[str, Any]) -> Encoder:
 
 @pytest.fixture(scope="module", params=COMPUTED)
 def feature(request: pytest.FixtureRequest) -> Any:
-    if request.param in ("egemaps", "compare"):
+    if request.param in ("egemaps", "compare", "egemaps_lld", "compare_lld"):
         pytest.importorskip("opensmile")
     return features.build({"name": request.param})
 

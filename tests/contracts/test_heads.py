@@ -68,6 +68,8 @@ SMALL: dict[str, dict[str, Any]] = {
         "learning_rate": 1e-2,
     },
     "gates": {"hidden": 8, "epochs": 12, "patience": 4, "batch": 8, "learning_rate": 1e-2},
+    "spectrogram_cnn": {"channels": 16, "attention": 4, "epochs": 12, "batch": 8, "learning_rate": 1e-2},
+    "waveform_cnn": {"channels": 16, "attention": 4, "epochs": 12, "batch": 8, "learning_rate": 1e-2},
     "alignment": {"hidden": 8, "recurrent": 8, "epochs": 15, "batch": 8, "learning_rate": 1e-2},
     "weighted": {
         "attention": 4,

@@ -32,8 +32,10 @@ HEADS = {
     "gates": ("unheard.heads.networks.several_inputs", "Gates"),
     "mean": ("unheard.heads.networks.mean", "Mean"),
     "probe": ("unheard.heads.linear.probe", "Probe"),
+    "spectrogram_cnn": ("unheard.heads.networks.cnn", "SpectrogramCNN"),
     "svm": ("unheard.heads.linear.svm", "SVM"),
     "tcgru": ("unheard.heads.networks.tcgru", "TCGRU"),
+    "waveform_cnn": ("unheard.heads.networks.cnn", "WaveformCNN"),
     "weighted": ("unheard.heads.networks.weighted", "Weighted"),
 }
 

@@ -16,6 +16,7 @@ from unheard.errors import UsageError
 from unheard.inputs import Form
 from unheard.onnx_graphs import network_heads as networks
 from unheard.onnx_graphs import several_heads
+from unheard.onnx_graphs.cnn_heads import cnn
 from unheard.onnx_graphs.graph import Graph
 from unheard.onnx_graphs.head_inputs import Shape, Taken, input_of, take, valid_frames
 from unheard.onnx_graphs.head_outputs import Columns, changed
@@ -53,7 +54,9 @@ def _written(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns)
         "alignment": several_heads.alignment,
         "probe": _linear,
         "svm": _linear,
+        "spectrogram_cnn": cnn,
         "tcgru": networks.tcgru,
+        "waveform_cnn": cnn,
         "ensemble": _ensemble,
         "concatenation": several_heads.concatenation,
         "convolutional": networks.convolutional,

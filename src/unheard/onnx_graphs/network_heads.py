@@ -19,7 +19,7 @@ State = Mapping[str, NDArray[Any]]
 
 def tcgru(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
     """Return the outputs of ``heads/tcgru_network.py``."""
-    w, taken = weights_of(head), _taken(head, inputs, Form.FRAMES)
+    w, taken = weights_of(head), frames_of(head, inputs, Form.FRAMES)
     frames, lengths = taken.values, taken.lengths
     standardised = g.add("Div", g.add("Sub", frames, g.constant(w["mean"])), g.constant(w["scale"]))
     kept = clean(g, valid_frames(g, frames, lengths), standardised)
@@ -33,7 +33,7 @@ def tcgru(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) ->
 
 def mean(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
     """Return the outputs of ``heads/mean_network.py``."""
-    w, taken = weights_of(head), _taken(head, inputs, Form.FRAMES)
+    w, taken = weights_of(head), frames_of(head, inputs, Form.FRAMES)
     frames, lengths = taken.values, taken.lengths
     x = g.add("Relu", affine(g, w, "frame", frames)) if "frame.weight" in w else frames
     total = g.add("ReduceSum", clean(g, valid_frames(g, frames, lengths), x), g.constant([1]), keepdims=0)
@@ -43,7 +43,7 @@ def mean(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> 
 
 def weighted(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
     """Return the outputs of ``heads/weighted_network.py``."""
-    w, taken = weights_of(head), _taken(head, inputs, Form.LAYERS)
+    w, taken = weights_of(head), frames_of(head, inputs, Form.LAYERS)
     frames, lengths = taken.values, taken.lengths
     if head.normalise:
         ones = g.constant(np.ones(taken.shape.dims, dtype=np.float32))
@@ -52,13 +52,13 @@ def weighted(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns)
     time = g.constant([1])
     mixed = g.add("ReduceSum", g.add("Mul", frames, g.constant(shares)), time, keepdims=0)
     valid = valid_frames(g, mixed, lengths)
-    hidden = g.add("Relu", dense(g, w, "hidden", _attentive(g, w, mixed, valid)))
+    hidden = g.add("Relu", dense(g, w, "hidden", attentive(g, w, mixed, valid)))
     return output(g, w, hidden, columns)
 
 
 def convolutional(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Columns) -> str:
     """Return the outputs of ``heads/convolutional_network.py``; its batch norm is part of the output's weights."""
-    w, taken = weights_of(head), _taken(head, inputs, Form.FRAMES)
+    w, taken = weights_of(head), frames_of(head, inputs, Form.FRAMES)
     frames, lengths = taken.values, taken.lengths
     valid = valid_frames(g, frames, lengths)
     standardised = g.add("Div", g.add("Sub", frames, g.constant(w["mean"])), g.constant(w["scale"]))
@@ -72,10 +72,10 @@ def convolutional(g: Graph, head: Any, inputs: Mapping[str, Taken], columns: Col
         "output.weight": w["output.weight"] * gain,
         "output.bias": w["output.bias"] + w["output.weight"] @ shift,
     }
-    return output(g, folded, _attentive(g, w, x, valid), columns)
+    return output(g, folded, attentive(g, w, x, valid), columns)
 
 
-def _attentive(g: Graph, w: State, frames: str, valid: str) -> str:
+def attentive(g: Graph, w: State, frames: str, valid: str) -> str:
     """Return attentive statistics (B, 2 dims) of the valid frames (B, T, dims), with the weights ``pool``."""
     time = g.constant([1])
     kept = clean(g, valid, frames)
@@ -149,7 +149,8 @@ def clean(g: Graph, valid: str, x: str) -> str:
     return g.add("Where", valid, x, g.constant(0.0, np.float32))
 
 
-def _taken(head: Any, inputs: Mapping[str, Taken], form: Form) -> Taken:
+def frames_of(head: Any, inputs: Mapping[str, Taken], form: Form) -> Taken:
+    """Return the input that a head takes, which must have the form."""
     taken = input_of(inputs, head.input, head.name)
     if taken.shape.form is not form:
         raise UsageError(f"the head {head.name!r} takes {form}, not an input of the form {taken.shape.form}")

@@ -11,7 +11,7 @@ from unheard.heads.networks.standardising_head import StandardisingHead
 from unheard.settings import OneOf, Within
 
 if TYPE_CHECKING:
-    from unheard.heads.networks.convolutional_network import ConvolutionalNetwork
+    from unheard.heads.networks.one_input_network import StandardisingNetwork
     from unheard.training.augmentation import Augmentation
 
 
@@ -59,7 +59,7 @@ class Convolutional(StandardisingHead):
     mixup: Annotated[float, Within(0, 1)] = 0.0
     precision: Annotated[str, OneOf("float32", "bfloat16")] = "float32"
 
-    def network(self, sizes: Mapping[str, Size], classes: int, dimensions: int = 0) -> ConvolutionalNetwork:
+    def network(self, sizes: Mapping[str, Size], classes: int, dimensions: int = 0) -> StandardisingNetwork:
         """See :class:`~unheard.heads.networks.convolutional_network.ConvolutionalNetwork`."""
         from unheard.heads.networks.convolutional_network import ConvolutionalNetwork
 
