@@ -112,3 +112,14 @@ def test_what_does_not_fit_is_refused(made: Make, tmp_path: Path, fault: str) ->
     seal(folder)
     with pytest.raises(BundleError, match=said):
         load(folder)
+
+
+def test_stored_inputs_of_other_shapes_than_are_adapted_are_refused(made: Make, tmp_path: Path) -> None:
+    """Found by mutant 2231 of seed 522 of bundles."""
+    folder = shutil.copytree(made("one of two").folder, tmp_path / "bundle")
+    with np.load(folder / "golden.npz") as stored:
+        arrays = dict(stored)
+    np.savez(folder / "golden.npz", **{**arrays, "rows.0": np.concatenate([arrays["rows.0"]] * 2, axis=-1)})
+    seal(folder)
+    with pytest.raises(BundleError, match=r"golden\.npz: the input 'rows' is of shape .* adaptation\.npz"):
+        load(folder)

@@ -6,8 +6,10 @@ import unicodedata
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+import soundfile
 
 from unheard.corpora import read, survey
 from unheard.corpora.paths import refuse_absent
@@ -265,7 +267,7 @@ def test_the_column_corpus_names_the_corpus(tmp_path):
         ("path,label,age\na.wav,x,12 years\n", "row 2, column 'age': '12 years' is not a number"),
         ("path;label;age\na.wav;x;12,5\n", "row 2, column 'age': '12,5' is not a number (decimal points"),
         ("path,label,age\na.wav,x,nan\n", "row 2, column 'age': 'nan' is not a number"),
-        ("path,label,sex\na.wav,x,w\n", "row 2, column 'sex': 'w', expected"),
+        ("path,label,sex\na.wav,x,1\n", "row 2, column 'sex': '1', expected female, male"),
         ("path,label,channel\na.wav,x,talk\n", "row 2, column 'channel': 'talk', expected speech, song"),
         ("path,label\na.wav,x\n ,y\n", "row 3, column 'path': empty"),
         ("path,label\na.wav,\nb.wav,\n", "column 'label' is empty in every row"),
@@ -380,3 +382,32 @@ def test_neither_folder_nor_table(tmp_path):
     (tmp_path / "t.txt").write_text("path,label\n")
     with pytest.raises(DataError, match="expected a folder that holds one folder a class, or a table"):
         read("generic", tmp_path / "t.txt")
+
+
+def test_women_and_men_in_other_words_are_read_and_said(tmp_path):
+    words = {
+        "Woman": "female",
+        "w": "female",
+        "FEMALE": "female",
+        "man": "male",
+        "M": "male",
+        "diverse": "other",
+    }
+    words |= {"unknown": None, "": None}
+    rows = "".join(f"{k}.wav,x,s{k},{word}\n" for k, word in enumerate(words))
+    (tmp_path / "t.csv").write_text(f"path,label,speaker,sex\n{rows}")
+    table, _, remarks = survey("generic", tmp_path / "t.csv")
+    assert table["gender"].to_list() == list(words.values())
+    said = "t.csv: column 'sex': Woman is female, diverse is other, man is male, w is female (genders, version 1)"
+    assert said in [remark.text for remark in remarks]
+
+
+def test_pieces_beyond_the_end_of_their_recording_are_said(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000), 16_000)
+    rows = "0,1.005\na.wav,x,0.5,1\na.wav,x,0.5,5\na.wav,x,1,\na.wav,x,2,3\nlost.wav,x,2,3\n"
+    (tmp_path / "t.csv").write_text(f"path,label,start,end\na.wav,x,{rows}")
+    (said,) = (each.text for each in survey("generic", tmp_path / "t.csv").remarks if "beyond" in each.text)
+    assert said == (
+        "3 pieces lie beyond the end of the recording: a_0.500-5.000 (0.5 to 5 s of 1 s), "
+        "a_1.000- (1 s to its end of 1 s), a_2.000-3.000 (2 to 3 s of 1 s); are the times in seconds?"
+    )

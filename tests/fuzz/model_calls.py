@@ -10,6 +10,7 @@ import numpy as np
 from unheard import encoders
 from unheard.bundle.runtime import Bundle, load
 from unheard.bundle.voice import read_voice
+from unheard.errors import about
 
 WAVE = (0.2 * np.sin(np.arange(12_000) / 9) * np.sin(np.arange(12_000) / 2000)).astype(np.float32)
 
@@ -24,7 +25,10 @@ def bundle(path: Path) -> object:
 def voice(path: Path) -> object:
     """Read a voice profile, and predict with it by the bundle beside it."""
     profile = read_voice(path)
-    found = _adapting(path.parent / "adapting").predict(WAVE, 16_000, profile=profile)
+    bundle = _adapting(path.parent / "adapting")
+    with about(path):  # a profile no longer knows its file, and whoever read it does
+        bundle.check_profile(profile)
+    found = bundle.predict(WAVE, 16_000, profile=profile)
     assert found.enrol_k == profile.clips
     return profile, found
 

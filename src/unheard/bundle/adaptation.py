@@ -75,6 +75,22 @@ class Adaptation:
             raise DataError(f"the voice profile is of {found!r:.300}, and the model adapts {shapes!r:.300}")
         return {name: profile(known[name], each.around, each.priors) for name, each in self.inputs.items()}
 
+    def check(self, clip: Inputs, where: str) -> None:
+        """Refuse the inputs of a clip whose shapes are not those that are adapted; ``where`` they are from.
+
+        Raises
+        ------
+        BundleError
+            The message names the input and both shapes.
+        """
+        for name, each in self.inputs.items():
+            shape, mean = clip[name].shape, each.around.mean.shape
+            of_a_frame = (*shape[:-2], *shape[-1:]) if len(shape) > len(mean) else shape
+            if mean and of_a_frame != mean:
+                raise BundleError(
+                    f"{where}: the input {name!r} is of shape {shape}, and {FILE} adapts {mean}"
+                )
+
     def standardised(self, clip: Inputs, profiles: Mapping[str, Profile] | None = None) -> Inputs:
         """Return the inputs of a clip as the head takes them; without profiles nothing is known of the speaker."""
         if not self.inputs:

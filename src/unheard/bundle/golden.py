@@ -148,6 +148,7 @@ def check(bundle: Predictor, stored: Golden) -> None:
         raise BundleError(
             f"golden.npz has {stored.outputs.shape[1]} outputs, and the target {columns} columns"
         )
+    bundle.check_inputs(stored.inputs, FILE)
     far = difference(bundle.outputs(stored.inputs), stored.outputs)
     if far > TOLERANCE:
         raise BundleError(

@@ -126,6 +126,11 @@ class Predictor:
         """
         return self._head.outputs([self._adaptation.standardised(clip, profiles) for clip in inputs])
 
+    def check_inputs(self, inputs: Sequence[Inputs], where: str) -> None:
+        """Refuse stored inputs of other shapes than those that are adapted (``BundleError``)."""
+        for clip in inputs:
+            self._adaptation.check(clip, where)
+
     def outputs_knowing(self, inputs: Sequence[Inputs], known: Sequence[Inputs] | None = None) -> Outputs:
         """Return the outputs for clips of one speaker of whom others are known; where None, these themselves."""
         sums = self._adaptation.sums(inputs if known is None else known)
@@ -141,9 +146,11 @@ class Predictor:
         """
         self._check_adapts()
         if profile.fingerprint != self._adaptation.fingerprint:
+            ours = self.description.name
+            other = f"another model ({profile.model!r})" if profile.model != ours else "other weights"
             raise DataError(
-                f"the voice profile was made with another model ({profile.model!r}) than this one "
-                f"({self.description.name!r}); enrol the speaker's clips again with this one"
+                f"the voice profile was made with {other} than this one ({ours!r}); enrol the speaker's clips "
+                "again with this one"
             )
 
     def _check_adapts(self) -> None:

@@ -12,7 +12,7 @@ from unheard.cli.terminal import bars, say
 
 
 def download(
-    corpus: Annotated[str, typer.Argument(help="ravdess, emodb or nemo.")],
+    corpus: Annotated[str, typer.Argument(help="ravdess, ravdess-song, emodb or nemo.")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder to make; default: data/CORPUS.")
     ] = None,
@@ -36,6 +36,7 @@ def download(
     folder = out or Path("data") / corpus
     with bars() as advance:
         recordings = fetch_corpus(chosen, folder, progress=advance)
+    reader = corpus.removesuffix("-song")
     say(
-        f"{folder}: {recordings:,} recordings; next: unheard prepare {corpus} {folder} --out {corpus}.parquet"
+        f"{folder}: {recordings:,} recordings; next: unheard prepare {reader} {folder} --out {corpus}.parquet"
     )

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from unheard.audio.decode import SLACK
 from unheard.corpora import audformat, generic, huggingface, synthetic
 from unheard.corpora.columns import columns_of
-from unheard.corpora.folder import LeftOut, Remark
+from unheard.corpora.folder import LeftOut, Remark, duration
 from unheard.corpora.names import with_known
 from unheard.corpora.table import one_gender, utterances
 from unheard.corpora.tabular import SUFFIXES, read_rows
@@ -111,7 +112,7 @@ def survey(
             labels=reader.LABELS or generic.classes(root, rows),
             scale=getattr(reader, "SCALE", (0.0, 1.0)),
         )
-    return Survey(table, left, [*remarks, *_two_genders(rows)])
+    return Survey(table, left, [*remarks, *_two_genders(rows), *_pieces_beyond(rows)])
 
 
 def reader_of(path: Path) -> str:
@@ -135,6 +136,28 @@ def _lists_clips(table: Path) -> bool:
     except DataError:
         return False
     return True
+
+
+def _pieces_beyond(rows: list[dict[str, Any]]) -> list[Remark]:
+    """Say which pieces of recordings begin or end beyond the end of their file: a run could not read them."""
+    lengths: dict[str, float | None] = {}
+    beyond = []
+    for row in rows:
+        start, end = row.get("start") or 0.0, row.get("end")
+        if not start and end is None:
+            continue
+        if row["path"] not in lengths:
+            lengths[row["path"]] = duration(Path(row["path"]))
+        whole = lengths[row["path"]]
+        if whole is not None and (start >= whole or (end or 0.0) > whole + SLACK):
+            to = "s to its end" if end is None else f"to {end:g} s"
+            beyond.append(f"{row['id']} ({start:g} {to} of {whole:g} s)")
+    if not beyond:
+        return []
+    many = "1 piece lies" if len(beyond) == 1 else f"{len(beyond)} pieces lie"
+    return [
+        Remark(f"{many} beyond the end of the recording: {first_five(beyond)}; are the times in seconds?")
+    ]
 
 
 def _two_genders(rows: list[dict[str, Any]]) -> list[Remark]:

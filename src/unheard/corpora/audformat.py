@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from unheard.corpora.folder import LeftOut, duration, piece, piece_name, recordings
+from unheard.corpora.genders import WORDS
 from unheard.corpora.tabular import need_columns, read_rows
 from unheard.corpora.times import in_seconds
 from unheard.errors import DataError, first_five
@@ -312,7 +313,7 @@ def _fact(where: str, ours: str, value: Any) -> Any:
     if ours == "language":
         return _language(value)
     if ours == "gender":
-        return str(value) if value in ("female", "male", "other") else None
+        return WORDS.get(str(value).casefold())
     return str(value)
 
 

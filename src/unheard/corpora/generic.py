@@ -21,6 +21,8 @@ import polars as pl
 from unheard.corpora.class_folders import class_folders
 from unheard.corpora.columns import columns_of, remarks
 from unheard.corpora.folder import LeftOut, Remark, duration, piece_name
+from unheard.corpora.genders import VERSION, WORDS, gender_in
+from unheard.corpora.names import known
 from unheard.corpora.paths import place_of
 from unheard.corpora.table import BOUNDS, DIMENSIONS, WEIGHTS
 from unheard.corpora.tabular import SUFFIXES, read_rows
@@ -37,10 +39,7 @@ LICENCE = "the table's own column"
 LABELS: tuple[str, ...] = ()  # found in the data
 LANGUAGES: tuple[str, ...] = ()
 
-_WORDS = {
-    "gender": {"f": "female", "m": "male", **{g: g for g in ("female", "male", "other")}},
-    "channel": {c: c for c in ("speech", "song")},
-}
+_CHANNELS = ("speech", "song")
 #: What a name may be in a frame or a Parquet file.
 _TEXTS = (str, int, float, Decimal, date, time, PurePath)
 _VOTE = {"grader", "label", "weight", "modality", *DIMENSIONS}
@@ -71,6 +70,7 @@ def scan(root: Path) -> Iterator[dict[str, Any] | LeftOut | Remark]:
     yield from (Remark(f"{root.name}: {text}") for text in remarks(columns, found))
     rows = rows_of(root, root.parent, columns, numbered)
     yield from rows
+    yield from _gender_remarks(root.name, columns, numbered)
     written = (str(cells[columns["path"]]) for _, cells in numbered)
     turned = sum("\\" in text and "\\" not in row["path"] for text, row in zip(written, rows, strict=True))
     if turned:
@@ -146,6 +146,17 @@ def rows_of(
     return rows
 
 
+def _gender_remarks(
+    table: str, columns: Mapping[str, str], numbered: Sequence[tuple[int, Mapping[str, Any]]]
+) -> Iterator[Remark]:
+    """Say which words of a table were taken for which gender, where they are other words than ours."""
+    texts = {str(cells.get(columns.get("gender", ""))).strip() for _, cells in numbered}
+    taken = {text: WORDS[text.casefold()] for text in sorted(texts) if text.casefold() in WORDS}
+    said = [f"{text} is {word}" for text, word in taken.items() if text.casefold() not in (word, word[0])]
+    if said:
+        yield Remark(f"{table}: column {columns['gender']!r}: {', '.join(said)} (genders, version {VERSION})")
+
+
 def _value(name: str, cell: Any) -> Any:
     """Return the value of a cell in the type of our column; empty is null."""
     if isinstance(cell, str):
@@ -171,10 +182,12 @@ def _value(name: str, cell: Any) -> Any:
     text = str(cell)
     if name == "path" and not Path(text).name:
         raise ValueError(f"{text!r} is not the path of a recording")
-    if name in _WORDS:
-        if text.lower() not in _WORDS[name]:
-            raise ValueError(f"{text!r}, expected {', '.join(_WORDS[name])} or nothing")
-        return _WORDS[name][text.lower()]
+    if name == "gender" and known(text) is not None:
+        return gender_in(text)
+    if name == "channel":
+        if text.lower() not in _CHANNELS:
+            raise ValueError(f"{text!r}, expected {', '.join(_CHANNELS)} or nothing")
+        return text.lower()
     return text
 
 
