@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from unheard.audio.decode import SLACK
+from unheard.audio.source import SLACK
 from unheard.corpora import audformat, generic, huggingface, synthetic
 from unheard.corpora.columns import columns_of
 from unheard.corpora.folder import LeftOut, Remark, duration
