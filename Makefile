@@ -27,7 +27,7 @@ slow:                ## slow tests
 	pytest -m slow
 
 pictures:            ## the pictures of the documents, by the commands of their pages
-	cd tools && python pictures.py
+	cd tools && python pictures.py && python system_picture.py
 
 figures:             ## figures in the text against stored results
 	unheard results --check README.md --check docs/default-model.md --check docs/results.md

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -81,3 +82,11 @@ def test_a_server_of_a_page_answers_its_later_commands_and_is_stopped(tmp_path: 
     )
     (tmp_path / "folder").mkdir()
     assert commands.run_page(page, tmp_path / "folder") == 2
+
+
+def test_the_picture_of_the_system_is_what_the_code_draws() -> None:
+    drawn = tool("system_picture").drawing()
+    assert (DOCUMENTS / "images" / "system.svg").read_text(encoding="utf-8") == drawn
+    picture = ElementTree.fromstring(drawn)
+    names = {text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"Voice", "Words", "Face", "One head", "Late fusion"} <= names
