@@ -105,8 +105,8 @@ ARROWS = (
 TITLE = "The lanes of voice, words and face, and where they meet"
 ABOUT = (
     "A corpus gives waveform, turns of speech and video. Features of each go to one head, or to heads of their "
-    "own whose probabilities are fused late. An answer is calibrated. Protocol and audit see to it that who is tested "
-    "was never trained on, and a score has an interval over speakers."
+    "own whose probabilities are fused late. An answer is calibrated. Protocol and audit see to it that who is "
+    "tested was never trained on, and a score has an interval over speakers."
 )
 MARKER = (
     '<marker id="end" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
