@@ -91,7 +91,7 @@ def test_a_damaged_body_is_refused_in_words(
     client, content: bytes, kind: str, status: int, said: str
 ) -> None:
     ask = client()
-    for path in ("/v1/predict", "/v1/timeline", "/v1/voices"):
+    for path in ("/v1/predict", "/v1/timeline", "/v1/segments", "/v1/voices"):
         asked = ask.post(path, content=content, headers={"content-type": kind})
         assert asked.status_code == status
         assert said in asked.json()["detail"]
@@ -115,7 +115,7 @@ def test_who_has_no_key_is_not_read(client, clips: list[Path]) -> None:
         {"Authorization": KEY},
         {"Authorization": "Bearer "},
     ):
-        for path in ("/v1/predict", "/v1/timeline", "/v1/voices"):
+        for path in ("/v1/predict", "/v1/timeline", "/v1/segments", "/v1/voices"):
             asked = ask.post(path, files=form(clips[0]), headers=wrong)
             assert asked.status_code == 401
             assert asked.headers["www-authenticate"] == "Bearer"

@@ -12,8 +12,9 @@ import html
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,10 @@ def checked(pieces: Iterable[Piece]) -> list[Piece]:
     return sorted(found, key=lambda piece: (piece.start, piece.end))
 
 
-def read_pieces(path: str | os.PathLike[str]) -> list[Piece]:
+def read_pieces(path: str | os.PathLike[str], ending: str | None = None) -> list[Piece]:
     """Read the pieces in a file, by its ending, in the order of their starts.
+
+    ``ending`` says how a file that has no name of its own would end, such as ``.rttm``.
 
     Raises
     ------
@@ -86,8 +89,10 @@ def read_pieces(path: str | os.PathLike[str]) -> list[Piece]:
         The file is missing, of another ending, too large or broken, or holds no piece; the line or field is named.
     """
     place = Path(path)
-    ending = place.suffix.lower()
-    readers = {".csv": _table, ".tsv": _table, ".rttm": _rttm, ".srt": _cues, ".vtt": _cues, ".json": _json}
+    ending = (ending or place.suffix).lower()
+    table = partial(_table, ending=ending)
+    readers: dict[str, Callable[[Path], list[Piece]]]
+    readers = {".csv": table, ".tsv": table, ".rttm": _rttm, ".srt": _cues, ".vtt": _cues, ".json": _json}
     if ending not in readers:
         found = ending or "a file without an ending"
         raise DataError(f"{path}: no pieces are read from {found}; give one of {', '.join(readers)}")
@@ -110,8 +115,8 @@ _EXPECTED = {
 }
 
 
-def _table(path: Path) -> list[Piece]:
-    header, rows = read_separated(path)
+def _table(path: Path, ending: str) -> list[Piece]:
+    header, rows = read_separated(path, ending=ending)
     columns = [name.lower() for name in header]
     if not {"start", "end"} <= set(columns):
         raise DataError(f"{path}: has the columns {', '.join(header)!r:.200}; {_EXPECTED['.csv']}")

@@ -28,7 +28,7 @@ _SEPARATOR_LINE = re.compile('"?sep=([,;\t|])"?\r?\n', re.IGNORECASE)
 
 
 def read_separated(
-    path: Path, error: type[UnheardError] = DataError, *, legacy: bool = False
+    path: Path, error: type[UnheardError] = DataError, *, legacy: bool = False, ending: str | None = None
 ) -> tuple[list[str], Rows]:
     """Return the header of a CSV or TSV file and its rows, numbered from 2; rows without any text are left out.
 
@@ -41,6 +41,8 @@ def read_separated(
         The kind of error that is raised, while rows are read too.
     legacy
         Take lines that are not UTF-8 for Windows-1252.
+    ending
+        How a file that has no name of its own would end.
 
     Raises
     ------
@@ -55,7 +57,7 @@ def read_separated(
     if stated:
         row, first = 2, next(plain, "")
     lines = _Lines(path, chain([first], plain), error, row)
-    delimiter = stated[1] if stated else _delimiter(path, first)
+    delimiter = stated[1] if stated else _delimiter(ending or path.suffix, first)
     rows = _rows(path, csv.reader(lines, delimiter=delimiter, strict=True), lines, error)
     row, header = next(((number, cells) for number, cells in rows if cells), (row, []))
     header = [cell.strip() for cell in header]
@@ -141,7 +143,7 @@ def _place(path: Path, before: str, number: int, header: str) -> str:
     """Return the row and column of what stands behind ``before`` in a line."""
     if path.suffix.lower() in LINES or number == 1:
         return f"row {number}"
-    delimiter = _delimiter(path, header)
+    delimiter = _delimiter(path.suffix, header)
     names = header.rstrip("\r\n").split(delimiter)
     column = before.count(delimiter)
     return f"row {number}, column {names[column]!r}" if column < len(names) else f"row {number}"
@@ -193,8 +195,8 @@ def _fitting(path: Path, header: list[str], wide: int, rows: Rows, error: type[U
         yield number, cells
 
 
-def _delimiter(path: Path, line: str) -> str:
+def _delimiter(ending: str, line: str) -> str:
     """Return the tab for TSV, else what separates the first line most often, outside quotes."""
-    if path.suffix.lower() != ".csv":
+    if ending.lower() != ".csv":
         return "\t"
     return max(",;\t", key=re.sub('"[^"]*"', "", line).count)

@@ -28,7 +28,9 @@ class Limits:
     recordings
         Recordings of one request.
     seconds
-        Longest recording.
+        Longest recording; given pieces of one may have twice as many together, since people speak at once.
+    pieces
+        Given pieces of one recording.
     requests, waiting
         Requests whose bodies are read or answered at once, and recordings that wait for a thread or are computed.
     upload_seconds, answer_seconds
@@ -43,6 +45,7 @@ class Limits:
     memory: int = 2**30
     recordings: int = 64
     seconds: float = 3600.0
+    pieces: int = 10_000
     requests: int = 256
     waiting: int = 512
     upload_seconds: float = 60.0

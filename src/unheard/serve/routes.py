@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -15,16 +15,26 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import ClientDisconnect
 
 from unheard.audio.longest import check_length
+from unheard.bundle.pieces import read_pieces
 from unheard.bundle.prediction import Prediction, prediction
 from unheard.bundle.runtime import Bundle
 from unheard.bundle.voice import VoiceProfile
 from unheard.errors import AudioError, DataError, first_five
 from unheard.serve import schemas
 from unheard.serve.counters import Counters
-from unheard.serve.errors import MalformedError
+from unheard.serve.errors import MalformedError, TooLargeError
 from unheard.serve.keys import Keys
 from unheard.serve.limits import Gate, Limits
-from unheard.serve.uploads import FIELD, Recording, in_memory, read_body, recordings_of, unnamed
+from unheard.serve.uploads import (
+    FIELD,
+    PIECES,
+    Recording,
+    in_memory,
+    read_body,
+    recording_and_pieces_of,
+    recordings_of,
+    unnamed,
+)
 from unheard.serve.voices import Voice, Voices
 from unheard.serve.workers import Workers
 
@@ -32,6 +42,8 @@ from unheard.serve.workers import Workers
 SMALL = 2**18
 
 router = APIRouter()
+
+Received = TypeVar("Received")
 
 
 @dataclass(frozen=True)
@@ -118,6 +130,40 @@ _FORM = {
         },
     }
 }
+_WITH_PIECES = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        FIELD: {"type": "string", "contentMediaType": "application/octet-stream"},
+                        PIECES: {"type": "string", "description": "Who speaks when, and what is said."},
+                    },
+                    "required": [FIELD, PIECES],
+                    "additionalProperties": False,
+                },
+                "examples": {
+                    "a transcript": {
+                        "summary": "format=json",
+                        "value": {
+                            FIELD: "the bytes of call.wav",
+                            PIECES: '{"segments": [{"start": 0.5, "end": 2.0, "speaker": "caller"}]}',
+                        },
+                    },
+                    "a diariser": {
+                        "summary": "format=rttm",
+                        "value": {
+                            FIELD: "the bytes of call.wav",
+                            PIECES: "SPEAKER call 1 0.50 1.50 <NA> <NA> caller <NA> <NA>",
+                        },
+                    },
+                },
+            },
+        },
+    }
+}
 _BODY = (400, 401, 404, 408, 413, 415, 422, 429, 503)
 
 VoiceName = Annotated[
@@ -142,7 +188,7 @@ async def predict(
     """Answer recordings, each by itself; one that cannot be used is flagged, and the others are answered."""
     profile = _profile(server, who, voice)
     options = {"channel": channel, "allow_truncated": allow_truncated, "profile": profile}
-    async with _received(request, server) as recordings:
+    async with _received(request, server, recordings_of) as recordings:
         jobs = [partial(answer, server, each, **options) for each in recordings]
         answers = await server.workers.all(jobs)
     for each in answers:
@@ -168,7 +214,7 @@ async def timeline(
 ) -> Response:
     """Answer one recording step by step."""
     profile = _profile(server, who, voice)
-    async with _received(request, server) as recordings:
+    async with _received(request, server, recordings_of) as recordings:
         if len(recordings) != 1:
             raise MalformedError(f"{len(recordings)} recordings, expected one")
 
@@ -185,6 +231,40 @@ async def timeline(
 
 
 @router.post(
+    "/v1/segments",
+    response_model=schemas.SegmentsAnswer,
+    responses=_refusals(*_BODY),
+    openapi_extra=_WITH_PIECES,
+)
+async def segments(
+    request: Request,
+    server: Serving,
+    who: Owner,
+    format: Annotated[
+        Literal["csv", "tsv", "rttm", "srt", "vtt", "json"],
+        Query(description="What the pieces are written in."),
+    ] = "json",
+    voice: VoiceName = None,
+    channel: Channel = None,
+    allow_truncated: Truncated = False,
+    adapt: Annotated[
+        bool | None,
+        Query(
+            description="Know the voice of each named speaker from their pieces; default: where the model does."
+        ),
+    ] = None,
+) -> Response:
+    """Answer the given pieces of one recording, and sum them up by speaker."""
+    profile = _profile(server, who, voice)
+    options = {"channel": channel, "allow_truncated": allow_truncated, "profile": profile, "adapt": adapt}
+    async with _received(request, server, recording_and_pieces_of) as (recording, pieces):
+        (found,) = await server.workers.all(
+            [partial(_segments, server, recording, pieces, f".{format}", **options)]
+        )
+    return JSONResponse({"model": server.bundle.description.name, **found})
+
+
+@router.post(
     "/v1/voices",
     status_code=201,
     response_model=schemas.VoiceAnswer,
@@ -195,7 +275,7 @@ async def enrol(
     request: Request, server: Serving, who: Owner, channel: Channel = None, allow_truncated: Truncated = False
 ) -> Response:
     """Get to know a voice from a few clips of one person, who has agreed to it."""
-    async with _received(request, server) as recordings:
+    async with _received(request, server, recordings_of) as recordings:
         job = partial(_enrolled, server, recordings, channel=channel, allow_truncated=allow_truncated)
         (profile,) = await server.workers.all([job])
     return JSONResponse(_voice(server.voices.add(who, profile), server.voices), 201)
@@ -234,6 +314,7 @@ async def model(server: Serving, _: Owner) -> Response:
             "body_bytes": limits.body,
             "recordings": limits.recordings,
             "recording_seconds": limits.seconds,
+            "pieces": limits.pieces,
             "voice_seconds": limits.voice_seconds,
         },
     }
@@ -272,6 +353,26 @@ def answer(server: Server, recording: Recording, **options: Any) -> Prediction:
             return prediction(("unreadable",), 0.0, reason=unnamed(str(error)))
 
 
+def _segments(
+    server: Server, recording: Recording, pieces: Recording, ending: str, **options: Any
+) -> dict[str, Any]:
+    """Return what the library answers to pieces of a recording; no more are taken than the limits say."""
+    limits = server.limits
+    with in_memory([recording, pieces]) as (path, place):
+        try:
+            listed = read_pieces(place, ending)
+        except DataError as error:
+            raise DataError(str(error).replace(place, PIECES)) from None
+        together = sum(piece.end - piece.start for piece in listed)
+        if len(listed) > limits.pieces or together > 2 * limits.seconds:
+            raise TooLargeError(
+                f"{len(listed)} pieces of {together:.0f} s together, more than the {limits.pieces} pieces of "
+                f"{2 * limits.seconds:g} s that are taken of a request"
+            )
+        check_length(path, limits.seconds)
+        return server.bundle.segments(path, listed, **options).as_dict()
+
+
 def _enrolled(server: Server, recordings: list[Recording], **options: Any) -> VoiceProfile:
     """Return the profile of the clips that can be used; those that are too long are left out as others are."""
     with in_memory(recordings) as paths:
@@ -290,8 +391,10 @@ def _enrolled(server: Server, recordings: list[Recording], **options: Any) -> Vo
 
 
 @asynccontextmanager
-async def _received(request: Request, server: Server) -> AsyncIterator[list[Recording]]:
-    """Give the recordings of a request, which counts as one in hand until its answer is known."""
+async def _received(
+    request: Request, server: Server, read: Callable[[bytes, str, Limits], Received]
+) -> AsyncIterator[Received]:
+    """Give what is read of a request's body; it counts as one in hand until its answer is known."""
     with server.gate.request() as held:
         try:
             promised = request.headers.get("content-length")
@@ -300,9 +403,9 @@ async def _received(request: Request, server: Server) -> AsyncIterator[list[Reco
             raise MalformedError("the connection was closed before the body had arrived") from None
         kind = request.headers.get("content-type", "")
         if len(body) <= SMALL:
-            found = recordings_of(body, kind, server.limits)
+            found = read(body, kind, server.limits)
         else:
-            found = await asyncio.to_thread(recordings_of, body, kind, server.limits)
+            found = await asyncio.to_thread(read, body, kind, server.limits)
         del body  # the recordings of a form are copies
         yield found
 

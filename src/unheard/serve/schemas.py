@@ -22,6 +22,12 @@ _STEP: dict[str, Any] = {
     "probabilities": {"neutral": 0.4, "happy": 0.3},
     "flags": ["unsure"],
 }
+_SUMMARY: dict[str, Any] = {
+    **_QUALITY,
+    "heard": 2.9,
+    "answered": 2.9,
+    "shares": {"neutral": 0.6, "happy": 0.4},
+}
 _VOICE: dict[str, Any] = {
     "id": "Zr3k0vXQmZ0c8b7u2F1aLw9d",
     "expires_in": 3600.0,
@@ -100,18 +106,45 @@ class TimelineAnswer(BaseModel):
                 {
                     "model": "default-model",
                     "timeline": [_STEP],
-                    "summary": {
-                        **_QUALITY,
-                        "heard": 2.9,
-                        "answered": 2.9,
-                        "shares": {"neutral": 0.6, "happy": 0.4},
-                    },
+                    "summary": _SUMMARY,
                 }
             ]
         }
     )
     model: str
     timeline: list[Step]
+    summary: dict[str, Any] = Field(
+        description="Length, answered time, shares, measures and flags of the whole."
+    )
+
+
+class Segment(Step):
+    """A given piece with its answer."""
+
+    speaker: str = Field(description="Who speaks; empty where that is not known.")
+    text: str | None = Field(default=None, description="What is said; only where that is known.")
+
+
+class SegmentsAnswer(BaseModel):
+    """The answers to given pieces, as ``Segments.as_dict`` gives them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "default-model",
+                    "segments": [{**_STEP, "speaker": "caller", "text": "Hello?"}],
+                    "speakers": {"caller": {**_SUMMARY, "enrol_k": 4, "enrol_kind": "recording"}},
+                    "summary": _SUMMARY,
+                }
+            ]
+        }
+    )
+    model: str
+    segments: list[Segment] = Field(description="In the order of their starts.")
+    speakers: dict[str, dict[str, Any]] = Field(
+        description="By named speaker: answered time, shares, and from how many pieces the voice was known."
+    )
     summary: dict[str, Any] = Field(
         description="Length, answered time, shares, measures and flags of the whole."
     )

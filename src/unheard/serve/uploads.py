@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from python_multipart.exceptions import FormParserError
@@ -20,8 +20,8 @@ from unheard.serve.limits import Held, Limits
 
 #: Bytes of a recording.
 Recording = bytes | bytearray
-#: Name of the parts of a form that are recordings.
-FIELD = "files"
+#: Name of the parts of a form that are recordings, and of the one that holds pieces of a recording.
+FIELD, PIECES = "files", "pieces"
 #: Where a file in memory is opened by its number.
 _PLACE = re.compile(r"/proc/self/fd/\d+")
 
@@ -86,7 +86,38 @@ def recordings_of(body: bytes, content_type: str, limits: Limits) -> list[Record
             f"a body of the type {content_type[:60]!r}; send a form (multipart/form-data) with files by the name "
             f"{FIELD!r}, or one recording as audio/wav or application/octet-stream"
         )
-    form = _Form(limits.recordings)
+    return _parts(body, options, (FIELD,), limits)[FIELD]
+
+
+def recording_and_pieces_of(body: bytes, content_type: str, limits: Limits) -> tuple[Recording, Recording]:
+    """Return the one recording of a form, and the file of pieces of it that the form holds.
+
+    Raises
+    ------
+    WrongTypeError, MalformedError, TooLargeError
+        As of :func:`recordings_of`; or one of the two is missing or given more than once.
+    """
+    kind, options = parse_options_header(content_type)
+    if kind != b"multipart/form-data":
+        raise WrongTypeError(
+            f"a body of the type {content_type[:60]!r}; send a form (multipart/form-data) with a recording by the "
+            f"name {FIELD!r} and a file of its pieces by the name {PIECES!r}"
+        )
+    parts = _parts(body, options, (FIELD, PIECES), limits)
+    for name, found in parts.items():
+        if len(found) != 1:
+            raise MalformedError(
+                f"{len(found)} parts of the form are called {name!r}, expected one recording called {FIELD!r} "
+                f"and one file of pieces called {PIECES!r}"
+            )
+    return parts[FIELD][0], parts[PIECES][0]
+
+
+def _parts(
+    body: bytes, options: Mapping[bytes, bytes], names: Sequence[str], limits: Limits
+) -> dict[str, list[Recording]]:
+    """Return the parts of a form by their names."""
+    form = _Form(limits.recordings, names)
     try:
         parser = MultipartParser(options[b"boundary"], form.callbacks())  # type: ignore[arg-type]
         parser.write(body)
@@ -99,16 +130,16 @@ def recordings_of(body: bytes, content_type: str, limits: Limits) -> list[Record
         raise MalformedError("the form ends before its last boundary; send it again, whole")
     if not form.parts:
         raise MalformedError(f"the form has no file; send recordings by the name {FIELD!r}")
-    return list(form.parts)
+    return {name: [part for own, part in form.parts if own == name] for name in names}
 
 
 class _Form:
     """Collects the files of a form as its parser finds them."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most: int, names: Sequence[str]) -> None:
+        self._most, self._names = most, names
         self._header, self._value, self._disposition = b"", b"", b""
-        self.parts: list[bytearray] = []
+        self.parts: list[tuple[str, bytearray]] = []
         self.ended = False
 
     def callbacks(self) -> dict[str, object]:
@@ -141,14 +172,15 @@ class _Form:
     def _headers_end(self) -> None:
         _, options = parse_options_header(self._disposition)
         name = options.get(b"name", b"").decode("utf-8", "replace")
-        if name != FIELD:
+        if name not in self._names:
+            also = "" if PIECES not in self._names else f" and their pieces called {PIECES!r}"
             raise MalformedError(
-                f"a part of the form is called {name[:60]!r}; expected recordings called {FIELD!r}"
+                f"a part of the form is called {name[:60]!r}; expected recordings called {FIELD!r}{also}"
             )
-        self.parts.append(bytearray())
+        self.parts.append((name, bytearray()))
 
     def _data(self, data: bytes, start: int, end: int) -> None:
-        self.parts[-1] += memoryview(data)[start:end]
+        self.parts[-1][1].extend(memoryview(data)[start:end])
 
     def _end(self) -> None:
         self.ended = True
