@@ -24,6 +24,7 @@ from unheard.audio.resample import QUALITY, RATE, Resampler
 from unheard.audio.source import LONGEST, MAX_CHANNELS, SLACK, Decoder, check_bounds, checked_rate, opened
 from unheard.errors import AudioError
 from unheard.files import open_regular
+from unheard.inputs import Turn
 
 MOST_SAMPLES = 250_000_000  # of a waveform that is taken at once, 1 GB: 4.3 hours at 16 kHz
 
@@ -59,6 +60,7 @@ class Clip:
     flags : flags of what is wrong with it, see ``unheard.audio.flags``.
     source_rate, source_channels : sampling rate of the file in Hz, and its number of channels.
     rate : Hz.
+    turns : what was said in it, the last, and before it; none where that is not known.
     """
 
     wave: Wave
@@ -66,6 +68,7 @@ class Clip:
     source_rate: int
     source_channels: int
     rate: int = RATE
+    turns: tuple[Turn, ...] = ()
 
     @property
     def seconds(self) -> float:

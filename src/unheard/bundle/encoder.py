@@ -6,12 +6,14 @@ at a time, so that the memory for them does not grow with the recording.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from math import ceil, floor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.bundle.encoder_schema import NetworkDescription
 from unheard.bundle.schema import Input
 from unheard.errors import BundleError, UsageError
 from unheard.features.frontends import build_frontend
@@ -76,7 +78,7 @@ class BundleEncoder:
             return self._pooled(self._pieces(kept))
         pieces = list(self._pieces(kept))
         whole = [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
-        frames = [_averaged(layer, d.average) for layer in whole]
+        frames = [averaged(layer, d.average) for layer in whole]
         return frames[0] if self._form is Form.FRAMES else np.stack(frames)
 
     def _pieces(self, wave: Wave) -> Iterator[Layers]:
@@ -107,28 +109,23 @@ class BundleEncoder:
         length += -length % d.multiple
         padded = np.pad(wave, (0, length - len(wave)))
         value = padded if self._frontend is None else self._frontend.compute(padded)
-        found = self._session.run(self._outputs, {self._input: np.ascontiguousarray(value, dtype=np.float32)})
-        for k, layer in zip(d.needed, found, strict=True):
-            if layer.ndim != 2 or layer.shape[1] != d.widths[k] or not len(layer):
-                raise BundleError(
-                    f"{self._file} gives {layer.shape} for the layer {d.layers[k]!r}; bundle.json says (frames, "
-                    f"{d.widths[k]})"
-                )
+        fed = {self._input: np.ascontiguousarray(value, dtype=np.float32)}
+        found = layers_of(self._session, self._outputs, fed, d)
         if d.own is None:
-            return list(found)
+            return found
         counts = [len(wave) / d.hops[k] for k in d.needed]
         counts = [ceil(count) if d.own == "ceil" else floor(count) for count in counts]
         return [layer[: max(1, count)] for layer, count in zip(found, counts, strict=True)]
 
     def _pooled(self, pieces: Iterator[Layers]) -> NDArray[np.float32]:
         d = self.description
-        sums = [_Moments(d.widths[k]) for k in d.needed]
+        sums = [Moments(d.widths[k]) for k in d.needed]
         for layers in pieces:
             for each, layer in zip(sums, layers, strict=True):
                 each.add(layer)
         pooled = np.zeros((len(d.layers), 2, max(d.widths)), dtype=np.float32)
         for k, each in zip(d.needed, sums, strict=True):
-            pooled[k, :, : d.widths[k]] = each.mean, np.sqrt(each.squares / each.count)
+            pooled[k, :, : d.widths[k]] = each.mean, each.deviation
         return pooled
 
     def _check_names(self) -> None:
@@ -142,7 +139,21 @@ class BundleEncoder:
             )
 
 
-class _Moments:
+def layers_of(
+    session: Session, outputs: Sequence[str], fed: Mapping[str, NDArray[Any]], d: NetworkDescription
+) -> Layers:
+    """Run the graph of an encoder, and return its layers, each checked to be (frames, width)."""
+    found = session.run(outputs, fed)
+    for k, layer in zip(d.needed, found, strict=True):
+        if layer.ndim != 2 or layer.shape[1] != d.widths[k] or not len(layer):
+            raise BundleError(
+                f"{session.name} gives {layer.shape} for the layer {d.layers[k]!r}; bundle.json says (frames, "
+                f"{d.widths[k]})"
+            )
+    return list(found)
+
+
+class Moments:
     """Mean and sum of squared distances from it, of frames that come in pieces (Chan, Golub and LeVeque 1983)."""
 
     def __init__(self, width: int) -> None:
@@ -150,7 +161,14 @@ class _Moments:
         self.mean: NDArray[np.float64] = np.zeros(width)
         self.squares: NDArray[np.float64] = np.zeros(width)
 
+    @property
+    def deviation(self) -> NDArray[np.float64]:
+        """Population standard deviation."""
+        deviation: NDArray[np.float64] = np.sqrt(self.squares / self.count)
+        return deviation
+
     def add(self, frames: NDArray[np.float32]) -> None:
+        """Take in frames (n, width)."""
         exact = frames.astype(np.float64)
         mean = exact.mean(axis=0)
         # In place: arrays of this size are asked of the system each time, which takes longer than the sums.
@@ -175,7 +193,7 @@ def _joined(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[
     return np.concatenate([mean, after[both:], before[both:]])
 
 
-def _averaged(frames: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+def averaged(frames: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     """Return the mean of each ``count`` neighbouring frames, and of what is left at the end."""
     if count == 1:
         return frames

@@ -24,9 +24,9 @@ RATES = (1_000, 192_000)
 MAX_WINDOW = 57_600_000
 
 
-@dataclass(frozen=True)
-class EncoderDescription:
-    """The description of an encoder in a bundle.
+@dataclass(frozen=True, kw_only=True)
+class NetworkDescription:
+    """What is said of any frozen network in a bundle.
 
     Parameters
     ----------
@@ -44,6 +44,38 @@ class EncoderDescription:
         Number of weights in the graph.
     cut
         Last layer that is computed; None for the whole network.
+    layers, widths
+        Names and dims of the layers that the head takes, in order.
+    needed
+        Numbers of the layers that the head uses: only these are computed, the others are zeros.
+    average
+        Number of neighbouring frames that are averaged in an input of frames or layers.
+    """
+
+    name: str
+    source: str
+    sha256: str
+    weights: str
+    licence: str
+    parameters: int
+    cut: int | None
+    layers: tuple[str, ...]
+    widths: tuple[int, ...]
+    needed: tuple[int, ...]
+    average: int
+
+    @property
+    def random(self) -> bool:
+        """Return whether the weights learned nothing: RANDOM WEIGHTS."""
+        return self.weights != "pretrained"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderDescription(NetworkDescription):
+    """The description of an encoder of waveforms.
+
+    Parameters
+    ----------
     rate
         Sampling rate of the waveform in Hz.
     min_samples
@@ -56,12 +88,6 @@ class EncoderDescription:
     frontend
         Settings of the frontend whose frames the graph takes (``unheard.features.frontends``); None where it takes
         the waveform.
-    layers, widths
-        Names and dims of the layers that the head takes, in order.
-    needed
-        Numbers of the layers that the head uses: only these are computed, the others are zeros.
-    average
-        Number of neighbouring frames that are averaged in an input of frames or layers.
     hops
         Number of samples between frames, for each layer.
     multiple
@@ -75,38 +101,19 @@ class EncoderDescription:
         whole.
     """
 
-    name: str
-    source: str
-    sha256: str
-    weights: str
-    licence: str
-    parameters: int
-    cut: int | None
     rate: int
     min_samples: int
     trim: Cut | None
     standardise: bool
     frontend: Mapping[str, Any] | None
-    layers: tuple[str, ...]
-    widths: tuple[int, ...]
-    needed: tuple[int, ...]
-    average: int
     hops: tuple[int, ...]
     multiple: int
     own: str | None
     window: Mapping[str, int] | None
 
-    @property
-    def random(self) -> bool:
-        """Return whether the weights learned nothing: RANDOM WEIGHTS."""
-        return self.weights != "pretrained"
 
-
-def parse_encoder(plain: Mapping[str, Any], at: str) -> EncoderDescription:
-    """Read and check the object of an encoder; errors call its fields ``at`` and their name.
-
-    Its frontend is checked where it is built.
-    """
+def parse_network(plain: Mapping[str, Any], at: str) -> dict[str, Any]:
+    """Read and check the fields of :class:`NetworkDescription`; errors call them ``at`` and their name."""
     layers = listed(plain, "layers", at)
     if not 1 <= len(layers) <= MAX_LAYERS or not all(isinstance(layer, str) and layer for layer in layers):
         refuse(f"{at}layers", repr(layers)[:100], f"1 … {MAX_LAYERS} names")
@@ -117,30 +124,36 @@ def parse_encoder(plain: Mapping[str, Any], at: str) -> EncoderDescription:
     if not needed or list(needed) != sorted(set(needed)):
         refuse(f"{at}needed", repr(needed)[:100], "different numbers of layers in increasing order")
 
-    def whole(key: str, low: float, high: float) -> int:
-        return int(number(plain, key, low, high, whole=True, inside=at))
+    return {
+        "name": text(plain, "name", at),
+        "source": text(plain, "source", at),
+        "sha256": text(plain, "sha256", at),
+        "weights": _choice(plain, "weights", WEIGHTS, at),
+        "licence": text(plain, "licence", at),
+        "parameters": whole(plain, "parameters", 0, 1e12, at),
+        "cut": None if plain.get("cut") is None else whole(plain, "cut", 0, 10_000, at),
+        "layers": tuple(layers),
+        "widths": widths,
+        "needed": needed,
+        "average": whole(plain, "average", 1, 1000, at),
+    }
 
+
+def parse_encoder(plain: Mapping[str, Any], at: str) -> EncoderDescription:
+    """Read and check the object of an encoder of waveforms, whose frontend is checked where it is built."""
+    common = parse_network(plain, at)
+    layers = common["layers"]
     found = EncoderDescription(
-        name=text(plain, "name", at),
-        source=text(plain, "source", at),
-        sha256=text(plain, "sha256", at),
-        weights=_choice(plain, "weights", WEIGHTS, at),
-        licence=text(plain, "licence", at),
-        parameters=whole("parameters", 0, 1e12),
-        cut=None if plain.get("cut") is None else whole("cut", 0, 10_000),
-        rate=whole("rate", *RATES),
-        min_samples=whole("min_samples", 0, 1e6),
+        **common,
+        rate=whole(plain, "rate", *RATES, at),
+        min_samples=whole(plain, "min_samples", 0, 1e6, at),
         trim=_trim(plain, at),
         standardise=_yes(plain, "standardise", at),
         frontend=None
         if plain.get("frontend") is None
         else bounded(mapping(plain, "frontend", at), f"{at}frontend."),
-        layers=tuple(layers),
-        widths=widths,
-        needed=needed,
-        average=whole("average", 1, 1000),
         hops=_numbers(plain, "hops", 1, 10_000_000, at),
-        multiple=whole("multiple", 1, 1e6),
+        multiple=whole(plain, "multiple", 1, 1e6, at),
         own=None if plain.get("own") is None else _choice(plain, "own", ("ceil", "floor"), at),
         window=_window(plain, at),
     )
@@ -149,6 +162,11 @@ def parse_encoder(plain: Mapping[str, Any], at: str) -> EncoderDescription:
     ):
         refuse(f"{at}hops", repr(found.hops)[:100], f"{len(layers)} numbers that divide window.step")
     return found
+
+
+def whole(plain: Mapping[str, Any], key: str, low: float, high: float, at: str) -> int:
+    """Return a whole number in low … high."""
+    return int(number(plain, key, low, high, whole=True, inside=at))
 
 
 def _choice(plain: Mapping[str, Any], key: str, choices: Sequence[str], at: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -13,8 +13,11 @@ from unheard.audio.resample import to_rate
 from unheard.audio.trim import Cut, trim
 from unheard.bundle.encoder import BundleEncoder
 from unheard.bundle.schema import Description, Input
+from unheard.bundle.text_encoder import BundleTextEncoder
+from unheard.bundle.text_schema import TOKENIZER
 from unheard.errors import BundleError, UsageError
 from unheard.features.spec import Trimmed
+from unheard.inputs import Turn
 
 Wave = NDArray[np.float32]
 
@@ -46,7 +49,7 @@ class Waveforms:
 
 
 class Computes(Protocol):
-    """What computes one input: features, or an encoder."""
+    """What computes one input of a recording: features, or an encoder."""
 
     @property
     def version(self) -> int | str:
@@ -63,8 +66,9 @@ class Extractors:
     ----------
     description
         Description of the bundle.
-    graphs
-        File name to bytes: ``NAME.onnx`` for each input with an encoder.
+    files
+        File name to bytes: ``NAME.onnx`` for each input with an encoder, and ``NAME.tokenizer.json`` for one of
+        words.
 
     Raises
     ------
@@ -73,28 +77,36 @@ class Extractors:
         what the description says.
     """
 
-    def __init__(self, description: Description, graphs: Mapping[str, bytes]) -> None:
+    def __init__(self, description: Description, files: Mapping[str, bytes]) -> None:
         self.description = description
-        self.made: dict[str, Computes] = {}
-        encoders = {name: each for name, each in description.inputs.items() if each.encoder is not None}
-        there = {name for name in graphs if name != "model.onnx"}
-        if there != {f"{name}.onnx" for name in encoders}:
+        self.made: dict[str, Computes | BundleTextEncoder] = {}
+        encoders = [name for name, each in description.inputs.items() if each.network is not None]
+        words = [name for name, each in description.inputs.items() if each.words is not None]
+        there = {name for name in files if name != "model.onnx"}
+        if there != {f"{name}.onnx" for name in encoders} | {f"{name}{TOKENIZER}" for name in words}:
             raise BundleError(
-                f"bundle.json tells of the encoders {sorted(encoders)}, and the graphs of encoders that are there "
-                f"are {sorted(there)}"
+                f"bundle.json tells of the encoders {sorted(encoders)}, of words {sorted(words)}, and the graphs "
+                f"and tokenizers of encoders that are there are {sorted(there)}"
             )
         for name, each in description.inputs.items():
-            if each.encoder is None:
-                self.made[name] = _features(name, each)
+            if each.words is not None:
+                graph, tokenizer = files[f"{name}.onnx"], files[f"{name}{TOKENIZER}"]
+                self.made[name] = BundleTextEncoder(name, each, graph, tokenizer)
+            elif each.encoder is not None:
+                self.made[name] = BundleEncoder(name, each, files[f"{name}.onnx"])
             else:
-                self.made[name] = BundleEncoder(name, each, graphs[f"{name}.onnx"])
+                self.made[name] = _features(name, each)
 
-    def compute(self, waves: Waveforms) -> dict[str, Wave]:
-        """Return a clip's array for each input."""
-        return {
-            name: self.made[name].compute(waves.get(each.rate, each.trim))
-            for name, each in self.description.inputs.items()
-        }
+    def compute(self, waves: Waveforms | None, turns: Sequence[Turn] = ()) -> dict[str, Wave]:
+        """Return a clip's array for each input; one whose medium the clip lacks is without frames."""
+        found = {}
+        for name, each in self.description.inputs.items():
+            made = self.made[name]
+            if isinstance(made, BundleTextEncoder):
+                found[name] = made.compute(turns) if turns else absent(each)
+            else:
+                found[name] = absent(each) if waves is None else made.compute(waves.get(each.rate, each.trim))
+        return found
 
     def check_versions(self) -> None:
         """Refuse code of another version: where dims stay the same, a few golden sounds may not show it."""
@@ -109,6 +121,11 @@ class Extractors:
                 )
 
 
+def absent(each: Input) -> Wave:
+    """Return the array of an input that a clip lacks."""
+    return np.zeros((0, each.dims), dtype=np.float32)
+
+
 def _features(name: str, each: Input) -> Computes:
     try:
         spec = features.build(each.features or {})
@@ -118,6 +135,8 @@ def _features(name: str, each: Input) -> Computes:
 
 
 def _name(each: Input) -> object:
-    """Return the name of the features, or of the frontend of the encoder."""
+    """Return the name of the features, of the frontend of the encoder, or of the encoder of words."""
+    if each.words is not None:
+        return each.words.source
     settings = each.features if each.encoder is None else each.encoder.frontend
     return (settings or {}).get("name")

@@ -1,15 +1,16 @@
-"""``golden.npz``: synthetic waves with the inputs and outputs that they gave when the bundle was made.
+"""``golden.npz``: synthetic waves, and words, with the inputs and outputs that they gave when the bundle was made.
 
 Arrays, for K waves: ``wave_k`` (n,) int16 at 16 kHz (value / 32768), ``NAME.k`` float32 for each input: what is
 computed from it, and ``outputs`` (K, columns) float64. A bundle that adapts to speakers has ``known`` (K, columns)
-too: the outputs where all K waves are known to be of one speaker.
+too: the outputs where all K waves are known to be of one speaker. A bundle that takes words has ``words_k``
+(bytes,) uint8: the turns of each as JSON, ``[[speaker or null, text], …]``.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +18,11 @@ from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE
 from unheard.bundle.adaptation import FILE as ADAPTATION_FILE
-from unheard.errors import BundleError
+from unheard.bundle.words import turns_of
+from unheard.errors import BundleError, UsageError
+from unheard.formats import json_text
 from unheard.formats.arrays import Archive
+from unheard.inputs import Turn
 
 if TYPE_CHECKING:
     from unheard.bundle.predictor import Predictor
@@ -44,16 +48,19 @@ class Golden:
         The outputs of each, where nothing is known of the speaker.
     known
         The outputs of each, where all waves are known to be one speaker's; None of a bundle that does not adapt.
+    turns
+        What was said in each; none of a bundle that takes no words.
     """
 
     waves: tuple[NDArray[np.float32], ...]
     inputs: tuple[Mapping[str, NDArray[np.float32]], ...]
     outputs: NDArray[np.float64]
     known: NDArray[np.float64] | None = None
+    turns: tuple[tuple[Turn, ...], ...] = ()
 
 
-def unpack(data: bytes, names: Iterable[str]) -> Golden:
-    """Read ``golden.npz`` for the inputs of these names.
+def unpack(data: bytes, names: Iterable[str], *, words: bool = False) -> Golden:
+    """Read ``golden.npz`` for the inputs of these names; with the turns of each wave where there are ``words``.
 
     Raises
     ------
@@ -65,7 +72,8 @@ def unpack(data: bytes, names: Iterable[str]) -> Golden:
     try:
         waves = [arrays[f"wave_{k}"] for k in range(count)]
         inputs = [{name: arrays[f"{name}.{k}"] for name in names} for k in range(count)]
-        return checked(waves, inputs, arrays["outputs"], arrays.get("known"))
+        turns = [_turns(arrays[f"words_{k}"]) for k in range(count)] if words else []
+        return replace(checked(waves, inputs, arrays["outputs"], arrays.get("known")), turns=tuple(turns))
     except KeyError as error:
         raise BundleError(f"golden.npz lacks the array {error}") from error
 
@@ -95,6 +103,23 @@ def read_arrays(data: bytes) -> dict[str, NDArray[Any]]:
             f"{FILE}: {padded} bytes when all are padded to the longest, expected at most {MAX_BYTES}"
         )
     return {name: archive[name] for name in archive.heads}
+
+
+def _turns(array: NDArray[Any]) -> tuple[Turn, ...]:
+    """Read the turns of one wave."""
+    if array.ndim != 1 or array.dtype != np.uint8:
+        raise BundleError(
+            f"golden.npz: words are {array.dtype} of shape {array.shape}, expected (bytes,) of uint8"
+        )
+    plain = json_text.parse(array.tobytes(), f"{FILE}: words", BundleError)
+    fits = isinstance(plain, list) and plain and all(isinstance(turn, list) for turn in plain)
+    try:
+        turns = turns_of([tuple(turn) for turn in plain]) if fits else ()
+    except UsageError as error:
+        raise BundleError(f"{FILE}: words: {error}") from error
+    if not turns:
+        raise BundleError(f"{FILE}: words are {plain!r:.60}, expected turns [speaker or null, text]")
+    return turns
 
 
 def checked(
@@ -168,7 +193,7 @@ def check(bundle: Predictor, stored: Golden) -> None:
                 f"knowing the speaker, the outputs differ from the golden ones by {far:.2g}, more than "
                 f"{TOLERANCE:g}; {ADAPTATION_FILE} is not the one that was exported"
             )
-    far = difference(bundle.outputs(bundle.inputs(stored.waves)), stored.outputs)
+    far = difference(bundle.outputs(bundle.inputs(stored.waves, stored.turns)), stored.outputs)
     if far > TOLERANCE:
         raise BundleError(
             f"the features computed here change the outputs by {far:.2g}, more than {TOLERANCE:g}; they "

@@ -50,7 +50,7 @@ class GraphHead:
         d = self.description
         feeds: dict[str, NDArray[Any]] = {}
         for name, each in d.inputs.items():
-            check_shapes(name, each, [clip[name] for clip in clips])
+            check_shapes(name, each, [clip[name] for clip in clips], missing=d.missing)
             feeds |= fed(name, each, [clip[name] for clip in clips])
         return answered(self._session, "outputs", feeds, len(clips), d.target.width)
 
@@ -68,23 +68,30 @@ def answered(
 
 
 def fed(name: str, each: Input, arrays: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
-    """Return the batch of an input; where clips have frames, padded with zeros to the longest, with lengths."""
+    """Return the batch of an input; where clips have frames, padded with zeros to the longest, with lengths.
+
+    One frame at least is there, so that no axis is empty where no clip of the batch has the input.
+    """
     if not each.form.has_frames:
         return {name: np.stack(arrays).astype(np.float32)}
     first, lengths = arrays[0], np.array([x.shape[-2] for x in arrays], dtype=np.int64)
-    batch = np.zeros((len(arrays), *first.shape[:-2], lengths.max(), first.shape[-1]), dtype=np.float32)
+    batch = np.zeros(
+        (len(arrays), *first.shape[:-2], max(1, lengths.max()), first.shape[-1]), dtype=np.float32
+    )
     for row, x in zip(batch, arrays, strict=True):
         row[..., : x.shape[-2], :] = x
     return {name: batch, f"{name}.lengths": lengths}
 
 
-def check_shapes(name: str, each: Input, arrays: Sequence[NDArray[np.float32]]) -> None:
-    """Refuse arrays of another shape than the input has."""
+def check_shapes(
+    name: str, each: Input, arrays: Sequence[NDArray[np.float32]], *, missing: bool = False
+) -> None:
+    """Refuse arrays of another shape than the input has, and empty ones unless they may be missing."""
     for x in arrays:
         fits = len(x.shape) == len(each.shape) and all(
             size in ("frames", found) for size, found in zip(each.shape, x.shape, strict=True)
         )
-        if not fits or not x.size:
+        if not fits or not (x.size or missing):
             shown = str(each.shape).replace("'", "")
             raise BundleError(f"the input {name!r} has shape {x.shape}, and the bundle takes {shown}")
 

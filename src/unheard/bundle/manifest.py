@@ -11,6 +11,7 @@ from pathlib import Path
 
 from unheard.bundle.fields import load_json
 from unheard.bundle.schema import INPUT_NAME, SCHEMA, check_version
+from unheard.bundle.text_schema import TOKENIZER
 from unheard.errors import BundleError, UsageError, first_five
 from unheard.files import file_digest, read_bytes, write_json
 from unheard.formats.printable import check_printable
@@ -20,6 +21,8 @@ MANIFEST = "manifest.json"
 FILES = {"bundle.json": 2**22, "card.md": 2**22, "golden.npz": 2**25, "model.onnx": 2**31 - 1}
 #: Files that some bundles have.
 OPTIONAL = {"adaptation.npz": 2**25, "known-clips.npz": 2**28}
+#: Most bytes of the file that makes tokens for an input of words, NAME.tokenizer.json.
+MAX_TOKENIZER = 2**25
 #: Most bytes of the graph of an encoder, NAME.onnx, of which a bundle may have several.
 MAX_GRAPH = 2**31 - 1
 #: What file managers put into every folder (small letters), besides names that begin with ``._``.
@@ -69,7 +72,8 @@ def read_verified(folder: Path) -> dict[str, bytes]:
         raise BundleError(f"{folder}: missing: {first_five(missing)}; copy the whole bundle again")
     files = {}
     for name, digest in listed.items():
-        data = _bytes(there[name], (FILES | OPTIONAL).get(name, MAX_GRAPH))
+        most = MAX_TOKENIZER if name.endswith(TOKENIZER) else MAX_GRAPH
+        data = _bytes(there[name], (FILES | OPTIONAL).get(name, most))
         found = hashlib.sha256(data).hexdigest()
         if found != digest:
             raise BundleError(
@@ -104,14 +108,18 @@ def listed_files(folder: Path) -> dict[str, str]:
     outside = [name for name in listed if Path(name).name != name or "\\" in name or name in ("", ".", "..")]
     if outside:
         raise BundleError(f"{path} lists a path that leaves the folder: {first_five(map(repr, outside))}")
-    unknown = sorted(name for name in listed if name not in FILES | OPTIONAL and not _is_graph(name))
+    unknown = sorted(name for name in listed if name not in FILES | OPTIONAL and not _is_input(name))
     if unknown:
         raise BundleError(f"{path} lists files that no bundle has: {first_five(unknown)}")
     return listed
 
 
-def _is_graph(name: str) -> bool:
-    return name.endswith(".onnx") and INPUT_NAME.fullmatch(name.removesuffix(".onnx")) is not None
+def _is_input(name: str) -> bool:
+    """Return whether a file is of an encoder: its graph, or what makes tokens for it."""
+    return any(
+        name.endswith(ending) and INPUT_NAME.fullmatch(name.removesuffix(ending)) is not None
+        for ending in (".onnx", TOKENIZER)
+    )
 
 
 def _bytes(path: Path, most: int) -> bytes:

@@ -32,6 +32,9 @@ MEANINGS = {
     "longer": "the recording is longer than what the model was trained on; a timeline predicts step by step",
     "long": "the mean of windows of up to 20 s, weighted by speech; a timeline predicts step by step",
     "unreadable": "no prediction: the file cannot be read",
+    "no_text": "no prediction: the model takes what was said, and that is not given",
+    "without_text": "what was said is not given: the model answered from the sound alone",
+    "without_sound": "no recording is given: the model answered from what was said alone",
     "unsure": "no prediction: the largest probability lies below the model's threshold",
 }
 

@@ -30,6 +30,7 @@ from unheard.bundle.training_range import outside_training_range
 from unheard.bundle.voice import VoiceProfile
 from unheard.decide.calibration import apply_temperature
 from unheard.errors import AudioError, DataError, UsageError
+from unheard.inputs import Turn
 from unheard.labels import Labels
 
 #: Clips, padded frames, and numbers in these, that go through the graph together.
@@ -110,9 +111,13 @@ class Predictor:
         profiles = self._profiles(profile)
         return knowing(profile, self._predicted(clips, profiles))
 
-    def inputs(self, waves: Sequence[Wave]) -> list[Inputs]:
-        """Return what is computed of waveforms (n,) at 16 kHz, by name of the input."""
-        return [self._extractors.compute(Waveforms(wave, RATE)) for wave in waves]
+    def inputs(self, waves: Sequence[Wave], turns: Sequence[Sequence[Turn]] = ()) -> list[Inputs]:
+        """Return what is computed of waveforms (n,) at 16 kHz, and of the turns of each, by name of the input."""
+        said = turns or [()] * len(waves)
+        return [
+            self._extractors.compute(Waveforms(wave, RATE), own)
+            for wave, own in zip(waves, said, strict=True)
+        ]
 
     def inputs_of(self, clip: decode.Clip | AudioError) -> Inputs | None:
         """Return what is computed of a clip decoded at ``description.sample_rate``; None of an unusable one."""
@@ -204,8 +209,19 @@ class Predictor:
         """Predict pieces of a recording in which somebody speaks, which a piece alone need not show."""
         return self._of_speech(self._profiles(profile))(clips)
 
-    def _of_speech(self, profiles: Mapping[str, Profile] | None) -> Predict:
-        return lambda clips: self._predicted(clips, profiles, spoken=True)
+    def _of_speech(
+        self, profiles: Mapping[str, Profile] | None, turns: tuple[Turn, ...] | None = None
+    ) -> Predict:
+        """Return what predicts pieces of a recording, with what was said in all of it where turns are given."""
+
+        def predict(clips: Iterable[decode.Clip | AudioError]) -> Iterator[Prediction]:
+            if turns is not None:
+                clips = (
+                    replace(clip, turns=turns) if isinstance(clip, decode.Clip) else clip for clip in clips
+                )
+            return self._predicted(clips, profiles, spoken=True)
+
+        return predict
 
     def _predicted(
         self,
@@ -219,7 +235,7 @@ class Predictor:
         max_frames = min(BATCH_FRAMES, BATCH_VALUES // self._frame_values)
         for clip in clips:
             if isinstance(clip, decode.Clip) and clip.usable and clip.seconds > AT_ONCE:
-                clip = predict_long_clip(self._of_speech(profiles), self.description, clip)
+                clip = predict_long_clip(self._of_speech(profiles, clip.turns), self.description, clip)
             measured = self._measured(clip, spoken)
             frames = max(longest, self._frames(measured))
             if waiting and frames * (len(waiting) + 1) > max_frames:
@@ -244,10 +260,22 @@ class Predictor:
         outside = outside_training_range(found, self.description.training_range)
         if "no_speech" in outside and not spoken:
             return _Measured(None, (*clip.flags, *outside), clip.seconds, quality=found)
-        inputs = self._extractors.compute(waves)
-        if not all(x.size and np.isfinite(x).all() for x in inputs.values()):
+        said: tuple[str, ...] = ()
+        if self.description.takes_words and not clip.turns:
+            if not self.description.missing:
+                return _Measured(None, (*clip.flags, *outside, "no_text"), clip.seconds, quality=found)
+            said = ("without_text",)
+        inputs = self._extractors.compute(waves, clip.turns)
+        if not all((x.size or said) and np.isfinite(x).all() for x in inputs.values()):
             return _Measured(None, (*clip.flags, "no_features"), clip.seconds)
-        return _Measured(inputs, (*clip.flags, *outside), clip.seconds, quality=found)
+        return _Measured(inputs, (*clip.flags, *outside, *said), clip.seconds, quality=found)
+
+    def _of_words(self, turns: Sequence[Turn]) -> Prediction:
+        """Predict turns without a recording."""
+        flags = ("without_sound",) if self.description.takes_sound else ()
+        measured = _Measured(self._extractors.compute(None, turns), flags, 0.0)
+        (answer,) = self._answers([measured], None)
+        return answer
 
     def _frames(self, clip: _Measured) -> int:
         """Return the number of frames that a batch is padded to for a clip."""

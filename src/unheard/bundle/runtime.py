@@ -30,9 +30,12 @@ from unheard.bundle.schema import is_schema1, parse
 from unheard.bundle.segments import Segments, of_channels, segments
 from unheard.bundle.speech import clips_of, clips_of_file
 from unheard.bundle.stream import Stream
+from unheard.bundle.text_schema import TOKENIZER
 from unheard.bundle.timeline import Timeline, timeline
 from unheard.bundle.voice import VoiceProfile
+from unheard.bundle.words import Words, turns_of
 from unheard.errors import AudioError, UsageError
+from unheard.inputs import Turn
 from unheard.labels import Labels
 
 __all__ = ["Bundle", "Prediction", "load"]
@@ -73,13 +76,30 @@ class Bundle(Predictor):
         chosen.description = replace(self.description, target=target)
         return chosen
 
+    @property
+    def takes_words(self) -> bool:
+        """Return whether it is to be told what was said (``text`` of :meth:`predict`)."""
+        return self.description.takes_words
+
     def predict(
-        self, wave: NDArray[np.floating], rate: int, *, profile: VoiceProfile | None = None
+        self,
+        wave: NDArray[np.floating],
+        rate: int,
+        *,
+        text: Words | None = None,
+        profile: VoiceProfile | None = None,
     ) -> Prediction:
         """Predict samples: (n,) or (n, channels) floats, full scale ±1, at ``rate`` Hz.
 
-        Of several channels the bundle's is taken, or their mean where it names none. ``profile`` is of the
-        speaker's voice (:meth:`enrol`).
+        Parameters
+        ----------
+        wave, rate
+            Samples. Of several channels the bundle's is taken, or their mean where it names none.
+        text
+            What was said, for a bundle that takes words: a text, or turns of a dialogue, the oldest first, the
+            clip's own last (``unheard.bundle.words``).
+        profile
+            Of the speaker's voice (:meth:`enrol`).
 
         Raises
         ------
@@ -88,14 +108,36 @@ class Bundle(Predictor):
         DataError
             Where the profile was made with another model.
         UsageError
-            Where there is a profile, and the bundle does not adapt to speakers.
+            Where there is a profile, and the bundle does not adapt to speakers; where there is a text and it takes
+            none, or there is none and it cannot answer without.
         """
-        return next(self.predict_clips([self._sampled(wave, rate)], profile))
+        turns = self._turns(text)
+        return next(self.predict_clips([replace(self._sampled(wave, rate), turns=turns)], profile))
+
+    def predict_text(self, text: Words) -> Prediction:
+        """Predict what was said without a recording, by words alone; ``text`` is as of :meth:`predict`.
+
+        Raises
+        ------
+        UsageError
+            The bundle takes no words, or cannot answer without the sound.
+        """
+        turns, d = turns_of(text), self.description
+        if not turns:
+            raise UsageError("the text is empty, expected what was said")
+        self._turns(text)
+        if d.takes_sound and not d.missing:
+            raise UsageError(
+                f"the model {d.name!r} takes the sound besides what was said, and does not answer without: give "
+                "the recording, too (predict, predict_file)"
+            )
+        return self._of_words(turns)
 
     def predict_file(
         self,
         path: str | os.PathLike[str],
         *,
+        text: Words | None = None,
         channel: int | None = None,
         allow_truncated: bool = False,
         profile: VoiceProfile | None = None,
@@ -103,21 +145,25 @@ class Bundle(Predictor):
         """Predict a file of any format, rate and channel count that is read (docs/audio.md).
 
         One channel is taken (counted from 0), by default the bundle's, or their mean where it names none; a
-        truncated file is flagged where it is allowed. ``profile`` is as of :meth:`predict`.
+        truncated file is flagged where it is allowed. ``text`` and ``profile`` are as of :meth:`predict`; the
+        windows of a recording of more than 30 s are all answered with the whole text.
 
         Raises
         ------
         AudioError
             Where it is missing, unreadable, no audio, truncated or out of bounds.
+        UsageError
+            As of :meth:`predict`.
         """
-        profiles = self._profiles(profile)
-        recording = self._recording(path, channel, allow_truncated, profiles)
+        turns, profiles = self._turns(text), self._profiles(profile)
+        recording = self._recording(path, channel, allow_truncated, profiles, turns)
         return next(knowing(profile, self._predicted([recording], profiles)))
 
     def predict_many(
         self,
         paths: Iterable[str | os.PathLike[str]],
         *,
+        texts: Iterable[Words | None] | None = None,
         channel: int | None = None,
         allow_truncated: bool = False,
         profile: VoiceProfile | None = None,
@@ -125,16 +171,24 @@ class Bundle(Predictor):
         """Predict files in their order, several at a time; options as of :meth:`predict_file`.
 
         A file that cannot be read gives a prediction without a label, flagged ``unreadable``, whose first warning
-        is the reason; the others go on.
+        is the reason; the others go on. ``texts`` are what was said in each, in the same order, None where that is
+        not known: a bundle that cannot answer without gives no label then, flagged ``no_text``.
         """
         if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
             raise UsageError("predict_many takes several paths, such as a list; predict_file takes one")
+        if isinstance(texts, str):
+            raise UsageError(
+                "predict_many takes a text for each path, such as a list; predict_file takes one"
+            )
         profiles = self._profiles(profile)
+        if texts is None:
+            self._turns(None)
 
         def recordings() -> Iterator[decode.Clip | Prediction | AudioError]:
-            for path in paths:
+            for path, text in _beside(paths, texts):
+                turns = () if text is None else self._turns(text)
                 try:
-                    yield self._recording(path, channel, allow_truncated, profiles)
+                    yield self._recording(path, channel, allow_truncated, profiles, turns)
                 except AudioError as error:
                     yield error
 
@@ -151,8 +205,10 @@ class Bundle(Predictor):
     ) -> Timeline:
         """Predict a recording of any length step by step (``unheard.bundle.timeline``); options as above.
 
-        With ``adapt`` the voice is known from the recording itself, which one person speaks in.
+        With ``adapt`` the voice is known from the recording itself, which one person speaks in. A bundle that
+        takes words answers from the sound alone, or refuses; :meth:`segments` is for what was said when.
         """
+        self._turns(None)
         if adapt:
             self._check_adapts()
         return timeline(
@@ -183,7 +239,8 @@ class Bundle(Predictor):
             As of :meth:`predict_file`.
         pieces
             A file of a diariser or a transcript (``unheard.bundle.pieces``), or pieces: ``(start, end)`` in
-            seconds, with speaker and text where they are known.
+            seconds, with speaker and text where they are known. A bundle that takes words reads the text of each,
+            and those before it where it reads the turns before a clip's own.
         profile
             What is known of the voice of all of them.
         adapt
@@ -253,6 +310,7 @@ class Bundle(Predictor):
         UsageError
             There is a profile, or ``adapt``, and the bundle does not adapt to speakers.
         """
+        self._turns(None)
         if profile is not None:
             self.check_profile(profile)
         elif adapt:
@@ -333,6 +391,7 @@ class Bundle(Predictor):
         channel: int | None,
         allow_truncated: bool,
         profiles: Mapping[str, Profile] | None,
+        turns: tuple[Turn, ...] = (),
     ) -> decode.Clip | Prediction:
         """Return a decoded file, or its prediction where it is too long to be in memory at once."""
         seconds = decode.duration(path)
@@ -340,15 +399,45 @@ class Bundle(Predictor):
             d = self.description
             taken = d.channel if channel is None else channel
             found = predict_long_file(
-                self._of_speech(profiles), d, path, channel=taken, allow_truncated=allow_truncated
+                self._of_speech(profiles, turns), d, path, channel=taken, allow_truncated=allow_truncated
             )
             if found is not None:
                 return found
-        return self._load(path, channel, allow_truncated)
+        return replace(self._load(path, channel, allow_truncated), turns=turns)
+
+    def _turns(self, text: Words | None) -> tuple[Turn, ...]:
+        """Return what was said as turns; refuse a text where the bundle takes none, or none where it needs one."""
+        turns, d = turns_of(text), self.description
+        if text is not None and not d.takes_words:
+            raise UsageError(
+                f"the model {d.name!r} takes the sound alone, and a text is given; leave it out (text, --text)"
+            )
+        if not turns and d.takes_words and not d.missing:
+            raise UsageError(
+                f"the model {d.name!r} takes what was said, and does not answer without: give the text of the "
+                "recording (text in Python, --text or --texts on the command line, pieces with their text in "
+                "segments)"
+            )
+        return turns
 
     def _sampled(self, wave: NDArray[np.floating], rate: int) -> decode.Clip:
         channel = self.description.channel if np.ndim(wave) > 1 else None
         return decode.from_samples(wave, rate, channel, target=self.description.sample_rate)
+
+
+def _beside(
+    paths: Iterable[str | os.PathLike[str]], texts: Iterable[Words | None] | None
+) -> Iterator[tuple[str | os.PathLike[str], Words | None]]:
+    """Yield each path with its text."""
+    if texts is None:
+        yield from ((path, None) for path in paths)
+        return
+    try:
+        yield from zip(paths, texts, strict=True)
+    except ValueError as error:
+        raise UsageError(
+            "texts and paths are not equally many: give a text, or None, for each path"
+        ) from error
 
 
 def load(path: str | os.PathLike[str]) -> Bundle:
@@ -385,8 +474,9 @@ def opened(files: Mapping[str, bytes]) -> tuple[Bundle, golden.Golden]:
         stored = schema1.unpack(files["golden.npz"], d)
         head1 = schema1.Head1(graphs["model.onnx"], d)
         return Bundle(d, Extractors(d, graphs), head1, known=known_clips.unpack(files)), stored
-    d, graphs = parse(plain), {name: data for name, data in files.items() if name.endswith(".onnx")}
-    stored = golden.unpack(files["golden.npz"], d.inputs)
+    d = parse(plain)
+    stored = golden.unpack(files["golden.npz"], d.inputs, words=d.takes_words)
     adaptation = unpack(files, d)
-    head, known = GraphHead(graphs["model.onnx"], d), known_clips.unpack(files)
-    return Bundle(d, Extractors(d, graphs), head, adaptation, known), stored
+    head, known = GraphHead(files["model.onnx"], d), known_clips.unpack(files)
+    of_inputs = {name: data for name, data in files.items() if name.endswith((".onnx", TOKENIZER))}
+    return Bundle(d, Extractors(d, of_inputs), head, adaptation, known), stored

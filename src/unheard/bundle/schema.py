@@ -15,8 +15,14 @@ from unheard.adaptation.profile import Priors
 from unheard.audio.resample import RATE
 from unheard.audio.source import MAX_CHANNELS
 from unheard.audio.trim import Cut
-from unheard.bundle.encoder_schema import MAX_LAYERS, EncoderDescription, parse_encoder
+from unheard.bundle.encoder_schema import (
+    MAX_LAYERS,
+    EncoderDescription,
+    NetworkDescription,
+    parse_encoder,
+)
 from unheard.bundle.fields import bounded, listed, mapping, number, refuse, text, texts
+from unheard.bundle.text_schema import TextEncoderDescription, parse_text_encoder
 from unheard.bundle.training_range import parse_training_range
 from unheard.errors import BundleError
 from unheard.inputs import Form
@@ -24,7 +30,7 @@ from unheard.targets import KINDS, Target
 
 #: major.minor of what this version writes. A newer one is refused, since it may mean something else; 1.x is read
 #: by ``unheard.bundle.schema1``.
-SCHEMA = "2.1"
+SCHEMA = "2.2"
 MAX_INPUTS = 16
 MAX_COLUMNS = 1000
 MAX_DIMS = 100_000
@@ -42,8 +48,9 @@ class Input:
 
     Parameters
     ----------
-    features, encoder
-        One of the two: settings for ``unheard.features.build``, or a frozen network whose graph is ``NAME.onnx``.
+    features, encoder, words
+        One of them: settings for ``unheard.features.build``; a frozen network on waveforms, or one on words, whose
+        graph is ``NAME.onnx``, the latter with ``NAME.tokenizer.json``.
     form
         Shape of what the head takes.
     dims
@@ -52,8 +59,6 @@ class Input:
         Number of layers; 1 unless the form is ``pooled`` or ``layers``.
     version
         Version of the code that computes the features, or the frontend before the encoder.
-    medium
-        What it is computed from; this version knows ``audio``.
     """
 
     features: Mapping[str, Any] | None
@@ -62,7 +67,17 @@ class Input:
     dims: int
     layers: int
     version: str
-    medium: str = "audio"
+    words: TextEncoderDescription | None = None
+
+    @property
+    def medium(self) -> str:
+        """What it is computed from, ``audio`` or ``text``."""
+        return "audio" if self.words is None else "text"
+
+    @property
+    def network(self) -> NetworkDescription | None:
+        """The frozen network that computes it; None where features do."""
+        return self.encoder if self.words is None else self.words
 
     @property
     def rate(self) -> int:
@@ -113,6 +128,8 @@ class Description:
     adaptation
         Inputs that are standardised by speaker, with how much the training speakers count
         (``unheard.bundle.adaptation``); {} where the bundle does not adapt.
+    missing
+        Whether a clip that lacks an input is answered from the others.
     """
 
     name: str
@@ -129,6 +146,17 @@ class Description:
     weights: str = "float32"
     training_range: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     adaptation: Mapping[str, Priors] = field(default_factory=dict)
+    missing: bool = False
+
+    @property
+    def takes_words(self) -> bool:
+        """Return whether an input is computed from what was said."""
+        return any(each.words is not None for each in self.inputs.values())
+
+    @property
+    def takes_sound(self) -> bool:
+        """Return whether an input is computed from the recording."""
+        return any(each.words is None for each in self.inputs.values())
 
     @property
     def sample_rate(self) -> int:
@@ -138,7 +166,7 @@ class Description:
     @property
     def random(self) -> bool:
         """Return whether an encoder has weights that learned nothing: RANDOM WEIGHTS."""
-        return any(each.encoder is not None and each.encoder.random for each in self.inputs.values())
+        return any(each.network is not None and each.network.random for each in self.inputs.values())
 
 
 def to_plain(description: Description) -> dict[str, Any]:
@@ -159,6 +187,7 @@ def to_plain(description: Description) -> dict[str, Any]:
         "thresholds": dict(d.thresholds),
         "training_range": {name: list(ends) for name, ends in d.training_range.items()},
         "adaptation": {name: asdict(priors) for name, priors in d.adaptation.items()},
+        "missing": d.missing,
         "training": dict(d.training),
         "score": None if d.score is None else dict(d.score),
         "recipe": dict(d.recipe),
@@ -173,8 +202,10 @@ def parse(plain: Mapping[str, Any]) -> Description:
     inputs = mapping(plain, "inputs")
     if not 1 <= len(inputs) <= MAX_INPUTS:
         refuse("inputs", f"{len(inputs)} of them", f"1 … {MAX_INPUTS}")
+    parsed = {name: _parse_input(name, mapping(inputs, name, "inputs.")) for name in inputs}
     return Description(
-        inputs={name: _parse_input(name, mapping(inputs, name, "inputs.")) for name in inputs},
+        inputs=parsed,
+        missing=_parse_missing(plain, parsed),
         target=_parse_target(mapping(plain, "target")),
         training_range=parse_training_range(plain, "training_range"),
         adaptation=_parse_adaptation(plain, inputs),
@@ -248,7 +279,7 @@ def is_schema1(plain: Mapping[str, Any]) -> bool:
 
 def check_input(each: Input, at: str) -> None:
     """Refuse an input that takes something else than its features or its encoder give."""
-    e = each.encoder
+    e = each.network
     if e is None:
         if each.form not in (Form.ROW, Form.FRAMES) or each.layers != 1:
             refuse(at, f"{each.form} of {each.layers} layers", "row or frames where there is no encoder")
@@ -269,8 +300,8 @@ def check_input(each: Input, at: str) -> None:
 
 def _plain_input(each: Input) -> dict[str, Any]:
     extractor = {"features": dict(each.features)} if each.features is not None else {}
-    if each.encoder is not None:
-        extractor["encoder"] = asdict(each.encoder)
+    if each.network is not None:
+        extractor["encoder"] = asdict(each.network)
     return {
         "medium": each.medium,
         "extractor": extractor,
@@ -285,17 +316,23 @@ def _parse_input(name: str, plain: Mapping[str, Any]) -> Input:
     at = f"inputs.{name}"
     if not INPUT_NAME.fullmatch(name):
         refuse("inputs", f"{name!r:.60}", "names of small letters, digits, _ and -, and none is 'model'")
-    if plain.get("medium") != "audio":
-        refuse(f"{at}.medium", f"{plain.get('medium')!r:.60}", "'audio', which this version of unheard reads")
+    medium = plain.get("medium")
+    if medium not in ("audio", "text"):
+        refuse(f"{at}.medium", f"{medium!r:.60}", "'audio' or 'text', which this version of unheard reads")
     extractor, inside = mapping(plain, "extractor", f"{at}."), f"{at}.extractor."
     if sorted(extractor) not in (["encoder"], ["features"]):
         refuse(f"{at}.extractor", f"{sorted(extractor)!r:.100}", "either 'features' or 'encoder'")
+    if medium == "text" and "encoder" not in extractor:
+        refuse(f"{at}.extractor", "'features'", "'encoder' for an input of words")
     if plain.get("form") not in list(Form):
         refuse(f"{at}.form", f"{plain.get('form')!r:.60}", " or ".join(Form))
     found = Input(
         features=parse_features(extractor, "features", inside) if "features" in extractor else None,
         encoder=parse_encoder(mapping(extractor, "encoder", inside), f"{inside}encoder.")
-        if "encoder" in extractor
+        if "encoder" in extractor and medium == "audio"
+        else None,
+        words=parse_text_encoder(mapping(extractor, "encoder", inside), f"{inside}encoder.")
+        if medium == "text"
         else None,
         form=Form(plain["form"]),
         dims=int(number(plain, "dims", 1, MAX_DIMS, whole=True, inside=f"{at}.")),
@@ -304,6 +341,16 @@ def _parse_input(name: str, plain: Mapping[str, Any]) -> Input:
     )
     check_input(found, at)
     return found
+
+
+def _parse_missing(plain: Mapping[str, Any], inputs: Mapping[str, Input]) -> bool:
+    """Read whether an input may be missing, which is said by frames that are not there; none before 2.2 may."""
+    value = plain.get("missing", False)
+    if not isinstance(value, bool) or (
+        value and not (len(inputs) > 1 and all(each.form is Form.FRAMES for each in inputs.values()))
+    ):
+        refuse("missing", f"{value!r:.60}", "true or false, and false unless several inputs have frames")
+    return value
 
 
 def _parse_adaptation(plain: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Priors]:

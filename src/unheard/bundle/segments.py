@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unheard.audio import activity, decode
@@ -18,10 +18,13 @@ from unheard.audio.stream import Blocks, Times, cut
 from unheard.bundle.pieces import Piece, checked
 from unheard.bundle.prediction import Prediction, prediction
 from unheard.bundle.schema import Description
+from unheard.bundle.text_schema import MAX_CONTEXT
 from unheard.bundle.timeline import NOT_OF_WINDOWS, OF_THE_WHOLE, Enrol, Predict, Step, Timeline
 from unheard.bundle.training_range import outside_training_range
 from unheard.bundle.voice import VoiceProfile
-from unheard.errors import AudioError, DataError, escaped
+from unheard.bundle.words import turns_of
+from unheard.errors import AudioError, DataError, UsageError, escaped
+from unheard.inputs import Turn
 
 #: Seconds of a piece in which somebody must be heard to speak, and of which it must at least be.
 SPOKEN = 0.1
@@ -136,14 +139,15 @@ def segments(
     unusable = tuple(flag for flag in first.flags if flag in UNUSABLE)
     spoken = [] if unusable else activity.segments(frames)
 
-    def windows(times: Times) -> Iterator[decode.Clip]:
+    def windows(times: Times, own: Sequence[int]) -> Iterator[decode.Clip]:
         again = Blocks(
             path, channel=taken, allow_truncated=allow_truncated, rate=d.sample_rate, scale=first.scale
         )
-        for wave in cut(again, times, d.sample_rate):
+        for k, wave in zip(own, cut(again, times, d.sample_rate), strict=False):
             if len(wave) == 0:
                 raise AudioError(f"{escaped(path)}: changed while it was read; predict it again")
-            yield decode.from_samples(wave, d.sample_rate, target=d.sample_rate)
+            clip = decode.from_samples(wave, d.sample_rate, target=d.sample_rate)
+            yield replace(clip, turns=_turns(ordered, k)) if d.takes_words else clip
 
     answers: dict[int, Segment] = {}
     known: dict[str, VoiceProfile] = {}
@@ -153,10 +157,10 @@ def segments(
         times = [(ordered[k].start, min(ordered[k].end, frames.seconds)) for k in heard]
         voice = profile
         if enrol is not None and speaker and times:
-            voice = _known(enrol, windows(times))
+            voice = _known(enrol, windows(times, heard))
         if voice is not None:
             known[speaker] = voice
-        predicted = dict(zip(heard, predict(windows(times), voice), strict=True)) if times else {}
+        predicted = dict(zip(heard, predict(windows(times, heard), voice), strict=True)) if times else {}
         for k in own:
             nobody = prediction(unusable or ("no_speech",), 0.0)
             answers[k] = _segment(ordered[k], predicted.get(k, nobody))
@@ -191,6 +195,22 @@ def of_channels(timelines: Sequence[Timeline]) -> Segments:
     return Segments(
         tuple(every), Timeline(tuple(every), loudest.classes, loudest.quality, tuple(flags)), speakers
     )
+
+
+def _turns(ordered: Sequence[Piece], k: int) -> tuple[Turn, ...]:
+    """Return what was said in a piece and in those before it; nothing where that of its own is not known."""
+    try:
+        return turns_of(
+            [
+                (each.speaker or None, each.text)
+                for each in ordered[max(0, k - MAX_CONTEXT) : k + 1]
+                if each.text
+            ]
+            if ordered[k].text
+            else None
+        )
+    except UsageError as error:
+        raise DataError(f"the piece from {ordered[k].start:g} s: {error}") from error
 
 
 def _known(enrol: Enrol, clips: Iterator[decode.Clip]) -> VoiceProfile | None:

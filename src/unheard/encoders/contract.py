@@ -13,6 +13,7 @@ from unheard.audio.trim import limits
 from unheard.errors import DataError, UsageError
 from unheard.inputs import Layer, Source
 from unheard.settings import CONTENT, PLACE, OneOf, Within, check
+from unheard.text.joining import Joining
 
 Wave = NDArray[np.float32]
 #: One array (frames, dims) float32 for each layer asked for.
@@ -127,6 +128,26 @@ class Export:
     own: str | None = None
 
 
+@dataclass(frozen=True)
+class TextExport:
+    """An encoder of words as an ONNX graph, and how turns become its input.
+
+    Parameters
+    ----------
+    graph
+        An ONNX ``ModelProto``. It takes ``unheard.tokens`` (tokens,) int64, and gives ``unheard.NAME``
+        (frames, dims) for each layer that was asked for.
+    tokenizer
+        Bytes of ``tokenizer.json`` as the package ``tokenizers`` reads it, without what joins tokens.
+    joining
+        How the tokens of turns are joined.
+    """
+
+    graph: Any
+    tokenizer: bytes
+    joining: Joining
+
+
 class Encoder:
     """A loaded network: an extractor (``unheard.inputs.Extractor``) of waveforms, or of the turns of a text.
 
@@ -210,6 +231,16 @@ class Encoder:
             No graph is known for this family: an encoder that does not override this cannot be in a bundle.
         """
         raise UsageError(f"the encoder {self.settings['name']!r} cannot be exported as a graph")
+
+    def export_words(self, layers: Sequence[int]) -> TextExport:
+        """Return the same of an encoder of words, with its tokenizer.
+
+        Raises
+        ------
+        UsageError
+            No graph is known for this network, or its tokenizer is of another kind than bundles take.
+        """
+        raise UsageError(f"the encoder {self.settings['name']!r} takes no words")
 
     def module(self) -> Any:
         """Return the torch module, for tuning; what is done to it, :meth:`extract` follows.

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from unheard.bundle.encoder_schema import EncoderDescription
+from unheard.bundle.encoder_schema import EncoderDescription, NetworkDescription
 from unheard.bundle.schema import Description, Input
+from unheard.bundle.text_schema import TextEncoderDescription
 from unheard.errors import first_five
 from unheard.inputs import Form
 from unheard.protocols.fold_assignment import LEAVE_CORPUS
@@ -125,6 +126,7 @@ def _data(d: Description) -> str:
         f"- Speakers that it was trained on: {len(speakers)}{listed}. A score on any of them is contaminated.",
         *_others(d.training.get("others", {})),
         *(_input(name, each) for name, each in d.inputs.items()),
+        *(["- A clip that lacks an input is answered from the others."] if d.missing else []),
         *([f"- Temperature: {d.temperature:.4g}"] if d.target.classes else []),
         *(_threshold(d.thresholds) if d.target.classes else []),
         *(f"- {label}: {_plain(d.recipe[key])}" for key, label in _TOLD.items() if d.recipe.get(key)),
@@ -196,6 +198,8 @@ def _training_range(ranges: Mapping[str, tuple[float | None, float | None]]) -> 
 
 
 def _input(name: str, each: Input) -> str:
+    if each.words is not None:
+        return _words(name, each, each.words)
     if each.encoder is not None:
         return _encoder(name, each, each.encoder)
     shape = "one row a recording" if each.form is Form.ROW else "frames"
@@ -204,14 +208,23 @@ def _input(name: str, each: Input) -> str:
 
 
 def _encoder(name: str, each: Input, e: EncoderDescription) -> str:
-    weights = f"**RANDOM WEIGHTS** ({e.weights}: it has learned nothing)" if e.random else "pretrained"
     taken_from = "the waveform" if e.frontend is None else f"{_plain(e.frontend.get('name'))} frames"
+    return _network(name, each, e, f"{taken_from} of {e.rate} Hz mono")
+
+
+def _words(name: str, each: Input, e: TextEncoderDescription) -> str:
+    before = f" and up to {e.context} turns before it" if e.context else ""
+    return _network(name, each, e, f"what was said{before}, at most {e.longest} tokens")
+
+
+def _network(name: str, each: Input, e: NetworkDescription, taken_from: str) -> str:
+    weights = f"**RANDOM WEIGHTS** ({e.weights}: it has learned nothing)" if e.random else "pretrained"
     taken = "mean and deviation over frames" if each.form is Form.POOLED else "the frames"
     used = ", ".join(e.layers[k] for k in e.needed)
     cut = "" if e.cut is None else f"; nothing above layer {e.cut} is there"
     return (
         f"- Input {name}, a frozen encoder: {_plain(e.source)} (family {_plain(e.name)}), {weights}, "
-        f"{_millions(e.parameters)} parameters{cut}. It takes {taken_from} of {e.rate} Hz mono; the head takes "
+        f"{_millions(e.parameters)} parameters{cut}. It takes {taken_from}; the head takes "
         f"{taken} of: {_plain(used)}.\n"
         f"- SHA-256 of the weights of {name}: {_plain(e.sha256 or 'unknown')}"
     )

@@ -26,6 +26,7 @@ from unheard.bundle.head import GraphHead
 from unheard.bundle.manifest import OPTIONAL, read_verified
 from unheard.bundle.runtime import Bundle, opened
 from unheard.bundle.schema import WEIGHTS, is_schema1
+from unheard.bundle.text_schema import TOKENIZER
 from unheard.errors import UsageError, unknown
 from unheard.exporting.writing import write_bundle
 from unheard.onnx_graphs.packing import packed
@@ -79,17 +80,18 @@ def compact(
         whole_graphs["model.onnx"] = schema1.upgraded(whole_graphs["model.onnx"], whole.description)
     described = replace(whole.description, weights=weights)
     graphs = {name: packed(data, weights) for name, data in whole_graphs.items()}
-    others = {name: files[name] for name in OPTIONAL if name in files}
+    tokenizers = {name: data for name, data in files.items() if name.endswith(TOKENIZER)}
+    others = tokenizers | {name: files[name] for name in OPTIONAL if name in files}
     bundle = Bundle(
         described,
-        Extractors(described, graphs),
+        Extractors(described, graphs | tokenizers),
         GraphHead(graphs["model.onnx"], described),
         unpack(graphs | others, described),
     )
-    inputs = tuple(bundle.inputs(stored.waves))
+    inputs = tuple(bundle.inputs(stored.waves, stored.turns))
     known = None if stored.known is None else bundle.outputs_knowing(inputs)
-    own = golden.Golden(stored.waves, inputs, bundle.outputs(inputs), known)
-    lost = float(np.abs(own.outputs - whole.outputs(whole.inputs(stored.waves))).max())
+    own = golden.Golden(stored.waves, inputs, bundle.outputs(inputs), known, stored.turns)
+    lost = float(np.abs(own.outputs - whole.outputs(whole.inputs(stored.waves, stored.turns))).max())
     made = write_bundle(Path(out), described, graphs | others, own, force=force)
     return Compacted(made, _size(Path(folder)), _size(made), lost)
 

@@ -18,29 +18,32 @@ from unheard.adaptation.profile import Population
 from unheard.audio.quality import Ranges
 from unheard.audio.resample import RATE, to_rate
 from unheard.audio.trim import trim
+from unheard.bundle import text_encoder
 from unheard.bundle.adaptation import FILE, MAX_VALUES, unpack
-from unheard.bundle.extractors import Extractors
+from unheard.bundle.extractors import Extractors, absent
 from unheard.bundle.golden import Golden, difference
 from unheard.bundle.head import GraphHead
 from unheard.bundle.known_clips import FILE as KNOWN_CLIPS
 from unheard.bundle.runtime import Bundle
 from unheard.bundle.schema import INPUT_NAME, Description, Input
+from unheard.bundle.text_schema import TOKENIZER
 from unheard.encoders.contract import Encoder
 from unheard.errors import BundleError, UsageError
-from unheard.exporting.encoder_graph import frozen
-from unheard.exporting.golden import synthetic_waves
+from unheard.exporting.encoder_graph import frozen, frozen_words
+from unheard.exporting.golden import TURNS, synthetic_waves
 from unheard.exporting.writing import check_target, write_bundle
 from unheard.extraction.storage import averaged, statistics
 from unheard.features.contract import Spec
 from unheard.features.frontends import build_frontend
 from unheard.heads import Model
-from unheard.inputs import Form
+from unheard.inputs import Form, Turn
 from unheard.onnx_graphs.head_inputs import Shape
 from unheard.onnx_graphs.head_outputs import Columns
 from unheard.onnx_graphs.heads import graph_of
 from unheard.runs.adapted_head import AdaptedHead
 from unheard.runs.fitting import arrays_to_bytes
 from unheard.targets import Target
+from unheard.text.joining import read_with
 
 #: Largest difference of an output between head and graph, times max(1, |output|).
 TOLERANCE = 1e-4
@@ -62,27 +65,36 @@ class ExportInput:
         Numbers of the encoder's layers that the head takes; None for all.
     average
         Number of neighbouring frames of an encoder that are averaged.
+    context
+        Of an encoder of words: number of turns before a clip's own that are read with it.
     """
 
     extractor: Spec | Encoder
     form: Form
     layers: Sequence[int] | None = None
     average: int = 1
+    context: int = 0
 
     @property
     def numbers(self) -> tuple[int, ...]:
         """Numbers of the layers that the head takes."""
         return tuple(range(len(self.extractor.layers))) if self.layers is None else tuple(self.layers)
 
-    def compute(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the array of a waveform at 16 kHz, computed by the extractor itself."""
+    def compute(self, wave: NDArray[np.float32], turns: Sequence[Turn] = ()) -> NDArray[np.float32]:
+        """Return the array of a waveform at 16 kHz, or of the turns in it, computed by the extractor itself."""
         extractor = self.extractor
+        if isinstance(extractor, Encoder) and extractor.medium == "text":
+            (layers,) = extractor.extract([read_with(self.context, turns)], self.numbers)
+            return self._in_form(layers)
         if isinstance(extractor, Spec):
             return np.asarray(extractor.compute(wave), dtype=np.float32)
         own = to_rate(wave, RATE, extractor.rate)
         decibels = extractor.settings["trim"]
         own = own if decibels is None else trim(own, decibels, extractor.rate)
         (layers,) = extractor.extract([own], self.numbers)
+        return self._in_form(layers)
+
+    def _in_form(self, layers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         if self.form is Form.POOLED:
             return statistics(layers)
         frames = [averaged(layer, self.average) for layer in layers]
@@ -153,12 +165,15 @@ def export(
     waves = synthetic_waves()
     described: dict[str, Input] = {}
     graphs: dict[str, bytes] = {}
-    computed = tuple({name: each.compute(wave) for name, each in inputs.items()} for wave in waves)
+    turns = TURNS if any(each.extractor.medium == "text" for each in inputs.values()) else ()
+    said: Sequence[Sequence[Turn]] = turns or [()] * len(waves)
+    computed = tuple(
+        {name: each.compute(wave, own) for name, each in inputs.items()}
+        for wave, own in zip(waves, said, strict=True)
+    )
     for name, each in inputs.items():
-        graph, found = _described(each, head)
-        described[name] = found
-        if graph is not None:
-            graphs[f"{name}.onnx"] = graph
+        described[name], files = _described(name, each, head)
+        graphs |= files
     listed = {name: [clip[name] for clip in computed] for name in inputs}
     outputs, known = head.outputs(listed), None
     if isinstance(head, AdaptedHead):
@@ -186,6 +201,7 @@ def export(
         licences={"code": "Apache-2.0", **_licences(inputs, described), **licences},
         versions=_versions(),
         adaptation=head.priors if isinstance(head, AdaptedHead) else {},
+        missing=_answers_without(head, described),
     )
     shapes = {name: Shape(each.form, each.dims, each.layers) for name, each in described.items()}
     columns = Columns(len(target.classes), len(target.dimensions))
@@ -195,7 +211,7 @@ def export(
         files[FILE] = _adaptation(head.populations_, described)
     if known_clips is not None:
         files[KNOWN_CLIPS] = known_clips
-    stored = Golden(waves, computed, outputs, known)
+    stored = Golden(waves, computed, outputs, known, turns)
     bundle = Bundle(
         description,
         Extractors(description, graphs),
@@ -203,6 +219,8 @@ def export(
         unpack(files, description),
     )
     _check_agreement(bundle, stored)
+    if description.missing:
+        _check_missing(bundle, head, computed)
     return write_bundle(folder, description, files, stored, force=force)
 
 
@@ -215,24 +233,39 @@ def _check(name: str, each: ExportInput) -> None:
             f"{called} was read from files and cannot be computed from a recording, so nothing could be "
             "predicted; export a run with features such as 'functionals'"
         )
-    if medium != "audio":
+    if medium not in ("audio", "text"):
         raise UsageError(
-            f"{called} takes {medium}, and bundles take audio alone so far; export a run whose inputs all take "
-            "audio"
+            f"{called} takes {medium}, and bundles take audio and text; export a run whose inputs all take these"
         )
 
 
-def _described(each: ExportInput, head: Model) -> tuple[bytes | None, Input]:
-    """Return the graph of an input's encoder, None where it has features, and the description of the input."""
+def _described(name: str, each: ExportInput, head: Model) -> tuple[Input, dict[str, bytes]]:
+    """Return the description of an input, and the files of its encoder; none where it has features."""
     extractor = each.extractor
     numbers = each.numbers
     if isinstance(extractor, Spec):
         (layer,) = extractor.layers
         version = str(extractor.version)
-        return None, Input(extractor.settings, None, each.form, layer.dims, 1, version)
+        return Input(extractor.settings, None, each.form, layer.dims, 1, version), {}
+    if extractor.medium == "text":
+        words, graph, tokenizer = frozen_words(
+            extractor, numbers, _needed(head, numbers), each.average, each.context
+        )
+        found = Input(
+            None, None, each.form, max(words.widths), len(numbers), str(text_encoder.VERSION), words
+        )
+        return found, {f"{name}.onnx": graph, f"{name}{TOKENIZER}": tokenizer}
     encoder, graph = frozen(extractor, numbers, _needed(head, numbers), each.average)
     version = "none" if encoder.frontend is None else str(build_frontend(encoder.frontend).version)
-    return graph, Input(None, encoder, each.form, max(encoder.widths), len(numbers), version)
+    found = Input(None, encoder, each.form, max(encoder.widths), len(numbers), version)
+    return found, {f"{name}.onnx": graph}
+
+
+def _answers_without(head: Model, described: Mapping[str, Input]) -> bool:
+    """Return whether a clip that lacks an input is answered: the head allows it, and every input has frames."""
+    if not getattr(head, "missing", False) or len(described) < 2:
+        return False
+    return all(each.form is Form.FRAMES for each in described.values())
 
 
 def _adaptation(populations: Mapping[str, Population], described: Mapping[str, Input]) -> bytes:
@@ -245,7 +278,7 @@ def _adaptation(populations: Mapping[str, Population], described: Mapping[str, I
                 f"the input {name!r} is standardised by speaker over {mean.size} values, and a bundle keeps at "
                 f"most {MAX_VALUES}; take fewer layers"
             )
-        encoder = described[name].encoder
+        encoder = described[name].network
         if encoder is not None and len(encoder.needed) < len(encoder.layers):
             unused = [k for k in range(len(encoder.layers)) if k not in encoder.needed]
             mean[unused], variance[unused] = 0.0, 1.0
@@ -263,7 +296,7 @@ def _licences(inputs: Mapping[str, ExportInput], described: Mapping[str, Input])
     """Return the licences of the code of features and of the weights of encoders."""
     parts: dict[str, list[str]] = {}
     for name, each in inputs.items():
-        encoder, licence = described[name].encoder, each.extractor.source.licence
+        encoder, licence = described[name].network, each.extractor.source.licence
         kind, said = ("features", licence) if encoder is None else ("encoder", "")
         if encoder is not None:
             said = f"{licence or 'unknown'} ({encoder.source})"
@@ -285,8 +318,8 @@ def _without_places(recipe: Mapping[str, Any], inputs: Mapping[str, Input]) -> d
 
 def _without_place(said: Mapping[str, Any], each: Input) -> dict[str, Any]:
     plain = dict(said)
-    if isinstance(plain.get("encoder"), Mapping) and each.encoder is not None:
-        plain["encoder"] = {**plain["encoder"], "model": each.encoder.source}
+    if isinstance(plain.get("encoder"), Mapping) and each.network is not None:
+        plain["encoder"] = {**plain["encoder"], "model": each.network.source}
         if "description" in plain["encoder"]:
             plain["encoder"]["description"] = Path(str(plain["encoder"]["description"])).name
     return plain
@@ -309,16 +342,32 @@ def _check_agreement(bundle: Bundle, stored: Golden) -> None:
                 f"the graph gives other outputs than the head, by {far:.2g} for clips {how} "
                 f"(at most {TOLERANCE:g}); nothing was written"
             )
-    graphs = [f"{name}.onnx" for name, each in bundle.description.inputs.items() if each.encoder is not None]
+    graphs = [f"{name}.onnx" for name, each in bundle.description.inputs.items() if each.network is not None]
     if not graphs:
         return
-    found = np.concatenate([bundle.outputs([x]) for x in bundle.inputs(stored.waves)])
+    found = np.concatenate([bundle.outputs([x]) for x in bundle.inputs(stored.waves, stored.turns)])
     far = difference(found, stored.outputs)
     if far > TOLERANCE:
         raise BundleError(
             f"{', '.join(graphs)} changes the outputs by {far:.2g} from those of the encoder (at most "
             f"{TOLERANCE:g}); nothing was written"
         )
+
+
+def _check_missing(
+    bundle: Bundle, head: Model, computed: Sequence[Mapping[str, NDArray[np.float32]]]
+) -> None:
+    """Compare graph and head where one input after the other is missing, with clips that have it and without."""
+    for name, each in bundle.description.inputs.items():
+        clips = [{**computed[0], name: absent(each)}, dict(computed[1])]
+        expected = head.outputs({other: [clip[other] for clip in clips] for other in clips[0]})
+        together, alone = bundle.outputs(clips), bundle.outputs(clips[:1])
+        far = max(difference(together, expected), difference(alone, expected[:1]))
+        if far > TOLERANCE:
+            raise BundleError(
+                f"without the input {name!r} the graph gives other outputs than the head, by {far:.2g} (at most "
+                f"{TOLERANCE:g}); nothing was written"
+            )
 
 
 def _versions() -> dict[str, str]:

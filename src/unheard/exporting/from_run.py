@@ -72,6 +72,7 @@ def export(
         trained = on_speakers(run, speakers) if fold is None else of_fold(run, fold)
         inputs = _inputs(of_layers(recipe, chosen_layers(recipe, trained.head.chosen_)))
         clips = _training_clips(run, trained.ids, encoder_heard)
+        heard = any(each.extractor.medium == "audio" for each in inputs.values())
         licences = {"weights": run.table["licence"].drop_nulls().unique().sort().to_list()}
         return write_bundle(
             trained.head,
@@ -80,8 +81,8 @@ def export(
             out,
             temperature=trained.temperature,
             thresholds=_thresholds(run, fold, trained.temperature, coverage),
-            training_range=training_range_of(clips, recipe.channel),
-            known_clips=known_clips(clips, recipe.channel),
+            training_range=training_range_of(clips, recipe.channel) if heard else {},
+            known_clips=known_clips(clips, recipe.channel) if heard else None,
             training_speakers=trained.speakers,
             corpus=corpus_of(run.table),
             scores=run.scores,
@@ -139,7 +140,7 @@ def _inputs(recipe: Recipe) -> dict[str, ExportInput]:
         encoder, form = encoders.load(settings), recipe.form(name)
         layers = (len(encoder.layers) - 1,) if form is Form.FRAMES else None
         average = 1 if own.storage is None or form is Form.POOLED else own.storage.average
-        inputs[name] = ExportInput(encoder, form, layers, average)
+        inputs[name] = ExportInput(encoder, form, layers, average, own.context)
     return inputs
 
 

@@ -1,4 +1,4 @@
-"""The making of ``golden.npz``: synthetic waves, packed with the inputs and outputs that they give.
+"""The making of ``golden.npz``: synthetic waves and words, packed with the inputs and outputs that they give.
 
 :mod:`unheard.bundle.golden` reads and checks it.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,8 +15,15 @@ from numpy.typing import NDArray
 
 from unheard.audio.resample import RATE
 from unheard.bundle.golden import Golden
+from unheard.inputs import Turn
 
 WAVES = 3
+#: What is said in each, as of a dialogue.
+TURNS = (
+    (Turn("A", "Have you seen the weather?"), Turn("B", "It is raining again, isn't it?")),
+    (Turn("B", "Oh no! We can't go out then."),),
+    (Turn("A", "Never mind."), Turn("B", "Why?"), Turn("A", "Die Straße ist naß – 12 °C.")),
+)
 
 
 def synthetic_waves() -> tuple[NDArray[np.float32], ...]:
@@ -31,6 +39,9 @@ def pack(golden: Golden) -> bytes:
     arrays: dict[str, NDArray[Any]] = {"outputs": golden.outputs}
     if golden.known is not None:
         arrays["known"] = golden.known
+    for k, turns in enumerate(golden.turns):
+        said = json.dumps([[turn.speaker, turn.text] for turn in turns], ensure_ascii=False)
+        arrays[f"words_{k}"] = np.frombuffer(said.encode(), dtype=np.uint8)
     for k, (wave, inputs) in enumerate(zip(golden.waves, golden.inputs, strict=True)):
         arrays[f"wave_{k}"] = np.round(wave * 32768).astype(np.int16)
         arrays |= {f"{name}.{k}": values for name, values in inputs.items()}

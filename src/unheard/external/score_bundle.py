@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -17,9 +17,10 @@ from unheard.bundle.runtime import load as load_bundle
 from unheard.corpora import generic
 from unheard.corpora.names import comparable
 from unheard.corpora.relabel import relabel
-from unheard.corpora.table import corpus_of
+from unheard.corpora.table import clips, corpus_of
 from unheard.errors import AudioError, DataError, UsageError, first_five, unknown
 from unheard.external.score_knowing import score_knowing
+from unheard.inputs import Turn
 from unheard.labels import Labels
 from unheard.metrics import estimators
 from unheard.metrics.rows import marks
@@ -254,16 +255,25 @@ def _compared(
 def _clips(
     rows: pl.DataFrame, bundle: Bundle, channel: int | None, allow_truncated: bool
 ) -> Iterator[Clip | AudioError]:
-    taken = bundle.description.channel if channel is None else channel
-    for path, start, end in rows.select("path", "start", "end").iter_rows():
+    d = bundle.description
+    taken = d.channel if channel is None else channel
+    said: list[tuple[Turn, ...]] = [()] * len(rows)
+    if d.takes_words:
+        # The words that its run was taught with: the owner's, or recognised ones.
+        own = next(name for name, each in d.inputs.items() if each.words is not None)
+        transcript = str(((d.recipe.get("inputs") or {}).get(own) or {}).get("transcript", "owner"))
+        listed = clips(rows, taken, transcript=transcript)
+        said = [() if clip.turn is None else (*clip.context, clip.turn) for clip in listed]
+    for (path, start, end), turns in zip(rows.select("path", "start", "end").iter_rows(), said, strict=True):
         try:
-            yield load(
+            clip = load(
                 path,
                 start,
                 end,
                 channel=taken,
                 allow_truncated=allow_truncated,
-                rate=bundle.description.sample_rate,
+                rate=d.sample_rate,
             )
+            yield replace(clip, turns=turns)
         except AudioError as error:
             yield error

@@ -42,11 +42,13 @@ class Taken:
 
 def take(g: Graph, name: str, shape: Shape) -> Taken:
     """Add an input: ``NAME`` and, where clips have frames, ``NAME.lengths``."""
+    # A name of its own: onnxruntime takes axes of one name, also of two inputs, for equally long.
+    time = f"{name}.time"
     axes: dict[Form, list[str | int]] = {
         Form.ROW: [shape.dims],
         Form.POOLED: [shape.layers, 2, shape.dims],
-        Form.FRAMES: ["time", shape.dims],
-        Form.LAYERS: [shape.layers, "time", shape.dims],
+        Form.FRAMES: [time, shape.dims],
+        Form.LAYERS: [shape.layers, time, shape.dims],
     }
     values = g.take(name, g.types.FLOAT, ["batch", *axes[shape.form]])
     lengths = g.take(f"{name}.lengths", g.types.INT64, ["batch"]) if shape.form.has_frames else ""

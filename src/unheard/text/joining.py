@@ -17,6 +17,13 @@ def spoken(turn: Turn) -> str:
     return f"{turn.speaker}: {turn.text}" if turn.speaker else turn.text
 
 
+def read_with(context: int, turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """Return the last turn with so many turns before it; without any it says what was said, and not by whom."""
+    if not context:
+        return (Turn(None, turns[-1].text),)
+    return tuple(turns[-context - 1 :])
+
+
 @dataclass(frozen=True)
 class Joining:
     """How the tokens of turns become what a model takes.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from unheard.errors import DataError, UsageError
 from unheard.files import digest
 from unheard.inputs import Clip, Turn
+from unheard.text.joining import read_with
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,4 @@ class TextMedium:
         """
         if clip.turn is None or not clip.turn.text.strip():
             raise DataError("has no text")
-        if not self.context:
-            return (Turn(None, clip.turn.text),)
-        return (*clip.context[-self.context :], clip.turn)
+        return read_with(self.context, (*clip.context, clip.turn))

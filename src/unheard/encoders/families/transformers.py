@@ -7,6 +7,7 @@ executed: its code is Transformers' own, and of its files tensors alone are read
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,14 +19,17 @@ import numpy as np
 
 from unheard.encoders import checkpoint, hub
 from unheard.encoders.arrays import check_finite
-from unheard.encoders.contract import Encoder, Layers, Settings, Wave, top_layer
+from unheard.encoders.contract import Encoder, Layers, Settings, TextExport, Wave, top_layer
 from unheard.encoders.precision import device_of, precision_of
 from unheard.encoders.windows import by_length, in_windows
-from unheard.errors import DataError, UnheardError, UsageError, first_five, need
+from unheard.errors import BundleError, DataError, UnheardError, UsageError, first_five, need
 from unheard.files import digest, file_digest
 from unheard.inputs import Layer, Source, Turn
+from unheard.onnx_graphs.bert import bert_graph
 from unheard.settings import PLACE, OneOf, plain
 from unheard.text.joining import Joining, spoken
+from unheard.text.tokenizer import LEFT_OUT
+from unheard.text.tokenizer import check as check_tokenizer
 
 if TYPE_CHECKING:
     from unheard.encoders.hidden_states import HiddenStates
@@ -244,6 +248,20 @@ class TextEncoder(Encoder):
         plain = {"add_special_tokens": False, "verbose": False}
         said = [self._tokenizer(spoken(turn), **plain)["input_ids"] for turn in turns]
         return self.joining.joined(said)
+
+    def export_words(self, layers: Sequence[int]) -> TextExport:
+        """Return the graph of a BERT or a RoBERTa, and its tokenizer."""
+        name = str(self.settings["model"])
+        backend = getattr(self._tokenizer, "backend_tokenizer", None)
+        if backend is None:
+            raise UsageError(f"{name} has no tokenizer of the package tokenizers; a bundle takes no other")
+        plain = json.loads(backend.to_str()) | dict.fromkeys(LEFT_OUT)
+        try:
+            check_tokenizer(plain, f"the tokenizer of {name}")
+        except BundleError as error:
+            raise UsageError(f"{error}: it cannot be in a bundle") from error
+        graph = bert_graph(self._states.network, layers, self._kind, name)
+        return TextExport(graph, json.dumps(plain, ensure_ascii=False).encode(), self.joining)
 
 
 def _model(folder: Path, drawn: bool) -> tuple[Any, Any]:
