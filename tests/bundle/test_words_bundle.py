@@ -22,6 +22,7 @@ from unheard import encoders, heads
 from unheard.bundle.default import default_model
 from unheard.bundle.runtime import load
 from unheard.bundle.schema import parse, to_plain
+from unheard.cli import main
 from unheard.errors import BundleError, UsageError
 from unheard.exporting.compact import compact
 from unheard.exporting.export import ExportInput
@@ -279,3 +280,60 @@ def test_a_description_of_words_out_of_bounds_is_refused(
     plain["inputs"]["words"]["extractor"]["encoder"][field] = value
     with pytest.raises(BundleError, match=said):
         parse(plain)
+
+
+def test_the_command_takes_a_text_or_a_table_of_them(
+    made: Callable[[str], MadeWithEncoder],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Signals are the test runner's own.
+    monkeypatch.setattr("unheard.cli.stop_on_signals", lambda: None)
+
+    def answers(*arguments: object, kind: str = "needed") -> tuple[int, list[dict[str, Any]], str]:
+        command = ["unheard", "predict", *map(str, arguments), "--model", str(made(kind).folder), "--jsonl"]
+        monkeypatch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as end:
+            main()
+        out, err = capsys.readouterr()
+        return int(end.value.code or 0), [json.loads(line) for line in out.splitlines()], err
+
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / f"{name}.wav", sound(3), 16_000, subtype="FLOAT")
+    table = tmp_path / "said.csv"
+    table.write_text("path,text\na.wav,Oh no!\nb.wav,\n")
+    right = load(made("needed").folder).predict_file(tmp_path / "a.wav", text="Oh no!")
+    code, rows, err = answers(tmp_path, "--texts", table)
+    assert (code, rows[0]["probabilities"]) == (3, right.probabilities)
+    assert "b.wav: the table of --texts has no text of it" in err and "error" in rows[1]
+    code, rows, _ = answers(tmp_path / "a.wav", "--text", "Oh no!")
+    assert (code, rows[0]["probabilities"]) == (0, right.probabilities)
+    # Where an input may be missing, both clips are answered, and words alone.
+    code, rows, _ = answers(tmp_path, "--texts", table, kind="missing")
+    assert (code, ["without_text" in row["flags"] for row in rows]) == (0, [False, True])
+    code, rows, _ = answers("--text", "Oh no!", kind="missing")
+    assert code == 0 and rows[0]["flags"] == ["without_sound"]
+    for arguments, words in (
+        ((tmp_path, "--text", "Oh no!"), "of one recording, and 2 are given"),
+        ((tmp_path / "a.wav",), "does not answer without"),
+        ((), "name a recording"),
+        ((tmp_path / "a.wav", "--text", "x", "--texts", table), "exclude each other"),
+        ((tmp_path / "a.wav", "--text", "x", "--timeline"), "--segments takes a transcript"),
+    ):
+        code, _, err = answers(*arguments)
+        assert (code, words in " ".join(err.split())) == (2, True), err
+    table.write_text("path,words\na.wav,Oh no!\n")
+    code, _, err = answers(tmp_path, "--texts", table)
+    assert code == 3 and "no column 'text'" in err
+
+
+@pytest.mark.skipif(not os.environ.get("UNHEARD_TEST_MODELS"), reason="UNHEARD_TEST_MODELS names no folder")
+def test_a_whole_sentence_encoder_is_in_a_bundle_as_it_was_in_training(tmp_path: Path) -> None:
+    model = Path(os.environ["UNHEARD_TEST_MODELS"]) / "all-MiniLM-L6-v2"
+    one = made_of(tmp_path, {"name": "probe", "grid": [0.01]}, alone=True, model=model)
+    bundle = load(one.folder)
+    turns = [(Turn("A", "Why?"), Turn("B", text)) for text in TEXTS]
+    right = expected(one, [(None, each) for each in turns])
+    found = np.concatenate([bundle.outputs([bundle._extractors.compute(None, each)]) for each in turns])
+    assert_allclose(found, right, rtol=1e-4, atol=1e-4)

@@ -18,11 +18,13 @@ from unheard.cli.answers import Answers, Row, form_of
 from unheard.cli.inputs import STDIN, Recording, recordings
 from unheard.cli.notice import notice_once
 from unheard.cli.terminal import bars, in_utf8, say
+from unheard.cli.texts import Texts, texts_of
 from unheard.cli.voice import profile_for
 from unheard.errors import DataError, UsageError, first_five
 from unheard.metrics.formatting import counted
 
 if TYPE_CHECKING:
+    from unheard.bundle.prediction import Prediction
     from unheard.bundle.runtime import Bundle
 
 INTERRUPTED = 130  # exit code, as a shell says it
@@ -30,10 +32,21 @@ INTERRUPTED = 130  # exit code, as a shell says it
 
 def predict(
     inputs: Annotated[
-        list[str], typer.Argument(help="Recordings, folders, patterns ('*.wav'); - for a list, or for audio.")
-    ],
+        list[str] | None,
+        typer.Argument(help="Recordings, folders, patterns ('*.wav'); - for a list, or for audio."),
+    ] = None,
     model: Annotated[
         Path | None, typer.Option("--model", "-m", help="Bundle folder; none: the default model.")
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            "--text", help="What was said, for a model that takes words; alone where it answers so."
+        ),
+    ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option("--texts", help="The same of many recordings: a table with the columns path and text."),
     ] = None,
     n_best: Annotated[
         int, typer.Option("--n-best", "-n", min=1, help="Number of labels to show for a clip.")
@@ -109,6 +122,10 @@ def predict(
     from unheard.files import new_output, write_text
     from unheard.label_files import parse
 
+    if not inputs and text is None:
+        raise UsageError("name a recording, a folder, a pattern or - (or --text, for a model of words alone)")
+    inputs = inputs or []
+    said = texts_of(text, texts)
     form = form_of({"json": as_json, "jsonl": as_jsonl, "csv": as_csv}, out)
     shows = form in presenting.ENDINGS
     if form == ".png":
@@ -129,6 +146,10 @@ def predict(
     if by_speaker and same_speaker:
         raise UsageError("--same-speaker is for clips, and --segments and --channels name the speakers")
     timeline = timeline or by_speaker
+    if said is not None and (timeline or same_speaker):
+        raise UsageError(
+            "--text and --texts are for clips; over time --segments takes a transcript with its times"
+        )
     if sum(map(bool, (voice, enrol, same_speaker, adapt_to_recording))) > 1:
         raise UsageError("--voice, --enrol, --same-speaker and --adapt-to-recording exclude each other")
     if timeline and same_speaker:
@@ -147,6 +168,12 @@ def predict(
         bundle = bundle.choosing(labels)
         say(str(labels))
     todo: Iterable[Recording] = recordings(inputs)
+    if text is not None and not inputs:
+        todo = [Recording("", "text")]
+    elif text is not None:
+        todo = given = list(todo)
+        if len(given) > 1:
+            raise UsageError(f"--text is of one recording, and {len(given)} are given; take --texts")
     if same_speaker or shows or segments is not None:
         todo = listed = list(todo)
         one = out if shows else segments
@@ -166,6 +193,10 @@ def predict(
         ask = partial(bundle.segments, pieces=pieces, **options)
     elif timeline:
         ask = partial(bundle.timeline, **decoding, profile=profile, adapt=bool(adapt_to_recording))
+    elif text is not None and not inputs:
+        ask = partial(_of_words, bundle, text)
+    elif said is not None:
+        ask = partial(_with_words, bundle, said, **decoding, profile=profile)
     else:
         ask = partial(bundle.predict_file, **decoding, profile=profile)
     form_of_row = pieces_of_it if by_speaker else steps if timeline else whole
@@ -217,6 +248,21 @@ def _show(
     write_bytes(out, presenting.content(shown, form))
     say(f"{out}: {drawing.spoken(shown)}")
     return 0
+
+
+def _of_words(bundle: Bundle, text: str, _: str) -> Prediction:
+    """Answer words without a recording."""
+    return bundle.predict_text(text)
+
+
+def _with_words(bundle: Bundle, said: Texts | str, path: str, **options: Any) -> Prediction:
+    """Answer a recording with what is said in it; one that the model does not answer without is not used."""
+    text = said if isinstance(said, str) else said.of(path)
+    if text is None and not bundle.description.missing:
+        raise DataError(
+            f"{path}: the table of --texts has no text of it, and the model does not answer without"
+        )
+    return bundle.predict_file(path, text=text, **options)
 
 
 def _answer_all(
