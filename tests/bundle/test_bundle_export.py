@@ -95,7 +95,7 @@ def test_the_folder_holds_what_it_says(made: Make) -> None:
         "manifest.json",
         "model.onnx",
     ]
-    assert plain["schema"] == "2.1"
+    assert plain["schema"] == "2.2"
     assert plain["target"] == {"classes": list(CLASSES), "of": "label", "dimensions": []}
     assert plain["training"] == {"corpus": "toy", "speakers": ["s0", "s1", "s2", "s3"], "others": {}}
     assert plain["temperature"] == 1.5
@@ -211,11 +211,11 @@ class Lying:
         return self.head.state()
 
 
-class Words(Encoder):
-    """An encoder that takes text."""
+class Faces(Encoder):
+    """An encoder that takes video."""
 
-    medium = "text"
-    settings: ClassVar = {"name": "words"}
+    medium = "video"
+    settings: ClassVar = {"name": "faces"}
     layers = (Layer("0", 1, 1.0),)
 
 
@@ -233,11 +233,9 @@ def test_what_cannot_be_a_bundle_is_refused_first(made: Make, tmp_path: Path) ->
     with pytest.raises(UsageError, match=r"'voice' \(precomputed\) was read from files"):
         again(one, out, features={"name": "precomputed", "path": str(tmp_path / "x.npz")})
     (tmp_path / "x.npz").unlink()
-    words = ExportInput(Words(), Form.POOLED)
-    with pytest.raises(
-        UsageError, match=r"'words' \(words\) takes text, and bundles take audio alone so far"
-    ):
-        export(one.head, {"words": words}, Target(CLASSES), out, **one.options())
+    face = ExportInput(Faces(), Form.POOLED)
+    with pytest.raises(UsageError, match=r"'face' \(faces\) takes video, and bundles take audio and text"):
+        export(one.head, {"face": face}, Target(CLASSES), out, **one.options())
     spec = ExportInput(one.spec, Form.FRAMES)
     with pytest.raises(UsageError, match="input 'Voice!': a bundle calls its inputs by small letters"):
         export(one.head, {"Voice!": spec}, Target(CLASSES), out, **one.options())
