@@ -33,7 +33,11 @@ def test_every_recipe_of_the_package_is_valid_and_complete(name: str) -> None:
 def test_a_random_control_differs_in_its_folds_alone(name: str) -> None:
     control, fair = recipe.load(name), recipe.load(name.removesuffix("-random"))
     assert control.settings_hash == fair.settings_hash
-    twins = {"ravdess-balanced6": "ravdess-random6", "ravdess-article6": "ravdess-article-random6"}
+    twins = {
+        "ravdess-split21": "ravdess-random6",
+        "ravdess-balanced6": "ravdess-random6",
+        "ravdess-article6": "ravdess-article-random6",
+    }
     assert control.protocol == twins[fair.protocol]
 
 
