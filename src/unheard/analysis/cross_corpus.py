@@ -81,8 +81,12 @@ def cross_corpus(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 def among_its_classes(rows: pl.DataFrame) -> pl.DataFrame:
     """Return prediction rows whose probabilities lie on the classes of their labels alone, scaled to sum to 1."""
-    there = set(_there(rows))
-    kept = [float(name in there) for name in classes(rows)]
+    return among(rows, _there(rows))
+
+
+def among(rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Return prediction rows whose probabilities lie on some classes alone, scaled to sum to 1."""
+    kept = [float(name in names) for name in classes(rows)]
     given = [_among(one, kept) for one in rows["probabilities"].to_list()]
     return rows.with_columns(pl.Series("probabilities", given, dtype=rows.schema["probabilities"]))
 

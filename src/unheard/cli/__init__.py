@@ -40,6 +40,7 @@ from unheard.cli import (
     serve,
     space,
     synthesize,
+    testsets,
     transcribe,
 )
 from unheard.cli.stopping import Stopped, stop_on_signals
@@ -73,6 +74,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
         compare.compare,
         compare.premium,
         crosscorpus.crosscorpus,
+        testsets.testsets,
         report.report,
     ),
     "Train and take along": (run.run, fuse.fuse, export.export, distill.distill, extract.extract),
