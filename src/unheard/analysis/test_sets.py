@@ -160,8 +160,8 @@ def _guarded(
     rows = one.table.filter(scored | measured)
     if rows.is_empty():
         there = first_five(one.table["label"].cast(pl.String).drop_nulls().unique().sort()) or "no label"
-        wanted_ = ", ".join((*asked, *target.dimensions))
-        raise DataError(f"{one.name}: no clip can be scored: expected {wanted_}; found {there}")
+        expected = ", ".join((*asked, *target.dimensions))
+        raise DataError(f"{one.name}: no clip can be scored: expected {expected}; found {there}")
     people = _taught(run, corpus_of(rows))
     heard = [name for name in rows["speaker"].drop_nulls().unique().sort() if comparable(name) in people]
     if heard and one.heard != "drop":
@@ -176,14 +176,14 @@ def _guarded(
         )
     named = pl.when(scored).then(label).cast(pl.Enum(list(known))).alias("label")
     kept = kept.with_columns(named)
-    there = set(kept["label"].drop_nulls())
+    present = set(kept["label"].drop_nulls())
     return kept, {
         "corpus": corpus_of(kept),
         "n_clips": len(kept),
         "n_speakers": kept["speaker"].drop_nulls().n_unique(),
         "n_left_out": len(left_out),
         "n_heard": len(rows) - len(kept),
-        "classes": [name for name in classes or known if classes or name in there],
+        "classes": [name for name in classes or known if classes or name in present],
     }
 
 
