@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import signals
 
-from unheard.audio.conditions import active_power, babble, clipped, coloured, realised_snr, white
+from unheard.audio.conditions import babble, clipped, coloured, realised_snr, white
 from unheard.audio.decode import load
+from unheard.audio.levels import active_power
 from unheard.errors import AudioError, UsageError
 
 RATE = signals.RATE

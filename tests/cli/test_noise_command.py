@@ -50,6 +50,8 @@ def test_noise_is_planned_printed_and_stored(call, run: Path) -> None:  # type: 
         (("--snr", "99"), "-20 to 60 dB; found 99"),
         (("--kinds", "brown"), "unknown kind of noise 'brown'"),
         (("--kinds", ","), "found no kind at"),
+        (("--conditions", "cave"), "unknown condition 'cave'"),
+        (("--noises", "nowhere"), "nowhere: no such folder of noises"),
         (("--babble", "nowhere"), "nowhere: no such file or folder"),
     ],
 )

@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from unheard.audio.conditions import active_power
+from unheard.audio.levels import active_power
 from unheard.corpora.synthetic import crowd
 from unheard.corpora.synthetic.people import person
 

@@ -12,8 +12,9 @@ import pytest
 import soundfile
 
 from unheard import encoders
-from unheard.audio.conditions import active_power, realised_snr
+from unheard.audio.conditions import realised_snr
 from unheard.audio.decode import load
+from unheard.audio.levels import active_power
 from unheard.audio.medium import AudioMedium
 from unheard.audio.noise import Noise, Voices, noisy
 from unheard.audio.trim import trim
@@ -156,12 +157,12 @@ def test_the_ratio_is_drawn_uniformly_and_the_draw_is_the_clips_and_the_numbers(
     counts, _ = np.histogram(ratios, 4, (0, 20.01))
     assert counts.min() > 50
     assert realised_snr(
-        wave, noisy(wave, RATE, replace(noise, min_snr=7, max_snr=7), "a"), RATE
+        wave, noisy(wave, RATE, replace(noise, min_level=7, max_level=7), "a"), RATE
     ) == pytest.approx(7, abs=0.01)
     # Another range, the same noise: only louder.
-    added = [added_to(wave, replace(noise, min_snr=snr, max_snr=snr), "a") for snr in (20, 40)]
+    added = [added_to(wave, replace(noise, min_level=snr, max_level=snr), "a") for snr in (20, 40)]
     np.testing.assert_allclose(added[0], 10 * added[1], atol=1e-6)
-    numbered = [added_to(wave, replace(noise, min_snr=20, max_snr=20, number=n), "a") for n in (0, 1)]
+    numbered = [added_to(wave, replace(noise, min_level=20, max_level=20, number=n), "a") for n in (0, 1)]
     assert abs(np.corrcoef(*numbered)[0, 1]) < 0.1
 
 
@@ -205,9 +206,9 @@ def added_to(wave: np.ndarray, noise: Noise, clip: str) -> np.ndarray:
 
 def test_two_recordings_hear_different_voices() -> None:
     wave = (0.05 * np.sin(np.arange(8_000) * 0.1)).astype(np.float32)
-    one, other = (added_to(wave, replace(CROWDED, min_snr=20, max_snr=20), clip) for clip in "ab")
+    one, other = (added_to(wave, replace(CROWDED, min_level=20, max_level=20), clip) for clip in "ab")
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.1
-    np.testing.assert_array_equal(one, added_to(wave, replace(CROWDED, min_snr=20, max_snr=20), "a"))
+    np.testing.assert_array_equal(one, added_to(wave, replace(CROWDED, min_level=20, max_level=20), "a"))
 
 
 def test_noise_stays_within_full_scale() -> None:

@@ -51,7 +51,7 @@ def test_the_page_says_who_was_heard_in_what() -> None:
     assert head[:2] == ["condition", "accuracy %"] and "accuracy of women %" in head
     assert clean[:3] == ["clean", "70.0", "[65.0, 75.0]"]
     assert [row[0] for row in rest] == ["white_20dB", "white_5dB", "babble_20dB", "babble_5dB"]
-    assert rest[1][-3:] == ["−50.0", "5.0 to 5.0", "7"]
+    assert rest[1][-4:] == ["−50.0", "–", "5.0 to 5.0", "7"]
     drawn = shown.all("svg")[0]
     assert "With babble: 66.0 % at 20 dB, 40.0 % at 5 dB." in drawn.attributes["aria-label"]
     words = [element.words for element in drawn.all("text")]
@@ -72,3 +72,18 @@ def test_few_speakers_have_no_intervals_and_missing_answers_are_told() -> None:
     assert "Incomplete: fold 1: not asked for." in root.words
     assert "Babble:" not in root.words
     assert figure(root, "noise").all("table")[0].rows[1][2] == "–"
+
+
+def test_conditions_without_a_ratio_stand_beside_the_clean_recordings() -> None:
+    found = known()
+    lost = {"accuracy": {"value": -0.1, "low": -0.15, "high": -0.05}}
+    room = heard(
+        "room_0.6s", 0.6, 0.05, kind="room", level=0.6, snr=None, difference=lost,
+        realised_snr={"min": None, "max": None}, clipped={"clips": 0, "samples": 0},
+    )  # fmt: skip
+    found["conditions"].append(room)
+    for conditions in (found["conditions"], [found["conditions"][0], room]):
+        shown = figure(read(noise_html({**found, "conditions": conditions})), "noise")
+        assert shown.all("table")[0].rows[-1][-4:] == ["−10.0", "[−15.0, −5.0]", "–", "0"]
+        assert "room 0.6s" in [element.words for element in shown.all("svg")[0].all("text")]
+        assert "Under room_0.6s: 60.0 %." in shown.all("svg")[0].attributes["aria-label"]

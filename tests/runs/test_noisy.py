@@ -20,7 +20,7 @@ from unheard.metrics import estimators
 from unheard.noise import evaluation as room
 from unheard.noise.evaluation import noisy
 from unheard.noise.inference import CLEAN, Condition, NoiseTask, generator, noisy_clips
-from unheard.noise.plan import planned
+from unheard.noise.plan import Recordings, condition, crossed, planned
 from unheard.predictions.table import read_predictions
 from unheard.recipe_inputs.preparing import of_layers
 from unheard.recipes import recipe as recipes
@@ -118,8 +118,9 @@ def test_without_noise_a_run_on_features_predicts_as_before(fast: Run) -> None:
             },
         ),
         ({"name": "weighted", "epochs": 1}, {"storage": {"average": 2}}),
+        ({"name": "emobox"}, {"encoder": {"trim": 30}, "training": {"tune": "top 1", "epochs": 1}}),
     ],
-    ids=["pooled", "salient", "ensemble", "layers"],
+    ids=["pooled", "salient", "ensemble", "layers", "tuned"],
 )
 def test_without_noise_a_run_on_an_encoder_predicts_as_before(
     model: Path, few: pl.DataFrame, tmp_path: Path, head: dict[str, Any], more: dict[str, Any]
@@ -129,6 +130,49 @@ def test_without_noise_a_run_on_an_encoder_predicts_as_before(
         without_noise(run_recipe(encoded(model, head, **more), few, protocol, tmp_path / "run", only=[0]))
         < 1e-3
     )
+
+
+def test_conditions_by_name_and_recordings_from_folders(fast: Run, tmp_path: Path) -> None:
+    """A response that is a single sample changes nothing, and the noise of the folder has the ratio."""
+    rng = np.random.default_rng(0)
+    for folder, wave in (("hum", 0.1 * rng.standard_normal(8000)), ("room", np.eye(1, 8000, 20)[0])):
+        (tmp_path / folder).mkdir()
+        soundfile.write(tmp_path / folder / "a.wav", wave, 16000)
+    files = Recordings.found(tmp_path / "hum", tmp_path / "room")
+    found = noisy(
+        fast, ["recorded"], [5], conditions=["impulse", "gain_-3dB", "mu_law"], recordings=files
+    )  # fmt: skip
+    clean, hum, same, gain, law = found["conditions"]
+    assert [row["condition"] for row in found["conditions"][1:]] == [
+        "recorded_5dB", "impulse", "gain_-3dB", "mu_law",
+    ]  # fmt: skip
+    assert hum["realised_snr"]["min"] == pytest.approx(5, abs=0.01)
+    assert same["accuracy"] == clean["accuracy"] and same["difference"]["accuracy"]["value"] == 0
+    assert (same["snr"], gain["level"], law["level"]) == (None, -3, None)
+    assert "babble" not in found["noise"]
+    with pytest.raises(UsageError, match=r"impulse takes recordings: name their folder \(--rooms\)"):
+        noisy(fast, [], [], conditions=["impulse"])
+    with pytest.raises(UsageError, match="no recording in it"):
+        Recordings.found(None, fast.folder / "folds")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("room_9s", "level of room must be in 0.1 to 1.2 s; found 9"),
+        ("room_dry", "room takes a number of s"),
+        ("cave", "unknown condition 'cave'"),
+        ("gain_infdB", "found inf"),
+    ],
+)
+def test_conditions_that_are_not_there_are_refused(name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        condition(name)
+
+
+def test_names_of_conditions_read_back() -> None:
+    every = crossed([], [], ["all", "coloured_-2.5dB", "amr_4.75kbps", "impulse"])
+    assert [condition(each.name) for each in every] == every and len(every) > 12
 
 
 def test_every_test_row_is_predicted_under_every_condition(fast: Run) -> None:
@@ -295,17 +339,12 @@ def test_runs_without_a_model_of_their_own_are_refused(
         noisy(fused)
 
 
-def test_leaky_tuned_and_precomputed_runs_are_refused(toy: pl.DataFrame, tmp_path: Path, model: Path) -> None:
+def test_leaky_and_precomputed_runs_are_refused(toy: pl.DataFrame, tmp_path: Path, model: Path) -> None:
     quick = {"features": {"name": "logmel"}, "head": QUICK}
     leaky = ut.protocol("random-3", toy)
     run = run_recipe(recipes.load("functionals", quick), toy, leaky, tmp_path / "leaky", only=[0])
     with pytest.raises(UsageError, match="was trained on its test speakers"):
         noisy(run)
-    tuned = encoded(model, {"name": "emobox"}, training={"tune": "top 1", "epochs": 1})
-    (tmp_path / "tuned").mkdir()
-    (tmp_path / "tuned" / "config.yaml").write_text(yaml.safe_dump(tuned.plain()), encoding="utf-8")
-    with pytest.raises(UsageError, match="tuned its encoder together with the head"):
-        noisy(Run(tmp_path / "tuned"))
     np.savez(tmp_path / "x.npz", **{i: np.zeros(3, np.float32) for i in toy["id"]})
     given = recipes.load(
         "functionals", {"features": {"name": "precomputed", "path": str(tmp_path / "x.npz")}}

@@ -1,4 +1,4 @@
-"""Noise added to a recording at a stated signal-to-noise ratio: white, coloured, or other speakers' babble.
+"""Noise added to a recording at a stated signal-to-noise ratio: white, pink, coloured, recorded, or babble.
 
 Waveforms are (n,) float32, full scale ±1. The ratio is that of two mean squares: of the recording over its active
 frames (25 ms, within 30 dB of the loudest), and of the noise over the whole recording. Noise that a recording
@@ -13,12 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.audio.levels import active_power
 from unheard.errors import AudioError, UsageError
 
-FRAME = 0.025  # seconds
-ACTIVE = 30.0  # dB below the loudest frame
 VOICES = 4  # in a babble, at most
 TRIES = 20  # places in the voices, until somebody is heard
+LOWEST = 20.0  # Hz, of pink noise
 RATIOS = (-20, 60)  # dB, least and greatest that commands and recipes can ask for
 POINTS, DEVIATION = 8, 6.5  # of a spectrum, over the mel scale, and in dB
 SYLLABLES, SWING = 5.0, 7.0  # levels a second of an envelope, and their deviation in dB
@@ -45,6 +45,32 @@ def white(wave: Wave, rate: int, rng: np.random.Generator, *, snr: float) -> Wav
         Where the recording is empty or silent: no noise has a ratio to it.
     """
     return _mixed(wave, rng.standard_normal(len(wave)), rate, snr)
+
+
+def pink(wave: Wave, rate: int, rng: np.random.Generator, *, snr: float) -> Wave:
+    """Add Gaussian noise of equal power in every octave from 20 Hz on.
+
+    Parameters, result and errors are those of :func:`white`.
+    """
+    length = max(1, len(wave))
+    hertz = np.fft.rfftfreq(length, 1 / rate)
+    gains = np.where(hertz >= LOWEST, 1 / np.sqrt(np.maximum(hertz, LOWEST)), 0)
+    noise = np.fft.irfft(gains * np.fft.rfft(rng.standard_normal(length)), length)
+    return _mixed(wave, noise[: len(wave)], rate, snr)
+
+
+def recorded(wave: Wave, rate: int, rng: np.random.Generator, *, snr: float, noise: Wave) -> Wave:
+    """Add recorded noise, from a random place on, and over again from its beginning.
+
+    ``noise`` is (m,) samples at the same rate. The rest is that of :func:`white`.
+
+    Raises
+    ------
+    AudioError
+        Where the recording is silent, or the noise wherever the recording lasts.
+    """
+    part = _from(noise, int(rng.integers(len(noise))), len(wave))
+    return _mixed(wave, part.astype(np.float64), rate, snr)
 
 
 def coloured(wave: Wave, rate: int, rng: np.random.Generator, *, snr: float) -> Wave:
@@ -122,21 +148,6 @@ def clipped(wave: Wave) -> tuple[Wave, int]:
     return np.clip(wave, -1, 1), int(np.count_nonzero(np.abs(wave) > 1))
 
 
-def active_power(wave: Wave, rate: int) -> float:
-    """Return the mean square over the active frames; 0 where all is silent.
-
-    Frames stand side by side. Samples after the last whole one count in none, unless there is no whole one.
-    """
-    length = min(round(FRAME * rate), len(wave))
-    if length == 0:
-        return 0.0
-    count = len(wave) // length
-    frames = wave[: count * length].reshape(count, length)
-    power = np.einsum("fs,fs->f", frames, frames, dtype=np.float64) / length
-    loudest = power.max()
-    return float(power[power >= loudest * 10 ** (-ACTIVE / 10)].mean())
-
-
 def _curve(hertz: NDArray[np.floating], rate: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Return amplitudes of a random smooth spectrum at some frequencies (mel scale of O'Shaughnessy 1987)."""
     mel, top = (2595 * np.log10(1 + at / 700) for at in (hertz, rate / 2))
@@ -169,6 +180,6 @@ def _mixed(wave: Wave, noise: NDArray[np.float64], rate: int, snr: float) -> Wav
         raise AudioError("the recording is silent, so noise has no ratio to it; leave it out")
     power = float(np.mean(noise**2))
     if power <= 0:
-        raise AudioError("the babble is silent wherever the recording lasts; take other voices")
+        raise AudioError("the noise is silent wherever the recording lasts; take another")
     gain = np.sqrt(speech / (power * 10 ** (snr / 10)))
     return np.asarray(wave + gain * noise, dtype=np.float32)

@@ -15,10 +15,29 @@ from unheard.errors import UsageError
 def noise(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     kinds: Annotated[
-        str, typer.Option("--kinds", help="Kinds of noise: white, coloured, babble (other unheard speakers).")
-    ] = "white,babble",
+        str | None,
+        typer.Option(
+            "--kinds",
+            help="Kinds of noise, each at every ratio of --snr: white, pink, coloured, babble (other unheard "
+            "speakers), recorded (--noises). white,babble unless --conditions are named.",
+        ),
+    ] = None,
     snr: Annotated[str, typer.Option("--snr", help="Signal-to-noise ratios in dB.")] = "20,10,5",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the noise.")] = 0,
+    conditions: Annotated[
+        str | None,
+        typer.Option(
+            "--conditions",
+            help="Conditions by name: room_0.6s, impulse (--rooms), telephone, mu_law, a_law, mp3_32kbps, "
+            "opus_16kbps, amr_12.2kbps, clip_10%, gain_-20dB, speed_0.9x, white_10dB; or all.",
+        ),
+    ] = None,
+    noises: Annotated[
+        Path | None, typer.Option("--noises", help="Folder of recorded noises, for the kind recorded.")
+    ] = None,
+    rooms: Annotated[
+        Path | None, typer.Option("--rooms", help="Folder of impulse responses, for the condition impulse.")
+    ] = None,
     babble: Annotated[
         Path | None,
         typer.Option("--babble", help="Another corpus (table or folder), whose speakers babble instead."),
@@ -33,20 +52,24 @@ def noise(
     ] = 1,
     force: Annotated[bool, typer.Option("--force", help="Replace what was measured before.")] = False,
 ) -> None:
-    """Predict a run's test clips in noise, and say what it loses; nothing is trained."""
+    """Predict a run's test clips in noise, in rooms, through codecs, and say what it loses; nothing is trained."""
     from unheard.corpora.source import utterances
     from unheard.files import new_output
     from unheard.noise.evaluation import PAGE, SCORES, noisy
+    from unheard.noise.plan import Recordings
     from unheard.runs.folder import open_run
 
     opened = open_run(run)
     new_output(run / SCORES, force)
     ratios = _ratios(snr)
+    named = _words(conditions or "")
+    by_default = "" if conditions is not None else "white,babble"
+    files = Recordings.found(noises, rooms)
     others = None if babble is None else utterances(babble, corpus)
     with bars() as advance:
         found = noisy(
-            opened, _words(kinds), ratios, seed=seed, others=others, weights=weights, jobs=jobs,
-            progress=advance, say=say,
+            opened, _words(by_default if kinds is None else kinds), ratios, seed=seed, others=others,
+            conditions=named, recordings=files, weights=weights, jobs=jobs, progress=advance, say=say,
         )  # fmt: skip
     for line in lines(found):
         show(line)

@@ -19,7 +19,7 @@ from unheard.errors import DataError
 from unheard.files import write_json
 from unheard.heads import Model
 from unheard.noise.inference import CLEAN, Condition, NoiseTask, NoisyClip, noisy_clips
-from unheard.noise.plan import FoldPlan, crossed, lines, planned, voices_at_once
+from unheard.noise.plan import FoldPlan, Recordings, crossed, lines, planned, voices_at_once
 from unheard.noise.scores import scores
 from unheard.predictions.table import classes, predictions, write_predictions
 from unheard.recipe_inputs.preparing import Progress, Say, data_digest, of_layers
@@ -47,24 +47,30 @@ def noisy(
     *,
     seed: int = 0,
     others: pl.DataFrame | None = None,
+    conditions: Sequence[str] = (),
+    recordings: Recordings | None = None,
     weights: str | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
     say: Say | None = None,
 ) -> dict[str, Any]:
-    """Predict the test clips of a run under noise; write ``noise.parquet``, ``.json`` and ``.html`` to its folder.
+    """Predict a run's test clips under conditions; write ``noise.parquet``, ``.json`` and ``.html`` to its folder.
 
     Parameters
     ----------
     run
-        A finished run on features of ours or on a frozen encoder.
+        A finished run on features of ours, on a frozen encoder or on a tuned one.
     kinds, snrs
-        Kinds of noise (``white``, ``babble``), each at every ratio in dB.
+        Kinds of noise (``white``, ``pink``, ``coloured``, ``babble``, ``recorded``), each at every ratio in dB.
     seed
         Seed of the noise. With a clip's id and the condition it decides everything random in it.
     others
         Utterances of another corpus, whose speakers babble. Where None, speakers of the run's own corpus babble
         whom the fold was not trained on.
+    conditions
+        Names of further conditions, such as ``room_0.6s`` and ``mp3_32kbps`` (docs/noise.md), or ``all``.
+    recordings
+        Files that the conditions ``recorded`` and ``impulse`` take.
     weights
         Where the encoder's weights are now; None means where the run found them.
     jobs
@@ -81,19 +87,19 @@ def noisy(
     Raises
     ------
     UsageError
-        The run has no model, is leaky, tuned its encoder, or has features that were computed elsewhere; an unknown
-        kind, or a ratio out of bounds; a fold in which nobody may babble.
+        The run has no model, is leaky, or has features that were computed elsewhere; an unknown kind, or a
+        level out of bounds; a fold in which nobody may babble.
     DataError
         The recordings are not those of the run, or a head predicts something else than it did in the run.
     MachineError
-        The run folder is in use, or the encoder cannot be loaded here.
+        The run folder is in use, the encoder cannot be loaded here, or this machine lacks a codec.
     """
     with understood([run.folder]):
-        conditions = crossed(kinds, snrs)
+        asked = crossed(kinds, snrs, conditions)
         recipe = run.recipe.with_weights_at(weights)
-        folds = planned(run, conditions, seed, others)
+        folds = planned(run, asked, seed, others, recordings)
         if say is not None:
-            for line in lines(folds, conditions, " and ".join(own.name for own in recipe.inputs.values())):
+            for line in lines(folds, asked, " and ".join(own.name for own in recipe.inputs.values())):
                 say(line)
         with locked(run.folder):
             if data_digest(run.table) != run.provenance["data_hash"]:
@@ -101,8 +107,8 @@ def noisy(
                     f"{run.folder}: the recordings are no longer those of the run; run it again first"
                 )
             predicted, measures, agreement = _predict(run, recipe, folds, jobs, progress)
-            table = _table(run, conditions, predicted)
-            found = scores(run, table, conditions, measures)
+            table = _table(run, asked, predicted)
+            found = scores(run, table, asked, measures)
             found["noise"] = {"seed": seed, "agreement": agreement, **_babble(folds, others, run)}
             write_predictions(table, run.folder / PREDICTIONS)
             write_json(run.folder / SCORES, found)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from unheard import encoders, features
 from unheard.audio import conditions
 from unheard.audio.medium import AudioMedium
-from unheard.audio.noise import added
-from unheard.audio.trim import trim
+from unheard.audio.noise import KINDS, NOISES, under
+from unheard.audio.trim import Cut, trim
 from unheard.encoders.contract import Encoder
 from unheard.errors import DataError, escaped
 from unheard.extraction.ahead import ahead
@@ -39,15 +39,16 @@ AHEAD = 8  # clips that are mixed while one is encoded
 
 @dataclass(frozen=True)
 class Condition:
-    """A kind of noise and its ratio in dB, or ``clean`` without any."""
+    """A kind of condition (``unheard.audio.noise.KINDS``) and its level, or ``clean``."""
 
     kind: str
-    snr: float = 0.0
+    level: float | None = None
 
     @property
     def name(self) -> str:
-        """``white_10dB``, as in the column ``condition`` of predictions."""
-        return self.kind if self.kind == "clean" else f"{self.kind}_{self.snr:g}dB"
+        """``white_10dB``, ``room_0.6s`` or ``mu_law``, as in the column ``condition`` of predictions."""
+        level = KINDS.get(self.kind)
+        return self.kind if level is None else f"{self.kind}_{self.level:g}{level.unit}"
 
 
 CLEAN = Condition("clean")
@@ -55,7 +56,7 @@ CLEAN = Condition("clean")
 
 @dataclass(frozen=True)
 class NoiseTask:
-    """A test clip of a fold and the conditions to predict it under, each with the clips that babble in it."""
+    """A test clip of a fold, and the conditions to predict it under with the other recordings that each takes."""
 
     fold: int
     clip: Clip
@@ -129,6 +130,12 @@ def _input(
 ) -> Iterator[tuple[NoiseTask, list[_Computed]]]:
     """Yield the tasks with one input of each; in their order where there are several inputs."""
     own = recipe.inputs[name]
+    if recipe.training is not None:
+        # A tuned encoder is a part of the model, which takes waveforms.
+        cut = (own.encoder or {})["trim"]
+        medium = AudioMedium(allow_truncated=recipe.allow_truncated)
+        yield from _waveforms(tasks, medium, cut, jobs)
+        return
     if own.encoder is not None:
         encoder, storage = encoders.load(own.encoder), storage_of(recipe, name)
         medium = AudioMedium(encoder.rate, allow_truncated=recipe.allow_truncated)
@@ -159,10 +166,21 @@ def _inputs_or_none(spec: Spec, wave: Array) -> Array | None:
     return found if found.size and np.isfinite(found).all() else None
 
 
+def _waveforms(
+    tasks: Sequence[NoiseTask], medium: AudioMedium, cut: Cut | None, jobs: int
+) -> Iterator[tuple[NoiseTask, list[_Computed]]]:
+    with ThreadPoolExecutor(jobs) as pool:
+        for (task,), (mixed,) in ahead(pool, partial(_waves, medium=medium), ([one] for one in tasks), AHEAD):
+            yield (
+                task,
+                [(w if cut is None else trim(w, cut, medium.rate), snr, beyond) for w, snr, beyond in mixed],
+            )
+
+
 def _through_encoder(
     encoder: Encoder, storage: Storage, tasks: Sequence[NoiseTask], jobs: int, medium: AudioMedium
 ) -> Iterator[tuple[NoiseTask, list[_Computed]]]:
-    """Encode all conditions of a clip together: without ``trim`` they have one length."""
+    """Encode all conditions of a clip together: without ``trim`` and ``speed`` they have one length."""
     decibels = encoder.settings["trim"]
     layers = tuple(range(len(encoder.layers))) if storage.layers is None else storage.layers
     with ThreadPoolExecutor(jobs) as pool:
@@ -199,9 +217,10 @@ def _waves(task: NoiseTask, medium: AudioMedium) -> _Mixed:
             continue
         rng = generator(task.seed, condition, task.clip.id, "noise")
         others = [_recording(voice, medium) for voice in voices]
-        noisy = added(condition.kind, clean, rate, rng, snr=condition.snr, voices=others)
+        noisy = under(condition.kind, clean, rate, rng, level=condition.level or 0.0, others=others)
         wave, beyond = conditions.clipped(noisy)
-        mixed.append((wave, conditions.realised_snr(clean, noisy, rate), beyond))
+        snr = conditions.realised_snr(clean, noisy, rate) if condition.kind in NOISES else None
+        mixed.append((wave, snr, beyond))
     return mixed
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from unheard.audio.noise import NOISES
 from unheard.comparison.compare import compare
 from unheard.metrics import estimators
 from unheard.noise.inference import CLEAN, Condition
@@ -38,7 +39,8 @@ def scores(
             {
                 "condition": condition.name,
                 "kind": condition.kind,
-                "snr": condition.snr,
+                "level": condition.level,
+                "snr": condition.level if condition.kind in NOISES else None,
                 **_scored(rows),
                 "difference": _lost(rows, test),
                 "realised_snr": {

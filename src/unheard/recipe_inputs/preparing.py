@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unheard import features
 from unheard.audio.medium import AudioMedium
-from unheard.audio.noise import Noise, Voices
+from unheard.audio.noise import KINDS, Noise, Voices
 from unheard.corpora.synthetic import crowd
 from unheard.corpora.table import clips, table_digest
 from unheard.encoders import LazyEncoder
@@ -24,7 +24,7 @@ from unheard.extraction.storage import Storage
 from unheard.files import FileDigests, digest, file_digest
 from unheard.inputs import Form
 from unheard.recipe_inputs.indexes import Indexes
-from unheard.recipes.input_settings import Input, Speed
+from unheard.recipes.input_settings import Changed, Input, Speed
 from unheard.recipes.recipe import Recipe
 
 #: Arrays of one input by the id of the clip.
@@ -197,6 +197,13 @@ def augmentations(own: Input) -> list[tuple[str, dict[str, Any]]]:
     for one in own.augment:
         if isinstance(one, Speed):
             made.append((f"at {one.speed:g} times the speed:", {"speed": one.speed}))
+            continue
+        if isinstance(one, Changed):
+            low, high = one.level
+            unit = getattr(KINDS[one.condition], "unit", "")
+            noise = Noise(one.condition, low, high, noises)
+            made.append((f"under {one.condition}, {low:g} to {high:g} {unit}:", {"noise": noise}))
+            noises += 1
             continue
         low, high = one.snr
         what = "a babble of synthetic voices" if one.noise == "babble" else f"{one.noise} noise"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serial
 from unheard import encoders, features
 from unheard.adaptation.profile import Priors
 from unheard.audio.conditions import RATIOS
-from unheard.audio.noise import Kind
+from unheard.audio.noise import KINDS, Change, Kind
 
 
 class Storage(BaseModel):
@@ -37,6 +37,15 @@ class Noisy(BaseModel):
 
     noise: Kind
     snr: tuple[float, float]
+
+
+class Changed(BaseModel):
+    """Training clips in rooms, through codecs, overdriven or at other levels, and the range of the level."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    condition: Change
+    level: tuple[float, float]
 
 
 class Adapt(BaseModel):
@@ -90,7 +99,7 @@ class Input(BaseModel):
     features: dict[str, Any] | None = None
     layer: int | Literal["last", "salient"] | None = None
     storage: Storage | None = None
-    augment: tuple[Speed | Noisy, ...] = ()
+    augment: tuple[Speed | Noisy | Changed, ...] = ()
     adapt: Adapt | None = None
     context: int = Field(default=0, ge=0, le=100)
     transcript: Literal["owner", "recognized"] = "owner"
@@ -112,7 +121,9 @@ class Input(BaseModel):
             raise ValueError(
                 "an augmentation is a speed from 0.5 to 2 without 1, such as {speed: 0.9}, or a noise "
                 f"({', '.join(get_args(Kind))}) and a range in dB, the smallest first, within {RATIOS[0]} to "
-                f"{RATIOS[1]}, such as {{noise: coloured, snr: [0, 20]}} (found {value!r})"
+                f"{RATIOS[1]}, such as {{noise: coloured, snr: [0, 20]}}, or another condition "
+                f"({', '.join(get_args(Change))}) and a range of its level, such as {{condition: room, "
+                f"level: [0.3, 0.9]}} (found {value!r})"
             )
         speeds = [one["speed"] for one in value if isinstance(one, Mapping) and "speed" in one]
         if len(set(speeds)) < len(speeds):
@@ -173,16 +184,23 @@ class Input(BaseModel):
 
 
 def _is_augmentation(value: Any) -> bool:
-    if isinstance(value, Speed | Noisy):
+    if isinstance(value, Speed | Noisy | Changed):
         return True
     if not isinstance(value, Mapping):
         return False
     if set(value) == {"speed"}:
         speed = value["speed"]
         return isinstance(speed, int | float) and 0.5 <= speed <= 2 and speed != 1
-    return set(value) == {"noise", "snr"} and value["noise"] in get_args(Kind) and _is_range(value["snr"])
+    if set(value) == {"condition", "level"} and value["condition"] in get_args(Change):
+        level = KINDS[value["condition"]]
+        return level is not None and _is_range(value["level"], level.low, level.high)
+    return (
+        set(value) == {"noise", "snr"}
+        and value["noise"] in get_args(Kind)
+        and _is_range(value["snr"], *RATIOS)
+    )
 
 
-def _is_range(value: Any) -> bool:
-    numbers = isinstance(value, list | tuple) and all(isinstance(ratio, int | float) for ratio in value)
-    return numbers and len(value) == 2 and RATIOS[0] <= value[0] <= value[1] <= RATIOS[1]
+def _is_range(value: Any, low: float, high: float) -> bool:
+    numbers = isinstance(value, list | tuple) and all(isinstance(number, int | float) for number in value)
+    return numbers and len(value) == 2 and low <= value[0] <= value[1] <= high
