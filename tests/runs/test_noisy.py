@@ -118,7 +118,11 @@ def test_without_noise_a_run_on_features_predicts_as_before(fast: Run) -> None:
             },
         ),
         ({"name": "weighted", "epochs": 1}, {"storage": {"average": 2}}),
-        ({"name": "emobox"}, {"encoder": {"trim": 30}, "training": {"tune": "top 1", "epochs": 1}}),
+        pytest.param(
+            {"name": "emobox"},
+            {"encoder": {"trim": 30}, "training": {"tune": "top 1", "epochs": 1}},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["pooled", "salient", "ensemble", "layers", "tuned"],
 )
