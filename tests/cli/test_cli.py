@@ -54,6 +54,7 @@ def test_version(call) -> None:  # type: ignore[no-untyped-def]
         (("predict", "clip.wav", "--model", ".", "--json", "--csv"), 2, "exclude each other"),
         (("predict", "clip.wav", "--model", "nowhere"), 2, "nowhere"),
         (("compare", "a"), 2, "two or more"),
+        (("compare", "a", "./a"), 2, "named twice"),
         (("report", "nowhere"), 2, "not a run folder"),
         (("results",), 2, "--check"),
     ],

@@ -29,6 +29,7 @@ ROWS = [(2, {"file": "a.wav", "emotion": "sad"}), (3, {"file": "ü.wav", "emotio
         ("t.csv", 'file,emotion\na.wav,sad\nü.wav,"joy, mild"\n'),
         ("t.csv", '\ufefffile,emotion\r\na.wav,sad\r\nü.wav,"joy, mild"\r\n'),
         ("t.csv", "file;emotion\na.wav;sad\nü.wav;joy, mild"),
+        ("t.csv", "file|emotion\na.wav|sad\nü.wav|joy, mild\n"),
         ("t.csv", '"file";"emotion"\r\n"a.wav";"sad"\r\n"ü.wav";"joy, mild"\r\n'),
         ("t.tsv", "file\temotion\na.wav\tsad\nü.wav\tjoy, mild\n"),
         ("t.csv", "file;emotion;;\r\na.wav;sad;;\r\nü.wav;joy, mild; ;\r\n"),

@@ -34,6 +34,11 @@ def compare(
 
     if len(runs) < 2:
         raise UsageError("compare takes two or more run folders")
+    twice = [
+        path for number, path in enumerate(runs) if path.resolve() in {p.resolve() for p in runs[:number]}
+    ]
+    if twice:
+        raise UsageError(f"{twice[0]}: named twice; a run does not differ from itself")
     opened = [open_run(path) for path in runs]
     with understood(runs):
         pairs = compare_all([run.predictions for run in opened], names=names(opened), across=across)

@@ -1,4 +1,4 @@
-"""Tables of text: CSV separated by commas, semicolons or tabs, and JSON lines; rows are numbered as in the file.
+"""Tables of text: CSV separated by commas, semicolons, tabs or |, and JSON lines; rows are numbered as in the file.
 
 Text is UTF-8, with or without a byte-order mark; lines end either way. Files are read line by line.
 """
@@ -199,4 +199,4 @@ def _delimiter(ending: str, line: str) -> str:
     """Return the tab for TSV, else what separates the first line most often, outside quotes."""
     if ending.lower() != ".csv":
         return "\t"
-    return max(",;\t", key=re.sub('"[^"]*"', "", line).count)
+    return max(",;\t|", key=re.sub('"[^"]*"', "", line).count)
