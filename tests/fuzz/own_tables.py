@@ -139,7 +139,7 @@ def _no_number(rng: Random, made: Table, form: str) -> None:
 
 def _no_gender(rng: Random, made: Table, form: str) -> None:
     if "gender" in made.columns:
-        _break(rng, made, form, "gender", rng.choice(("w", "robot", "1")))
+        _break(rng, made, form, "gender", rng.choice(("2", "robot", "1")))
 
 
 def _no_path(rng: Random, made: Table, form: str) -> None:

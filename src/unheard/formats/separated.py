@@ -1,4 +1,4 @@
-"""Tables of text: CSV separated by commas, semicolons, tabs or |, and JSON lines; rows are numbered as in the file.
+"""Tables of text: CSV separated by commas, semicolons, tabs or |, and JSON lines, rows numbered as there.
 
 Text is UTF-8, with or without a byte-order mark; lines end either way. Files are read line by line.
 """
