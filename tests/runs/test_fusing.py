@@ -17,10 +17,18 @@ from scipy.special import softmax
 
 import unheard as ut
 from unheard import protocols
+from unheard.analysis.noisy_fusion import (
+    BY_RATIO,
+    FIXED,
+    _of_other_speakers,
+    fused_in_noise,
+    noisy_lines,
+)
 from unheard.corpora.table import utterances, write_table
 from unheard.errors import DataError, UsageError
 from unheard.external.predictions import score
 from unheard.files import write_json, write_text
+from unheard.fusion.aligned_runs import align
 from unheard.fusion.fuse import fuse
 from unheard.predictions.table import classes, predictions, probabilities, write_predictions
 from unheard.protocols.fold import Protocol
@@ -395,3 +403,72 @@ def test_the_plain_mean_of_a_voice_and_a_face_that_others_published(
     made = fuse(runs, tmp_path / "mean", weights="equal")
     assert made.scores["metrics"]["accuracy"]["pooled"] == pytest.approx(0.837, abs=5e-4)
     assert made.scores["fusion"]["best"] == "audio"
+
+
+def in_noise(run: Run, table: pl.DataFrame, folds: Protocol, skills: dict[str, float]) -> None:
+    """Write what ``unheard noise`` writes: the run's test rows under conditions that change its skill."""
+    frames = []
+    for chance, (condition, skill) in enumerate(skills.items()):
+        rows = predicted(table, folds, skill=skill, chance=100 + chance).filter(pl.col("part") == "test")
+        known = ("system", "corpus", "protocol", "protocol_hash")
+        about = run.predictions.select(known).row(0, named=True)
+        frames.append(
+            rows.with_columns(condition=pl.lit(condition), **{k: pl.lit(v) for k, v in about.items()})
+        )
+    write_predictions(predictions(pl.concat(frames), LABELS), run.folder / "noise.parquet")
+
+
+def test_a_fusion_fitted_by_ratio_follows_the_stream_that_is_worth_it(
+    table: pl.DataFrame, folds: Protocol, make: Callable[..., Run]
+) -> None:
+    voice = make("voice", predicted(table, folds, skill=6.0, chance=1))
+    face = make("face", predicted(table, folds, skill=2.0, chance=2))
+    in_noise(voice, table, folds, {"white_20dB": 6.0, "white_0dB": -3.0})
+    found = fused_in_noise([voice, face])
+    assert found["noisy"] == ["voice"]
+    clean, quiet, loud = found["conditions"]
+    assert [one["condition"] for one in found["conditions"]] == ["clean", "white_20dB", "white_0dB"]
+    assert clean["best"] == quiet["best"] == "voice" and loud["best"] == "face"
+    alone = [one["systems"]["face"]["accuracy"]["pooled"] for one in found["conditions"]]
+    assert alone[0] == alone[1] == alone[2], "nothing happens to a face in noise"
+    assert (
+        loud["systems"]["voice"]["accuracy"]["pooled"] < 0.2 < clean["systems"]["voice"]["accuracy"]["pooled"]
+    )
+    # Weights that were fitted without noise trust a voice that says the opposite of the truth.
+    assert loud["weights"][FIXED] == clean["weights"][FIXED] and loud["weights"][FIXED]["voice"] > 0.5
+    assert loud["weights"][BY_RATIO]["voice"] < 0.1
+    assert loud["gain"]["value"] > 0.3 and loud["gain"]["low"] > 0
+    assert loud["fixed_over_best"]["value"] < 0
+    assert abs(quiet["gain"]["value"]) < 0.1
+    fixed = ut.fuse([voice, face], out=voice.folder.parent / "both").scores["metrics"]
+    assert clean["systems"][FIXED]["accuracy"]["pooled"] == pytest.approx(fixed["accuracy"]["pooled"])
+    lines = noisy_lines(found)
+    assert len(lines) == 6 and lines[-1].startswith("| white_0dB | ")
+
+
+def test_labels_of_the_tested_fold_decide_nothing_about_its_weights(
+    table: pl.DataFrame, folds: Protocol, make: Callable[..., Run]
+) -> None:
+    voice = make("voice", predicted(table, folds, skill=2.0, chance=1))
+    face = make("face", predicted(table, folds, skill=2.0, chance=2))
+    in_noise(voice, table, folds, {"white_0dB": 1.0})
+    aligned = align([voice, face])
+    tested = aligned.where(fold=0, seed=0, part="test")
+    others = _of_other_speakers(aligned, 0, 0)
+    assert not (tested & others).any() and others.sum() == 54
+    assert not set(aligned.rows["speaker"].filter(pl.Series(tested))) & set(
+        aligned.rows["speaker"].filter(pl.Series(others))
+    )
+
+
+def test_noise_that_nobody_measured_is_named(
+    table: pl.DataFrame, folds: Protocol, make: Callable[..., Run]
+) -> None:
+    voice = make("voice", predicted(table, folds, skill=2.0, chance=1))
+    face = make("face", predicted(table, folds, skill=2.0, chance=2))
+    with pytest.raises(UsageError, match="no run was predicted in noise: `unheard noise RUN` does it"):
+        fused_in_noise([voice, face])
+    in_noise(voice, table, folds, {"white_0dB": 1.0})
+    in_noise(face, table, folds, {"white_5dB": 1.0})
+    with pytest.raises(UsageError, match="different conditions of noise"):
+        fused_in_noise([voice, face])
