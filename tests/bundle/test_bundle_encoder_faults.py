@@ -60,7 +60,7 @@ def test_an_encoder_that_is_missing_or_not_asked_for(folder: Path) -> None:
     (folder / "voice.onnx").unlink()
     refused(folder, r"missing: voice\.onnx")
     seal(folder)
-    refused(folder, r"tells of the encoders \['voice'\], and the graphs .* are \[\]")
+    refused(folder, r"tells of the encoders \['voice'\], of words \[\], and the graphs .* are \[\]")
     (folder / "voice.onnx").write_bytes(graph_bytes)
     for name in ("voice.onnx", "face.onnx"):
         (folder / name).write_bytes(graph_bytes)

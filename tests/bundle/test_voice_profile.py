@@ -122,7 +122,7 @@ def test_another_bundle_refuses_it(
     from unheard import load as load_default
 
     other = load(make_adapting("rows", tmp_path_factory.mktemp("other")).folder)
-    with pytest.raises(DataError, match=r"another model .* enrol the speaker's clips again"):
+    with pytest.raises(DataError, match=r"other weights .* enrol the speaker's clips again"):
         other.predict(WAVES[0], 16_000, profile=profile)
     plain = load_default()
     if not plain.adapts:

@@ -263,11 +263,11 @@ def test_only_clips_that_are_trained_on_are_heard_in_noise(
         (
             {"name": "mean"},
             [[0, 20]],
-            r"a noise \(white, coloured, babble\).*{noise: coloured, snr: \[0, 20\]} \(found",
+            r"a noise \(white, pink, coloured, babble\).*{noise: coloured, snr: \[0, 20\]} \(found",
         ),
         ({"name": "mean"}, COLOURED, "an augmentation is"),
         ({"name": "mean"}, 10, "an augmentation is"),
-        ({"name": "mean"}, [{"noise": "pink", "snr": [0, 20]}], "coloured, babble"),
+        ({"name": "mean"}, [{"noise": "brown", "snr": [0, 20]}], "coloured, babble"),
         ({"name": "mean"}, [{"noise": ["babble"], "snr": [0, 20]}], "coloured, babble"),
         ({"name": "mean"}, [{"noise": "babble"}], "an augmentation is"),
         ({"name": "mean"}, [{**BABBLE, "people": 3}], "an augmentation is"),
