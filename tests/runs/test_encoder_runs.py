@@ -263,7 +263,7 @@ def test_only_clips_that_are_trained_on_are_heard_in_noise(
         (
             {"name": "mean"},
             [[0, 20]],
-            r"a noise \(white, pink, coloured, babble\).*{noise: coloured, snr: \[0, 20\]} \(found",
+            r"a noise \(white, pink, coloured, babble\).*{noise: coloured, snr: \[0, 20\]}.* \(found",
         ),
         ({"name": "mean"}, COLOURED, "an augmentation is"),
         ({"name": "mean"}, 10, "an augmentation is"),
