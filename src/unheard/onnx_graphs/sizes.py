@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from unheard.onnx_graphs.model_format import Message
-from unheard.onnx_graphs.operators import RULES, Node, Shape, Sized, node_of, of_tensor, work
+from unheard.onnx_graphs.nodes import Node, Shape, Sized, of_tensor
+from unheard.onnx_graphs.operators import RULES, node_of, work
 
 #: The first operator set in which shapes of operands are broadcast as they are today.
 OLDEST = 7
