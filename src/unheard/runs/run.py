@@ -139,7 +139,7 @@ def run(
         )
     recipe, encoders = loaded(recipe.model_copy(update={"protocol": protocol.name}))
     numbers = _fold_numbers(protocol, only)
-    _check_validation(recipe, protocol)
+    check_validation(recipe, protocol)
     check_dialogues(recipe, table, protocol)
     target_of(table, recipe.target.classes, recipe.target.dimensions)
     if recipe.target.classes == "label":
@@ -178,7 +178,7 @@ def run(
         raise Interrupted(f"stopped; --resume goes on in {folder} (resume=True in Python)") from None
 
 
-def _check_validation(recipe: Recipe, protocol: Protocol) -> None:
+def check_validation(recipe: Recipe, protocol: Protocol) -> None:
     """Refuse folds that train nobody, or lack validation clips that something needs, before any work."""
     if not all(fold.train for fold in protocol.folds):
         raise ProtocolError(
