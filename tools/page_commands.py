@@ -18,7 +18,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+from unheard.bundle.default import default_model
+from unheard.bundle.runtime import load
+from unheard.cli.notice import notice_once
 
 BLOCK = re.compile(
     r"(?:^<!-- (?P<note>[^\n]*?) -->\n)?^```(?P<language>sh|python)\n(?P<text>.*?)^```\n"
@@ -158,6 +163,12 @@ def _started(call: list[str], folder: Path, environment: dict[str, str], place: 
     raise PageError(f"{place}: no answer from ports {ports}:\n{server.communicate()[0]}")
 
 
+@cache
+def _say_licences() -> None:
+    """Say the licences of the default model, as they are said to each user once: pages do not show them."""
+    notice_once(load(default_model()).description)
+
+
 @contextmanager
 def _commands(folder: Path) -> Iterator[dict[str, str]]:
     """The environment of a terminal in which this very package is installed as ``unheard``."""
@@ -169,6 +180,7 @@ def _commands(folder: Path) -> Iterator[dict[str, str]]:
         shim.chmod(0o755)
     source = Path(__file__).parents[1] / "src"
     path = os.pathsep.join(filter(None, (str(source), os.environ.get("PYTHONPATH"))))
+    _say_licences()
     yield os.environ | {
         "PATH": f"{shims}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": path,
