@@ -40,7 +40,7 @@ class Architecture:
     skip
         Whether a context layer f gives (f(x) + x) · sqrt(``residual_scale``), else f(x).
     residual_scale
-        See ``skip``.
+        Factor under the root where ``skip`` holds; it has no effect otherwise.
     bias
         Whether convolutions of the context network have one.
     zero_pad
